@@ -1,0 +1,134 @@
+"""The errors of recorder, each with its facts as fields.
+
+::
+
+    RecorderError (Exception)
+    ├── ConfigError (ValueError)           an argument that the experiment does not take, or of the wrong type
+    ├── TargetError (LookupError)          an experiment that cannot be found or loaded
+    ├── StoreNotFoundError (FileNotFoundError)
+    ├── StoreFormatError (ValueError)      a folder that is no store, or one of a newer format
+    ├── RunNotFoundError (LookupError)     no run, or several, under the name given
+    ├── ObjectNotFoundError (LookupError)  an object that the store does not hold
+    ├── DamageError (ValueError)           bytes in the store that are not what was written
+    ├── SaveError (ValueError)             an output that cannot be taken in
+    ├── EncodeError (TypeError)            a value that nothing can encode (strict only)
+    ├── DecodeError (ValueError)           a form or payload that cannot be turned back into a value
+    ├── SnapshotError (OSError)            the files of a working tree could not be taken or laid out
+    └── ReplayError (RuntimeError)         a run that cannot be replayed as things stand
+
+`exit_status` is what the command line ends with: 2 for usage, 3 for what could not be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class RecorderError(Exception):
+    """Any error of recorder's own; its text is one line that says what happened and what to do."""
+
+    exit_status = 3
+
+
+class ConfigError(RecorderError, ValueError):
+    """An argument that the experiment does not take, lacks, or cannot take with that type.
+
+    `key` is the dotted name of the argument; `signature` the experiment's own.
+    """
+
+    exit_status = 2
+
+    def __init__(self, message: str, *, key: str = "", signature: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+        self.signature = signature
+
+
+class TargetError(RecorderError, LookupError):
+    """An experiment that cannot be found or loaded; `target` is the name as it was given."""
+
+    exit_status = 2
+
+    def __init__(self, message: str, *, target: str = "") -> None:
+        super().__init__(message)
+        self.target = target
+
+
+class StoreNotFoundError(RecorderError, FileNotFoundError):
+    """No store at `path`, or in any folder above it."""
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class StoreFormatError(RecorderError, ValueError):
+    """A folder that is no store, or a store of a format that this version cannot read."""
+
+    def __init__(self, message: str, *, path: Path, format: int | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.format = format
+
+
+class RunNotFoundError(RecorderError, LookupError):
+    """No run, or several, under the name `ref`; `candidates` are the nearest names."""
+
+    def __init__(self, message: str, *, ref: str, candidates: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.ref = ref
+        self.candidates = tuple(candidates)
+
+
+class ObjectNotFoundError(RecorderError, LookupError):
+    """The store does not hold the object named `digest`."""
+
+    def __init__(self, message: str, *, digest: str) -> None:
+        super().__init__(message)
+        self.digest = digest
+
+
+class DamageError(RecorderError, ValueError):
+    """Bytes in the store that are not what was written; `path` and `offset` (bytes) locate them."""
+
+    def __init__(self, message: str, *, path: Path, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.offset = offset
+
+
+class SaveError(RecorderError, ValueError):
+    """An output that cannot be taken in; `name` is the output's."""
+
+    def __init__(self, message: str, *, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class EncodeError(RecorderError, TypeError):
+    """A value that nothing can encode; `path` is its dotted place in what was given."""
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class DecodeError(RecorderError, ValueError):
+    """A form or payload that cannot be turned back into a value."""
+
+
+class SnapshotError(RecorderError, OSError):
+    """The files of a working tree could not be taken or laid out; `root` is the tree's folder."""
+
+    def __init__(self, message: str, *, root: Path | None = None) -> None:
+        super().__init__(message)
+        self.root = root
+
+
+class ReplayError(RecorderError, RuntimeError):
+    """A run that cannot be replayed as things stand; `run` is its number."""
+
+    def __init__(self, message: str, *, run: int | None = None) -> None:
+        super().__init__(message)
+        self.run = run

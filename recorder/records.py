@@ -1,0 +1,275 @@
+"""The record of a run: the one schema, frozen, and the format number of the store.
+
+A `Record` is what the journal keeps for a run. It holds no value that only Python can read: values
+are forms of the codec (plain JSON, tagged where plain JSON cannot say it), large content is an object
+named by its digest.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from .digest import digest_json
+
+FORMAT = 1
+
+# What plain JSON says: what the codec's forms are made of.
+JSON: TypeAlias = Any
+
+Status: TypeAlias = Literal["running", "finished", "failed", "interrupted", "lost"]
+OutputKind: TypeAlias = Literal["file", "folder", "value"]
+ItemVerdict: TypeAlias = Literal[
+    "identical", "equal", "close", "different", "missing", "extra", "opaque"
+]
+ReplayVerdict: TypeAlias = Literal[
+    "reproduced", "close", "diverged", "failed", "nothing verified", "changed"
+]
+
+# Crockford's base 32 in lower case: no i, l, o, u, so that an id can be read out loud.
+_ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+ID_LENGTH = 20
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A frozen part of a record; a field left at its default is not written."""
+
+
+class Content(Part, frozen=True):
+    """Bytes that a run left: inline as `text` where they are small UTF-8 text, else an object."""
+
+    digest: str
+    size_bytes: int
+    text: str | None = None
+
+
+class Skipped(Part, frozen=True):
+    """A file that the snapshot left out: its path in the tree, and why."""
+
+    path: str
+    reason: str
+    size_bytes: int | None = None
+
+
+class Code(Part, frozen=True):
+    """The code as it was: where the user keeps it, and the snapshot that holds exactly what ran.
+
+    `root` is the folder on the recording machine (absolute); `snapshot` the git tree in the store's
+    code.git; `changed` the paths, relative to the repository, in which the working tree differs from
+    `commit` (modified, deleted and untracked ones); `skipped` what the snapshot does not hold.
+    """
+
+    root: str
+    snapshot: str | None = None
+    commit: str | None = None
+    branch: str | None = None
+    remote: str | None = None
+    dirty: bool | None = None
+    changed: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+class Experiment(Part, frozen=True):
+    """What ran, and how to find it again.
+
+    `file` is relative to the code's root, with slashes; `script` says that the file ran as
+    ``__main__``; `source` is the digest of the function's own text; `function` the pickled form of a
+    function that no module holds (a notebook's, a REPL's, a closure).
+    """
+
+    name: str
+    module: str
+    qualname: str
+    signature: str = ""
+    file: str | None = None
+    script: bool = False
+    source: str | None = None
+    function: JSON = None
+    seed_parameter: str | None = None
+
+
+class Seed(Part, frozen=True):
+    """The integer from which every generator was seeded, and which ones were.
+
+    `origin` says whence it came: an argument, drawn afresh, or given by a replay.
+    """
+
+    value: int
+    origin: Literal["argument", "drawn", "replay"] = "drawn"
+    parameter: str | None = None
+    generators: tuple[str, ...] = ()
+
+
+class Process(Part, frozen=True):
+    """The process that ran: what it was started with and where.
+
+    `cwd` is absolute; `cwd_in_root` the same relative to the code's root, None where it lies outside;
+    `path_in_root` the folders of sys.path that lie in the root, relative to it; `hash_seed` the value of
+    PYTHONHASHSEED, None where it was not fixed.
+    """
+
+    pid: int
+    host: str
+    user: str
+    argv: tuple[str, ...]
+    cwd: str
+    cwd_in_root: str | None = None
+    path_in_root: tuple[str, ...] = ()
+    hash_seed: str | None = None
+
+
+class Input(Part, frozen=True):
+    """A file that the run read: its path (relative to the root where it lies inside) and content.
+
+    `stored` says whether the store holds the bytes or knows only the digest.
+    """
+
+    path: str
+    digest: str
+    size_bytes: int
+    in_root: bool = False
+    stored: bool = False
+
+
+class Output(Part, frozen=True):
+    """Something that the run saved under `name`: a file, a folder (a tree object) or a value.
+
+    `digest` names the file's bytes, the tree, or the value's canonical form. `path` is where the file
+    or folder lay, relative to the working directory where it was inside. `form` holds a value.
+    """
+
+    name: str
+    kind: OutputKind
+    digest: str
+    size_bytes: int
+    path: str | None = None
+    form: JSON = None
+
+
+class Metric(Part, frozen=True):
+    """A series in five numbers. Values that JSON cannot say are forms of the codec."""
+
+    last: JSON
+    min: JSON
+    max: JSON
+    count: int
+    last_step: int | float | None = None
+
+
+class Failure(Part, frozen=True):
+    """The exception that ended a run: its class as ``module.QualName``, its text, its traceback."""
+
+    type: str
+    message: str
+    traceback: str
+
+
+class Usage(Part, frozen=True):
+    """What the run took: seconds of processor time of this process, and its peak memory."""
+
+    cpu_user_s: float
+    cpu_system_s: float
+    peak_memory_bytes: int | None = None
+
+
+class Change(Part, frozen=True):
+    """What a replay was told to change in the config: a form each, None where there was none."""
+
+    key: str
+    old: JSON = None
+    new: JSON = None
+
+
+class Verdict(Part, frozen=True):
+    """What came of comparing a replay with its original: the verdict, and how many items got which."""
+
+    of: str
+    verdict: ReplayVerdict
+    counts: Mapping[str, int] = {}
+    reason: str = ""
+
+
+class Record(Part, frozen=True):
+    """The document of a run; frozen once the run is finished.
+
+    `number` is the run's number in this store, given when it begins, and 0 before that; `id` is the same
+    in every store. `config` maps each parameter to the form of its argument, defaults applied.
+    `outputs_digest` is that of the artifact folder. `series` holds the metrics' points as CSV with the
+    columns name, step, time_s, value. Times are UTC. `tags`, `note` and `verdict` may be set later.
+    """
+
+    id: str
+    experiment: Experiment
+    started: datetime
+    format: int = FORMAT
+    number: int = 0
+    status: Status = "running"
+    finished: datetime | None = None
+    duration_s: float | None = None
+    config: dict[str, JSON] = {}
+    seed_info: Seed | None = None
+    code: Code | None = None
+    environment: str | None = None
+    process: Process | None = None
+    inputs: tuple[Input, ...] = ()
+    result: JSON = None
+    outputs: tuple[Output, ...] = ()
+    outputs_digest: str | None = None
+    metrics: dict[str, Metric] = {}
+    series: Content | None = None
+    stdout: Content | None = None
+    stderr: Content | None = None
+    failure: Failure | None = None
+    usage: Usage | None = None
+    warnings: tuple[str, ...] = ()
+    fingerprint: str | None = None
+    parent: str | None = None
+    replay_of: str | None = None
+    changes: tuple[Change, ...] = ()
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    verdict: Verdict | None = None
+
+    @property
+    def seed(self) -> int | None:
+        """The seed's integer."""
+        return None if self.seed_info is None else self.seed_info.value
+
+    def to_document(self) -> dict[str, JSON]:
+        """The record as plain JSON values, as the journal keeps it."""
+        document: dict[str, JSON] = msgspec.to_builtins(self)
+        return document
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, JSON]) -> Record:
+        """The record that `to_document` wrote; msgspec.ValidationError where it is none."""
+        return msgspec.convert(document, cls)
+
+
+def new_id() -> str:
+    """A fresh global id: 20 characters, 99 random bits, beginning with a letter.
+
+    The letter tells an id's prefix from a run's number.
+    """
+    first = secrets.choice(_ID_ALPHABET[10:])
+    return first + "".join(secrets.choice(_ID_ALPHABET) for _ in range(ID_LENGTH - 1))
+
+
+def fingerprint(record: Record) -> str:
+    """The digest of all that decides the run: code, experiment, config, seed, inputs, environment."""
+    experiment, code = record.experiment, record.code
+    return digest_json(
+        "fingerprint",
+        {
+            "experiment": [experiment.module, experiment.qualname, experiment.source],
+            "code": code.snapshot if code else None,
+            "config": digest_json("config", record.config),
+            "seed": record.seed,
+            "inputs": sorted([item.path, item.digest] for item in record.inputs),
+            "environment": record.environment,
+        },
+    )
