@@ -73,22 +73,21 @@ class Code(Part, frozen=True):
     skipped: tuple[Skipped, ...] = ()
 
 
-class Experiment(Part, frozen=True):
-    """What ran, and how to find it again.
+class Function(Part, frozen=True):
+    """The function behind an experiment, and how to find it again.
 
     `file` is relative to the code's root, with slashes; `script` says that the file ran as
-    ``__main__``; `source` is the digest of the function's own text; `function` the pickled form of a
+    ``__main__``; `source` is the digest of the function's own text; `pickled` the form of a
     function that no module holds (a notebook's, a REPL's, a closure).
     """
 
-    name: str
     module: str
     qualname: str
     signature: str = ""
     file: str | None = None
     script: bool = False
     source: str | None = None
-    function: JSON = None
+    pickled: JSON = None
     seed_parameter: str | None = None
 
 
@@ -197,13 +196,14 @@ class Record(Part, frozen=True):
     """The document of a run; frozen once the run is finished.
 
     `number` is the run's number in this store, given when it begins, and 0 before that; `id` is the same
-    in every store. `config` maps each parameter to the form of its argument, defaults applied.
+    in every store; `experiment` is the experiment's name. `config` maps each parameter to the form of its argument, defaults applied.
     `outputs_digest` is that of the artifact folder. `series` holds the metrics' points as CSV with the
     columns name, step, time_s, value. Times are UTC. `tags`, `note` and `verdict` may be set later.
     """
 
     id: str
-    experiment: Experiment
+    experiment: str
+    function: Function
     started: datetime
     format: int = FORMAT
     number: int = 0
@@ -261,11 +261,11 @@ def new_id() -> str:
 
 def fingerprint(record: Record) -> str:
     """The digest of all that decides the run: code, experiment, config, seed, inputs, environment."""
-    experiment, code = record.experiment, record.code
+    function, code = record.function, record.code
     return digest_json(
         "fingerprint",
         {
-            "experiment": [experiment.module, experiment.qualname, experiment.source],
+            "experiment": [function.module, function.qualname, function.source],
             "code": code.snapshot if code else None,
             "config": digest_json("config", record.config),
             "seed": record.seed,
