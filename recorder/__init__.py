@@ -1,5 +1,68 @@
-"""recorder: a flight recorder for Python experiments."""
+"""recorder: a flight recorder for Python experiments.
+
+::
+
+    from recorder import record, log, save
+
+    @record
+    def train(lr: float = 0.1, seed: int = 0):
+        ...
+        log(step=epoch, loss=loss)
+        save("model.npz")
+        return {"accuracy": accuracy}
+
+Each call of `train` leaves a run in the store; ``recorder list``, ``recorder diff`` and ``recorder replay``
+take it from there. `Store` reads the runs from Python.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import RecorderError, RecorderWarning
+    from .experiment import current_run, log, record, save
+    from .records import Record
+    from .run import Run
+    from .store.store import Store
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Record",
+    "RecorderError",
+    "RecorderWarning",
+    "Run",
+    "Store",
+    "current_run",
+    "log",
+    "record",
+    "save",
+]
+
+# Each name is loaded with its first use: a program that only decorates pays for no database.
+_HOMES = {
+    "RecorderError": "errors",
+    "RecorderWarning": "errors",
+    "current_run": "experiment",
+    "log": "experiment",
+    "record": "experiment",
+    "save": "experiment",
+    "Record": "records",
+    "Run": "run",
+    "Store": "store.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

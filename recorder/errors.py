@@ -132,3 +132,7 @@ class ReplayError(RecorderError, RuntimeError):
     def __init__(self, message: str, *, run: int | None = None) -> None:
         super().__init__(message)
         self.run = run
+
+
+class RecorderWarning(UserWarning):
+    """Something that was not recorded, or will not be replayable; the run goes on."""

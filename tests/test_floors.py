@@ -24,6 +24,7 @@ FLOORS = {
     "recorder.store.query": 3,
     "recorder.store.check": 3,
     "recorder.store.transfer": 3,
+    "recorder.setting": 4,
     "recorder.run": 4,
     "recorder.experiment": 5,
     "recorder.compare": 4,

@@ -1,0 +1,122 @@
+"""The function behind an experiment: where it stands, and how another process finds it again."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import sysconfig
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..codec.pickle import pickle_function
+from ..records import Function
+from .code import describe_function as describe_source
+
+
+class Place(NamedTuple):
+    """Where a function stands.
+
+    `module` is its importable name, a script's own stem; `file` is None for a function of a notebook or
+    a REPL, and for one that is `installed` (in site-packages), whose code the environment holds.
+    """
+
+    module: str
+    file: Path | None
+    script: bool
+    installed: bool
+
+
+def locate(function: Callable[..., Any], *, code_file: Path) -> Place:
+    """Where the function stands; `code_file` is its code's file, absolute, as it was when defined."""
+    module = function.__module__ or "__main__"
+    script = module == "__main__"
+    if script:
+        spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+        module = spec.name if spec is not None else code_file.stem
+    if not code_file.is_file():
+        return Place(module if not script else "__main__", None, False, False)
+    if _is_installed(code_file):
+        return Place(module, None, False, True)
+    return Place(module.removesuffix(".__main__") if script else module, code_file, script, False)
+
+
+def _is_installed(file: Path) -> bool:
+    return any(file.is_relative_to(folder) for folder in _installed_folders())
+
+
+@lru_cache(maxsize=1)
+def _installed_folders() -> tuple[Path, ...]:
+    names = ("purelib", "platlib", "stdlib", "platstdlib")
+    return tuple({Path(sysconfig.get_path(name)) for name in names})
+
+
+class Described(NamedTuple):
+    """A function's part of the record, the payloads that it names, and what to warn about."""
+
+    function: Function
+    objects: dict[str, bytes]
+    warnings: tuple[str, ...]
+
+
+def describe(
+    function: Callable[..., Any], *, place: Place, root: Path | None, seed_parameter: str | None
+) -> Described:
+    """The record's part for the function; by value where no other process could import it."""
+    source, _ = describe_source(function)
+    part = Function(
+        module=place.module,
+        qualname=function.__qualname__,
+        signature=signature_text(function),
+        file=_relative(place.file, root),
+        script=place.script,
+        source=source,
+        seed_parameter=seed_parameter,
+    )
+    if is_importable(function):
+        return Described(part, {}, ())
+    return _by_value(function, part)
+
+
+def _by_value(function: Callable[..., Any], part: Function) -> Described:
+    encoded = pickle_function(function)
+    if encoded.opaque:
+        warning = (
+            f"{part.qualname} can be neither imported nor pickled, so the run will not be replayable:"
+            " define it at the top level of a file"
+        )
+        return Described(part, {}, (warning,))
+    values = {name: getattr(part, name) for name in part.__struct_fields__}
+    return Described(Function(**{**values, "pickled": encoded.form}), encoded.objects, ())
+
+
+def is_importable(function: Callable[..., Any]) -> bool:
+    """Whether the module holds the function (decorated or not) under its qualified name, in a file."""
+    module = sys.modules.get(function.__module__)
+    if module is None or not hasattr(module, "__file__") or not _has_file(function):
+        return False
+    found: Any = module
+    for part in function.__qualname__.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            return False
+    found = getattr(found, "__func__", found)
+    return inspect.unwrap(found) is inspect.unwrap(function)
+
+
+def _has_file(function: Callable[..., Any]) -> bool:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and not code.co_filename.startswith("<")
+
+
+def signature_text(function: Callable[..., Any]) -> str:
+    """The function's signature as one would read it, defaults included, without memory addresses."""
+    text = str(inspect.signature(function))
+    return " ".join(text.split())
+
+
+def _relative(file: Path | None, root: Path | None) -> str | None:
+    if file is None or root is None:
+        return None
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else None

@@ -1,0 +1,308 @@
+"""`@record`, and the functions that speak to the run in progress: `log`, `save`, `current_run`.
+
+This module is what `import recorder` costs, so it loads nothing of the rest until an experiment is called.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from .errors import RecorderWarning
+
+if TYPE_CHECKING:
+    from .capture.function import Described, Place
+    from .run import Call, Run
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_current: ContextVar[Run | None] = ContextVar("recorder_run", default=None)
+
+# A replay looks at every call of an experiment before it is made: see `intercept`.
+Interceptor = Callable[["Experiment", Sequence[Any], Mapping[str, Any]], Any]
+_interceptor: Interceptor | None = None
+
+# inspect.CO_COROUTINE, CO_GENERATOR, CO_ASYNC_GENERATOR: importing inspect costs 15 ms.
+_COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200
+
+
+class Experiment:
+    """A recorded function: its name, and how each call of it becomes a run.
+
+    `function` is the function as it was written; `seed` the name of the parameter for the seed.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        seed: str = "seed",
+        store: str | os.PathLike[str] | None = None,
+        strict: bool = False,
+    ) -> None:
+        self.function = function
+        self.name = name or _default_name(function)
+        self.tags = (tags,) if isinstance(tags, str) else tuple(tags)
+        self.seed = seed
+        self.store = store
+        self.strict = strict
+        # Absolute as of now: the program may change its working directory before the first call.
+        self.file = Path(function.__code__.co_filename).absolute()
+        self._described: dict[Path | None, Described] = {}
+
+    def __repr__(self) -> str:
+        return f"<experiment {self.name}: {self.function.__module__}:{self.function.__qualname__}>"
+
+    @functools.cached_property
+    def place(self) -> Place:
+        """Where the function stands."""
+        from .capture.function import locate
+
+        return locate(self.function, code_file=self.file)
+
+    def __getstate__(self) -> dict[str, Any]:
+        options = ("function", "name", "tags", "seed", "store", "strict", "file")
+        return {**{key: self.__dict__[key] for key in options}, "_described": {}}
+
+    def prepare(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None
+    ) -> tuple[Call, Any]:
+        """What a call with these arguments would record, and its bound arguments.
+
+        Raises TypeError as the call itself would, RecorderError where there can be no store.
+        """
+        import inspect
+
+        from .capture.config import bind, choose_seed
+        from .run import Call
+        from .setting import find_setting
+
+        bound = bind(inspect.signature(self.function), args, kwargs, seed=self.seed)
+        seed = choose_seed(bound, parameter=self.seed, given=given_seed)
+        setting = find_setting(self.place, store=self.store)
+        described = self._describe(setting.root)
+        for payload in described.objects.values():
+            setting.store.objects.put_bytes(payload)
+        parent = _current.get()
+        call = Call(
+            experiment=self.name,
+            function=described.function,
+            arguments=bound.arguments,
+            seed=seed,
+            setting=setting,
+            tags=self.tags,
+            strict=self.strict,
+            parent=None if parent is None else parent.id,
+            warnings=described.warnings,
+        )
+        return call, bound
+
+    def _describe(self, root: Path | None) -> Described:
+        from .capture.function import describe
+
+        known = self._described.get(root)
+        if known is None or known.objects:  # a pickled closure may hold other values by now
+            seed = self.seed if self.seed in _parameters(self.function) else None
+            known = describe(self.function, place=self.place, root=root, seed_parameter=seed)
+            self._described[root] = known
+        return known
+
+    def call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run the function and record it; its result or exception comes out unchanged."""
+        if _interceptor is not None:
+            return _interceptor(self, args, kwargs)
+        call, bound = self.prepare(args, kwargs)
+        return execute(call, lambda: self.function(*bound.args, **bound.kwargs))
+
+    async def call_async(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The same for a coroutine function."""
+        if _interceptor is not None:
+            return await _interceptor(self, args, kwargs)
+        call, bound = self.prepare(args, kwargs)
+        with _Recording(call) as recording:
+            recording.result = await self.function(*bound.args, **bound.kwargs)
+        return recording.result
+
+
+def execute(call: Call, function: Callable[[], Any]) -> Any:
+    """Record `call` while `function` runs; its result or exception comes out unchanged."""
+    with _Recording(call) as recording:
+        recording.result = function()
+    return recording.result
+
+
+class _Recording:
+    """A run from its beginning to its end, as the current one of this context."""
+
+    result: Any = None
+
+    def __init__(self, call: Call) -> None:
+        from .run import Run
+
+        self.run = Run(call)
+
+    def __enter__(self) -> _Recording:
+        self._token = _current.set(self.run)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, tb: object) -> None:
+        _current.reset(self._token)
+        if error is None:
+            self.run.finish(self.result)
+        else:
+            self.run.fail(error)
+
+
+@overload
+def record(function: F, /) -> F: ...
+
+
+@overload
+def record(
+    *,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    seed: str = "seed",
+    store: str | os.PathLike[str] | None = None,
+    strict: bool = False,
+) -> Callable[[F], F]: ...
+
+
+def record(
+    function: F | None = None,
+    /,
+    *,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    seed: str = "seed",
+    store: str | os.PathLike[str] | None = None,
+    strict: bool = False,
+) -> F | Callable[[F], F]:
+    """Record every call of the function as a run.
+
+    The function keeps its signature, docstring, return value, exceptions and type::
+
+        @record
+        def train(lr: float = 0.1, seed: int = 0): ...
+
+        @record(name="baseline", tags=["paper"])
+        def train(lr: float = 0.1): ...
+
+    Args:
+        function: What to record: a function or a coroutine function.
+        name: The experiment's name; the function's own by default.
+        tags: Tags that each of its runs gets.
+        seed: The parameter that the seed is taken from if it is bound to an integer, and handed to if
+            it is left out or None. Without one every run still has a seed, drawn afresh.
+        store: The store's folder; by default `.recorder` at the root of the git repository that holds
+            the function's file.
+        strict: Refuse to start, rather than warn, when something cannot be captured.
+
+    Raises:
+        TypeError: for what is no function, and for generator functions.
+    """
+
+    def decorate(function: F) -> F:
+        options: dict[str, Any] = {
+            "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict
+        }  # fmt: skip
+        return _wrap(Experiment(_check(function), **options), function)
+
+    return decorate if function is None else decorate(function)
+
+
+def _wrap(experiment: Experiment, function: F) -> F:
+    if function.__code__.co_flags & _COROUTINE:  # type: ignore[attr-defined]
+
+        @functools.wraps(function)
+        async def recorded(*args: Any, **kwargs: Any) -> Any:
+            return await experiment.call_async(args, kwargs)
+
+    else:
+
+        @functools.wraps(function)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            return experiment.call(args, kwargs)
+
+    recorded.__experiment__ = experiment  # type: ignore[attr-defined]
+    return recorded  # type: ignore[return-value]
+
+
+def _check(function: Any) -> Callable[..., Any]:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        raise TypeError(f"@record takes a function, not {type(function).__name__}: put it next to `def`")
+    if code.co_flags & (_GENERATOR | _ASYNC_GENERATOR):
+        raise TypeError(f"@record cannot record the generator {function.__qualname__}: record its caller")
+    return function  # type: ignore[no-any-return]
+
+
+def experiment_of(function: object) -> Experiment | None:
+    """The experiment behind a recorded function, None for anything else."""
+    found = getattr(function, "__experiment__", None)
+    return found if isinstance(found, Experiment) else None
+
+
+def intercept(interceptor: Interceptor | None) -> None:
+    """Hand every call of an experiment in this process to `interceptor` instead; None ends that."""
+    global _interceptor
+    _interceptor = interceptor
+
+
+def current_run() -> Run | None:
+    """The run that this code is part of, None outside any.
+
+    It belongs to the context: threads and processes that the experiment starts do not see it, asyncio
+    tasks do.
+    """
+    return _current.get()
+
+
+def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None, **named: Any) -> None:
+    """Log metrics of the current run: ``log(step=epoch, loss=0.3)`` or ``log({"train": {"loss": 0.3}})``.
+
+    Values are numbers, booleans, or scalars of NumPy and PyTorch; `step` counts from 0 for each name
+    where it is left out. Outside a run it warns and does nothing.
+    """
+    run = _current.get()
+    if run is None:
+        _warn_outside("log")
+    else:
+        run.log(values, step=step, **named)
+
+
+def save(target: Any, *, name: str | None = None) -> None:
+    """Keep an output of the current run.
+
+    ``save("model.npz")`` keeps the file or folder at that path, as it is now; ``save(value, name="...")``
+    keeps a value. A `str` or a Path is always a path. Outside a run it warns and does nothing.
+    """
+    run = _current.get()
+    if run is None:
+        _warn_outside("save")
+    else:
+        run.save(target, name=name)
+
+
+def _warn_outside(what: str) -> None:
+    message = f"{what}() outside a recorded run: nothing is kept"
+    warnings.warn(message, RecorderWarning, stacklevel=3)
+
+
+def _default_name(function: Callable[..., Any]) -> str:
+    name = function.__qualname__.rpartition("<locals>.")[2]
+    return "lambda" if name == "<lambda>" else name
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, Any]:
+    import inspect
+
+    found: Mapping[str, Any] = inspect.signature(function).parameters
+    return found

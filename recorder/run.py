@@ -1,0 +1,408 @@
+"""The live run: `log`, `save`, `dir`; it begins a record, and finishes it.
+
+The order matters. What can be captured is captured before the function starts, so that what cannot is
+said in time; what came out is put into the store before the record that names it; and from the moment
+the function runs its own result or exception wins: trouble of the recorder's own is warned about, and
+what was written so far stays in ``live/<id>/``.
+"""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import msgspec
+
+from . import codec
+from .capture.config import Config, encode_config
+from .capture.console import Console
+from .capture.environment import describe_process
+from .capture.inputs import Reading, Watch, watch_inputs
+from .capture.seed import Planting, plant
+from .capture.usage import Meter
+from .digest import digest_json
+from .errors import EncodeError, RecorderError, RecorderWarning, SaveError
+from .records import (
+    JSON,
+    Change,
+    Content,
+    Failure,
+    Function,
+    Input,
+    Output,
+    Part,
+    Record,
+    Seed,
+    Status,
+    fingerprint,
+    new_id,
+)
+from .setting import Setting
+from .store.live import Live
+from .store.series import SeriesWriter
+from .store.store import Store
+
+# Files that were read from outside the project are kept up to this size; larger ones by digest only.
+KEEP_INPUT_BYTES = 100 * 1024 * 1024
+
+
+class Call(Part, frozen=True):
+    """What is about to run: the experiment, its arguments by parameter, and how to record it.
+
+    `encoded` are the arguments' forms where they are known already (a replay has them).
+    """
+
+    experiment: str
+    function: Function
+    arguments: Mapping[str, Any]
+    seed: Seed
+    setting: Setting
+    tags: tuple[str, ...] = ()
+    strict: bool = False
+    parent: str | None = None
+    replay_of: str | None = None
+    changes: tuple[Change, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Run:
+    """One execution of an experiment, while it lasts.
+
+    `id` and `number` name it; `store` is where it is written; `dir` is a folder of its own, whose files
+    become outputs.
+    """
+
+    def __init__(self, call: Call) -> None:
+        """Begin the run: write it as running, and start to watch. Raises RecorderError."""
+        self._call = call
+        self._outputs: dict[str, Output] = {}
+        self._warnings: list[str] = list(call.warnings)
+        self._said: set[str] = set()
+        self._finished = False
+        self.store: Store = call.setting.store
+        config = self._encode_config(call.arguments)
+        self._setting = call.setting.capture(self._report)
+        self.record, self._live = self.store.begin(self._first_record(config))
+        self._begin()
+
+    @property
+    def id(self) -> str:
+        """The run's global id."""
+        return self.record.id
+
+    @property
+    def number(self) -> int:
+        """The run's number in its store."""
+        return self.record.number
+
+    @property
+    def seed(self) -> int:
+        """The integer from which the run's generators were seeded."""
+        return self._call.seed.value
+
+    @property
+    def dir(self) -> Path:
+        """A folder of the run's own; every file and folder in it becomes an output of that name."""
+        self._live.files.mkdir(exist_ok=True)
+        return self._live.files
+
+    # Beginning
+
+    def _encode_config(self, arguments: Mapping[str, Any]) -> Config:
+        config = encode_config(arguments)
+        for name in config.opaque:
+            self._report(
+                f"argument {name!r} of {self._call.experiment} is opaque: nothing can encode it,"
+                " so the run will not be replayable"
+            )
+        return config
+
+    def _first_record(self, config: Config) -> Record:
+        objects = self.store.objects
+        for payload in config.objects.values():
+            objects.put_bytes(payload)
+        code = self._setting.code
+        return Record(
+            id=new_id(),
+            experiment=self._call.experiment,
+            function=self._call.function,
+            started=datetime.now(timezone.utc),
+            config=config.forms,
+            seed_info=self._call.seed,
+            code=code,
+            environment=self._setting.environment,
+            process=describe_process(root=self._setting.root),
+            tags=self._call.tags,
+            parent=self._call.parent,
+            replay_of=self._call.replay_of,
+            changes=self._call.changes,
+        )
+
+    def _begin(self) -> None:
+        """Start everything that watches; what has been started is stopped again if one of them fails."""
+        self._series = SeriesWriter(self._live.series)
+        self._console = Console(self._live.stdout, self._live.stderr)
+        self._watch: Watch = watch_inputs(exclude=self._setting.private)
+        self._console.start()
+        self._meter = Meter()
+        self._planting: Planting = plant(self._call.seed.value)
+        self._started = monotonic()
+
+    # While it runs
+
+    def log(
+        self,
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
+        step: int | float | None = None,
+        **named: Any,
+    ) -> None:
+        """Add a point to each metric named, at `step` or at the metric's own next one.
+
+        Values are numbers, booleans (1 or 0), or scalars of NumPy and PyTorch; a mapping in `values` names
+        its metrics with dots. Anything else is warned about and left out (strict: TypeError).
+        """
+        points: dict[str, int | float] = {}
+        for name, value in _named({**(values or {}), **named}):
+            number = _number(value)
+            if number is None:
+                what = f"metric {name!r} is {type(value).__name__}, not a number: not logged"
+                self._report(what, error=EncodeError(what, path=name))
+            else:
+                points[name] = number
+        self._series.add(points, step=_number(step))
+
+    def save(self, target: Any, *, name: str | None = None) -> None:
+        """Keep an output: the file or folder at a path, as it is now, or a value under `name`.
+
+        A `str` or a Path is always a path. A later output of the same name takes the place of the
+        earlier one. What cannot be kept is warned about (strict: SaveError).
+        """
+        try:
+            output = self._save_path(target, name) if _is_path(target) else self._save_value(target, name)
+        except (RecorderError, OSError) as error:
+            what = f"output {name or str(target)!r} was not saved: {_one_line(error)}"
+            self._report(what, error=SaveError(what, name=name or str(target)))
+        else:
+            self._outputs[output.name] = output
+
+    def _save_path(self, target: Any, name: str | None) -> Output:
+        path = Path(target)
+        place = _place(path, (Path.cwd(), self._setting.root))
+        name = name or place or path.name
+        if path.is_dir():
+            tree = self.store.objects.put_tree(path)
+            digest, size, kind = tree.digest, tree.size_bytes, "folder"
+        else:
+            digest, size = self.store.objects.put_file(path)
+            kind = "file"
+        return Output(name=name, kind=kind, digest=digest, size_bytes=size, path=place or str(path))  # type: ignore[arg-type]
+
+    def _save_value(self, value: Any, name: str | None) -> Output:
+        if name is None:
+            raise SaveError(f"a {type(value).__name__} needs a name: save(value, name=...)", name="")
+        form, size = self._keep_value(value, f"output {name!r}")
+        return Output(name=name, kind="value", digest=codec.identity(form), size_bytes=size, form=form)
+
+    def _keep_value(self, value: Any, what: str) -> tuple[JSON, int]:
+        encoded = codec.encode(value)
+        for path in encoded.opaque:
+            inside = f" ({path})" if path else ""
+            self._report(f"{what}{inside} is opaque: nothing can encode it, so it cannot be compared")
+        for payload in encoded.objects.values():
+            self.store.objects.put_bytes(payload)
+        size = sum(len(payload) for payload in encoded.objects.values())
+        return encoded.form, size or len(msgspec.json.encode(encoded.form))
+
+    def _report(self, message: str, *, error: RecorderError | None = None) -> None:
+        """Say once what is not recorded; with strict it is an error."""
+        if self._call.strict and not self._finished:
+            raise error or EncodeError(message)
+        if message not in self._said:
+            self._said.add(message)
+            self._warnings.append(message)
+            warnings.warn(message, RecorderWarning, stacklevel=_user_level())
+
+    # Ending
+
+    def finish(self, result: Any = None) -> Record:
+        """End the run with what the function returned."""
+        return self._end("finished", result=result)
+
+    def fail(self, error: BaseException) -> Record:
+        """End the run with the exception that came out of the function."""
+        interrupted = isinstance(error, KeyboardInterrupt)
+        return self._end("interrupted" if interrupted else "failed", error=error)
+
+    def _end(self, status: Status, *, result: Any = None, error: BaseException | None = None) -> Record:
+        if self._finished:
+            return self.record
+        self._finished = True
+        duration_s = monotonic() - self._started
+        self._stop_watching()
+        try:
+            self._complete(status, duration_s, result, error)
+        except Exception as trouble:  # noqa: BLE001 - the experiment's own result wins over any trouble here
+            self._live.close(keep=True)
+            warnings.warn(
+                f"run {self.number} could not be finished: {_one_line(trouble)}; what it wrote is kept in"
+                f" {self._live.path}",
+                RecorderWarning,
+                stacklevel=_user_level(),
+            )
+        else:
+            self._live.close()
+        return self.record
+
+    def _stop_watching(self) -> None:
+        self._planting.restore()
+        self._usage = self._meter.stop()
+        self._console.stop()
+        self._readings = self._watch.stop()
+
+    def _complete(
+        self, status: Status, duration_s: float, result: Any, error: BaseException | None
+    ) -> None:
+        form, _ = self._keep_value(result, "the result") if error is None else (None, 0)
+        self._take_own_files()
+        self._series.close()
+        outputs = tuple(self._outputs[name] for name in sorted(self._outputs))
+        record = msgspec.structs.replace(
+            self.record,
+            status=status,
+            finished=datetime.now(timezone.utc),
+            duration_s=duration_s,
+            seed_info=msgspec.structs.replace(self._call.seed, generators=self._planting.names),
+            inputs=self._inputs(self._readings),
+            result=form,
+            outputs=outputs,
+            outputs_digest=digest_json("outputs", [[o.name, o.kind, o.digest] for o in outputs]),
+            metrics=self._series.metrics(lambda value: codec.encode(value).form),
+            series=self._keep(self._live.series),
+            stdout=self._keep(self._live.stdout),
+            stderr=self._keep(self._live.stderr),
+            failure=None if error is None else _failure(error),
+            usage=self._usage,
+            warnings=tuple(self._warnings),
+        )
+        self.record = msgspec.structs.replace(record, fingerprint=fingerprint(record))
+        self.store.finish(self.record)
+
+    def _keep(self, path: Path) -> Content | None:
+        return self.store.keep_file(path)
+
+    def _take_own_files(self) -> None:
+        if self._live.files.exists():
+            for entry in sorted(self._live.files.iterdir()):
+                self.save(entry, name=entry.name)
+
+    def _inputs(self, readings: tuple[Reading, ...]) -> tuple[Input, ...]:
+        found = []
+        for reading in readings:
+            place = _place(reading.path, (self._setting.root,))
+            stored = self._setting.holds(place) or self._store_input(reading, inside=place is not None)
+            found.append(
+                Input(
+                    path=place or str(reading.path),
+                    digest=reading.digest,
+                    size_bytes=reading.size_bytes,
+                    in_root=place is not None,
+                    stored=stored,
+                )
+            )
+        return tuple(found)
+
+    def _store_input(self, reading: Reading, *, inside: bool) -> bool:
+        if not inside and reading.size_bytes > KEEP_INPUT_BYTES:
+            return False
+        if self.store.objects.has(reading.digest):
+            return True
+        try:
+            digest, _ = self.store.objects.put_file(reading.path)
+        except OSError:
+            return False  # read and deleted: its digest is all there is
+        return digest == reading.digest
+
+
+def _failure(error: BaseException) -> Failure:
+    kind = type(error)
+    return Failure(
+        type=f"{kind.__module__}.{kind.__qualname__}",
+        message=str(error),
+        traceback="".join(_own_traceback(error)),
+    )
+
+
+def _own_traceback(error: BaseException) -> list[str]:
+    """The traceback without the recorder's frames at its head."""
+    here = str(Path(__file__).parent)
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None and tb.tb_frame.f_code.co_filename.startswith(here):
+        tb = tb.tb_next
+    return traceback.format_exception(type(error), error, tb)
+
+
+def _is_path(target: Any) -> bool:
+    return isinstance(target, str | Path) or hasattr(target, "__fspath__")
+
+
+def _place(path: Path, roots: tuple[Path | None, ...]) -> str | None:
+    """The path relative to the first of `roots` that holds it, with slashes; None where none does."""
+    absolute = path.absolute()
+    for root in roots:
+        for one, other in ((absolute, root), (absolute.resolve(), root.resolve() if root else None)):
+            if other is not None and one.is_relative_to(other) and one != other:
+                return one.relative_to(other).as_posix()
+    return None
+
+
+def _named(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Names and values, nested mappings with dots."""
+    flat: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat += _named(value, f"{prefix}{key}.")
+        else:
+            flat.append((f"{prefix}{key}", value))
+    return flat
+
+
+def _number(value: Any) -> int | float | None:
+    """`value` as a plain int or float, through `.item()` for scalars of NumPy and PyTorch."""
+    kind = type(value)
+    if kind is float or kind is int:
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, bool | int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    item: Callable[[], Any] | None = getattr(value, "item", None)
+    if item is None or getattr(value, "size", 1) == 0:
+        return None
+    try:
+        plain = item()
+    except (TypeError, ValueError, RuntimeError):  # more than one element
+        return None
+    return _number(plain) if isinstance(plain, bool | int | float) else None
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return " ".join(text.split())
+
+
+def _user_level() -> int:
+    """The stack level of the first caller outside recorder, for warnings.warn."""
+    import sys
+
+    here = str(Path(__file__).parent)
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(here):
+        level, frame = level + 1, frame.f_back
+    return level

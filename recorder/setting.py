@@ -1,0 +1,120 @@
+"""Where runs take place: the store that they are written to, the root of their code, and its state.
+
+A process that records finds its setting from the experiment's file. A process that replays is given
+one, `given`, which holds for every run in it: the original's code, in a workspace, into the original's store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from .capture.code import describe_tree, find_root
+from .capture.environment import describe_environment
+from .capture.function import Place
+from .digest import canonical_json
+from .errors import RecorderError
+from .records import Code
+from .store.store import FOLDER, VARIABLE, Store, store_folder
+
+Report = Callable[[str], None]
+
+# A replay's setting, for every run of this process.
+given: Setting | None = None
+
+_stores: dict[Path, Store] = {}
+_environments: dict[tuple[Path, int], tuple[object, str]] = {}
+
+
+class Setting:
+    """The store, the root of the code, and, once captured, the code's and the environment's state."""
+
+    def __init__(self, store: Store, *, root: Path | None, code: Code | None = None) -> None:
+        self.store = store
+        self.root = root
+        self.code = code
+        self.environment: str | None = None
+        self._files: frozenset[str] = frozenset()
+        self._fixed = code is not None
+
+    @property
+    def private(self) -> list[Path]:
+        """What in the store's folder no run reads as an input; a replay's workspace is not among it."""
+        names = ("runs.jsonl", "FORMAT", "objects", "staging", "live", "code.git", "envs")
+        return [self.store.path / name for name in names]
+
+    def capture(self, report: Report) -> Setting:
+        """The same with the code and the environment as they are now; `report` is told what is missing."""
+        captured = Setting(self.store, root=self.root, code=self.code)
+        if not self._fixed and self.root is not None:
+            captured.code, captured._files = _capture_code(self.store, self.root, report)
+        elif self.code is not None and self.code.snapshot is not None:
+            captured._files = frozenset(self.store.snapshots.files(self.code.snapshot))
+        captured.environment = _keep_environment(self.store)
+        return captured
+
+    def holds(self, path: str | None) -> bool:
+        """Whether the snapshot holds the file at `path`, relative to the root."""
+        return path is not None and path in self._files
+
+
+def find_setting(place: Place, *, store: str | os.PathLike[str] | None) -> Setting:
+    """The setting of an experiment that stands at `place`; its store is made where there is none.
+
+    `store` wins over RECORDER_STORE, which wins over `.recorder` at the root of the git repository that
+    holds the file, else beside the file; for a notebook or REPL in the working directory.
+    Raises StoreFormatError, or OSError where the store cannot be made.
+    """
+    if given is not None:
+        return given
+    cwd = Path.cwd()
+    root = find_root(place.file, module=place.module, cwd=cwd)
+    if store is not None:
+        folder = store_folder(Path(store))
+    elif os.environ.get(VARIABLE):
+        folder = store_folder(Path(os.environ[VARIABLE]))
+    else:
+        folder = (cwd if place.file is None and not place.installed else root) / FOLDER
+    return Setting(_open(folder), root=root)
+
+
+def _open(folder: Path) -> Store:
+    """The store in the folder, opened once a process."""
+    store = _stores.get(folder)
+    if store is None or not (folder / "FORMAT").exists():
+        store = _stores[folder] = Store(folder, create=True)
+    return store
+
+
+def _capture_code(store: Store, root: Path, report: Report) -> tuple[Code, frozenset[str]]:
+    tree = describe_tree(root, exclude=[store.path])
+    for warning in tree.warnings:
+        report(warning)
+    try:
+        snapshot = store.snapshots.take(tree.root, tree.files)
+    except RecorderError as error:
+        report(f"the code was not captured, so the run will not be replayable: {error}")
+        snapshot = None
+    code = Code(
+        root=str(tree.root),
+        snapshot=snapshot,
+        commit=tree.commit,
+        branch=tree.branch,
+        remote=tree.remote,
+        dirty=tree.dirty,
+        changed=tree.changed,
+        skipped=tree.skipped,
+    )
+    return code, frozenset(tree.files)
+
+
+def _keep_environment(store: Store) -> str:
+    """The digest of the environment object, which is written once a process while nothing changes."""
+    environment = describe_environment(cache=store.path / "envs")
+    known = _environments.get((store.path, os.getpid()))
+    if known is not None and known[0] is environment:
+        return known[1]
+    digest = store.objects.put_bytes(canonical_json(environment))
+    _environments[store.path, os.getpid()] = (environment, digest)
+    return digest

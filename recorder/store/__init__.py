@@ -1,0 +1,1 @@
+"""Where records and objects live: one folder, described in the README under "The store"."""

@@ -1,0 +1,72 @@
+"""The folder of a run in progress, and the lock by which the living are told from the lost.
+
+``live/<id>/`` holds what a run has printed, logged and written so far. Its process holds ``live/<id>/lock``
+for as long as it runs: an operating-system lock, which ends with the process however it ends. (A pid
+says nothing: pids are reused, and mean nothing on another host.)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+class Live:
+    """The folder `path` of one run in progress, its lock held from `begin` to `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / "lock", thread_local=False)
+        self._pid = os.getpid()
+
+    @property
+    def stdout(self) -> Path:
+        """Where the console's stdout goes."""
+        return self.path / "stdout"
+
+    @property
+    def stderr(self) -> Path:
+        """Where the console's stderr goes."""
+        return self.path / "stderr"
+
+    @property
+    def series(self) -> Path:
+        """Where the metrics' points go."""
+        return self.path / "series.csv"
+
+    @property
+    def files(self) -> Path:
+        """The run's own folder, whose files become outputs."""
+        return self.path / "files"
+
+    def begin(self) -> None:
+        """Make the folder and take its lock."""
+        self.path.mkdir(parents=True)
+        self._lock.acquire(timeout=0)
+
+    def close(self, *, keep: bool = False) -> None:
+        """Let go of the lock and remove the folder, unless `keep`."""
+        if self._pid != os.getpid():
+            return  # a forked child does not end its parent's run
+        if not keep:
+            shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.release()
+        if not keep:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def is_alive(path: Path) -> bool:
+    """Whether a process holds the lock of the live folder `path`."""
+    lock_file = path / "lock"
+    if not lock_file.exists():
+        return False
+    lock = FileLock(lock_file, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False

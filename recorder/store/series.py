@@ -1,0 +1,159 @@
+"""Metric series: appended as CSV while the run is live, summed up as they come.
+
+The columns are ``name,step,time_s,value``: a step is a number given or counted from 0 for each name,
+`time_s` the seconds since the run began. NaN and the infinities are written ``nan``, ``inf``, ``-inf``, which
+`float`, pandas, Polars and DuckDB all read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from ..records import JSON, Metric
+
+HEADER = "name,step,time_s,value\n"
+# A killed run loses no more than this of its series.
+FLUSH_EVERY_S = 1.0
+_FLUSH_EVERY_POINTS = 4096
+
+Number = int | float
+
+
+class Point(NamedTuple):
+    """One value of a series; `step` counts what the experiment counts, `time_s` is since its start."""
+
+    step: Number
+    time_s: float
+    value: Number
+
+
+class _Sum:
+    """The running summary of one series."""
+
+    __slots__ = ("count", "last", "last_step", "max", "min", "next_step")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.next_step: Number = 0
+        self.last: Number = math.nan
+        self.last_step: Number = 0
+        self.min: Number = math.nan
+        self.max: Number = math.nan
+
+    def add(self, step: Number | None, value: Number) -> Number:
+        if step is None:
+            step = self.next_step
+        self.next_step = step + 1
+        self.count += 1
+        self.last, self.last_step = value, step
+        # A comparison with NaN is false, so the first number takes the place of the NaN at the start.
+        if not self.min <= value and value == value:
+            self.min = value
+        if not self.max >= value and value == value:
+            self.max = value
+        return step
+
+
+class SeriesWriter:
+    """Appends points to the file at `path`, made with its first flush; safe from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+        self._lines: list[str] = []
+        self._sums: dict[str, _Sum] = {}
+        self._quoted: dict[str, str] = {}
+        self._started = self._flushed = time.monotonic()
+        self._lock = threading.Lock()
+
+    def add(self, values: dict[str, Number], *, step: Number | None = None) -> None:
+        """One point for each name in `values`, at `step` or the name's own next one."""
+        now = time.monotonic()
+        stamp = f"{now - self._started:.3f}"
+        with self._lock:
+            for name, value in values.items():
+                total = self._sums.get(name)
+                if total is None:
+                    total = self._sums[name] = _Sum()
+                    self._quoted[name] = _quote(name)
+                at = total.add(step, value)
+                self._lines.append(f"{self._quoted[name]},{at},{stamp},{value!r}\n")
+            if now - self._flushed >= FLUSH_EVERY_S or len(self._lines) >= _FLUSH_EVERY_POINTS:
+                self._write(now)
+
+    def flush(self) -> None:
+        """Hand what was added so far to the operating system."""
+        with self._lock:
+            self._write(time.monotonic())
+
+    def _write(self, now: float) -> None:
+        self._flushed = now
+        if not self._lines:
+            return
+        if self._file is None:
+            self._file = self._path.open("a", encoding="utf-8", newline="")
+            self._file.write(HEADER)
+        self._file.write("".join(self._lines))
+        self._lines.clear()
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close; a writer that never had a point leaves no file."""
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def metrics(self, encode: Callable[[Number], JSON]) -> dict[str, Metric]:
+        """The summary of each series, its numbers as `encode` writes them (NaN is not plain JSON)."""
+        with self._lock:
+            return {
+                name: Metric(
+                    last=encode(s.last),
+                    min=encode(s.min),
+                    max=encode(s.max),
+                    count=s.count,
+                    last_step=s.last_step,
+                )
+                for name, s in self._sums.items()
+            }
+
+
+def _quote(name: str) -> str:
+    """The name as a CSV field."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow([name])
+    return text.getvalue()
+
+
+def parse_series(text: str) -> dict[str, list[Point]]:
+    """The points of each series in CSV that a `SeriesWriter` wrote; a torn last line is left out."""
+    found: dict[str, list[Point]] = {}
+    for row in _rows(text):
+        name, step, time_s, value = row
+        point = Point(_number(step), float(time_s), _number(value))
+        found.setdefault(name, []).append(point)
+    return found
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    whole = text[: text.rfind("\n") + 1]
+    reader = csv.reader(io.StringIO(whole))
+    next(reader, None)
+    for row in reader:
+        if len(row) == 4:
+            yield row
+
+
+def _number(text: str) -> Number:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
