@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from .errors import RecorderWarning
 
 if TYPE_CHECKING:
+    import inspect
+
     from .capture.function import Described, Place
     from .run import Call, Run
 
@@ -60,6 +62,11 @@ class Experiment:
     def __repr__(self) -> str:
         return f"<experiment {self.name}: {self.function.__module__}:{self.function.__qualname__}>"
 
+    @property
+    def is_coroutine(self) -> bool:
+        """Whether the function is an ``async def``."""
+        return bool(self.function.__code__.co_flags & _COROUTINE)
+
     @functools.cached_property
     def place(self) -> Place:
         """Where the function stands."""
@@ -73,7 +80,7 @@ class Experiment:
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None
-    ) -> tuple[Call, Any]:
+    ) -> tuple[Call, inspect.BoundArguments]:
         """What a call with these arguments would record, and its bound arguments.
 
         Raises TypeError as the call itself would, RecorderError where there can be no store.
@@ -119,27 +126,34 @@ class Experiment:
         if _interceptor is not None:
             return _interceptor(self, args, kwargs)
         call, bound = self.prepare(args, kwargs)
-        return execute(call, lambda: self.function(*bound.args, **bound.kwargs))
+        with Recording(call) as recording:
+            recording.result = self.function(*bound.args, **bound.kwargs)
+        return recording.result
 
     async def call_async(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The same for a coroutine function."""
         if _interceptor is not None:
             return await _interceptor(self, args, kwargs)
         call, bound = self.prepare(args, kwargs)
-        with _Recording(call) as recording:
+        with Recording(call) as recording:
             recording.result = await self.function(*bound.args, **bound.kwargs)
         return recording.result
 
+    def invoke(self, bound: inspect.BoundArguments) -> Any:
+        """Call the function itself, unrecorded; a coroutine function in an event loop of its own."""
+        result = self.function(*bound.args, **bound.kwargs)
+        if self.is_coroutine:
+            import asyncio
 
-def execute(call: Call, function: Callable[[], Any]) -> Any:
-    """Record `call` while `function` runs; its result or exception comes out unchanged."""
-    with _Recording(call) as recording:
-        recording.result = function()
-    return recording.result
+            return asyncio.run(result)
+        return result
 
 
-class _Recording:
-    """A run from its beginning to its end, as the current one of this context."""
+class Recording:
+    """A run from its beginning to its end, as the current one of this context.
+
+    Made, the run has begun; the ``with`` block ends it with `result`, or with the exception that leaves it.
+    """
 
     result: Any = None
 
@@ -148,7 +162,7 @@ class _Recording:
 
         self.run = Run(call)
 
-    def __enter__(self) -> _Recording:
+    def __enter__(self) -> Recording:
         self._token = _current.set(self.run)
         return self
 
@@ -219,7 +233,7 @@ def record(
 
 
 def _wrap(experiment: Experiment, function: F) -> F:
-    if function.__code__.co_flags & _COROUTINE:  # type: ignore[attr-defined]
+    if experiment.is_coroutine:
 
         @functools.wraps(function)
         async def recorded(*args: Any, **kwargs: Any) -> Any:

@@ -106,6 +106,11 @@ class Run:
         return self._call.seed.value
 
     @property
+    def traceback(self) -> str:
+        """The traceback of the exception that ended the run, "" where none did."""
+        return self.record.failure.traceback if self.record.failure is not None else ""
+
+    @property
     def dir(self) -> Path:
         """A folder of the run's own; every file and folder in it becomes an output of that name."""
         self._live.files.mkdir(exist_ok=True)

@@ -59,6 +59,12 @@ class Setting:
         return path is not None and path in self._files
 
 
+def give(setting: Setting | None) -> None:
+    """Let every run of this process take place in `setting`; None ends that."""
+    global given
+    given = setting
+
+
 def find_setting(place: Place, *, store: str | os.PathLike[str] | None) -> Setting:
     """The setting of an experiment that stands at `place`; its store is made where there is none.
 

@@ -39,7 +39,6 @@ OWNERS = {
     "git": {"recorder.store.snapshots", "recorder.capture.code"},
     "cloudpickle": {"recorder.codec.pickle"},
     "click": {"recorder.cli"},
-    "rich": {"recorder.cli"},
     "blake3": {"recorder.digest"},
 }
 # Same-floor rooms that must not know each other.

@@ -1,0 +1,29 @@
+"""A Monte Carlo in plain Python: pi from random points, with nothing seeded by hand.
+
+The seed is drawn by recorder, planted in Python's generator, and planted again by a replay.
+
+    python examples/pi.py
+    recorder replay last
+"""
+
+import math
+import random
+
+from recorder import log, record
+
+
+@record
+def estimate_pi(points: int = 200_000, report_every: int = 20_000):
+    inside = 0
+    for i in range(1, points + 1):
+        x, y = random.random(), random.random()
+        inside += x * x + y * y <= 1.0
+        if i % report_every == 0:
+            log(step=i, estimate=4 * inside / i, error=abs(4 * inside / i - math.pi))
+    estimate = 4 * inside / points
+    print(f"pi is about {estimate}")
+    return estimate
+
+
+if __name__ == "__main__":
+    estimate_pi()

@@ -1,0 +1,93 @@
+"""The command line: ``recorder COMMAND``. Only here is anything printed.
+
+Exit status: 0 done or reproduced, 1 diverged or differing, 2 wrong usage, 3 could not be done, 4 ran, but
+nothing could be verified, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..errors import RecorderError
+
+# Each command is loaded with its first use, so that `recorder --help` costs little more than click:
+# its name, its module, and its line in the help.
+_COMMANDS = {
+    "diff": ("diff", "Say what differs between two runs."),
+    "list": ("list", "List the runs of the store."),
+    "replay": ("replay", "Run a run again in a clean workspace, and give a verdict."),
+    "run": ("run", "Run an experiment with a config from the command line."),
+    "show": ("show", "Show everything about one run."),
+}
+
+INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """The commands by name, imported when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f".{_COMMANDS[cmd_name][0]}", __name__)
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands and their lines, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in sorted(_COMMANDS)])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="recorder")
+@click.option("--store", metavar="FOLDER", help="The store; by default the first one from here upwards.")
+@click.pass_context
+def cli(ctx: click.Context, store: str | None) -> None:
+    """A flight recorder for Python experiments.
+
+    A run is named by its number, a prefix of its id (4 characters and up), `last`, `last~2`, an experiment's
+    name for its newest run, `train~1` for the one before it, or a tag.
+
+    Exit status: 0 done or reproduced, 1 diverged or differing, 2 wrong usage, 3 could not be done, 4 ran, but
+    nothing could be verified, 130 interrupted.
+    """
+    ctx.obj = store
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit with its status; a person's mistake is one line, no traceback."""
+    try:
+        status: Any = cli.main(args=args, prog_name="recorder", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        status = done.exit_code
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted")
+        status = INTERRUPTED
+    except RecorderError as error:
+        _complain(" ".join(str(error).split()))
+        status = error.exit_status
+    except BrokenPipeError:
+        # The reader has gone (`recorder list | head`); Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except OSError as error:
+        _complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        status = RecorderError.exit_status
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _complain(message: str) -> None:
+    click.secho(f"recorder: {message}", err=True, fg="red")

@@ -1,0 +1,60 @@
+"""``recorder replay``: run a run again in a clean workspace, and give a verdict."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import msgspec
+
+from ..replay.replay import Replay, replay
+from ..replay.settings import split_settings
+from ..store.store import Store
+from .view.verdict import describe_replay, verification_document
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the config; no verdict then.")
+@click.option("--rtol", type=float, default=0.0, metavar="X", help="Close up to this relative difference.")
+@click.option("--atol", type=float, default=0.0, metavar="X", help="Close up to this absolute difference.")
+@click.option("--keep", is_flag=True, help="Leave the workspace for a look.")
+@click.option("--json", "as_json", is_flag=True, help="The verdict as JSON; the experiment prints to stderr.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    run: str,
+    settings: tuple[str, ...],
+    rtol: float,
+    atol: float,
+    keep: bool,
+    as_json: bool,
+) -> None:
+    """Run RUN again, from its snapshot, with its config and seed, in a workspace of its own.
+
+    The replay is a run itself. Its result, outputs and metrics are compared with the recorded ones, both ways:
+    0 reproduced (or close), 1 diverged, 3 could not be done, 4 nothing could be verified.
+
+    Example: recorder replay last
+    """
+    store = Store(ctx.obj)
+    record = store.find(run)
+    done = replay(
+        store,
+        record,
+        settings=split_settings(settings),
+        rtol=rtol,
+        atol=atol,
+        keep=keep,
+        stdout=sys.stderr.fileno() if as_json else None,
+        say=lambda line: click.secho(f"note: {line}", err=True, dim=True),
+    )
+    _print(done, as_json=as_json)
+    ctx.exit(done.exit_status)
+
+
+def _print(done: Replay, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(verification_document(done))))
+    else:
+        click.echo(describe_replay(done))

@@ -1,0 +1,75 @@
+"""``recorder run``: an experiment with a config from the command line."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import ConfigError, RecorderError
+from ..experiment import Experiment, Recording
+from ..replay.settings import apply_settings, split_settings
+from ..replay.target import load_target
+
+
+@click.command()
+@click.argument("target", metavar="TARGET")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.pass_obj
+def command(path: str | None, target: str, settings: tuple[str, ...]) -> None:
+    """Run the experiment TARGET, FILE.py:NAME or MODULE:NAME, and record it.
+
+    Values are typed by the function's annotations and defaults; lists and dicts are JSON; a dotted key sets one
+    entry of a dict. A function without @record is recorded all the same.
+
+    Example: recorder run train.py:train lr=0.2 epochs=10
+    """
+    if path is not None:
+        os.environ["RECORDER_STORE"] = str(Path(path).absolute())
+    sys.argv = [target.rpartition(":")[0]]
+    experiment = load_target(target, cwd=Path.cwd())
+    _run(experiment, split_settings(settings))
+
+
+def _run(experiment: Experiment, settings: dict[str, str]) -> None:
+    values = apply_settings(experiment.function, settings, values={})
+    signature = inspect.signature(experiment.function)
+    ordered = {name: values[name] for name in signature.parameters if name in values}
+    bound = inspect.BoundArguments(signature, ordered)  # type: ignore[arg-type]
+    try:
+        call, bound = experiment.prepare(*_arguments(bound))
+    except TypeError as error:
+        text = f"{experiment.function.__name__}{signature}"
+        raise ConfigError(f"{error}: {text}", signature=text) from error
+    recording = Recording(call)
+    try:
+        with recording:
+            recording.result = experiment.invoke(bound)
+    except Exception:  # noqa: BLE001 - the experiment's own, shown as Python would, and in the record
+        click.echo(recording.run.traceback, nl=False, err=True)
+        raise SystemExit(RecorderError.exit_status) from None
+    finally:
+        number = recording.run.number
+        click.secho(f"run {number}: recorder show {number}", err=True, dim=True)
+
+
+def _arguments(bound: inspect.BoundArguments) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """By name wherever a name can be given, as a parameter may have been left out."""
+    kinds = {name: bound.signature.parameters[name].kind for name in bound.arguments}
+    if inspect.Parameter.VAR_POSITIONAL in kinds.values():
+        bound.apply_defaults()
+        return bound.args, bound.kwargs
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        if kinds[name] is inspect.Parameter.POSITIONAL_ONLY:
+            args.append(value)
+        elif kinds[name] is inspect.Parameter.VAR_KEYWORD:
+            kwargs.update(value)
+        else:
+            kwargs[name] = value
+    return tuple(args), kwargs

@@ -1,0 +1,1 @@
+"""How runs, records, differences and verdicts look in a terminal."""

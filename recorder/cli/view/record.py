@@ -1,0 +1,183 @@
+"""One record on one screen: what ``recorder show`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import msgspec
+
+from ... import codec
+from ...records import Code, Content, Record
+from ...store.store import Store
+from .text import Column, age, duration, number, render, short, shorten, size, status
+
+_CONSOLE_LINES = 8
+_LISTED = 12
+
+
+def describe_record(record: Record, store: Store) -> str:
+    """The record in sections, those that hold nothing left out."""
+    sections = [
+        ("", _head(record)),
+        ("config", _config(record)),
+        ("code", _code(record)),
+        ("environment", _environment(record, store)),
+        ("inputs", _inputs(record)),
+        ("result", _result(record)),
+        ("metrics", _metrics(record)),
+        ("outputs", _outputs(record)),
+        ("stdout", _console(record.stdout, store)),
+        ("stderr", _console(record.stderr, store)),
+        ("failure", _failure(record)),
+        ("warnings", [f"  {text}" for text in record.warnings]),
+        ("next", _next(record)),
+    ]
+    blocks = []
+    for title, lines in sections:
+        text = "\n".join(lines)
+        if text:
+            blocks.append(f"{click.style(title, bold=True)}\n{text}" if title else text)
+    return "\n\n".join(blocks)
+
+
+def _head(record: Record) -> Iterator[str]:
+    name = click.style(f"run {record.number}  {record.experiment}", bold=True)
+    yield f"{name}  {status(record)}"
+    when = record.started.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    took = f", took {duration(record.duration_s)}" if record.duration_s is not None else ""
+    usage = record.usage
+    if usage is not None:
+        took += f" ({usage.cpu_user_s + usage.cpu_system_s:.2f} s of processor"
+        took += f", {size(usage.peak_memory_bytes)} at most)" if usage.peak_memory_bytes else ")"
+    yield f"  id       {record.id}"
+    yield f"  started  {when} ({age(record.started)} ago){took}"
+    if record.tags:
+        yield f"  tags     {', '.join(record.tags)}"
+    if record.note:
+        yield f"  note     {record.note}"
+    if record.parent:
+        yield f"  part of  {record.parent[:8]}"
+    if record.replay_of:
+        yield f"  replay of {record.replay_of[:8]}{_replayed_with(record)}"
+    if record.verdict is not None and record.verdict.reason:
+        yield f"  verdict  {record.verdict.verdict}: {record.verdict.reason}"
+
+
+def _replayed_with(record: Record) -> str:
+    return "".join(
+        f", {c.key}: {codec.describe(c.old, width=20)} -> {codec.describe(c.new, width=20)}"
+        for c in record.changes
+    )
+
+
+def _config(record: Record) -> Iterator[str]:
+    flat = codec.flatten(record.config)
+    width = max([len(key) for key in flat] + [4])
+    for key, form in flat.items():
+        yield f"  {key:<{width}}  {codec.describe(form, width=70)}"
+    if record.seed_info is not None:
+        seed = record.seed_info
+        origin = {"argument": "the argument", "drawn": "drawn for this run", "replay": "the replayed run's"}
+        planted = f"; planted in {', '.join(seed.generators)}" if seed.generators else ""
+        yield click.style(f"  seed {seed.value}: {origin[seed.origin]}{planted}", dim=True)
+
+
+def _code(record: Record) -> Iterator[str]:
+    function = record.function
+    where = function.file or ("by value" if function.pickled is not None else "installed")
+    yield f"  {function.module}:{function.qualname}{function.signature}  ({where})"
+    if record.code is not None:
+        yield from _tree(record.code)
+
+
+def _tree(code: Code) -> Iterator[str]:
+    if code.commit:
+        dirty = "dirty" if code.dirty else "clean"
+        branch = f" on {code.branch}" if code.branch else ""
+        yield f"  commit   {code.commit[:12]}{branch}, {dirty}" + (f", {code.remote}" if code.remote else "")
+    else:
+        yield f"  no commit; {code.root}"
+    if code.snapshot:
+        yield f"  snapshot {code.snapshot[:12]} of {code.root}"
+    for path in code.changed[:_LISTED]:
+        yield click.style(f"    changed  {path}", dim=True)
+    if len(code.changed) > _LISTED:
+        yield click.style(f"    and {len(code.changed) - _LISTED} more", dim=True)
+    for skipped in code.skipped[:_LISTED]:
+        yield click.style(f"    skipped  {skipped.path}: {skipped.reason}", dim=True)
+
+
+def _environment(record: Record, store: Store) -> Iterator[str]:
+    if record.environment is None or not store.objects.has(record.environment):
+        return
+    found = msgspec.json.decode(store.read(record.environment))
+    python, platform = found.get("python", {}), found.get("platform", {})
+    packages = found.get("packages", {})
+    yield (
+        f"  Python {python.get('version')} ({python.get('implementation')}), {platform.get('system')}"
+        f" {platform.get('release')} {platform.get('machine')}, {len(packages)} packages"
+        f"  ({short(record.environment)})"
+    )
+    if record.process is not None:
+        process = record.process
+        yield f"  {process.user}@{process.host} in {process.cwd}"
+        yield f"  argv     {shorten(' '.join(process.argv), 90)}"
+        yield f"  PYTHONHASHSEED {'not fixed' if process.hash_seed is None else process.hash_seed}"
+
+
+def _inputs(record: Record) -> Iterator[str]:
+    for item in record.inputs[:_LISTED]:
+        kept = "" if item.stored else "  (by digest only)"
+        yield f"  {item.path}  {size(item.size_bytes)}  {short(item.digest)}{kept}"
+    if len(record.inputs) > _LISTED:
+        yield f"  and {len(record.inputs) - _LISTED} more"
+
+
+def _result(record: Record) -> Iterator[str]:
+    if record.status == "finished":
+        yield f"  {codec.describe(record.result, width=100)}"
+
+
+def _metrics(record: Record) -> Iterator[str]:
+    if record.metrics:
+        items = record.metrics
+        columns = [
+            Column("  name", [f"  {name}" for name in items]),
+            Column("last", [number(m.last) for m in items.values()], right=True),
+            Column("min", [number(m.min) for m in items.values()], right=True),
+            Column("max", [number(m.max) for m in items.values()], right=True),
+            Column("points", [str(m.count) for m in items.values()], right=True),
+        ]
+        yield render(columns)
+
+
+def _outputs(record: Record) -> Iterator[str]:
+    width = max([len(output.name) for output in record.outputs] + [4])
+    for output in record.outputs:
+        what = f"{codec.describe(output.form, width=60)}  " if output.kind == "value" else ""
+        yield f"  {output.name:<{width}}  {output.kind:<6}  {what}{size(output.size_bytes)}  {short(output.digest)}"
+
+
+def _console(content: Content | None, store: Store) -> Iterator[str]:
+    if content is None:
+        return
+    lines = store.read_content(content).decode(errors="replace").splitlines()
+    for line in lines[:_CONSOLE_LINES]:
+        yield click.style(f"  {shorten(line, 110)}", dim=True)
+    if len(lines) > _CONSOLE_LINES:
+        yield click.style(f"  ... and {len(lines) - _CONSOLE_LINES} lines more", dim=True)
+
+
+def _failure(record: Record) -> Iterator[str]:
+    if record.failure is not None:
+        for line in record.failure.traceback.rstrip().splitlines():
+            yield f"  {line}"
+
+
+def _next(record: Record) -> Iterator[str]:
+    run = record.number
+    if record.status in ("finished", "failed"):
+        yield click.style(f"  recorder replay {run}", dim=True)
+    if run > 1:
+        yield click.style(f"  recorder diff {run - 1} {run}", dim=True)

@@ -1,0 +1,73 @@
+"""The table of runs that ``recorder list`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from ... import codec
+from ...records import JSON, Record
+from .text import Column, age, duration, fit, metric, render, shorten, status, terminal_width
+
+_CELL = 24
+# Number, experiment, status, age, duration: what is shown however narrow the terminal is.
+_FIXED = 5
+
+
+def runs_table(records: Sequence[Record]) -> str:
+    """A line for each run; config keys that do not vary are said once above."""
+    if not records:
+        return "no runs yet"
+    flat = [codec.flatten(record.config) for record in records]
+    varying, common = _split(flat)
+    columns = [*_fixed_columns(records), *_config_columns(flat, varying), *_metric_columns(records)]
+    columns, left_out = fit(columns, width=terminal_width(), keep=_FIXED)
+    lines = []
+    if common and len(records) > 1:
+        said = "  ".join(f"{key}={codec.describe(form, width=_CELL)}" for key, form in common.items())
+        lines.append(click.style(f"all: {shorten(said, (terminal_width() or 200) - 5)}", dim=True))
+    lines.append(render(columns))
+    if left_out:
+        lines.append(click.style(f"not shown for want of width: {', '.join(left_out)}", dim=True))
+    return "\n".join(lines)
+
+
+def _split(flat: Sequence[dict[str, JSON]]) -> tuple[list[str], dict[str, JSON]]:
+    """The keys that vary, in the order of their first use, and the others with their form.
+
+    With a single run every key is shown.
+    """
+    keys = list(dict.fromkeys(key for config in flat for key in config))
+    if len(flat) == 1:
+        return keys, {}
+    identities = {
+        key: {codec.identity(config[key]) if key in config else None for config in flat} for key in keys
+    }
+    varying = [key for key in keys if len(identities[key]) > 1]
+    return varying, {key: flat[0][key] for key in keys if key not in varying}
+
+
+def _fixed_columns(records: Sequence[Record]) -> list[Column]:
+    return [
+        Column("run", [str(record.number) for record in records], right=True),
+        Column("experiment", [shorten(record.experiment, _CELL) for record in records]),
+        Column("status", [status(record) for record in records]),
+        Column("age", [age(record.started) for record in records], right=True),
+        Column("duration", [duration(record.duration_s) for record in records], right=True),
+    ]
+
+
+def _config_columns(flat: Sequence[dict[str, JSON]], keys: Sequence[str]) -> list[Column]:
+    return [
+        Column(key, [codec.describe(c[key], width=_CELL) if key in c else "" for c in flat], right=True)
+        for key in keys
+    ]
+
+
+def _metric_columns(records: Sequence[Record]) -> list[Column]:
+    names = dict.fromkeys(name for record in records for name in record.metrics)
+    return [
+        Column(name, [metric(r.metrics[name]) if name in r.metrics else "" for r in records], right=True)
+        for name in names
+    ]

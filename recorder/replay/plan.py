@@ -1,0 +1,97 @@
+"""What a replay will do, and what stands in its way, before anything runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .. import codec
+from ..digest import digest_file
+from ..errors import ReplayError
+from ..records import Input, Part, Record
+from ..store.store import Store
+
+
+class Plan(Part, frozen=True):
+    """`blockers` make the replay impossible; `notes` may make it come out differently."""
+
+    blockers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def check(self, record: Record) -> None:
+        """Raises ReplayError with the first blocker, if there is one."""
+        if self.blockers:
+            raise ReplayError(f"run {record.number} cannot be replayed: {self.blockers[0]}", run=record.number)
+
+
+def make_plan(store: Store, record: Record) -> Plan:
+    """Look at everything that the replay of `record` needs."""
+    return Plan(blockers=tuple(_blockers(store, record)), notes=tuple(_notes(store, record)))
+
+
+def _blockers(store: Store, record: Record) -> Iterator[str]:
+    if record.status == "running":
+        yield "it is still running"
+    function, code = record.function, record.code
+    if function.pickled is None and function.file is not None:
+        if code is None or code.snapshot is None:
+            yield "its code was not captured (see its warnings in `recorder show`)"
+        elif not store.snapshots.has(code.snapshot):
+            yield f"the snapshot {code.snapshot} of its code is not in the store"
+    for name, form in record.config.items():
+        what = _unusable(store, form)
+        if what:
+            yield f"argument {name!r} {what}"
+    what = _unusable(store, function.pickled)
+    if what:
+        yield f"its function {what}"
+    for item in record.inputs:
+        if item.in_root and not _kept(store, record, item):
+            yield f"the input {item.path} was not kept in the store"
+
+
+def _kept(store: Store, record: Record, item: Input) -> bool:
+    if store.objects.has(item.digest):
+        return True
+    code = record.code
+    return (
+        code is not None and code.snapshot is not None and item.path in store.snapshots.files(code.snapshot)
+    )
+
+
+def _unusable(store: Store, form: Any) -> str | None:
+    """What keeps the form from being turned into a value, if something does."""
+    for digest in sorted(codec.references(form)):
+        if not store.objects.has(digest):
+            return f"needs the object {digest[:15]}, which is not in the store"
+    for tag, said in _tags(form):
+        if tag == "$opaque":
+            return "was opaque: nothing could encode it"
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        if tag == "$pickle" and isinstance(said, dict) and said.get("python") != version:
+            return f"is a pickle of Python {said.get('python')}: replay it with that version, this is {version}"
+    return None
+
+
+def _tags(form: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(form, dict):
+        for key, value in form.items():
+            if key.startswith("$"):
+                yield key, value
+            yield from _tags(value)
+    elif isinstance(form, list):
+        for value in form:
+            yield from _tags(value)
+
+
+def _notes(store: Store, record: Record) -> Iterator[str]:
+    for item in record.inputs:
+        if item.in_root:
+            continue
+        path = Path(item.path)
+        if not path.is_file():
+            yield f"the input {item.path} is not there any more"
+        elif digest_file(path) != item.digest:
+            yield f"the input {item.path} has changed since run {record.number}"

@@ -1,0 +1,187 @@
+"""The process that replays one run: started by `recorder.replay.replay` with a job, it leaves a report.
+
+It shuts the live tree out of its import path, loads the experiment from the workspace, and calls it with the
+recorded config and seed, as a run of its own in the same store.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .. import codec, setting
+from ..capture.config import call_with, encode_config
+from ..errors import RecorderError, ReplayError
+from ..experiment import Experiment, Recording
+from ..records import Change, Function, Part, Record
+from ..run import Call
+from ..store.store import Store
+from .settings import apply_settings
+from .target import as_experiment, load_module, load_script
+from .workspace import LiveTree
+
+JOB_VARIABLE = "RECORDER_REPLAY_JOB"
+
+
+class Job(Part, frozen=True):
+    """What to replay: the run's number in the store, its workspace, and settings for its config."""
+
+    store: str
+    number: int
+    tree: str
+    cwd: str
+    report: str
+    settings: dict[str, str] = {}
+
+
+class Report(Part, frozen=True):
+    """What came of it: the id of the replay's run, or why there is none.
+
+    `exit_status` is that of the error, 0 without; `leaks` are the modules that came from the live tree.
+    """
+
+    run: str | None = None
+    error: str = ""
+    exit_status: int = 0
+    leaks: tuple[str, ...] = ()
+
+
+def main(job_file: str) -> int:
+    """Carry out the job in the file; the report goes into the file that the job names."""
+    job = msgspec.json.decode(Path(job_file).read_bytes(), type=Job)
+    try:
+        report = _replay(job)
+    except RecorderError as error:
+        report = Report(error=str(error), exit_status=error.exit_status)
+    except KeyboardInterrupt:
+        report = Report(error="interrupted", exit_status=130)
+    except BaseException as error:  # noqa: BLE001 - the user's module may raise anything; it is reported whole
+        traceback.print_exc()
+        said = f"{type(error).__name__}: {error}"
+        report = Report(error=f"its code could not be loaded: {said}", exit_status=3)
+    Path(job.report).write_bytes(msgspec.json.encode(report))
+    return report.exit_status
+
+
+def _replay(job: Job) -> Report:
+    store = Store(job.store)
+    record = store.get(job.number)
+    tree = Path(job.tree)
+    live = None if record.code is None else LiveTree(Path(record.code.root), store=store.path)
+    _enter(record, job, live)
+    setting.give(setting.Setting(store, root=tree, code=record.code))
+    experiment = _load(record, tree, store)
+    _refuse_leaks(live)
+    run = _run(record, experiment, job, store)
+    return Report(run=run, leaks=tuple(live.imported()) if live else ())
+
+
+def _enter(record: Record, job: Job, live: LiveTree | None) -> None:
+    """The recorded surroundings: working directory, arguments, import path."""
+    tree = Path(job.tree)
+    os.chdir(job.cwd)
+    process = record.process
+    if process is not None and live is not None:
+        argv = [(arg, live.inside(arg) if os.path.isabs(arg) else None) for arg in process.argv]
+        sys.argv[:] = [arg if inside is None else str(tree / inside) for arg, inside in argv]
+    if live is not None:
+        live.shut_out(tree, first=_first_folders(record))
+
+
+def _first_folders(record: Record) -> list[str]:
+    """The folders, relative to the root, that the experiment was imported from."""
+    recorded = list(record.process.path_in_root) if record.process is not None else []
+    folder = import_folder(record.function)
+    return recorded if folder is None or folder in recorded else [folder, *recorded]
+
+
+def import_folder(function: Function) -> str | None:
+    """The folder, relative to the root, from which the function's module is imported under its name."""
+    if function.file is None:
+        return None
+    parts = Path(function.file).with_suffix("").parts
+    if parts[-1] == "__init__":
+        parts = parts[:-1]
+    module = tuple(function.module.split("."))
+    if parts[-len(module) :] != module:
+        return Path(function.file).parent.as_posix()
+    return Path(*parts[: -len(module)]).as_posix() if parts[: -len(module)] else "."
+
+
+def _load(record: Record, tree: Path, store: Store) -> Experiment:
+    """The experiment from the workspace: by value, as a script, or as a module."""
+    function = record.function
+    if function.pickled is not None:
+        return as_experiment(codec.decode(function.pickled, store.read), target=record.experiment)
+    if function.file is None:
+        return load_module(function.module, function.qualname)
+    file = tree / function.file
+    if not file.is_file():
+        raise ReplayError(f"{function.file} is not in the snapshot of run {record.number}", run=record.number)
+    if function.script and "." not in function.module:
+        return load_script(file, function.qualname)
+    return load_module(function.module, function.qualname)
+
+
+def _refuse_leaks(live: LiveTree | None) -> None:
+    leaks = live.imported() if live else []
+    if leaks:
+        raise ReplayError(
+            f"{leaks[0]} was imported from the live tree, not from the snapshot, so nothing was run:"
+            " leave out of sys.path what points there (an editable install, PYTHONPATH, a .pth file)"
+        )
+
+
+def _run(record: Record, experiment: Experiment, job: Job, store: Store) -> str:
+    """Run it; the id of the new run. Its exception is in the run's record."""
+    values = {name: codec.decode(form, store.read) for name, form in record.config.items()}
+    changed = apply_settings(experiment.function, job.settings, values=values)
+    try:
+        bound = call_with(experiment.function, changed)
+    except TypeError as error:
+        raise ReplayError(f"run {record.number} cannot be called again: {error}", run=record.number) from error
+    assert setting.given is not None
+    assert record.seed_info is not None
+    seed = msgspec.structs.replace(record.seed_info, **_seed_changes(record, changed))
+    call = Call(
+        experiment=record.experiment,
+        function=record.function,
+        arguments=bound.arguments,
+        seed=seed,
+        setting=setting.given,
+        tags=(),
+        replay_of=record.id,
+        changes=_changes(record, changed, job),
+    )
+    recording = Recording(call)
+    try:
+        with recording:
+            recording.result = experiment.invoke(bound)
+    except BaseException:  # noqa: BLE001 - whatever it was, the run's record says so, and the verdict reads it
+        traceback.print_exc()
+    return recording.run.id
+
+
+def _seed_changes(record: Record, changed: dict[str, Any]) -> dict[str, Any]:
+    """A seed that was set anew in the config seeds the generators too."""
+    from ..capture.config import as_integer
+
+    assert record.seed_info is not None
+    parameter = record.function.seed_parameter
+    value = as_integer(changed.get(parameter)) if parameter is not None else None
+    return {"value": record.seed_info.value if value is None else value, "generators": ()}
+
+
+def _changes(record: Record, changed: dict[str, Any], job: Job) -> tuple[Change, ...]:
+    names = {key.partition(".")[0] for key in job.settings}
+    forms = encode_config({name: value for name, value in changed.items()}).forms
+    return tuple(
+        Change(key=name, old=record.config.get(name), new=form)
+        for name, form in sorted(forms.items())
+        if (name in names or name not in record.config) and form != record.config.get(name)
+    )

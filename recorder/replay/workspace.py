@@ -1,0 +1,150 @@
+"""A replay's workspace: the snapshot's files in a folder of their own, and the live tree out of reach.
+
+::
+
+    .recorder/workspaces/<id>/
+      tree/      the files of the snapshot, and the recorded inputs that lie in the project
+      cwd/       the working directory of a run whose own lay outside the project
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from ..digest import digest_file
+from ..records import Record, new_id
+from ..store.store import Store
+
+
+class Workspace:
+    """The workspace of one replay of `record`, removed at the end of the ``with`` block unless `keep`."""
+
+    def __init__(self, store: Store, record: Record, *, keep: bool = False) -> None:
+        self.path = store.path / "workspaces" / new_id()
+        self.tree = self.path / "tree"
+        self._store = store
+        self._record = record
+        self._keep = keep
+
+    def __enter__(self) -> Workspace:
+        self.tree.mkdir(parents=True)
+        try:
+            self._fill()
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if not self._keep:
+            self._remove()
+
+    @property
+    def cwd(self) -> Path:
+        """The working directory: the recorded one inside the tree, or an empty one beside it."""
+        process = self._record.process
+        inside = process.cwd_in_root if process is not None else None
+        path = self.path / "cwd" if inside is None else self.tree / inside
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _fill(self) -> None:
+        code = self._record.code
+        if code is not None and code.snapshot is not None:
+            self._store.snapshots.lay_out(code.snapshot, self.tree)
+        self._clear_outputs()
+        self._lay_inputs()
+
+    def _clear_outputs(self) -> None:
+        """A file of the same name that the run before had left is not to pass for this one's output."""
+        read = {item.path for item in self._record.inputs if item.in_root}
+        for output in self._record.outputs:
+            if output.path is None or output.kind == "value" or output.path in read:
+                continue
+            path = self.cwd / output.path
+            if not path.resolve().is_relative_to(self.tree.resolve()):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _lay_inputs(self) -> None:
+        for item in self._record.inputs:
+            path = self.tree / item.path
+            if not item.in_root or not self._store.objects.has(item.digest):
+                continue
+            if path.exists() and digest_file(path) == item.digest:
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            self._store.objects.restore_file(item.digest, path)
+
+    def _remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class LiveTree:
+    """The project's own folder on this machine, which a replay must not import from.
+
+    What is installed in an environment inside it, the store, and recorder itself are no part of it.
+    """
+
+    def __init__(self, root: Path, *, store: Path) -> None:
+        self._root = root.resolve()
+        package = Path(__file__).resolve().parent.parent
+        places = [sys.prefix, sys.base_prefix, sys.exec_prefix, store, package]
+        self._outside = [Path(place).resolve() for place in places]
+
+    def inside(self, path: str) -> str | None:
+        """The path relative to the live root where it lies in it, else None."""
+        if not path:
+            return None
+        absolute = Path(path).resolve()
+        if not absolute.is_relative_to(self._root):
+            return None
+        if any(absolute.is_relative_to(p) for p in self._outside if p != self._root):
+            return None
+        return absolute.relative_to(self._root).as_posix()
+
+    def shut_out(self, tree: Path, *, first: list[str]) -> None:
+        """Point sys.path and the finders of editable installs from the live tree to the same in `tree`.
+
+        `first` are folders, relative to the tree, that come before everything else.
+        """
+        moved = [str(tree / place) for place in first]
+        for entry in [*self._editable_folders(), *sys.path]:
+            inside = self.inside(entry)
+            moved.append(str(tree / inside) if inside is not None else entry)
+        sys.path[:] = list(dict.fromkeys(moved))
+        sys.path_importer_cache.clear()
+
+    def _editable_folders(self) -> Iterator[str]:
+        """The folders of the packages that setuptools' editable finders map into the live tree.
+
+        Such a finder has its own module, with a MAPPING of names to paths (setuptools,
+        command/editable_wheel.py, _FINDER_TEMPLATE). It is taken off sys.meta_path.
+        """
+        for finder in list(sys.meta_path):
+            module = sys.modules.get(getattr(finder, "__module__", ""))
+            mapping = getattr(module, "MAPPING", None)
+            if isinstance(mapping, dict):
+                folders = [str(Path(path).parent) for path in mapping.values()]
+                if any(self.inside(folder) is not None for folder in folders):
+                    sys.meta_path.remove(finder)
+                    yield from folders
+
+    def imported(self) -> list[str]:
+        """The modules of this process that were imported from the live tree, as ``name (path)``."""
+        found = []
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str) and self.inside(file) is not None:
+                found.append(f"{name} ({file})")
+        return sorted(found)

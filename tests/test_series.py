@@ -1,0 +1,83 @@
+"""Metric series: what is written, what is read back, what is summed up."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import threading
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recorder.store.series import SeriesWriter, parse_series
+
+NUMBERS = st.one_of(st.integers(), st.floats())
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["loss", "a,b", 'say "x"', "nested.acc", "two\nlines"]), NUMBERS), max_size=40)
+)
+def test_points_come_back_as_they_were(points: list[tuple[str, float]]) -> None:
+    """Every value comes back exactly, under its name, in its order, with steps from 0."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "series.csv"
+        writer = SeriesWriter(path)
+        for name, value in points:
+            writer.add({name: value})
+        writer.close()
+        text = path.read_text(newline="") if path.exists() else ""
+    found = parse_series(text)
+    for name in {name for name, _ in points}:
+        said = [value for other, value in points if other == name]
+        assert [repr(p.value) for p in found[name]] == [repr(v) for v in said]
+        assert [p.step for p in found[name]] == list(range(len(said)))
+    assert sum(map(len, found.values())) == len(points)
+
+
+def test_steps_are_kept_and_counted_on_from(tmp_path: Path) -> None:
+    """A step that is given is kept, and the next one without counts on from it."""
+    writer = SeriesWriter(tmp_path / "s")
+    writer.add({"loss": 1.0}, step=10)
+    writer.add({"loss": 2.0})
+    writer.add({"loss": 3.0}, step=2.5)
+    writer.close()
+    assert [p.step for p in parse_series((tmp_path / "s").read_text())["loss"]] == [10, 11, 2.5]
+
+
+def test_the_summary_passes_over_nan(tmp_path: Path) -> None:
+    """Least and greatest are those of the numbers; the last value is the last, NaN or not."""
+    writer = SeriesWriter(tmp_path / "s")
+    for value in (math.nan, 3.0, -math.inf, 2, math.nan):
+        writer.add({"x": value})
+    total = writer.metrics(lambda value: value)["x"]
+    assert (total.min, total.max, total.count, total.last_step) == (-math.inf, 3.0, 5, 4)
+    assert math.isnan(total.last)
+
+
+def test_a_torn_last_line_is_left_out() -> None:
+    """A line that a kill cut short does not become a point."""
+    text = "name,step,time_s,value\nloss,0,0.000,1.5\nloss,1,0.100,1.2"
+    assert [p.value for p in parse_series(text)["loss"]] == [1.5]
+
+
+def test_threads_lose_no_point(tmp_path: Path) -> None:
+    """Four threads that log at once leave every one of their points, each line whole."""
+    writer = SeriesWriter(tmp_path / "s")
+    threads = [
+        threading.Thread(target=lambda n=n: [writer.add({f"m{n}": i}) for i in range(3000)]) for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    rows = list(csv.reader(io.StringIO((tmp_path / "s").read_text())))
+    assert all(len(row) == 4 for row in rows)
+    found = parse_series((tmp_path / "s").read_text())
+    assert {name: [p.value for p in points] for name, points in found.items()} == {
+        f"m{n}": list(range(3000)) for n in range(4)
+    }
