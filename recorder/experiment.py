@@ -252,9 +252,13 @@ def _wrap(experiment: Experiment, function: F) -> F:
 def _check(function: Any) -> Callable[..., Any]:
     code = getattr(function, "__code__", None)
     if code is None:
-        raise TypeError(f"@record takes a function, not {type(function).__name__}: put it next to `def`")
+        raise TypeError(
+            f"@record takes a function, not {type(function).__name__}: put it next to `def`"
+        )
     if code.co_flags & (_GENERATOR | _ASYNC_GENERATOR):
-        raise TypeError(f"@record cannot record the generator {function.__qualname__}: record its caller")
+        raise TypeError(
+            f"@record cannot record the generator {function.__qualname__}: record its caller"
+        )
     return function  # type: ignore[no-any-return]
 
 
@@ -279,7 +283,9 @@ def current_run() -> Run | None:
     return _current.get()
 
 
-def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None, **named: Any) -> None:
+def log(
+    values: Mapping[str, Any] | None = None, /, *, step: float | None = None, **named: Any
+) -> None:
     """Log metrics of the current run: ``log(step=epoch, loss=0.3)`` or ``log({"train": {"loss": 0.3}})``.
 
     Values are numbers, booleans, or scalars of NumPy and PyTorch; `step` counts from 0 for each name

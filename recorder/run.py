@@ -190,7 +190,11 @@ class Run:
         earlier one. What cannot be kept is warned about (strict: SaveError).
         """
         try:
-            output = self._save_path(target, name) if _is_path(target) else self._save_value(target, name)
+            output = (
+                self._save_path(target, name)
+                if _is_path(target)
+                else self._save_value(target, name)
+            )
         except (RecorderError, OSError) as error:
             what = f"output {name or str(target)!r} was not saved: {_one_line(error)}"
             self._report(what, error=SaveError(what, name=name or str(target)))
@@ -211,15 +215,21 @@ class Run:
 
     def _save_value(self, value: Any, name: str | None) -> Output:
         if name is None:
-            raise SaveError(f"a {type(value).__name__} needs a name: save(value, name=...)", name="")
+            raise SaveError(
+                f"a {type(value).__name__} needs a name: save(value, name=...)", name=""
+            )
         form, size = self._keep_value(value, f"output {name!r}")
-        return Output(name=name, kind="value", digest=codec.identity(form), size_bytes=size, form=form)
+        return Output(
+            name=name, kind="value", digest=codec.identity(form), size_bytes=size, form=form
+        )
 
     def _keep_value(self, value: Any, what: str) -> tuple[JSON, int]:
         encoded = codec.encode(value)
         for path in encoded.opaque:
             inside = f" ({path})" if path else ""
-            self._report(f"{what}{inside} is opaque: nothing can encode it, so it cannot be compared")
+            self._report(
+                f"{what}{inside} is opaque: nothing can encode it, so it cannot be compared"
+            )
         for payload in encoded.objects.values():
             self.store.objects.put_bytes(payload)
         size = sum(len(payload) for payload in encoded.objects.values())
@@ -245,7 +255,9 @@ class Run:
         interrupted = isinstance(error, KeyboardInterrupt)
         return self._end("interrupted" if interrupted else "failed", error=error)
 
-    def _end(self, status: Status, *, result: Any = None, error: BaseException | None = None) -> Record:
+    def _end(
+        self, status: Status, *, result: Any = None, error: BaseException | None = None
+    ) -> Record:
         if self._finished:
             return self.record
         self._finished = True
@@ -311,7 +323,9 @@ class Run:
         found = []
         for reading in readings:
             place = _place(reading.path, (self._setting.root,))
-            stored = self._setting.holds(place) or self._store_input(reading, inside=place is not None)
+            stored = self._setting.holds(place) or self._store_input(
+                reading, inside=place is not None
+            )
             found.append(
                 Input(
                     path=place or str(reading.path),
@@ -348,7 +362,11 @@ def _own_traceback(error: BaseException) -> list[str]:
     """The traceback without the recorder's frames at its head."""
     here = str(Path(__file__).parent)
     tb = error.__traceback__
-    while tb is not None and tb.tb_next is not None and tb.tb_frame.f_code.co_filename.startswith(here):
+    while (
+        tb is not None
+        and tb.tb_next is not None
+        and tb.tb_frame.f_code.co_filename.startswith(here)
+    ):
         tb = tb.tb_next
     return traceback.format_exception(type(error), error, tb)
 
@@ -361,7 +379,10 @@ def _place(path: Path, roots: tuple[Path | None, ...]) -> str | None:
     """The path relative to the first of `roots` that holds it, with slashes; None where none does."""
     absolute = path.absolute()
     for root in roots:
-        for one, other in ((absolute, root), (absolute.resolve(), root.resolve() if root else None)):
+        for one, other in (
+            (absolute, root),
+            (absolute.resolve(), root.resolve() if root else None),
+        ):
             if other is not None and one.is_relative_to(other) and one != other:
                 return one.relative_to(other).as_posix()
     return None

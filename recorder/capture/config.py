@@ -24,7 +24,11 @@ class Config(NamedTuple):
 
 
 def bind(
-    signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any], *, seed: str | None
+    signature: inspect.Signature,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    seed: str | None,
 ) -> inspect.BoundArguments:
     """The call's arguments under their parameters' names, defaults applied.
 
@@ -33,7 +37,9 @@ def bind(
     if seed is not None and seed in signature.parameters:
         bound = signature.bind_partial(*args, **kwargs)
         missing = [
-            name for name, p in signature.parameters.items() if _is_required(p) and name not in bound.arguments
+            name
+            for name, p in signature.parameters.items()
+            if _is_required(p) and name not in bound.arguments
         ]
         if missing and missing != [seed]:
             signature.bind(*args, **kwargs)  # raises, in Python's own words

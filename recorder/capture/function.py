@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..codec.pickle import pickle_function
+from .. import codec
 from ..records import Function
 from .code import describe_function as describe_source
 
@@ -80,7 +80,7 @@ def describe(
 
 
 def _by_value(function: Callable[..., Any], part: Function) -> Described:
-    encoded = pickle_function(function)
+    encoded = codec.encode_function(function)
     if encoded.opaque:
         warning = (
             f"{part.qualname} can be neither imported nor pickled, so the run will not be replayable:"

@@ -50,7 +50,9 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="recorder")
-@click.option("--store", metavar="FOLDER", help="The store; by default the first one from here upwards.")
+@click.option(
+    "--store", metavar="FOLDER", help="The store; by default the first one from here upwards."
+)
 @click.pass_context
 def cli(ctx: click.Context, store: str | None) -> None:
     """A flight recorder for Python experiments.

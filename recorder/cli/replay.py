@@ -15,11 +15,23 @@ from .view.verdict import describe_replay, verification_document
 
 @click.command()
 @click.argument("run", metavar="RUN")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the config; no verdict then.")
-@click.option("--rtol", type=float, default=0.0, metavar="X", help="Close up to this relative difference.")
-@click.option("--atol", type=float, default=0.0, metavar="X", help="Close up to this absolute difference.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change the config; no verdict then.",
+)
+@click.option(
+    "--rtol", type=float, default=0.0, metavar="X", help="Close up to this relative difference."
+)
+@click.option(
+    "--atol", type=float, default=0.0, metavar="X", help="Close up to this absolute difference."
+)
 @click.option("--keep", is_flag=True, help="Leave the workspace for a look.")
-@click.option("--json", "as_json", is_flag=True, help="The verdict as JSON; the experiment prints to stderr.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="The verdict as JSON; the experiment prints to stderr."
+)
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -23,7 +23,9 @@ class Plan(Part, frozen=True):
     def check(self, record: Record) -> None:
         """Raises ReplayError with the first blocker, if there is one."""
         if self.blockers:
-            raise ReplayError(f"run {record.number} cannot be replayed: {self.blockers[0]}", run=record.number)
+            raise ReplayError(
+                f"run {record.number} cannot be replayed: {self.blockers[0]}", run=record.number
+            )
 
 
 def make_plan(store: Store, record: Record) -> Plan:
@@ -57,7 +59,9 @@ def _kept(store: Store, record: Record, item: Input) -> bool:
         return True
     code = record.code
     return (
-        code is not None and code.snapshot is not None and item.path in store.snapshots.files(code.snapshot)
+        code is not None
+        and code.snapshot is not None
+        and item.path in store.snapshots.files(code.snapshot)
     )
 
 

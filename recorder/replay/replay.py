@@ -52,7 +52,9 @@ class Replay(Part, frozen=True):
             return INTERRUPTED
         if self.verification is None:
             return 0 if self.record.status == "finished" else 3
-        return {"reproduced": 0, "close": 0, "diverged": 1, "failed": 3}.get(self.verification.verdict, 4)
+        return {"reproduced": 0, "close": 0, "diverged": 1, "failed": 3}.get(
+            self.verification.verdict, 4
+        )
 
 
 def replay(
@@ -114,12 +116,19 @@ def _verify(
 
 def _verdict(record: Record, verification: Verification) -> Verdict:
     return Verdict(
-        of=record.id, verdict=verification.verdict, counts=verification.counts, reason=verification.reason
+        of=record.id,
+        verdict=verification.verdict,
+        counts=verification.counts,
+        reason=verification.reason,
     )
 
 
 def _run_worker(
-    store: Store, record: Record, workspace: Workspace, settings: Mapping[str, str], stdout: int | None
+    store: Store,
+    record: Record,
+    workspace: Workspace,
+    settings: Mapping[str, str],
+    stdout: int | None,
 ) -> Report:
     """Start the worker, wait for it, and read its report."""
     report = workspace.path / "report.json"
@@ -135,7 +144,9 @@ def _run_worker(
     job_file.write_bytes(msgspec.json.encode(job))
     home = str(Path(__file__).resolve().parent.parent.parent)
     command = [sys.executable, "-c", _START, str(job_file), home]
-    status = _wait(command, cwd=workspace.path, env=_environment(store, record, workspace), stdout=stdout)
+    status = _wait(
+        command, cwd=workspace.path, env=_environment(store, record, workspace), stdout=stdout
+    )
     if not report.is_file():
         return Report(error=_death(status), exit_status=3)
     return msgspec.json.decode(report.read_bytes(), type=Report)
@@ -180,7 +191,9 @@ def _moved(recorded: Mapping[str, str], record: Record, workspace: Workspace) ->
     for name, value in recorded.items():
         parts = value.split(os.pathsep) if name == "PYTHONPATH" else [value]
         parts = [
-            str(workspace.tree) + part[len(root) :] if part == root or part.startswith(root + os.sep) else part
+            str(workspace.tree) + part[len(root) :]
+            if part == root or part.startswith(root + os.sep)
+            else part
             for part in parts
         ]
         moved[name] = os.pathsep.join(parts)

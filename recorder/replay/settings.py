@@ -65,7 +65,9 @@ class Settings:
             if parameter is None or parameter.kind is inspect.Parameter.VAR_KEYWORD:
                 self._set_extra(result, key, text)
             elif rest:
-                result[name] = self._set_inside(key, self._base(parameter, result), rest.split("."), text)
+                result[name] = self._set_inside(
+                    key, self._base(parameter, result), rest.split("."), text
+                )
             else:
                 result[name] = self._read_argument(parameter, result, text)
         return result
@@ -75,7 +77,11 @@ class Settings:
 
     def _set_extra(self, result: dict[str, Any], key: str, text: str) -> None:
         """A key that no parameter has: for ``**kwargs``, where the function takes them."""
-        extra = [p for p in self._signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD]
+        extra = [
+            p
+            for p in self._signature.parameters.values()
+            if p.kind is inspect.Parameter.VAR_KEYWORD
+        ]
         if not extra:
             near = difflib.get_close_matches(key, list(self._signature.parameters), n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -89,7 +95,9 @@ class Settings:
         value = result.get(parameter.name, parameter.default)
         return {} if value is _EMPTY or value is None else copy.deepcopy(value)
 
-    def _read_argument(self, parameter: inspect.Parameter, result: Mapping[str, Any], text: str) -> Any:
+    def _read_argument(
+        self, parameter: inspect.Parameter, result: Mapping[str, Any], text: str
+    ) -> Any:
         hint = self._hints.get(parameter.name, _EMPTY)
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             hint = _EMPTY if hint is _EMPTY else tuple[hint, ...]  # type: ignore[valid-type]

@@ -37,7 +37,9 @@ def load_target(target: str, *, cwd: Path) -> Experiment:
     """
     where, _, name = target.rpartition(":")
     if not where or not name:
-        raise TargetError(f"{target!r} names no experiment: write FILE.py:NAME or MODULE:NAME", target=target)
+        raise TargetError(
+            f"{target!r} names no experiment: write FILE.py:NAME or MODULE:NAME", target=target
+        )
     file = (cwd / where).absolute()
     if where.endswith(".py") or file.is_file():
         if not file.is_file():
@@ -100,7 +102,9 @@ def _parse(file: Path, target: str) -> ast.Module:
     try:
         return ast.parse(file.read_bytes(), filename=str(file))
     except SyntaxError as error:
-        raise TargetError(f"{file.name}, line {error.lineno}: {error.msg}", target=target) from error
+        raise TargetError(
+            f"{file.name}, line {error.lineno}: {error.msg}", target=target
+        ) from error
 
 
 def _run_script(file: Path, tree: ast.Module, qualname: str, target: str) -> Experiment:
@@ -133,7 +137,9 @@ class _Loading:
         # A script that ends with sys.exit(main()) has defined everything by then.
         return isinstance(error, _Reached | SystemExit)
 
-    def _intercept(self, experiment: Experiment, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def _intercept(
+        self, experiment: Experiment, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
         if self._qualname in (experiment.function.__qualname__, experiment.name):
             raise _Reached(experiment)
         return experiment.function(*args, **kwargs)
@@ -206,7 +212,8 @@ def _guarded_names(tree: ast.Module) -> set[str]:
         node.id if isinstance(node, ast.Name) else (node.asname or node.name).partition(".")[0]
         for guard in guards
         for node in ast.walk(guard)
-        if (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)) or isinstance(node, ast.alias)
+        if (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+        or isinstance(node, ast.alias)
     }
 
 
@@ -231,7 +238,9 @@ def _missing_names(function: Callable[..., Any], namespace: Mapping[str, Any]) -
 
 
 def _global_names(code: CodeType) -> set[str]:
-    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    names = {
+        i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    }
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             names |= _global_names(constant)

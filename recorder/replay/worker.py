@@ -122,7 +122,9 @@ def _load(record: Record, tree: Path, store: Store) -> Experiment:
         return load_module(function.module, function.qualname)
     file = tree / function.file
     if not file.is_file():
-        raise ReplayError(f"{function.file} is not in the snapshot of run {record.number}", run=record.number)
+        raise ReplayError(
+            f"{function.file} is not in the snapshot of run {record.number}", run=record.number
+        )
     if function.script and "." not in function.module:
         return load_script(file, function.qualname)
     return load_module(function.module, function.qualname)
@@ -144,7 +146,9 @@ def _run(record: Record, experiment: Experiment, job: Job, store: Store) -> str:
     try:
         bound = call_with(experiment.function, changed)
     except TypeError as error:
-        raise ReplayError(f"run {record.number} cannot be called again: {error}", run=record.number) from error
+        raise ReplayError(
+            f"run {record.number} cannot be called again: {error}", run=record.number
+        ) from error
     assert setting.given is not None
     assert record.seed_info is not None
     seed = msgspec.structs.replace(record.seed_info, **_seed_changes(record, changed))

@@ -232,7 +232,9 @@ def _create(path: Path) -> None:
     if (path / "FORMAT").exists():
         return
     if path.exists() and any(path.iterdir()) and not _looks_half_made(path):
-        raise StoreFormatError(f"{path} holds something else: a store wants a folder of its own", path=path)
+        raise StoreFormatError(
+            f"{path} holds something else: a store wants a folder of its own", path=path
+        )
     path.mkdir(parents=True, exist_ok=True)
     for name in _FOLDERS:
         (path / name).mkdir(exist_ok=True)

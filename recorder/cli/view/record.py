@@ -78,7 +78,11 @@ def _config(record: Record) -> Iterator[str]:
         yield f"  {key:<{width}}  {codec.describe(form, width=70)}"
     if record.seed_info is not None:
         seed = record.seed_info
-        origin = {"argument": "the argument", "drawn": "drawn for this run", "replay": "the replayed run's"}
+        origin = {
+            "argument": "the argument",
+            "drawn": "drawn for this run",
+            "replay": "the replayed run's",
+        }
         planted = f"; planted in {', '.join(seed.generators)}" if seed.generators else ""
         yield click.style(f"  seed {seed.value}: {origin[seed.origin]}{planted}", dim=True)
 
@@ -95,7 +99,9 @@ def _tree(code: Code) -> Iterator[str]:
     if code.commit:
         dirty = "dirty" if code.dirty else "clean"
         branch = f" on {code.branch}" if code.branch else ""
-        yield f"  commit   {code.commit[:12]}{branch}, {dirty}" + (f", {code.remote}" if code.remote else "")
+        yield f"  commit   {code.commit[:12]}{branch}, {dirty}" + (
+            f", {code.remote}" if code.remote else ""
+        )
     else:
         yield f"  no commit; {code.root}"
     if code.snapshot:

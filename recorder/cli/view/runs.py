@@ -25,7 +25,9 @@ def runs_table(records: Sequence[Record]) -> str:
     columns, left_out = fit(columns, width=terminal_width(), keep=_FIXED)
     lines = []
     if common and len(records) > 1:
-        said = "  ".join(f"{key}={codec.describe(form, width=_CELL)}" for key, form in common.items())
+        said = "  ".join(
+            f"{key}={codec.describe(form, width=_CELL)}" for key, form in common.items()
+        )
         lines.append(click.style(f"all: {shorten(said, (terminal_width() or 200) - 5)}", dim=True))
     lines.append(render(columns))
     if left_out:
@@ -42,7 +44,8 @@ def _split(flat: Sequence[dict[str, JSON]]) -> tuple[list[str], dict[str, JSON]]
     if len(flat) == 1:
         return keys, {}
     identities = {
-        key: {codec.identity(config[key]) if key in config else None for config in flat} for key in keys
+        key: {codec.identity(config[key]) if key in config else None for config in flat}
+        for key in keys
     }
     varying = [key for key in keys if len(identities[key]) > 1]
     return varying, {key: flat[0][key] for key in keys if key not in varying}
@@ -60,7 +63,9 @@ def _fixed_columns(records: Sequence[Record]) -> list[Column]:
 
 def _config_columns(flat: Sequence[dict[str, JSON]], keys: Sequence[str]) -> list[Column]:
     return [
-        Column(key, [codec.describe(c[key], width=_CELL) if key in c else "" for c in flat], right=True)
+        Column(
+            key, [codec.describe(c[key], width=_CELL) if key in c else "" for c in flat], right=True
+        )
         for key in keys
     ]
 
@@ -68,6 +73,10 @@ def _config_columns(flat: Sequence[dict[str, JSON]], keys: Sequence[str]) -> lis
 def _metric_columns(records: Sequence[Record]) -> list[Column]:
     names = dict.fromkeys(name for record in records for name in record.metrics)
     return [
-        Column(name, [metric(r.metrics[name]) if name in r.metrics else "" for r in records], right=True)
+        Column(
+            name,
+            [metric(r.metrics[name]) if name in r.metrics else "" for r in records],
+            right=True,
+        )
         for name in names
     ]

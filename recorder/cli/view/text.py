@@ -106,16 +106,23 @@ def render(columns: Sequence[Column], *, gap: str = "  ") -> str:
     rows = [[click.style(c.title, bold=True) for c in columns]]
     rows += [list(row) for row in zip(*(c.cells for c in columns), strict=True)]
     return "\n".join(
-        gap.join(_pad(cell, width, right=c.right) for cell, width, c in zip(row, widths, columns, strict=True)).rstrip()
+        gap.join(
+            _pad(cell, width, right=c.right)
+            for cell, width, c in zip(row, widths, columns, strict=True)
+        ).rstrip()
         for row in rows
     )
 
 
-def fit(columns: Sequence[Column], *, width: int | None, keep: int) -> tuple[list[Column], list[str]]:
+def fit(
+    columns: Sequence[Column], *, width: int | None, keep: int
+) -> tuple[list[Column], list[str]]:
     """The columns that fit the width, and the titles of those left out; the first `keep` always stay."""
     fitting = list(columns)
     out: list[str] = []
-    while width is not None and len(fitting) > keep and sum(c.width + 2 for c in fitting) - 2 > width:
+    while (
+        width is not None and len(fitting) > keep and sum(c.width + 2 for c in fitting) - 2 > width
+    ):
         out.insert(0, fitting.pop().title)
     return fitting, out
 

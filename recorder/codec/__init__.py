@@ -1,0 +1,219 @@
+"""Values and bytes: what a value was, exactly, and whether two values are the same.
+
+`encode` makes a form of any value (see `recorder.codec.forms`) and the payloads that it names; `decode` makes
+the value again; `compare` holds two forms against each other without unpickling or importing anything of the
+user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..digest import digest_bytes
+from ..errors import DecodeError
+from ..records import JSON
+from . import numpy, pandas, pickle, plain, torch
+from .comparing import Comparer
+from .differences import Comparison, Difference, Numbers
+from .forms import describe, fields_of, flatten, has_tag, identity, references, tag_of
+
+__all__ = [
+    "Comparison",
+    "Difference",
+    "Encoded",
+    "Numbers",
+    "compare",
+    "decode",
+    "describe",
+    "encode",
+    "encode_function",
+    "fields_of",
+    "flatten",
+    "has_tag",
+    "identity",
+    "references",
+    "tag_of",
+]
+
+# A form whose JSON is longer than this becomes an object of its own.
+INLINE_BYTES = 4096
+_DEEPEST = 200
+
+Load = Callable[[str], bytes]
+
+
+class Encoded(NamedTuple):
+    """A value's form, the payloads that it names by digest, and the dotted places that nothing could encode."""
+
+    form: JSON
+    objects: dict[str, bytes]
+    opaque: tuple[str, ...] = ()
+
+
+class _Unshapely(Exception):
+    """The value contains itself, or is too deep for a form."""
+
+
+class _Encoder:
+    """Encodes one value; `inside` are the containers that it is in at the moment."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.opaque: list[str] = []
+        self._inside: set[int] = set()
+
+    def encode(self, value: Any, path: str) -> JSON:
+        kind = type(value)
+        if kind in _ATOMS:
+            return plain.ENCODERS[kind](value, path, self.encode)
+        if id(value) in self._inside or len(self._inside) > _DEEPEST:
+            raise _Unshapely
+        self._inside.add(id(value))
+        try:
+            return self._encode(value, kind, path)
+        finally:
+            self._inside.discard(id(value))
+
+    def _encode(self, value: Any, kind: type, path: str) -> JSON:
+        try:
+            encoder = plain.ENCODERS.get(kind)
+            form = (
+                encoder(value, path, self.encode)
+                if encoder
+                else plain.encode_other(value, path, self.encode)
+            )
+            for family in () if form is not None else (numpy, torch, pandas):
+                form = form if form is not None else family.encode(value, self.objects)
+        except _Unshapely:
+            raise
+        except Exception:  # noqa: BLE001 - a value's own __len__, __eq__ or property may raise: the pickle is next
+            form = None
+        if form is None:
+            form = pickle.encode(value, self.objects)
+        if form is None:
+            self.opaque.append(path)
+            form = pickle.opaque(value)
+        return form
+
+
+_ATOMS = frozenset({type(None), bool, int, float, str})
+
+
+def encode(value: Any, *, inline_limit: int = INLINE_BYTES) -> Encoded:
+    """The form of any value; it raises for none.
+
+    A value that contains itself, or is nested deeper than 200, is pickled as a whole. A form whose JSON is
+    longer than `inline_limit` bytes becomes an object, ``{"$json": ...}``.
+    """
+    encoder = _Encoder()
+    try:
+        form = encoder.encode(value, "")
+    except (_Unshapely, RecursionError):
+        encoder = _Encoder()
+        form = pickle.encode(value, encoder.objects)
+        if form is None:
+            encoder.opaque.append("")
+            form = pickle.opaque(value)
+    return Encoded(
+        _outline(form, encoder.objects, inline_limit), encoder.objects, tuple(encoder.opaque)
+    )
+
+
+def _outline(form: JSON, objects: dict[str, bytes], limit: int) -> JSON:
+    if type(form) in _ATOMS and not (type(form) is str and len(form) > limit // 4):
+        return form
+    data = msgspec.json.encode(form)
+    if len(data) <= limit:
+        return form
+    digest = digest_bytes(data)
+    said = {
+        "object": digest,
+        "identity": identity(form),
+        "objects": sorted(references(form)),
+        "size_bytes": len(data),
+        "text": describe(form, width=60),
+    }
+    objects[digest] = data
+    return {"$json": said}
+
+
+def encode_function(function: Callable[..., Any]) -> Encoded:
+    """A function by value, with the globals that it uses: for one that no module holds."""
+    objects: dict[str, bytes] = {}
+    form = pickle.encode_function(function, objects)
+    if form is None:
+        return Encoded(pickle.opaque(function), {}, ("",))
+    return Encoded(form, objects)
+
+
+def decode(form: JSON, load: Load) -> Any:
+    """The value of a form; `load` gives a payload's bytes by its digest.
+
+    Types of the user's are imported by name, and pickles are loaded: this runs code. Raises DecodeError, or
+    what `load` raises.
+    """
+    try:
+        return _decode(form, load)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
+        if isinstance(error, DecodeError):
+            raise
+        raise DecodeError(
+            f"not a form that this version can read: {describe_error(error)}"
+        ) from error
+    except RecursionError as error:
+        raise DecodeError("a form nested too deep") from error
+
+
+def describe_error(error: BaseException) -> str:
+    """The class and the text of an error."""
+    return f"{type(error).__name__}: {error}"
+
+
+def _decode(form: JSON, load: Load) -> Any:
+    def inner(part: JSON) -> Any:
+        return _decode(part, load)
+
+    tag = tag_of(form)
+    if tag is None:
+        return plain.decode_plain(form, inner)
+    said = form[tag]
+    if tag in plain.DECODERS:
+        return plain.DECODERS[tag](said, inner)
+    if tag in _WITHOUT_PAYLOAD:
+        return _WITHOUT_PAYLOAD[tag](said)
+    if tag in _WITH_PAYLOAD:
+        return _WITH_PAYLOAD[tag](said, load(said["object"]))
+    if tag == "$json":
+        return _decode(msgspec.json.decode(load(said["object"])), load)
+    if tag == "$opaque":
+        raise DecodeError(f"a {said['type']} was opaque: nothing could encode it")
+    raise DecodeError(f"no form has the tag {tag}: a newer version wrote it")
+
+
+_WITHOUT_PAYLOAD: dict[str, Callable[[Any], Any]] = {
+    "$numpy": numpy.decode_scalar,
+    "$dtype": numpy.decode_dtype,
+    "$device": torch.decode_device,
+}
+_WITH_PAYLOAD: dict[str, Callable[[Any, bytes], Any]] = {
+    "$array": lambda said, data: numpy.read_array(data),
+    "$tensor": torch.decode,
+    "$frame": pandas.decode,
+    "$pickle": pickle.decode,
+}
+
+
+def compare(a: JSON, b: JSON, *, load: Load, rtol: float = 0.0, atol: float = 0.0) -> Comparison:
+    """Hold two forms against each other.
+
+    identical: the same to the byte (dicts and sets in any order); equal: the same content in other bytes (an
+    array in another memory order); close: every number within ``|a-b| <= atol + rtol * max(|a|, |b|)``; opaque:
+    they differ only in pickles, which are not looked into, or hold something that nothing could encode; else
+    different. Nothing is unpickled and nothing of the user's is imported.
+    """
+    if not has_tag(a, "$opaque") and identity(a) == identity(b):
+        return Comparison(verdict="identical")
+    return Comparer(load, Numbers(rtol=rtol, atol=atol)).compare(a, b)

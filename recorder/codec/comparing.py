@@ -1,0 +1,166 @@
+"""Two forms side by side: every place in which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from ..digest import canonical_json
+from ..records import JSON
+from .differences import Comparison, Difference, Numbers, conclude
+from .forms import UNORDERED, canonical, describe, tag_of
+from .numpy import compare_arrays, decode_scalar, read_array
+from .pandas import compare_frames
+from .torch import widen
+
+_SHOWN = 60
+
+
+class Comparer:
+    """Compares forms; `load` gives payloads, `numbers` says when two numbers are close."""
+
+    def __init__(self, load: Callable[[str], bytes], numbers: Numbers) -> None:
+        self._load = load
+        self._numbers = numbers
+        self._found: list[Difference] = []
+
+    def compare(self, a: JSON, b: JSON) -> Comparison:
+        """The verdict on two forms that are not identical."""
+        self._found = []
+        self._walk(a, b, "")
+        return conclude(self._found)
+
+    def _say(self, path: str, a: JSON, b: JSON, what: Any = "changed", **more: Any) -> None:
+        left, right = describe(a, width=_SHOWN), describe(b, width=_SHOWN)
+        self._found.append(Difference(path=path, what=what, left=left, right=right, **more))
+
+    def _walk(self, a: JSON, b: JSON, path: str) -> None:
+        a, b = self._inline(a), self._inline(b)
+        tag, other = tag_of(a), tag_of(b)
+        left, right = _number(a), _number(b)
+        if left is not None and right is not None and type(left) is type(right):
+            self._numbers_differ(a, b, left, right, path)
+        elif tag != other or type(a) is not type(b):
+            self._say(path, a, b, "type" if type(a) is not type(b) or tag or other else "changed")
+        elif tag is not None:
+            self._walk_tagged(tag, a, b, path)
+        elif isinstance(a, list):
+            self._walk_lists(a, b, path)
+        elif isinstance(a, dict):
+            self._walk_keys(a, b, path, lambda key: f"{path}.{key}" if path else key)
+        elif a != b:
+            self._say(path, a, b)
+
+    def _inline(self, form: JSON) -> JSON:
+        if tag_of(form) == "$json":
+            return msgspec.json.decode(self._load(form["$json"]["object"]))
+        return form
+
+    def _numbers_differ(self, a: JSON, b: JSON, left: float, right: float, path: str) -> None:
+        abs_error, rel_error, close = self._numbers.errors(left, right)
+        if abs_error:
+            self._say(path, a, b, abs_error=abs_error, rel_error=rel_error, close=close)
+
+    def _walk_lists(self, a: list[JSON], b: list[JSON], path: str) -> None:
+        for i, (left, right) in enumerate(zip(a, b, strict=False)):
+            self._walk(left, right, f"{path}[{i}]")
+        for i, form in enumerate(a[len(b) :], start=len(b)):
+            self._gone(f"{path}[{i}]", form)
+        for i, form in enumerate(b[len(a) :], start=len(a)):
+            self._new(f"{path}[{i}]", form)
+
+    def _gone(self, path: str, form: JSON) -> None:
+        self._found.append(Difference(path=path, what="removed", left=describe(form, width=_SHOWN)))
+
+    def _new(self, path: str, form: JSON) -> None:
+        self._found.append(Difference(path=path, what="added", right=describe(form, width=_SHOWN)))
+
+    def _walk_keys(
+        self, a: dict[str, JSON], b: dict[str, JSON], path: str, place: Callable[[str], str]
+    ) -> None:
+        for key in a:
+            if key in b:
+                self._walk(a[key], b[key], place(key))
+            else:
+                self._gone(place(key), a[key])
+        for key in b:
+            if key not in a:
+                self._new(place(key), b[key])
+
+    def _walk_tagged(self, tag: str, a: JSON, b: JSON, path: str) -> None:
+        left, right = a[tag], b[tag]
+        if tag == "$opaque":
+            self._say(path, a, b, "opaque")
+        elif tag == "$pickle":
+            if left["object"] != right["object"]:
+                self._say(path, a, b, "opaque")
+        elif tag in ("$array", "$tensor", "$frame"):
+            self._walk_payloads(tag, a, b, path)
+        elif tag in ("$tuple", "$timedelta"):
+            self._walk_lists(left, right, path)
+        elif tag in UNORDERED:
+            self._walk_members(left, right, path)
+        elif tag == "$dict":
+            self._walk_pairs(left, right, path)
+        elif tag == "$collection" and left["type"] == right["type"] != "deque":
+            self._walk_pairs(left["items"], right["items"], path)
+        elif tag in ("$dataclass", "$model", "$namedtuple") and left["type"] == right["type"]:
+            self._walk_keys(
+                left["fields"], right["fields"], path, lambda k: f"{path}.{k}" if path else k
+            )
+        elif canonical(a) != canonical(b):
+            self._say(path, a, b)
+
+    def _walk_members(self, a: list[JSON], b: list[JSON], path: str) -> None:
+        left, right = _by_text(a), _by_text(b)
+        for text in left.keys() - right.keys():
+            self._gone(f"{path}{{}}", left[text])
+        for text in right.keys() - left.keys():
+            self._new(f"{path}{{}}", right[text])
+
+    def _walk_pairs(self, a: list[list[JSON]], b: list[list[JSON]], path: str) -> None:
+        left = {_text(key): value for key, value in a}
+        right = {_text(key): value for key, value in b}
+        shown = {_text(key): describe(key, width=30) for key, _ in [*a, *b]}
+        self._walk_keys(left, right, path, lambda key: f"{path}[{shown[key]}]")
+
+    def _walk_payloads(self, tag: str, a: JSON, b: JSON, path: str) -> None:
+        left, right = a[tag], b[tag]
+        for what in ("shape", "dtype", "type", "name", "parameter"):
+            if left.get(what) != right.get(what):
+                self._say(path, a, b, what if what in ("shape", "dtype") else "type")
+                return
+        if left["object"] == right["object"]:
+            return
+        data = self._load(left["object"]), self._load(right["object"])
+        if tag == "$frame":
+            self._found += compare_frames(path, *data, self._numbers)
+            return
+        arrays = [read_array(payload) for payload in data]
+        if tag == "$tensor":
+            arrays = [widen(said, array) for said, array in zip((left, right), arrays, strict=True)]
+        self._found += compare_arrays(path, *arrays, self._numbers)
+
+
+def _text(form: JSON) -> str:
+    return canonical_json(canonical(form)).decode()
+
+
+def _by_text(forms: Iterable[JSON]) -> dict[str, JSON]:
+    return {_text(form): form for form in forms}
+
+
+def _number(form: JSON) -> int | float | None:
+    """The number that a form says: plain, ``$float``, ``$int``, or a real NumPy scalar as a float."""
+    if isinstance(form, int | float) and not isinstance(form, bool):
+        return form
+    tag = tag_of(form)
+    if tag == "$float":
+        return float(form[tag])
+    if tag == "$int":
+        return int(form[tag], 0)
+    if tag == "$numpy" and form[tag]["dtype"][1:2] in ("f", "i", "u"):
+        return float(decode_scalar(form[tag]))
+    return None
