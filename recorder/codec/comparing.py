@@ -138,10 +138,10 @@ class Comparer:
         if tag == "$frame":
             self._found += compare_frames(path, *data, self._numbers)
             return
-        arrays = [read_array(payload) for payload in data]
+        first, second = read_array(data[0]), read_array(data[1])
         if tag == "$tensor":
-            arrays = [widen(said, array) for said, array in zip((left, right), arrays, strict=True)]
-        self._found += compare_arrays(path, *arrays, self._numbers)
+            first, second = widen(left, first), widen(right, second)
+        self._found += compare_arrays(path, first, second, self._numbers)
 
 
 def _text(form: JSON) -> str:
@@ -161,6 +161,6 @@ def _number(form: JSON) -> int | float | None:
         return float(form[tag])
     if tag == "$int":
         return int(form[tag], 0)
-    if tag == "$numpy" and form[tag]["dtype"][1:2] in ("f", "i", "u"):
+    if tag == "$numpy" and form[tag]["dtype"].startswith(("float", "int", "uint")):
         return float(decode_scalar(form[tag]))
     return None

@@ -156,7 +156,8 @@ def _named(pairs: Mapping[str, JSON], room: int) -> str:
 
 def _describe_tagged(tag: str, said: Any, room: int) -> str:
     if tag in _PLAIN_TAGS:
-        return _PLAIN_TAGS[tag](said)
+        text: str = _PLAIN_TAGS[tag](said)
+        return text
     if tag == "$tuple":
         return f"({_describe_items(said, room)}{',' if len(said) == 1 else ''})"
     if tag in UNORDERED:

@@ -40,7 +40,13 @@ def _encode_scalar(value: Any) -> JSON | None:
     if dtype.hasobject or dtype.names is not None or type(value) is not dtype.type:
         return None
     # The bytes are exact for every kind (float16, longdouble, datetime64); the text is for people.
-    return {"$numpy": {"dtype": dtype.str, "text": str(value), "hex": value.tobytes().hex()}}
+    return {
+        "$numpy": {
+            "dtype": dtype.name if dtype.isnative else dtype.str,
+            "text": str(value),
+            "hex": value.tobytes().hex(),
+        }
+    }
 
 
 def put_array(array: Any, objects: dict[str, bytes]) -> str:

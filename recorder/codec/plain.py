@@ -262,7 +262,7 @@ def _field_values(value: Any) -> tuple[str, dict[str, Any]] | None:
     ):
         if value.__pydantic_private__ or value.__pydantic_extra__:
             return None
-        return "$model", {name: getattr(value, name) for name in kind.model_fields}  # type: ignore[attr-defined]
+        return "$model", {name: getattr(value, name) for name in kind.model_fields}
     return None
 
 

@@ -158,7 +158,6 @@ class Store:
         document = self._table.get(doc_id=number)
         if document is None:
             raise RunNotFoundError(f"no run {number} in {self.path}", ref=str(number))
-        assert not isinstance(document, list)
         return self._record(document)
 
     def find(self, ref: str | int) -> Record:
@@ -209,7 +208,7 @@ class Store:
     def _reread_or_lost(self, record: Record) -> Record:
         # The run may have finished between the reading of its line and the look at its lock.
         document = self._table.get(doc_id=record.number)
-        if document is not None and not isinstance(document, list):
+        if document is not None:
             fresh = Record.from_document(document)
             if fresh.status != "running":
                 return fresh
