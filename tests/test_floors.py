@@ -18,6 +18,7 @@ FLOORS = {
     "recorder.digest": 0,
     "recorder.records": 1,
     "recorder.codec": 1,
+    "recorder.repository": 1,
     "recorder.capture": 2,
     "recorder.store": 2,
     "recorder.store.store": 3,
@@ -36,7 +37,7 @@ FLOORS = {
 # One owner for each dependency.
 OWNERS = {
     "tinydb": {"recorder.store.journal", "recorder.store.query"},
-    "git": {"recorder.store.snapshots", "recorder.capture.code"},
+    "git": {"recorder.repository"},
     "cloudpickle": {"recorder.codec.pickle"},
     "click": {"recorder.cli"},
     "blake3": {"recorder.digest"},

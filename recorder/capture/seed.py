@@ -1,0 +1,202 @@
+"""The seed of a run: draw one, plant it in every generator that there is, and put their states back afterwards.
+
+A generator belongs to a module. Where the module is loaded, it is planted at once; where the run imports it, it is
+planted as soon as the module has been executed.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from ..errors import RecorderWarning
+
+
+def draw_seed() -> int:
+    """A fresh seed from the operating system, 0 <= seed < 2**31.
+
+    31 bits, as it may be handed on to anything that takes a seed: NumPy and scikit-learn take 32 bits unsigned,
+    C libraries behind them a signed int.
+    """
+    return secrets.randbelow(2**31)
+
+
+class Generator(NamedTuple):
+    """A process-wide generator: the module that it belongs to, and how to plant, capture and restore it.
+
+    Each function takes the module first.
+    """
+
+    name: str
+    module: str
+    plant: Callable[[Any, int], object]
+    capture: Callable[[Any], Any]
+    restore: Callable[[Any, Any], object]
+
+
+def _plant_torch(torch: Any, seed: int) -> None:
+    # Any 64 bits will do; CUDA's generators, and those of devices not yet used, are seeded by it too.
+    torch.manual_seed(seed % 2**63)
+
+
+def _capture_torch(torch: Any) -> Any:
+    cuda = getattr(torch, "cuda", None)
+    states = cuda.get_rng_state_all() if cuda is not None and cuda.is_initialized() else None
+    return torch.get_rng_state(), states
+
+
+def _restore_torch(torch: Any, state: Any) -> None:
+    torch.set_rng_state(state[0])
+    if state[1] is not None:
+        torch.cuda.set_rng_state_all(state[1])
+
+
+def _capture_tensorflow(tensorflow: Any) -> Any:
+    return None  # TensorFlow does not say what its global seed is
+
+
+GENERATORS: tuple[Generator, ...] = (
+    Generator(
+        "random",
+        "random",
+        lambda random, seed: random.seed(seed),
+        lambda random: random.getstate(),
+        lambda random, state: random.setstate(state),
+    ),
+    # numpy.random.seed takes 32 bits; a larger or negative seed is taken modulo 2**32.
+    Generator(
+        "numpy",
+        "numpy.random",
+        lambda random, seed: random.seed(seed % 2**32),
+        lambda random: random.get_state(),
+        lambda random, state: random.set_state(state),
+    ),
+    Generator("torch", "torch", _plant_torch, _capture_torch, _restore_torch),
+    Generator(
+        "tensorflow",
+        "tensorflow",
+        lambda tensorflow, seed: tensorflow.random.set_seed(seed % 2**63),
+        _capture_tensorflow,
+        lambda tensorflow, state: None,
+    ),
+    Generator(
+        "cupy",
+        "cupy",
+        lambda cupy, seed: cupy.random.seed(seed % 2**32),
+        lambda cupy: cupy.random.get_random_state(),
+        lambda cupy, state: cupy.random.set_random_state(state),
+    ),
+)
+
+
+class Planting:
+    """A seed that was planted; `names` are the generators that have it, `restore` puts their states back."""
+
+    def __init__(self, seed: int, generators: Sequence[Generator]) -> None:
+        self._seed = seed
+        self._states: list[tuple[Generator, ModuleType, Any]] = []
+        waiting = {}
+        for generator in generators:
+            module = sys.modules.get(generator.module)
+            if module is not None and not _is_half_made(module):
+                self.plant(generator, module)
+            else:
+                waiting[generator.module] = generator
+        self._finder = _PlantingFinder(self, waiting)
+        sys.meta_path.insert(0, self._finder)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The generators that were planted, those of modules that were imported since included."""
+        return tuple(generator.name for generator, _, _ in self._states)
+
+    def plant(self, generator: Generator, module: ModuleType) -> None:
+        """Plant the seed in a generator whose module is loaded; one that refuses is warned about."""
+        try:
+            state = generator.capture(module)
+            generator.plant(module, self._seed)
+        except Exception as error:  # noqa: BLE001 - a broken or replaced library must not end the run
+            _warn(f"the seed was not planted in {generator.name}: {error}")
+        else:
+            self._states.append((generator, module, state))
+
+    def restore(self) -> None:
+        """Put every generator back to the state that it had before it was planted. A second call does nothing."""
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+        for generator, module, state in self._states if not self._finder.ended else ():
+            try:
+                generator.restore(module, state)
+            except Exception as error:  # noqa: BLE001 - the experiment's own result must come out
+                _warn(f"the generator of {generator.name} was not put back: {error}")
+        self._finder.ended = True
+
+
+def plant(seed: int) -> Planting:
+    """Plant `seed` in every generator that is loaded, and in those that are imported before `restore`."""
+    return Planting(seed, GENERATORS)
+
+
+def _is_half_made(module: ModuleType) -> bool:
+    """Whether the module is being imported at this moment, by this thread or another."""
+    spec = getattr(module, "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RecorderWarning, stacklevel=4)
+
+
+class _PlantingFinder(MetaPathFinder):
+    """Finds the modules in `waiting` as the other finders do, and plants the seed when they have been executed."""
+
+    def __init__(self, planting: Planting, waiting: dict[str, Generator]) -> None:
+        self._planting = planting
+        self._waiting = waiting
+        self.ended = False
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec that the next finder has, its loader wrapped; None for any other module."""
+        generator = None if self.ended else self._waiting.pop(fullname, None)
+        if generator is None:
+            return None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(fullname, path, target) if find is not None and finder is not self else None
+            if spec is not None and spec.loader is not None:
+                spec.loader = _PlantingLoader(spec.loader, self._planting, generator)
+                return spec  # type: ignore[no-any-return]
+        return None
+
+
+class _PlantingLoader(Loader):
+    """The module's own loader, with the planting behind it; everything else of it is the loader's."""
+
+    def __init__(self, loader: Any, planting: Planting, generator: Generator) -> None:
+        self._loader = loader
+        self._planting = planting
+        self._generator = generator
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """The loader's."""
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """The loader's, then the planting; the module keeps its own loader."""
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._planting.plant(self._generator, module)

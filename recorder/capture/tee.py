@@ -1,0 +1,302 @@
+"""The process that writes down what a recorded program prints, and passes it on to where it would have gone.
+
+A process, and not a thread of the program: it goes on when the program holds Python's lock in C code for a
+minute, when it crashes, and when it is killed, so that the last words are kept. It costs one start a program.
+
+Run as a script, this module imports nothing of recorder's. It is told what to do by messages of `MESSAGE_BYTES`
+on the socket at descriptor 3, blanks at the end, descriptors sent along (SCM_RIGHTS):
+
+    add TAP SINK LIMIT ACK LANES    a run begins: LANES is one letter for each new lane, "o" stdout, "e" stderr,
+                                    capitals for lanes that are passed on; descriptors: of each lane what to
+                                    read and, for a capital, where to pass it on; then the sink's two files
+    remove TAP SINK                 a run ends: what has been printed until now is still its own
+
+The answer to both is ``SINK CUT_OUT CUT_ERR ERRNO``: bytes cut from each file, and the last trouble with a file.
+It ends when the program has ended and nobody is left who could print.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+# socket.py takes 10 ms to import, as long as the interpreter itself; its C module is all that is needed.
+import _socket
+
+MESSAGE_BYTES = 64
+CONTROL = 3
+_CHUNK_BYTES = 1 << 16
+# More than any pipe holds: a child that prints without end does not keep a run from ending.
+_DRAIN_BYTES = 1 << 22
+_SLACK_BYTES = 1 << 20
+
+
+class Sink:
+    """A file that keeps the first and the last half of `limit_bytes`; `cut_bytes` were left out between them.
+
+    The first half is written as it comes, the last when the sink is closed.
+    """
+
+    def __init__(self, fd: int, *, limit_bytes: int) -> None:
+        self._fd = fd
+        self._room = limit_bytes - limit_bytes // 2
+        self._tail_bytes = limit_bytes // 2
+        self._tail = bytearray()
+        self.cut_bytes = 0
+        self.errno = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take in `data`. Trouble with the file is kept in `errno`, and ends the writing."""
+        if self._room >= len(data):
+            self._room -= len(data)
+            self._put(data)
+            return
+        self._put(data[: self._room])
+        self._tail += data[self._room :]
+        self._room = 0
+        if len(self._tail) > self._tail_bytes + _SLACK_BYTES:
+            self._trim()
+
+    def close(self) -> None:
+        """Write the tail, after a line that says how much is missing before it, and close the file."""
+        self._trim()
+        if self.cut_bytes:
+            self._put(b"\n[recorder: %d bytes cut here]\n" % self.cut_bytes)
+        self._put(self._tail)
+        os.close(self._fd)
+
+    def _trim(self) -> None:
+        excess = max(0, len(self._tail) - self._tail_bytes)
+        self.cut_bytes += excess
+        del self._tail[:excess]
+
+    def _put(self, data: bytes | bytearray | memoryview) -> None:
+        try:
+            while data and not self.errno:
+                data = data[os.write(self._fd, data) :]
+        except OSError as error:
+            self.errno = error.errno or 5
+
+
+class Lane:
+    """One way into a tap: what is read from `fd` belongs to a stream (0 or 1) and is passed on to `onward`."""
+
+    def __init__(self, fd: int, *, stream: int, onward: int | None) -> None:
+        os.set_blocking(fd, False)
+        self.fd = fd
+        self.stream = stream
+        self.onward = onward
+        self.closed = False
+
+    def read(self) -> bytes | None:
+        """What is there to read, None where there is nothing now; closes the lane at its end."""
+        try:
+            data = os.read(self.fd, _CHUNK_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            data = b""  # EIO: the other side of a pseudo-terminal was closed
+        if not data:
+            self.close()
+        return data or None
+
+    def pass_on(self, data: bytes) -> None:
+        """Write to where it would have gone; waits as the program itself would have waited."""
+        view = memoryview(data)
+        while view and self.onward is not None:
+            try:
+                view = view[os.write(self.onward, view) :]
+            except BlockingIOError:
+                select.select([], [self.onward], [])
+            except BrokenPipeError:
+                self.close()  # so that the program meets the broken pipe at its own next write
+            except OSError:
+                self._forget_onward()
+
+    def close(self) -> None:
+        """Close both ends."""
+        if not self.closed:
+            self.closed = True
+            os.close(self.fd)
+            self._forget_onward()
+
+    def _forget_onward(self) -> None:
+        if self.onward is not None:
+            os.close(self.onward)
+            self.onward = None
+
+
+class Tap:
+    """The lanes of one stretch of recording, and the sinks that now take in what comes through them."""
+
+    def __init__(self) -> None:
+        self.lanes: list[Lane] = []
+        self.sinks: dict[int, tuple[Sink, Sink]] = {}
+
+    def pump(self, lane: Lane) -> int:
+        """Take in and pass on what there is to read at once; how many bytes that was."""
+        data = lane.read()
+        if data is None:
+            return 0
+        for sinks in self.sinks.values():
+            sinks[lane.stream].write(data)
+        lane.pass_on(data)
+        return len(data)
+
+    def drain(self) -> None:
+        """Take in everything that has been printed so far."""
+        for lane in self.lanes:
+            done = 0
+            while done < _DRAIN_BYTES and not lane.closed:
+                count = self.pump(lane)
+                if not count:
+                    break
+                done += count
+        self.lanes = [lane for lane in self.lanes if not lane.closed]
+
+    def remove(self, number: int) -> tuple[int, int, int]:
+        """Close a sink: the bytes cut from its two files, and the last errno."""
+        out, err = self.sinks.pop(number)
+        out.close()
+        err.close()
+        return out.cut_bytes, err.cut_bytes, out.errno or err.errno
+
+
+class Tee:
+    """The loop: messages first, then whatever was printed."""
+
+    def __init__(self, control: _socket.socket) -> None:
+        self._control: _socket.socket | None = control
+        self._taps: dict[int, Tap] = {}
+
+    def run(self) -> None:
+        """Work until the program has ended and every lane has."""
+        while self._control is not None or self._taps:
+            ready = self._wait()
+            if self._control is not None and self._control.fileno() in ready:
+                self._obey(self._control)
+            for number, tap in list(self._taps.items()):
+                for lane in tap.lanes:
+                    if lane.fd in ready:
+                        tap.pump(lane)
+                self._tidy(number, tap)
+
+    def _wait(self) -> set[int]:
+        poll = select.poll()
+        if self._control is not None:
+            poll.register(self._control.fileno(), select.POLLIN)
+        for tap in self._taps.values():
+            for lane in tap.lanes:
+                poll.register(lane.fd, select.POLLIN)
+        return {fd for fd, _ in poll.poll()}
+
+    def _tidy(self, number: int, tap: Tap) -> None:
+        tap.lanes = [lane for lane in tap.lanes if not lane.closed]
+        if not tap.lanes and not tap.sinks:
+            del self._taps[number]
+
+    def _obey(self, control: _socket.socket) -> None:
+        words, fds = receive(control)
+        if not words:
+            self._end_all()
+        elif words[0] == "add":
+            tap = self._taps.setdefault(int(words[1]), Tap())
+            tap.drain()
+            self._add(tap, int(words[2]), int(words[3]), words[5] if len(words) > 5 else "", fds)
+            if words[4] == "1":
+                send(control, f"{words[2]} 0 0 0")
+        else:
+            tap = self._taps[int(words[1])]
+            tap.drain()
+            send(control, " ".join(map(str, (words[2], *tap.remove(int(words[2]))))))
+
+    def _add(self, tap: Tap, number: int, limit_bytes: int, lanes: str, fds: list[int]) -> None:
+        for letter in lanes:
+            fd = fds.pop(0)
+            onward = fds.pop(0) if letter.isupper() else None
+            tap.lanes.append(Lane(fd, stream="oe".index(letter.lower()), onward=onward))
+            if onward is not None and os.isatty(onward):
+                _follow_size(onward, fd)
+        out, err = fds
+        tap.sinks[number] = (Sink(out, limit_bytes=limit_bytes), Sink(err, limit_bytes=limit_bytes))
+
+    def _end_all(self) -> None:
+        """The program has ended without a word: what it printed is written down to the last byte."""
+        self._control = None
+        for number, tap in list(self._taps.items()):
+            tap.drain()
+            for sink in list(tap.sinks):
+                tap.remove(sink)
+            self._tidy(number, tap)
+
+
+def send(control: _socket.socket, text: str, fds: tuple[int, ...] = ()) -> None:
+    """Send one message and, with it, descriptors. Raises OSError where nobody listens."""
+    packed = b"".join(fd.to_bytes(4, _ORDER) for fd in fds)
+    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)] if fds else []
+    control.sendmsg([text.encode().ljust(MESSAGE_BYTES)], rights)
+
+
+def receive(control: _socket.socket) -> tuple[list[str], list[int]]:
+    """The words of one message and the descriptors sent along; no words at the end of the conversation."""
+    data, fds = b"", []
+    while len(data) < MESSAGE_BYTES:
+        try:
+            more, rights, _, _ = control.recvmsg(MESSAGE_BYTES - len(data), _socket.CMSG_SPACE(64))
+        except ConnectionError:
+            more, rights = b"", []
+        if not more:
+            return [], fds
+        data += more
+        for _, _, packed in rights:
+            fds += [int.from_bytes(packed[at : at + 4], _ORDER) for at in range(0, len(packed), 4)]
+    return data.decode().split(), fds
+
+
+_ORDER = __import__("sys").byteorder
+
+
+def _follow_size(terminal: int, pseudo: int) -> None:
+    """Give the pseudo-terminal the terminal's size whenever that changes."""
+    import fcntl
+    import signal
+    import termios
+
+    def copy(*_: object) -> None:
+        try:
+            size = fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8))
+            fcntl.ioctl(pseudo, termios.TIOCSWINSZ, size)
+        except OSError:
+            return  # one of the two is closed: there is no size to keep up with
+
+    before = signal.getsignal(signal.SIGWINCH)
+
+    def copy_all(*args: object) -> None:
+        copy()
+        if callable(before):
+            before(*args)
+
+    signal.signal(signal.SIGWINCH, copy_all)
+
+
+def _close_others() -> None:
+    """Close every descriptor that was inherited by accident: it might keep a pipe of somebody's open."""
+    for name in os.listdir("/dev/fd"):
+        if int(name) > CONTROL:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue  # the listing's own descriptor
+
+
+def main() -> None:
+    """Serve the program at the other end of the socket."""
+    _close_others()
+    os.chdir("/")
+    control = _socket.socket(fileno=CONTROL)
+    send(control, "ready")
+    Tee(control).run()
+
+
+if __name__ == "__main__":
+    main()
