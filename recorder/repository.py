@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .errors import SnapshotError
 
@@ -45,7 +46,7 @@ def run_git(
     return bytes(out)
 
 
-def _gitpython():  # type: ignore[no-untyped-def]  # the module's type has no name
+def _gitpython() -> Any:
     try:
         import git
     except ImportError as error:  # GitPython's own, when it finds no git

@@ -44,7 +44,7 @@ from .records import (
 )
 from .setting import Setting
 from .store.live import Live
-from .store.series import SeriesWriter
+from .series import SeriesWriter
 from .store.store import Store
 
 # Files that were read from outside the project are kept up to this size; larger ones by digest only.

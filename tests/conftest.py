@@ -23,7 +23,11 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.env = {**os.environ, "GIT_CONFIG_GLOBAL": str(root.parent / "gitconfig"), "NO_COLOR": "1"}
+        self.env = {
+            **os.environ,
+            "GIT_CONFIG_GLOBAL": str(root.parent / "gitconfig"),
+            "NO_COLOR": "1",
+        }
 
     def write(self, name: str, text: str) -> Path:
         """A file of the project, dedented."""
@@ -34,7 +38,14 @@ class Project:
 
     def git(self, *args: str) -> str:
         """A git command in the project, as a user of its own."""
-        config = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
+        config = [
+            "-c",
+            "user.name=A",
+            "-c",
+            "user.email=a@example.org",
+            "-c",
+            "init.defaultBranch=main",
+        ]
         done = subprocess.run(
             ["git", *config, *args], cwd=self.root, env=self.env, capture_output=True, text=True
         )

@@ -28,7 +28,9 @@ def test_each_way_to_name_a_run(ref: str, number: int) -> None:
     assert resolve(ref, entries=lambda: RUNS) == number
 
 
-@pytest.mark.parametrize("ref", ["4", "0", "k7c", "trian", "last~4", "train~3", "evaluate~1", "nothing", "1~1", ""])
+@pytest.mark.parametrize(
+    "ref", ["4", "0", "k7c", "trian", "last~4", "train~3", "evaluate~1", "nothing", "1~1", ""]
+)
 def test_what_names_no_run(ref: str) -> None:
     """A name that fits no run is an error that repeats it."""
     with pytest.raises(RunNotFoundError) as caught:

@@ -18,6 +18,7 @@ FLOORS = {
     "recorder.digest": 0,
     "recorder.records": 1,
     "recorder.codec": 1,
+    "recorder.series": 2,
     "recorder.repository": 1,
     "recorder.capture": 2,
     "recorder.store": 2,

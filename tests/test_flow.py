@@ -179,7 +179,11 @@ def test_missing_and_extra_outputs_count(project: Project) -> None:
     project.python("outputs.py")
     found = json.loads(project.recorder("replay", "1", "--json", status=1).stdout)
     verdicts = {item["name"]: item["verdict"] for item in found["items"]}
-    assert (verdicts["recorded"], verdicts["replayed"], verdicts["both"]) == ("missing", "extra", "identical")
+    assert (verdicts["recorded"], verdicts["replayed"], verdicts["both"]) == (
+        "missing",
+        "extra",
+        "identical",
+    )
 
 
 def test_nothing_to_compare_is_no_success(project: Project) -> None:

@@ -11,13 +11,16 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.store.series import SeriesWriter, parse_series
+from recorder.series import SeriesWriter, parse_series
 
 NUMBERS = st.one_of(st.integers(), st.floats())
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["loss", "a,b", 'say "x"', "nested.acc", "two\nlines"]), NUMBERS), max_size=40)
+    st.lists(
+        st.tuples(st.sampled_from(["loss", "a,b", 'say "x"', "nested.acc", "two\nlines"]), NUMBERS),
+        max_size=40,
+    )
 )
 def test_points_come_back_as_they_were(points: list[tuple[str, float]]) -> None:
     """Every value comes back exactly, under its name, in its order, with steps from 0."""
@@ -68,7 +71,8 @@ def test_threads_lose_no_point(tmp_path: Path) -> None:
     """Four threads that log at once leave every one of their points, each line whole."""
     writer = SeriesWriter(tmp_path / "s")
     threads = [
-        threading.Thread(target=lambda n=n: [writer.add({f"m{n}": i}) for i in range(3000)]) for n in range(4)
+        threading.Thread(target=lambda n=n: [writer.add({f"m{n}": i}) for i in range(3000)])
+        for n in range(4)
     ]
     for thread in threads:
         thread.start()

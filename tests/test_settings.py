@@ -93,7 +93,8 @@ def test_without_annotations_the_default_decides(text: str, value: object) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["a=x", "a=1.5", "a=true", "b=fast", "c=2", "e=x", "f=[1.5]", "h=GREEN", "i=z", "j=[1]", "f=3"]
+    "text",
+    ["a=x", "a=1.5", "a=true", "b=fast", "c=2", "e=x", "f=[1.5]", "h=GREEN", "i=z", "j=[1]", "f=3"],
 )
 def test_a_wrong_type_shows_the_signature(text: str) -> None:
     """A value of the wrong type is one line with the key, the value and the signature."""
@@ -110,13 +111,17 @@ def test_an_unknown_key_shows_the_signature_and_the_nearest() -> None:
 
     def train(lr: float = 0.1, epochs: int = 5) -> None: ...
 
-    with pytest.raises(ConfigError, match=r"takes no 'epoch' \(did you mean 'epochs'\?\): train\(lr: "):
+    with pytest.raises(
+        ConfigError, match=r"takes no 'epoch' \(did you mean 'epochs'\?\): train\(lr: "
+    ):
         apply_settings(train, {"epoch": "3"}, values={})
 
 
 def test_keyword_arguments_take_any_key() -> None:
     """A function with **kwargs takes keys that it does not name."""
-    assert apply_settings(plain, {"x": "1"}, values={"more": {"y": 2}}) == {"more": {"y": 2, "x": 1}}
+    assert apply_settings(plain, {"x": "1"}, values={"more": {"y": 2}}) == {
+        "more": {"y": 2, "x": 1}
+    }
 
 
 def test_dotted_keys_set_one_entry_and_leave_the_rest() -> None:
@@ -126,13 +131,20 @@ def test_dotted_keys_set_one_entry_and_leave_the_rest() -> None:
 
     old = {"d": {"a": {"b": 1, "c": 2}}, "o": Optim(), "m": Model(optim={"lr": 0.5}), "n": Nested()}
     new = apply_settings(
-        f, {"d.a.b": "5", "o.lr": "1", "m.width": "9", "m.optim.lr": "2", "n.optim.name": "adam"}, values=old
+        f,
+        {"d.a.b": "5", "o.lr": "1", "m.width": "9", "m.optim.lr": "2", "n.optim.name": "adam"},
+        values=old,
     )
     assert new["d"] == {"a": {"b": 5, "c": 2}}
     assert new["o"] == Optim(lr=1.0)
     assert (new["m"].width, new["m"].optim) == (9, {"lr": 2.0})
     assert new["n"].optim.name == "adam"
-    assert old == {"d": {"a": {"b": 1, "c": 2}}, "o": Optim(), "m": Model(optim={"lr": 0.5}), "n": Nested()}
+    assert old == {
+        "d": {"a": {"b": 1, "c": 2}},
+        "o": Optim(),
+        "m": Model(optim={"lr": 0.5}),
+        "n": Nested(),
+    }
 
 
 def test_dotted_keys_are_typed_and_checked() -> None:

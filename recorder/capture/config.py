@@ -119,4 +119,4 @@ def call_with(function: Callable[..., Any], values: Mapping[str, Any]) -> inspec
         said = [f"it takes no {n!r}" for n in unknown] + [f"it wants {n!r}" for n in missing]
         raise TypeError(f"the function has changed: {', '.join(said)}: {signature}")
     ordered = {name: values[name] for name in signature.parameters if name in values}
-    return inspect.BoundArguments(signature, ordered)  # type: ignore[arg-type]
+    return inspect.BoundArguments(signature, ordered)

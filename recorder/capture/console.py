@@ -2,86 +2,258 @@
 
 Descriptors 1 and 2 are led through a pipe each (a pseudo-terminal where a terminal was, so that colours and
 progress bars stay) to a process beside the program, `tee`, which writes down what comes and passes it on. So
-what C code and child processes print is kept too; and what was printed is kept when the program is killed.
+what C code and child processes print is kept as well, and what was printed is kept when the program crashes or
+is killed. A broken pipe behind the original (``| head``) is met by the program as without us.
 
-Where `sys.stdout` or `sys.stderr` does not end in the descriptor (Jupyter, pytest's capsys, a StringIO), an
-object that writes to both stands in its place meanwhile.
-
-There is one tap a process, shared by all runs in progress: a run gets everything that is printed between its
-start and its stop, other threads' words included, because a descriptor knows of no threads. Text that stdout
-and stderr print within the same few microseconds may change places on the terminal.
+One tap a process is shared by all runs in progress: a run gets everything that is printed between its start and
+its stop, by other threads too, because a descriptor knows of no threads. Words that stdout and stderr get within
+the same few microseconds may change places on a terminal that shows both.
 """
 
 from __future__ import annotations
 
 import atexit
+import functools
 import os
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-import _socket
-
-from . import tee
+from .streams import StandIns, flush, holds_back
+from .tap import Scribe, Tap
+from .tee import Sink
 
 LIMIT_BYTES = 16 * 1024 * 1024
 FLUSH_EVERY_S = 1.0
-_READY_WITHIN_S = 20.0
-_NAMES = ("stdout", "stderr")
 
 
 class Console:
     """What is printed from `start` to `stop`, in the files `stdout` and `stderr`, as it comes.
 
     Of each stream the first and the last half of `limit_bytes` are kept, with a line between them that says
-    what is missing; `cut_bytes` says it as numbers. `warnings` says what could not be taken in.
+    how much is missing; `cut_bytes` has that for stdout and stderr once stopped. `warnings` says what was not
+    recorded, and why; nothing is ever raised.
     """
 
     def __init__(self, stdout: Path, stderr: Path, *, limit_bytes: int = LIMIT_BYTES) -> None:
         self.cut_bytes = (0, 0)
         self.warnings: list[str] = []
-        self.limit_bytes = limit_bytes
         self._paths = (stdout, stderr)
-        self._tap: Tap | None = None
+        self._limit_bytes = limit_bytes
+        self._tap: Tap | LocalTap | None = None
+        self._sink = 0
 
     def start(self) -> None:
-        """Begin to take in what is printed. Raises nothing: what does not work is in `warnings`."""
+        """Begin to take in what is printed."""
         with _lock:
             if self._tap is None:
-                _flush()
-                self._tap = _current_tap()
+                flush()
                 try:
-                    self._tap.add(self, _open_files(self._paths))
+                    self._begin()
                 except OSError as error:
-                    self._tap = None
                     self.warnings.append(f"what the run prints is not recorded: {error}")
-        _keep_flushing()
+        if self._tap is not None and holds_back():
+            _keep_flushing()
+
+    def _begin(self) -> None:
+        files = _open_files(self._paths)
+        try:
+            tap = _find_tap(self.warnings)
+            self._sink = tap.add(files, limit_bytes=self._limit_bytes)
+        finally:
+            if not isinstance(_tap, LocalTap):
+                for file in files:
+                    os.close(file)
+        self._tap = tap
+        _consoles.append(self)
 
     def stop(self) -> None:
-        """End it: everything printed so far is in the files. A second call, or one in a forked child, does nothing."""
+        """End it: what was printed so far is in the files.
+
+        A second call does nothing, nor does one in a forked child, whose parent goes on.
+        """
         with _lock:
             tap, self._tap = self._tap, None
-            if tap is not None and tap is _tap:
-                _flush()
+            if tap is not None and self in _consoles:
+                _consoles.remove(self)
+                flush()
                 try:
-                    self.cut_bytes = tap.remove(self)
+                    self._end(tap)
                 except OSError as error:
+                    _hang_up()
                     self.warnings.append(
                         f"the end of what the run printed is not recorded: {error}"
                     )
 
+    def _end(self, tap: Tap | LocalTap) -> None:
+        out, err, trouble = tap.remove(self._sink)
+        self.cut_bytes = (out, err)
+        if trouble:
+            self.warnings.append(
+                f"not all that the run printed is recorded: {os.strerror(trouble)}"
+            )
 
-class Tap:
-    """The process's diverted streams, while any console is active."""
+
+class LocalTap:
+    """Where no tee can be had: copies of what Python itself prints, and of nothing else."""
 
     def __init__(self) -> None:
-        self.number = next(_numbers)
-        self.consoles: list[Console] = []
+        self._sinks: dict[int, tuple[Sink, Sink]] = {}
+        self._stand_ins = StandIns()
+
+    def add(self, files: tuple[int, int], *, limit_bytes: int) -> int:
+        """Write what Python prints from now on to the two files too; the new sink's number."""
+        number = files[0]
+        self._sinks[number] = (
+            Sink(files[0], limit_bytes=limit_bytes), Sink(files[1], limit_bytes=limit_bytes),
+        )  # fmt: skip
+        for fd in self._stand_ins.find_strangers(frozenset()):
+            self._stand_ins.place(fd, take=functools.partial(self._take, fd - 1))
+        return number
+
+    def _take(self, stream: int, data: bytes) -> None:
+        for sinks in list(self._sinks.values()):
+            sinks[stream].write(data)
+
+    def remove(self, number: int) -> tuple[int, int, int]:
+        """End a sink: the bytes cut from its two files, and an errno."""
+        out, err = self._sinks.pop(number)
+        if not self._sinks:
+            self._stand_ins.remove()
+        out.close()
+        err.close()
+        return out.cut_bytes, err.cut_bytes, out.errno or err.errno
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no sink is left."""
+        return not self._sinks
+
+    def forget(self) -> None:
+        """In a forked child: its parent writes the files."""
+        self._stand_ins.remove()
 
 
-def _open_files(paths: Iterable[Path]) -> tuple[int, ...]:
+# The consoles in progress share `_tap`; the tee's process outlives it, for the next.
+_lock = threading.RLock()
+_consoles: list[Console] = []
+_tap: Tap | LocalTap | None = None
+_scribe: Scribe | None = None
+_flusher: threading.Thread | None = None
+
+
+def prepare() -> None:
+    """Start the tee's process now if there is none, so that the first `start` of a process need not wait."""
+    with _lock:
+        try:
+            _find_scribe()
+        except OSError:
+            return  # the first start will say so
+
+
+def _find_scribe() -> Scribe:
+    global _scribe
+    if _scribe is None:
+        _scribe = Scribe()
+        _prepare_for_ends()
+    return _scribe
+
+
+def _find_tap(warnings: list[str]) -> Tap | LocalTap:
+    """The tap in progress, else a new one."""
+    global _tap
+    if _tap is None or _tap.is_idle:
+        try:
+            _tap = Tap(_find_scribe())
+        except OSError as error:
+            warnings.append(f"only what Python itself prints is recorded: {error}")
+            _tap = LocalTap()
+    return _tap
+
+
+def _hang_up() -> None:
+    """The tee's process has gone: the next console starts another."""
+    global _scribe
+    if _scribe is not None:
+        _scribe.close()
+    _scribe = None
+
+
+def _open_files(paths: tuple[Path, Path]) -> tuple[int, int]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-    return tuple(_above_standard(os.open(path, flags, 0o666)) for path in paths)
+    out = os.open(paths[0], flags, 0o666)
+    try:
+        return out, os.open(paths[1], flags, 0o666)
+    except OSError:
+        os.close(out)
+        raise
+
+
+# The ends of a process, and its forks
+
+
+def _prepare_for_ends() -> None:
+    global _prepared
+    if not _prepared:
+        _prepared = True
+        atexit.register(_stop_all)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=_pause_flushing, after_in_parent=_resume_flushing, after_in_child=_forget
+            )
+
+
+_prepared = False
+
+
+def _stop_all() -> None:
+    for console in list(_consoles):
+        console.stop()
+
+
+def _forget() -> None:
+    """In a forked child: it prints into its parent's pipe, and has nothing to stop."""
+    global _tap, _lock, _flusher, _flushing
+    if _tap is not None:
+        _tap.forget()
+    _hang_up()
+    _consoles.clear()
+    _tap = _flusher = None
+    _lock, _flushing = threading.RLock(), threading.Lock()
+
+
+# Python holds back what it prints to a pipe or file until 8 KB have come together.
+
+
+def _keep_flushing() -> None:
+    global _flusher
+    if _flusher is None or not _flusher.is_alive():
+        _flusher = threading.Thread(target=_flush_often, name="recorder-flush", daemon=True)
+        try:
+            _flusher.start()
+        except RuntimeError:
+            _flusher = None  # no thread to be had: a killed run loses what Python held back
+
+
+def _flush_often() -> None:
+    while _consoles:
+        time.sleep(FLUSH_EVERY_S)
+        with _flushing:
+            if _consoles:
+                flush()
+
+
+# A fork in the middle of a flush would leave the child a stream that is locked for ever.
+_flushing = threading.Lock()
+_PAUSE_WITHIN_S = 0.5
+
+
+def _pause_flushing() -> None:
+    _flushing.acquire(
+        timeout=_PAUSE_WITHIN_S
+    )  # longer only where a terminal is stopped; the fork goes first
+
+
+def _resume_flushing() -> None:
+    if _flushing.locked():
+        _flushing.release()

@@ -2,20 +2,24 @@
 
 An audit hook (PEP 578) sees every file that Python opens. It is added once a process, at the first run, and
 can never be removed; outside runs it costs one look at a global. A file's digest is taken at its first
-reading, before the program can write to it.
+opening, before the program can write to it.
 
-What counts as an input: a regular file that the run opened to read, or opened to change without emptying it
-(its content before). What does not: a file that the run wrote first, or that was last changed since the run
-began (a child process or a C library wrote it: the hook sees neither); code and compiled modules, which the
-snapshot and the environment hold; the interpreter, installed packages, caches, /etc and the kernel's own
-file systems; what recorder itself opens.
+What counts as an input: a regular file that the run opened to read, or to change without emptying it first
+(its content before). What does not: a file that the run wrote first; one that was changed after the run began
+and before it was read, for then a child process or a C library of the run's wrote it, which the hook does not
+see (`Watch.products` lists them); code and compiled modules, which the snapshot and the environment hold; the
+interpreter, installed packages, caches, /etc and the kernel's own file systems; what recorder itself opens.
 
 What the hook cannot see, and `Watch.add` is for: files opened by C libraries (parquet, HDF5, safetensors), by
-child processes and forked workers, or relative to a folder's descriptor.
+child processes and forked workers. A name relative to a folder's descriptor (``dir_fd=``) is taken as relative
+to the working directory, for the hook is not told of the descriptor.
 
-With several runs at once a reading belongs to the run of the context that it takes place in (and to the runs
-around that one). A thread that a run started has no context of its own: its readings go to all runs in progress.
+With several runs at once a reading belongs to the run in whose context it takes place, and to the runs around
+that one. A thread that a run starts has no context: its readings go to all runs in progress.
 """
+
+# ruff: noqa: PTH109, PTH116, PTH118
+# Paths are text here: this works for every file that a run opens, and a Path costs as much as the rest.
 
 from __future__ import annotations
 
@@ -28,29 +32,26 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import msgspec
 
 from ..digest import digest_bytes, digest_file
+from .exclusion import CODE_SUFFIXES, Exclusion
 
-# More inputs than this are counted and not listed: a record with them would be larger than the run is worth.
+# Beyond this many inputs they are counted and not listed: the record would be larger than what it is about.
 MAX_READINGS = 50_000
 
-# Code is the snapshot's and the environment's to keep.
-_CODE_SUFFIXES = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dylib", ".dll", ".pth")
-_NO_INPUTS_BELOW = ("site-packages", "dist-packages", "__pycache__", ".git", ".ipynb_checkpoints")
-_SYSTEM = (
-    "/proc", "/sys", "/dev", "/run", "/etc", "/usr/lib", "/usr/lib64", "/usr/share/fonts",
-    "/usr/share/zoneinfo", "/usr/share/locale", "/usr/share/mime", "/usr/share/X11", "/lib", "/lib64",
-)  # fmt: skip
-# A file younger than this when it was digested may change again without its times showing it: ext3 and HFS+
-# keep whole seconds, FAT two of them.
+# A file that changed less than this before its digest was taken may change again and keep its times: ext3
+# and HFS+ count whole seconds, FAT two of them.
 _RACY_NS = 2_000_000_000
+# Larger files are mapped and digested by several threads.
 _SMALL_BYTES = 1 << 20
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
-_STDLIB = sysconfig.get_paths()["stdlib"] + os.sep
+_STDLIB = (sysconfig.get_paths()["stdlib"] + os.sep, "<frozen")
 
 _Signature = tuple[int, int, int, int, int]
 
@@ -65,21 +66,22 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """Collects the readings of one run, from `watch_inputs` to `stop`.
+    """Collects the readings of one run, from `watch_inputs` to `stop`; in a forked child it sees nothing.
 
-    `warnings` says what could not be taken in. In a forked child a watch sees nothing.
+    `warnings` says what could not be taken in; `products` lists files that the run read and that were changed
+    after it began by what the hook cannot see.
     """
 
     def __init__(self, *, exclude: Sequence[Path] = (), around: Watch | None = None) -> None:
         self.warnings: list[str] = []
-        self._around = around
-        self._exclude = tuple(os.path.realpath(path) for path in exclude) + _interpreter_folders()
-        self._started_ns = time.time_ns()
-        self._readings: dict[str, Reading] = {}
+        self.products: list[Path] = []
+        self.around = around
+        self._exclusion = Exclusion(exclude)
+        self._readings: dict[str, tuple[str, int, int]] = {}
         self._known: set[str] = set()
         self._written: set[str] = set()
-        self._folders: dict[str, str | None] = {}
         self._beyond = 0
+        self._started_ns = time.time_ns()
 
     def add(self, path: str | os.PathLike[str]) -> None:
         """Take the file, or every file below the folder, as an input, wherever it lies and whoever wrote it.
@@ -93,94 +95,90 @@ class Watch:
                 self._keep(real, os.stat(real))
 
     def stop(self) -> tuple[Reading, ...]:
-        """End the watch; the readings in the order of the first of each. Only the first call ends anything."""
+        """End the watch: the readings, in the order of the first of each."""
         _retire(self)
         if self._beyond:
             self.warnings.append(
-                f"{self._beyond} files beyond the first {MAX_READINGS} that the run read are not listed as inputs"
+                f"{self._beyond} files that the run read, after the first {MAX_READINGS}, are not listed as inputs"
             )
             self._beyond = 0
-        return tuple(self._readings.values())
+        return tuple(Reading(Path(real), *rest) for real, rest in list(self._readings.items()))
 
-    # What the hook calls
+    def see(self, name: str, *, reads: bool, writes: bool) -> None:
+        """For the hook: the run is about to open the file of that absolute name."""
+        if reads and name not in self._known and not _is_own_opening():
+            self._read(name)
+        if writes:
+            real = self._exclusion.follow(name)
+            if real is not None:
+                self._written.add(real)
 
-    def _read(self, path: str) -> None:
-        real = self._find(path)
-        if real is None or real in self._written or real in self._readings:
-            return
-        try:
-            status = os.stat(real)
-        except OSError:
-            return  # the program will be told so by its own call
-        if stat.S_ISREG(status.st_mode) and not self._is_own_product(status):
-            if len(self._readings) < MAX_READINGS:
-                self._keep(real, status)
-            else:
-                self._beyond += 1
-
-    def _write(self, path: str) -> None:
-        real = self._find(path)
-        if real is not None:
-            self._written.add(real)
-
-    def _move(self, source: str, target: str) -> None:
-        if os.path.realpath(source) in self._written:
+    def see_moved(self, source: str, target: str) -> None:
+        """For the hook: a file is about to get another name; what the run wrote stays its own."""
+        if self._exclusion.follow(source) in self._written:
             self._written.add(os.path.realpath(target))
 
-    def _find(self, path: str) -> str | None:
-        """The path with its links resolved; None where no inputs lie. Folders are looked at once."""
-        folder, name = os.path.split(path)
-        try:
-            real = self._folders[folder]
-        except KeyError:
-            real = self._folders[folder] = self._find_folder(folder)
-        if real is None:
-            return None
-        whole = f"{real}{name}"
-        if os.path.islink(whole):
-            whole = os.path.realpath(whole)
-            return None if self._find_folder(os.path.dirname(whole)) is None else whole
-        return None if whole in self._exclude else whole
+    def _read(self, name: str) -> None:
+        real = None if name.endswith(CODE_SUFFIXES) else self._exclusion.find(name)
+        if real is not None:
+            try:
+                status = os.lstat(real)
+                if stat.S_ISLNK(status.st_mode):
+                    real = self._exclusion.follow(real)
+                    status = os.stat(real or name)
+            except OSError:
+                return  # the program's own call will fail as well, or make the file
+            if real is not None and stat.S_ISREG(status.st_mode):
+                self._consider(real, status)
+        self._known.add(name)
 
-    def _find_folder(self, folder: str) -> str | None:
-        real = os.path.realpath(folder)
-        if any(part in _NO_INPUTS_BELOW for part in real.split(os.sep)):
-            return None
-        if any(real == place or real.startswith(place + os.sep) for place in self._exclude):
-            return None
-        return real if real.endswith(os.sep) else real + os.sep
-
-    def _is_own_product(self, status: os.stat_result) -> bool:
-        # A time in the future says nothing about when: another clock's, or one that was set.
-        return self._started_ns <= status.st_mtime_ns <= time.time_ns()
+    def _consider(self, real: str, status: os.stat_result) -> None:
+        if real in self._written or real in self._readings:
+            return
+        # A time in the future says nothing about when: it is another clock's, or was set.
+        if self._started_ns <= status.st_mtime_ns <= time.time_ns():
+            self.products.append(Path(real))
+        elif len(self._readings) >= MAX_READINGS:
+            self._beyond += 1
+        else:
+            try:
+                self._keep(real, status)
+            except PermissionError:
+                return  # the program may not read it either
+            except OSError as error:
+                self.warnings.append(
+                    f"input {real} could not be read for its digest: {error.strerror}"
+                )
 
     def _keep(self, real: str, status: os.stat_result) -> None:
-        try:
-            digest = _digest(real, status)
-        except OSError as error:
-            self.warnings.append(f"input {real} could not be read for its digest: {error.strerror}")
-            return
-        reading = Reading(Path(real), digest, status.st_size, status.st_mtime_ns)
-        self._readings.setdefault(real, reading)
+        digest = _digest(real, status)
+        self._readings.setdefault(real, (digest, status.st_size, status.st_mtime_ns))
 
 
 def watch_inputs(*, exclude: Sequence[Path] = ()) -> Watch:
     """Begin to collect what is read; nothing at or below the paths `exclude` counts."""
     global _active
     _install()
+    watch = Watch(exclude=exclude, around=_current.get())
     with _lock:
-        watch = Watch(exclude=exclude, around=_current.get())
         _active = (*_active, watch)
-        _current.set(watch)
+    _current.set(watch)
     return watch
 
 
-# The watches in progress; the hook does nothing while there are none.
+class _Guard(threading.local):
+    """Whether this thread is in the hook already: digesting opens files as well."""
+
+    busy = False
+
+
+# The watches in progress: while there are none, the hook does nothing.
 _active: tuple[Watch, ...] = ()
 _current: ContextVar[Watch | None] = ContextVar("recorder_watch", default=None)
 _lock = threading.Lock()
-_guard = threading.local()
+_guard = _Guard()
 _installed = False
+# Digests by path, for runs that read the same files again.
 _memo: dict[str, tuple[_Signature, str]] = {}
 
 
@@ -197,6 +195,7 @@ def _forget() -> None:
     """In a forked child: its parent's watches are not its own."""
     global _active, _lock
     _active, _lock = (), threading.Lock()
+    _guard.busy = False
     _current.set(None)
 
 
@@ -204,99 +203,103 @@ def _retire(watch: Watch) -> None:
     global _active
     with _lock:
         _active = tuple(other for other in _active if other is not watch)
-        if _current.get() is watch:
-            _current.set(watch._around)
+    if _current.get() is watch:
+        _current.set(watch.around)
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if _active and event in _HANDLERS:
-        _dispatch(event, args)
-
-
-def _dispatch(event: str, args: tuple[Any, ...]) -> None:
-    if getattr(_guard, "busy", False):
-        return  # the digest's own opening of the file
-    _guard.busy = True
-    try:
-        _HANDLERS[event](*args)
-    except Exception as error:  # noqa: BLE001 - the user's program never sees trouble in here; the run says it
-        for watch in _targets():
-            watch.warnings.append(f"a file that the run opened was not looked at: {error!r}")
-    finally:
-        _guard.busy = False
+    if _active and event in _HANDLERS and not _guard.busy:
+        _guard.busy = True
+        try:
+            _HANDLERS[event](*args)
+        except Exception as error:  # noqa: BLE001 - the user's program sees no trouble of ours; the run says it
+            for watch in _targets():
+                watch.warnings.append(f"a file that the run opened was not looked at: {error!r}")
+        finally:
+            _guard.busy = False
 
 
 def _targets() -> Sequence[Watch]:
-    """The watch of this context and those around it; all of them where the context has none in progress."""
-    watch, active = _current.get(), _active
+    """The watch of this context and those around it; all where the context has none in progress."""
+    active = _active
+    watch = _current.get() if len(active) > 1 else None
     while watch is not None and watch not in active:
-        watch = watch._around
-    return active if watch is None else [one for one in _and_around(watch) if one in active]
+        watch = watch.around
+    return active if watch is None else [one for one in _outwards(watch) if one in active]
 
 
-def _and_around(watch: Watch) -> Iterator[Watch]:
+def _outwards(watch: Watch) -> Iterator[Watch]:
     one: Watch | None = watch
     while one is not None:
         yield one
-        one = one._around
+        one = one.around
+
+
+def _absolute(path: Any) -> str:
+    name = os.fsdecode(path)
+    return name if name.startswith(os.sep) else os.path.join(os.getcwd(), name)
 
 
 def _on_open(path: Any, _mode: Any, flags: int) -> None:
     if isinstance(path, int):
         return
-    name = os.fsdecode(path)
-    if not os.path.isabs(name):
-        name = os.path.join(os.getcwd(), name)
-    reads, writes = _access(flags)
+    name = _absolute(path)
+    # An emptied or a new file says nothing of what was there before.
+    empties = flags & os.O_TRUNC or flags & (os.O_CREAT | os.O_EXCL) == os.O_CREAT | os.O_EXCL
+    writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_TRUNC)
     for watch in _targets():
-        if reads and name not in watch._known:
-            watch._known.add(name)
-            if not name.endswith(_CODE_SUFFIXES) and not _is_own_opening():
-                watch._read(name)
-        if writes:
-            watch._write(name)
-
-
-def _access(flags: int) -> tuple[bool, bool]:
-    """Whether what the file held counts as read, and whether it is written to."""
-    writes = flags & (os.O_WRONLY | os.O_RDWR) != 0
-    empties = flags & os.O_TRUNC != 0 or (flags & os.O_CREAT != 0 and flags & os.O_EXCL != 0)
-    return not empties, writes or empties
+        watch.see(name, reads=not empties, writes=bool(writes))
 
 
 def _on_rename(source: Any, target: Any, *folders: int) -> None:
     if all(folder == -1 for folder in folders):
         for watch in _targets():
-            watch._move(os.fsdecode(source), os.fsdecode(target))
+            watch.see_moved(_absolute(source), _absolute(target))
+
+
+def _on_truncate(path: Any, _length: Any) -> None:
+    _on_open(path, None, os.O_RDWR)
+
+
+def _on_connect(database: Any) -> None:
+    """A database of SQLite's: a file name, or a URI with one; ":memory:" and "" name no file."""
+    name = os.fsdecode(database)
+    if name.startswith("file:"):
+        name = "/" * name.startswith("file:///") + name[5:].partition("?")[0].lstrip("/")
+    if name and not name.startswith(":"):
+        _on_open(name, None, os.O_RDONLY)
 
 
 _HANDLERS: dict[str, Callable[..., None]] = {
     "open": _on_open,
     "os.rename": _on_rename,
     "os.link": _on_rename,
+    "os.truncate": _on_truncate,
+    "sqlite3.connect": _on_connect,
 }
 
 
 def _is_own_opening() -> bool:
-    """Whether recorder, and not the user's code, opens the file, by way of the standard library or not."""
-    frame = sys._getframe(1)
+    """Whether recorder opens the file, and not the user's code; either may do so by the standard library."""
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         file = frame.f_code.co_filename
-        if file != __file__ and not file.startswith((_STDLIB, "<frozen")):
+        if file != __file__ and not file.startswith(_STDLIB):
             return file.startswith(_PACKAGE)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
 
 
 def _digest(real: str, status: os.stat_result) -> str:
-    """The file's digest; taken from memory while its times, size and inode are those that it had."""
+    """The file's digest; the one known while inode, size and times are as they were then. Raises OSError."""
     signature = (
         status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns,
     )  # fmt: skip
     known = _memo.get(real)
     if known is not None and known[0] == signature:
         return known[1]
-    digest = _digest_small(real) if status.st_size <= _SMALL_BYTES else digest_file(Path(real))
+    small = status.st_size <= _SMALL_BYTES
+    digest = digest_bytes(_read_small(real, status.st_size)) if small else digest_file(Path(real))
     if time.time_ns() - status.st_ctime_ns > _RACY_NS:
         if len(_memo) >= MAX_READINGS:
             _memo.clear()
@@ -304,22 +307,16 @@ def _digest(real: str, status: os.stat_result) -> str:
     return digest
 
 
-def _digest_small(real: str) -> str:
-    with open(real, "rb", buffering=0) as file:
-        return digest_bytes(file.read())
+def _read_small(real: str, size_bytes: int) -> bytes:
+    fd = os.open(real, _READ_FLAGS)
+    try:
+        data = os.read(fd, size_bytes + 1)
+        while len(data) != size_bytes and (more := os.read(fd, _SMALL_BYTES)):
+            data += more
+    finally:
+        os.close(fd)
+    return data
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _interpreter_folders() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    found = {paths["stdlib"], paths["platstdlib"]}
-    for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix}:
-        found |= {os.path.join(prefix, "lib"), os.path.join(prefix, "lib64")}
-    home = os.path.expanduser("~")
-    found |= {os.path.join(home, name) for name in (".cache", ".config", ".local", ".fonts")}
-    if os.environ.get("XDG_CACHE_HOME"):
-        found.add(os.environ["XDG_CACHE_HOME"])
-    return (*_SYSTEM, *sorted({os.path.realpath(path) for path in found}))

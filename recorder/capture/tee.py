@@ -17,11 +17,11 @@ It ends when the program has ended and nobody is left who could print.
 
 from __future__ import annotations
 
+# The C module: socket.py takes 10 ms to import, as long as the interpreter itself.
+import _socket
 import os
 import select
-
-# socket.py takes 10 ms to import, as long as the interpreter itself; its C module is all that is needed.
-import _socket
+import sys
 
 MESSAGE_BYTES = 64
 CONTROL = 3
@@ -29,6 +29,7 @@ _CHUNK_BYTES = 1 << 16
 # More than any pipe holds: a child that prints without end does not keep a run from ending.
 _DRAIN_BYTES = 1 << 22
 _SLACK_BYTES = 1 << 20
+_ORDER = sys.byteorder
 
 
 class Sink:
@@ -216,9 +217,25 @@ class Tee:
             onward = fds.pop(0) if letter.isupper() else None
             tap.lanes.append(Lane(fd, stream="oe".index(letter.lower()), onward=onward))
             if onward is not None and os.isatty(onward):
-                _follow_size(onward, fd)
+                self._follow_size()
         out, err = fds
         tap.sinks[number] = (Sink(out, limit_bytes=limit_bytes), Sink(err, limit_bytes=limit_bytes))
+
+    def _follow_size(self) -> None:
+        """Give each pseudo-terminal its terminal's size whenever that changes."""
+        import fcntl
+        import signal
+        import termios
+
+        def copy(*_: object) -> None:
+            for lane in [lane for tap in list(self._taps.values()) for lane in tap.lanes]:
+                try:
+                    size = fcntl.ioctl(lane.onward or -1, termios.TIOCGWINSZ, bytes(8))
+                    fcntl.ioctl(lane.fd, termios.TIOCSWINSZ, size)
+                except (OSError, ValueError):
+                    continue  # no terminal, or closed: there is no size to keep up with
+
+        signal.signal(signal.SIGWINCH, copy)
 
     def _end_all(self) -> None:
         """The program has ended without a word: what it printed is written down to the last byte."""
@@ -239,7 +256,8 @@ def send(control: _socket.socket, text: str, fds: tuple[int, ...] = ()) -> None:
 
 def receive(control: _socket.socket) -> tuple[list[str], list[int]]:
     """The words of one message and the descriptors sent along; no words at the end of the conversation."""
-    data, fds = b"", []
+    data = b""
+    fds: list[int] = []
     while len(data) < MESSAGE_BYTES:
         try:
             more, rights, _, _ = control.recvmsg(MESSAGE_BYTES - len(data), _socket.CMSG_SPACE(64))
@@ -253,35 +271,9 @@ def receive(control: _socket.socket) -> tuple[list[str], list[int]]:
     return data.decode().split(), fds
 
 
-_ORDER = __import__("sys").byteorder
-
-
-def _follow_size(terminal: int, pseudo: int) -> None:
-    """Give the pseudo-terminal the terminal's size whenever that changes."""
-    import fcntl
-    import signal
-    import termios
-
-    def copy(*_: object) -> None:
-        try:
-            size = fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8))
-            fcntl.ioctl(pseudo, termios.TIOCSWINSZ, size)
-        except OSError:
-            return  # one of the two is closed: there is no size to keep up with
-
-    before = signal.getsignal(signal.SIGWINCH)
-
-    def copy_all(*args: object) -> None:
-        copy()
-        if callable(before):
-            before(*args)
-
-    signal.signal(signal.SIGWINCH, copy_all)
-
-
 def _close_others() -> None:
     """Close every descriptor that was inherited by accident: it might keep a pipe of somebody's open."""
-    for name in os.listdir("/dev/fd"):
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208 - pathlib takes 10 ms to import
         if int(name) > CONTROL:
             try:
                 os.close(int(name))

@@ -5,22 +5,9 @@ from __future__ import annotations
 import click
 import msgspec
 
-from ..compare.diff import diff
+from ..compare.diff import SECTIONS, diff
 from ..store.store import Store
 from .view.diff import describe_diff
-
-SECTIONS = (
-    "experiment",
-    "config",
-    "code",
-    "environment",
-    "seed",
-    "inputs",
-    "metrics",
-    "outputs",
-    "result",
-    "status",
-)
 
 
 @click.command()

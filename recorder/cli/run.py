@@ -39,7 +39,7 @@ def _run(experiment: Experiment, settings: dict[str, str]) -> None:
     values = apply_settings(experiment.function, settings, values={})
     signature = inspect.signature(experiment.function)
     ordered = {name: values[name] for name in signature.parameters if name in values}
-    bound = inspect.BoundArguments(signature, ordered)  # type: ignore[arg-type]
+    bound = inspect.BoundArguments(signature, ordered)
     try:
         call, bound = experiment.prepare(*_arguments(bound))
     except TypeError as error:

@@ -17,7 +17,7 @@ from ..errors import DecodeError
 from ..records import JSON
 from . import numpy, pandas, pickle, plain, torch
 from .comparing import Comparer
-from .differences import Comparison, Difference, Numbers
+from .differences import Comparison, Difference, Numbers, conclude
 from .forms import describe, fields_of, flatten, has_tag, identity, references, tag_of
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Encoded",
     "Numbers",
     "compare",
+    "conclude",
     "decode",
     "describe",
     "encode",

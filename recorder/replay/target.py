@@ -112,7 +112,7 @@ def _run_script(file: Path, tree: ast.Module, qualname: str, target: str) -> Exp
     module.__file__ = str(file)
     module.__builtins__ = builtins  # type: ignore[attr-defined]
     sys.modules["__main__"] = module
-    code = compile(tree, str(file), "exec")
+    code = compile(tree, str(file), "exec", dont_inherit=True)
     with _Loading(qualname) as loading:
         exec(code, vars(module))
     return loading.reached or resolve(module, qualname, target=target)
@@ -177,7 +177,7 @@ def _experiments(module: ModuleType) -> Iterator[Experiment]:
 
 def _no_such(module: ModuleType, qualname: str) -> str:
     names = sorted(experiment.name for experiment in _experiments(module))
-    where = Path(module.__file__).name if getattr(module, "__file__", None) else module.__name__
+    where = Path(module.__file__).name if module.__file__ else module.__name__
     hint = f"its experiments are {', '.join(names)}" if names else "it has no recorded function"
     return f"no {qualname!r} in {where}: {hint}"
 

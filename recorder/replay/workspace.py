@@ -138,7 +138,7 @@ class LiveTree:
             module = sys.modules.get(getattr(finder, "__module__", ""))
             mapping = getattr(module, "MAPPING", None)
             if isinstance(mapping, dict):
-                folders = [str(Path(path).parent) for path in mapping.values()]
+                folders = [str(Path(str(path)).parent) for path in mapping.values()]
                 if any(self.inside(folder) is not None for folder in folders):
                     sys.meta_path.remove(finder)
                     yield from folders

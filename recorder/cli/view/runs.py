@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from ... import codec
+from ...compare.diff import varying_keys
 from ...records import JSON, Record
 from .text import Column, age, duration, fit, metric, render, shorten, status, terminal_width
 
@@ -20,7 +21,7 @@ def runs_table(records: Sequence[Record]) -> str:
     if not records:
         return "no runs yet"
     flat = [codec.flatten(record.config) for record in records]
-    varying, common = _split(flat)
+    varying, common = _split(records, flat)
     columns = [*_fixed_columns(records), *_config_columns(flat, varying), *_metric_columns(records)]
     columns, left_out = fit(columns, width=terminal_width(), keep=_FIXED)
     lines = []
@@ -35,20 +36,19 @@ def runs_table(records: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-def _split(flat: Sequence[dict[str, JSON]]) -> tuple[list[str], dict[str, JSON]]:
+def _split(
+    records: Sequence[Record], flat: Sequence[dict[str, JSON]]
+) -> tuple[list[str], dict[str, JSON]]:
     """The keys that vary, in the order of their first use, and the others with their form.
 
     With a single run every key is shown.
     """
-    keys = list(dict.fromkeys(key for config in flat for key in config))
-    if len(flat) == 1:
-        return keys, {}
-    identities = {
-        key: {codec.identity(config[key]) if key in config else None for config in flat}
-        for key in keys
+    if len(records) == 1:
+        return list(flat[0]), {}
+    varying = varying_keys(records)
+    return varying, {
+        key: form for config in flat for key, form in config.items() if key not in varying
     }
-    varying = [key for key in keys if len(identities[key]) > 1]
-    return varying, {key: flat[0][key] for key in keys if key not in varying}
 
 
 def _fixed_columns(records: Sequence[Record]) -> list[Column]:

@@ -103,8 +103,10 @@ def terminal_width() -> int | None:
 def render(columns: Sequence[Column], *, gap: str = "  ") -> str:
     """The table as lines: titles, then a row for each cell."""
     widths = [column.width for column in columns]
-    rows = [[click.style(c.title, bold=True) for c in columns]]
+    rows = [[click.style(c.title, bold=True) if c.title.strip() else "" for c in columns]]
     rows += [list(row) for row in zip(*(c.cells for c in columns), strict=True)]
+    # The last column is not padded: a terminal as wide as the table would break its lines.
+    widths[-1] = max(widths[-1], 0) if columns[-1].right else 0
     return "\n".join(
         gap.join(
             _pad(cell, width, right=c.right)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from ..records import JSON, Metric
+from .records import JSON, Metric
 
 HEADER = "name,step,time_s,value\n"
 # A killed run loses no more than this of its series.

@@ -1,0 +1,76 @@
+"""The places where no inputs lie: what the environment or the snapshot keeps, and what belongs to the system."""
+
+# ruff: noqa: PTH111, PTH118, PTH206
+# Paths are text here: this is asked for every file that a run opens, and a Path costs as much as the answer.
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable
+
+# Code is the snapshot's and the environment's to keep.
+CODE_SUFFIXES = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dylib", ".dll", ".pth")
+_NAMES = frozenset(("site-packages", "dist-packages", "__pycache__", ".git", ".ipynb_checkpoints"))
+_SYSTEM = (
+    "/proc", "/sys", "/dev", "/run", "/etc", "/lib", "/lib64", "/usr/lib", "/usr/lib64",
+    "/usr/share/fonts", "/usr/share/zoneinfo", "/usr/share/locale", "/usr/share/mime", "/usr/share/X11",
+)  # fmt: skip
+# Fonts, settings, and what Matplotlib, Hugging Face, pip and their like keep for themselves.
+_HOME = (".cache", ".config", ".local", ".fonts", ".matplotlib", ".ipython", ".jupyter")
+
+
+class Exclusion:
+    """Finds out where a path leads, its links resolved, and whether inputs can lie there.
+
+    Folders are looked at once: a link to a folder that changes its target in mid-run is not followed anew.
+    """
+
+    def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+        self._paths = resolve_all(tuple(os.fspath(path) for path in paths)) | _interpreter_paths()
+        self._below = tuple(path + os.sep for path in self._paths)
+        self._folders: dict[str, str | None] = {}
+
+    def find(self, path: str) -> str | None:
+        """The absolute `path` with its folder's links resolved; None where no inputs lie."""
+        folder, slash, name = path.rpartition(os.sep)
+        try:
+            real = self._folders[folder]
+        except KeyError:
+            real = self._folders[folder] = self._look_at(folder + slash)
+        if real is None:
+            return None
+        whole = real + name
+        return None if whole in self._paths else whole
+
+    def follow(self, link: str) -> str | None:
+        """Where a link leads in the end; None where no inputs lie."""
+        return self.find(os.path.realpath(link))
+
+    def _look_at(self, folder: str) -> str | None:
+        real = os.path.join(os.path.realpath(folder), "")
+        if real.startswith(self._below) or not _NAMES.isdisjoint(real.split(os.sep)):
+            return None
+        return real
+
+
+@functools.lru_cache(maxsize=64)
+def resolve_all(paths: tuple[str, ...]) -> frozenset[str]:
+    """The paths with their links resolved; the same ones are asked for at each run."""
+    return frozenset(map(os.path.realpath, paths))
+
+
+@functools.lru_cache(maxsize=1)
+def _interpreter_paths() -> frozenset[str]:
+    paths = sysconfig.get_paths()
+    found = [*_SYSTEM, paths["stdlib"], paths["platstdlib"]]
+    for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix):
+        found += [os.path.join(prefix, name) for name in ("lib", "lib64", "pyvenv.cfg")]
+    home = os.path.expanduser("~")
+    found += [os.path.join(home, name) for name in _HOME]
+    found += [
+        os.environ[name] for name in ("XDG_CACHE_HOME", "MPLCONFIGDIR") if os.environ.get(name)
+    ]
+    return resolve_all(tuple(found))

@@ -1,0 +1,171 @@
+"""Python's own streams: which of them end in a descriptor, stand-ins for those that do not, and flushing.
+
+`sys.stdout` ends in descriptor 1 in a plain script. In Jupyter, under pytest or inside
+`contextlib.redirect_stdout` it does not: what Python prints never comes by the descriptor.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+NAMES = {1: "stdout", 2: "stderr"}
+_DESCRIPTORS = frozenset(NAMES)
+
+Take = Callable[[bytes], object]
+
+
+class StandIn:
+    """Stands in for the stream `sys.<name>`: what is written goes there, and a copy of it to `take`.
+
+    It does whatever else the stream does. Trouble with the copy ends the copying and nothing else.
+    """
+
+    def __init__(self, stream: Any, *, take: Take) -> None:
+        self._stream = stream
+        self._take: Take | None = take
+
+    def write(self, data: Any) -> Any:
+        """Write to the stream, then the copy."""
+        count = self._stream.write(data)
+        self._copy(
+            data.encode("utf-8", "backslashreplace") if isinstance(data, str) else bytes(data)
+        )
+        return count
+
+    def writelines(self, lines: Any) -> None:
+        """Write each of the lines."""
+        for line in lines:
+            self.write(line)
+
+    @property
+    def buffer(self) -> Any:
+        """The stream's binary side, copied in the same way; AttributeError where it has none."""
+        return StandIn(self._stream.buffer, take=self._copy)
+
+    def end(self) -> None:
+        """Copy no more; somebody may have kept this object."""
+        self._take = None
+
+    def _copy(self, data: bytes) -> None:
+        if self._take is not None:
+            try:
+                self._take(data)
+            except OSError:
+                self._take = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._stream)
+
+
+class StandIns:
+    """The stand-ins in place for `sys.stdout` and `sys.stderr`."""
+
+    def __init__(self) -> None:
+        self._placed: list[tuple[str, Any, StandIn]] = []
+
+    def find_strangers(self, diverted: frozenset[int] = _DESCRIPTORS) -> list[int]:
+        """The numbers of the standard streams that end in no diverted descriptor and have no stand-in yet."""
+        found = []
+        for fd, name in NAMES.items():
+            stream = getattr(sys, name, None)
+            ours = any(stream is stand_in for _, _, stand_in in self._placed)
+            if stream is not None and not ours and not (fd in diverted and ends_in(stream, fd)):
+                found.append(fd)
+        return found
+
+    def place(self, fd: int, *, take: Take) -> None:
+        """Put a stand-in in the place of a standard stream."""
+        stream = getattr(sys, NAMES[fd])
+        stand_in = StandIn(stream, take=take)
+        self._placed.append((NAMES[fd], stream, stand_in))
+        setattr(sys, NAMES[fd], stand_in)
+
+    def remove(self) -> None:
+        """Put every stream back where its stand-in is still in place."""
+        for name, stream, stand_in in reversed(self._placed):
+            stand_in.end()
+            if getattr(sys, name) is stand_in:
+                setattr(sys, name, stream)
+        self._placed.clear()
+
+
+def ends_in(stream: Any, fd: int) -> bool:
+    """Whether the stream writes to descriptor `fd`, by itself or through a stream that it holds.
+
+    Loggers that print and keep a copy hold the stream that they took the place of.
+    """
+    if _number(stream) == fd:
+        return True
+    inner = getattr(stream, "__dict__", {})
+    return any(_number(held) == fd for held in inner.values() if hasattr(held, "write"))
+
+
+def _number(stream: Any) -> int | None:
+    try:
+        number = stream.fileno()
+    except (AttributeError, OSError, ValueError, TypeError):
+        return None
+    return number if isinstance(number, int) else None
+
+
+def flush() -> None:
+    """Let go of what Python and C still hold back for the standard streams.
+
+    A stream that cannot be flushed keeps what it holds, and says so to the program at its own next flush.
+    """
+    for stream in {id(one): one for one in _streams()}.values():
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+    _flush_c()
+
+
+def holds_back() -> bool:
+    """Whether a standard stream keeps lines to itself until its buffer is full."""
+    return any(not (stream.line_buffering or stream.write_through) for stream in _streams())
+
+
+def _streams() -> list[io.TextIOWrapper]:
+    found = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    return [stream for stream in found if isinstance(stream, io.TextIOWrapper)]
+
+
+_c_flush: Callable[[], object] | None = None
+
+
+def _flush_c() -> None:
+    """Flush C's stdout, where ctypes is loaded: importing it takes 7 ms, and C code that prints loads it."""
+    global _c_flush
+    if _c_flush is None:
+        _c_flush = _find_c_flush()
+    if _c_flush is not None:
+        _c_flush()
+
+
+def _find_c_flush() -> Callable[[], object] | None:
+    ctypes = sys.modules.get("ctypes")
+    try:
+        library = ctypes.CDLL(None)  # type: ignore[union-attr]
+        name = "__stdoutp" if sys.platform == "darwin" else "stdout"
+        # Not fflush(NULL): that waits for a thread that reads from C's stdin.
+        stdout = ctypes.c_void_p.in_dll(library, name)  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError, TypeError):
+        return None
+    return lambda: library.fflush(stdout)
+
+
+def is_open(fd: int) -> bool:
+    """Whether the descriptor is open for writing at all."""
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True

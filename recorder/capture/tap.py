@@ -1,0 +1,236 @@
+"""Leading a process's stdout and stderr through the tee, and back again.
+
+A `Tap` lasts from the start of the first console to the stop of the last. Descriptors 1 and 2 become the
+write ends of pipes, or the slaves of pseudo-terminals, whose far ends only the tee's process holds: nothing in
+this process has to run for the output to flow.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import tee
+from .streams import StandIns, is_open
+
+_READY_WITHIN_S = 20.0
+_numbers = itertools.count(1)
+
+# Signals to the whole process group (Ctrl-C, Ctrl-Z, a scheduler's notice) are for the program and not for its
+# tee: the shell ignores them, and what is ignored stays so in what it starts. And the shell is there so that
+# the program is not the tee's parent: its os.wait() meets no stranger.
+_SIGNALS = "HUP INT QUIT TERM TSTP TTIN TTOU USR1 USR2 ALRM VTALRM PROF XCPU"
+_START = f'trap "" {_SIGNALS}; "$@" >/dev/null 2>&1 &'
+
+
+class Scribe:
+    """The conversation with the tee's process. Raises OSError where it cannot be started, or has gone."""
+
+    def __init__(self) -> None:
+        import _socket
+
+        ours, theirs = _socket.socketpair()
+        self._control = _socket.socket(fileno=_above(ours.detach()))
+        child = _above(theirs.detach(), lowest=tee.CONTROL + 1)
+        try:
+            _spawn(child)
+        finally:
+            os.close(child)
+        self._control.settimeout(_READY_WITHIN_S)
+        if self._hear() != ["ready"]:
+            raise OSError("the process that writes down what is printed did not start")
+        self._control.settimeout(None)
+
+    def tell(self, *words: object, fds: tuple[int, ...] = ()) -> None:
+        """Send one message."""
+        tee.send(self._control, " ".join(map(str, words)), fds)
+
+    def hear_of(self, sink: int) -> tuple[int, int, int]:
+        """The answer about a sink; earlier ones, which an interrupt left unread, are passed over."""
+        while True:
+            words = self._hear()
+            if words[0] == str(sink):
+                out, err, errno = map(int, words[1:])
+                return out, err, errno
+
+    def _hear(self) -> list[str]:
+        words, _ = tee.receive(self._control)
+        if not words:
+            raise ConnectionError("the process that writes it down has ended")
+        return words
+
+    def close(self) -> None:
+        """Hang up; the process ends when nobody is left who could print."""
+        self._control.close()
+
+
+def _spawn(control: int) -> None:
+    program = [sys.executable, "-I", "-S", tee.__file__]
+    if not (
+        hasattr(os, "posix_spawn") and all(Path(path or "?").is_file() for path in program[::3])
+    ):
+        raise OSError("this platform cannot start the process that writes down what is printed")
+    shell = ["sh", "-c", _START, "sh", *program]
+    actions = [(os.POSIX_SPAWN_DUP2, control, tee.CONTROL)]
+    pid = os.posix_spawn("/bin/sh", shell, os.environ, file_actions=actions)
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return  # the program has set its children to be waited for by nobody
+
+
+class Diversion:
+    """Descriptor `fd`, led into a pipe or, where it was a terminal, a pseudo-terminal; `far` is the other end."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.original = _above(os.dup(fd))
+        far, near = _open_terminal(fd) if os.isatty(fd) else os.pipe()
+        self.far, self._near = _above(far), _above(near)
+        self._identity = _identity(self._near)
+
+    def begin(self) -> None:
+        """Lead the descriptor away; the tee holds the far end by now."""
+        os.dup2(self._near, self.fd)
+        self._close("far", "_near")
+
+    def end(self) -> None:
+        """Put back what was there, unless the program has put something else in its place."""
+        if self._near < 0 <= self.original and _identity(self.fd) == self._identity:
+            os.dup2(self.original, self.fd)
+        self.forget()
+
+    def forget(self) -> None:
+        """Close what is held, and leave the descriptor as it is."""
+        self._close("original", "far", "_near")
+
+    def _close(self, *names: str) -> None:
+        for name in names:
+            held = getattr(self, name)
+            if held >= 0:
+                setattr(self, name, -1)
+                os.close(held)
+
+
+class Tap:
+    """The process's streams, diverted from the first sink to the last; each sink is a pair of files."""
+
+    def __init__(self, scribe: Scribe) -> None:
+        self._scribe = scribe
+        self._number = next(_numbers)
+        self._sinks: set[int] = set()
+        self._diversions: list[Diversion] = []
+        self._stand_ins = StandIns()
+        self._pipes: list[int] = []
+
+    def add(self, files: tuple[int, int], *, limit_bytes: int) -> int:
+        """Write what is printed from now on to the two files too; the new sink's number. Raises OSError."""
+        sink, nested = next(_numbers), bool(self._sinks)
+        try:
+            self._add(sink, files, limit_bytes, nested)
+        except BaseException:
+            if not nested:
+                self.end()
+            raise
+        self._sinks.add(sink)
+        return sink
+
+    def _add(self, sink: int, files: tuple[int, int], limit_bytes: int, nested: bool) -> None:
+        if not nested:
+            for fd in (1, 2):
+                if is_open(fd):
+                    self._diversions.append(Diversion(fd))
+        new = [] if nested else self._diversions
+        strangers = self._stand_ins.find_strangers(frozenset(one.fd for one in self._diversions))
+        pipes = [(fd, *map(_above, os.pipe())) for fd in strangers]
+        lanes = "".join("OE"[one.fd - 1] for one in new) + "".join(
+            "oe"[fd - 1] for fd, _, _ in pipes
+        )
+        fds = [held for one in new for held in (one.far, one.original)] + [
+            far for _, far, _ in pipes
+        ]
+        self._scribe.tell(
+            "add", self._number, sink, limit_bytes, int(nested), lanes, fds=(*fds, *files)
+        )
+        if nested:
+            self._scribe.hear_of(sink)
+        for one in new:
+            one.begin()
+        for fd, far, near in pipes:
+            os.close(far)
+            self._pipes.append(near)
+            self._stand_ins.place(fd, take=functools.partial(_write_all, near))
+
+    def remove(self, sink: int) -> tuple[int, int, int]:
+        """End a sink: what was printed until now is in its files. The bytes cut from each, and an errno.
+
+        Raises OSError where the tee's process has gone.
+        """
+        self._sinks.discard(sink)
+        if not self._sinks:
+            self.end()
+        self._scribe.tell("remove", self._number, sink)
+        return self._scribe.hear_of(sink)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no sink is left."""
+        return not self._sinks
+
+    def end(self) -> None:
+        """Put every stream back where it is still ours."""
+        self._stand_ins.remove()
+        for one in self._diversions:
+            one.end()
+        for near in self._pipes:
+            os.close(near)
+        self._diversions, self._pipes = [], []
+
+    def forget(self) -> None:
+        """In a forked child: leave the streams as they are, they are its parent's to put back."""
+        for one in self._diversions:
+            one.forget()
+        self._scribe.close()
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _open_terminal(like: int) -> tuple[int, int]:
+    """A pseudo-terminal of the size and settings of the terminal `like`, which passes bytes on as they are."""
+    import fcntl
+    import termios
+
+    far, near = os.openpty()
+    settings: list[Any] = termios.tcgetattr(like)
+    settings[1] &= ~termios.OPOST  # the terminal itself will turn line ends into its own
+    settings[3] &= ~termios.ECHO
+    termios.tcsetattr(near, termios.TCSANOW, settings)
+    fcntl.ioctl(near, termios.TIOCSWINSZ, fcntl.ioctl(like, termios.TIOCGWINSZ, bytes(8)))
+    return far, near
+
+
+def _above(fd: int, *, lowest: int = 3) -> int:
+    """The descriptor, or a copy of it from `lowest` upwards: below may lie streams that the program closed."""
+    if fd >= lowest:
+        return fd
+    import fcntl
+
+    copy = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
+    os.close(fd)
+    return copy
+
+
+def _identity(fd: int) -> tuple[int, int, int]:
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return (-1, -1, -1)
+    return status.st_dev, status.st_ino, status.st_rdev

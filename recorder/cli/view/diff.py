@@ -1,0 +1,65 @@
+"""The differences of two runs, side by side: what ``recorder diff`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from ...compare.diff import Diff, Entry
+from .text import Column, render, shorten
+
+_LISTED = 20
+_CELL = 48
+
+
+def describe_diff(found: Diff) -> str:
+    """A block for each section that has differences; what is the same is said in one line."""
+    blocks = [
+        f"{click.style(name, bold=True)}{_comment(name, entries)}\n{_table(found, entries)}"
+        for name, entries in found.sections.items()
+        if entries
+    ]
+    same = [name for name, entries in found.sections.items() if not entries]
+    if not blocks:
+        what = "nothing differs" if len(same) > 1 else f"no difference in {same[0]}"
+        return f"runs {found.a} and {found.b}: {what}"
+    if same:
+        blocks.append(click.style(f"the same: {', '.join(same)}", dim=True))
+    return "\n\n".join(blocks)
+
+
+def _comment(name: str, entries: Sequence[Entry]) -> str:
+    """For the code: whether the experiment's own changed, or only other files."""
+    if name != "code":
+        return ""
+    own = any(entry.key == "source" for entry in entries)
+    files = any(entry.key.startswith("file ") for entry in entries)
+    said = "the experiment's code changed" if own else "only other files changed" if files else ""
+    return click.style(f"  {said}", dim=True) if said else ""
+
+
+def _table(found: Diff, entries: Sequence[Entry]) -> str:
+    shown = entries[:_LISTED]
+    columns = [
+        Column("  ", [f"  {_sign(entry)} {shorten(entry.key, _CELL)}" for entry in shown]),
+        Column(f"run {found.a}", [shorten(entry.left_text, _CELL) for entry in shown]),
+        Column(f"run {found.b}", [shorten(entry.right_text, _CELL) for entry in shown]),
+        Column("", [click.style(_remark(entry), dim=True) for entry in shown]),
+    ]
+    text = render(columns)
+    more = len(entries) - len(shown)
+    return f"{text}\n    and {more} more (--json has all)" if more else text
+
+
+def _sign(entry: Entry) -> str:
+    signs = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
+    sign, colour = signs[entry.change]
+    return click.style(sign, fg=colour)
+
+
+def _remark(entry: Entry) -> str:
+    note = "" if entry.key == "source" or entry.key.startswith("file ") else entry.note
+    if note or entry.ratio is None:
+        return note
+    return f"x {entry.ratio:.4g}"
