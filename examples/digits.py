@@ -1,8 +1,8 @@
 """A classifier on scikit-learn's bundled digits: one result, a confusion matrix, a report.
 
-    python examples/digits.py
-    recorder run examples/digits.py:classify trees=50
-    recorder replay last
+python examples/digits.py
+recorder run examples/digits.py:classify trees=50
+recorder replay last
 """
 
 from sklearn.datasets import load_digits
@@ -16,7 +16,9 @@ from recorder import log, record, save
 @record
 def classify(trees: int = 100, depth: int | None = None, test_size: float = 0.25, seed: int = 0):
     images, labels = load_digits(return_X_y=True)
-    split = train_test_split(images, labels, test_size=test_size, random_state=seed, stratify=labels)
+    split = train_test_split(
+        images, labels, test_size=test_size, random_state=seed, stratify=labels
+    )
     train_x, test_x, train_y, test_y = split
 
     forest = RandomForestClassifier(n_estimators=trees, max_depth=depth, random_state=seed)

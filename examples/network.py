@@ -1,8 +1,8 @@
 """A two-layer network in NumPy on the digits: a loss and an accuracy by epoch, and a saved model.
 
-    python examples/network.py
-    recorder run examples/network.py:train lr=0.2 epochs=10
-    recorder diff train~1 train
+python examples/network.py
+recorder run examples/network.py:train lr=0.2 epochs=10
+recorder diff train~1 train
 """
 
 from pathlib import Path

@@ -56,7 +56,7 @@ class Experiment:
         self.store = store
         self.strict = strict
         # Absolute as of now: the program may change its working directory before the first call.
-        self.file = Path(function.__code__.co_filename).absolute()
+        self.file = Path(function.__code__.co_filename).resolve()
         self._described: dict[Path | None, Described] = {}
 
     def __repr__(self) -> str:

@@ -196,7 +196,8 @@ class Record(Part, frozen=True):
     """The document of a run; frozen once the run is finished.
 
     `number` is the run's number in this store, given when it begins, and 0 before that; `id` is the same
-    in every store; `experiment` is the experiment's name. `config` maps each parameter to the form of its argument, defaults applied.
+    in every store; `experiment` is the experiment's name.
+    `config` maps each parameter to the form of its argument, defaults applied.
     `outputs_digest` is that of the artifact folder. `series` holds the metrics' points as CSV with the
     columns name, step, time_s, value. Times are UTC. `tags`, `note` and `verdict` may be set later.
     """

@@ -42,9 +42,8 @@ from .records import (
     fingerprint,
     new_id,
 )
-from .setting import Setting
-from .store.live import Live
 from .series import SeriesWriter
+from .setting import Setting
 from .store.store import Store
 
 # Files that were read from outside the project are kept up to this size; larger ones by digest only.
@@ -83,6 +82,7 @@ class Run:
         self._outputs: dict[str, Output] = {}
         self._warnings: list[str] = list(call.warnings)
         self._said: set[str] = set()
+        self._written: set[str] = set()
         self._finished = False
         self.store: Store = call.setting.store
         config = self._encode_config(call.arguments)
@@ -205,6 +205,9 @@ class Run:
         path = Path(target)
         place = _place(path, (Path.cwd(), self._setting.root))
         name = name or place or path.name
+        in_root = _place(path, (self._setting.root,))
+        if in_root is not None:
+            self._written.add(in_root)
         if path.is_dir():
             tree = self.store.objects.put_tree(path)
             digest, size, kind = tree.digest, tree.size_bytes, "folder"
@@ -310,6 +313,8 @@ class Run:
         )
         self.record = msgspec.structs.replace(record, fingerprint=fingerprint(record))
         self.store.finish(self.record)
+        if self._call.replay_of is None:
+            self.store.known_outputs.add(self._written)
 
     def _keep(self, path: Path) -> Content | None:
         return self.store.keep_file(path)

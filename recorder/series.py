@@ -129,8 +129,8 @@ class SeriesWriter:
 def _quote(name: str) -> str:
     """The name as a CSV field."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow([name])
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow([name])
+    return text.getvalue().removesuffix("\r\n")
 
 
 def parse_series(text: str) -> dict[str, list[Point]]:

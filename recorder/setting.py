@@ -41,7 +41,16 @@ class Setting:
     @property
     def private(self) -> list[Path]:
         """What in the store's folder no run reads as an input; a replay's workspace is not among it."""
-        names = ("runs.jsonl", "FORMAT", "objects", "staging", "live", "code.git", "envs")
+        names = (
+            "runs.jsonl",
+            "FORMAT",
+            "outputs",
+            "objects",
+            "staging",
+            "live",
+            "code.git",
+            "envs",
+        )
         return [self.store.path / name for name in names]
 
     def capture(self, report: Report) -> Setting:
@@ -94,7 +103,7 @@ def _open(folder: Path) -> Store:
 
 
 def _capture_code(store: Store, root: Path, report: Report) -> tuple[Code, frozenset[str]]:
-    tree = describe_tree(root, exclude=[store.path])
+    tree = describe_tree(root, exclude=[store.path], outputs=store.known_outputs.read())
     for warning in tree.warnings:
         report(warning)
     try:

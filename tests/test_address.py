@@ -55,4 +55,4 @@ def test_the_nearest_candidates_are_named() -> None:
 def test_an_empty_store_says_so() -> None:
     """In an empty store the error says that it is empty."""
     with pytest.raises(RunNotFoundError, match="empty"):
-        resolve("last", entries=lambda: [])
+        resolve("last", entries=list)

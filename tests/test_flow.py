@@ -94,6 +94,19 @@ def test_diff_names_what_changed(trained: Project) -> None:
     trained.recorder("diff", "1", "1", status=0)
 
 
+def test_what_a_run_writes_is_no_code(project: Project) -> None:
+    """A file that a run saved in the project does not change the code of the next run, and is none of it."""
+    project.write("train.py", TRAIN)
+    project.commit()
+    for _ in range(2):
+        project.python("train.py")
+    assert (project.root / "model.npz").exists()
+    first, second = project.show(1), project.show(2)
+    assert first["code"] == second["code"]
+    assert first["fingerprint"] == second["fingerprint"]
+    project.recorder("diff", "1", "2")
+
+
 def test_replay_reproduces(trained: Project) -> None:
     """A replay of a deterministic run is reproduced, is a run of its own, and is linked."""
     said = trained.recorder("replay", "1").stdout

@@ -32,7 +32,7 @@ def test_points_come_back_as_they_were(points: list[tuple[str, float]]) -> None:
         for name, value in points:
             writer.add({name: value})
         writer.close()
-        text = path.read_text(newline="") if path.exists() else ""
+        text = path.read_bytes().decode() if path.exists() else ""
     found = parse_series(text)
     for name in {name for name, _ in points}:
         said = [value for other, value in points if other == name]

@@ -76,7 +76,7 @@ def find_root(file: Path | None, *, module: str = "", cwd: Path) -> Path:
 
 
 def describe_tree(
-    root: Path, *, exclude: Sequence[Path] = (), outputs: Collection[str] = frozenset()
+    root: Path, *, exclude: Sequence[Path] = (), outputs: frozenset[str] = frozenset()
 ) -> WorkingTree:
     """The working tree at `root`.
 
@@ -88,7 +88,7 @@ def describe_tree(
     if memo is not None and memo.holds(outputs):
         return memo.tree
     started = time.time_ns()
-    tree = _describe(root, exclude, frozenset(outputs))
+    tree = _describe(root, exclude, outputs)
     _memos.pop(root, None)
     memo = _Memo(tree, exclude)
     if memo.newest < started - _RACY_NS:
@@ -162,7 +162,15 @@ def _describe_repository(
 
 def _is_output(path: str, outputs: frozenset[str]) -> bool:
     """Whether an untracked file is one that a run wrote; a program that a run wrote is still code."""
-    return path in outputs and not path.endswith((".py", ".sh", ".toml", ".yaml", ".yml"))
+    if path.endswith((".py", ".sh", ".toml", ".yaml", ".yml")):
+        return False
+    return path in outputs or any(parent in outputs for parent in _parents(path))
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def _is_derived(path: str) -> bool:
@@ -369,7 +377,7 @@ class _Memo:
         except OSError:
             return frozenset()
 
-    def holds(self, outputs: Collection[str]) -> bool:
+    def holds(self, outputs: frozenset[str]) -> bool:
         """Whether the tree is as it was, but for files of the names in `outputs`."""
         now = self._stat
         if (self.tree.root / ".git").is_file():
@@ -379,7 +387,7 @@ class _Memo:
                 return False
         return all(self._folder_holds(folder, outputs) for folder in self._folders)
 
-    def _folder_holds(self, folder: str, outputs: Collection[str]) -> bool:
+    def _folder_holds(self, folder: str, outputs: frozenset[str]) -> bool:
         then, names = self._folders[folder]
         now = self._stat(folder)
         if now == then:
@@ -387,11 +395,12 @@ class _Memo:
         names_now = self._names(folder)
         for name in names ^ names_now:
             path = f"{folder}/{name}" if folder else name
-            if (
-                path not in outputs
-                and name not in _DERIVED
-                and self._prefix + path not in self._excluded
-            ):
+            known = (
+                _is_output(path, outputs)
+                or name in _DERIVED
+                or self._prefix + path in self._excluded
+            )
+            if not known:
                 return False
         self._folders[folder] = now, names_now
         return True

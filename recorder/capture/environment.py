@@ -25,7 +25,8 @@ from .code import without_credentials
 
 # What else decides a run: see each one's documentation. Everything else stays out of the record.
 _ALLOWED_PREFIXES = (
-    "PYTHON", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "NUMEXPR_", "VECLIB_", "NPY_", "LC_", "CUDA_", "CUBLAS_",
+    "PYTHON", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "NUMEXPR_", "VECLIB_", "NPY_", "LC_",
+    "CUDA_", "CUBLAS_",
     "CUDNN_", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TF_", "XLA_", "JAX_", "ATEN_", "TOKENIZERS_PARALLELISM",
 )  # fmt: skip
 _ALLOWED = frozenset({"TZ", "LANG", "LANGUAGE"})
@@ -334,7 +335,7 @@ def _path_in_root(root: Path | None, cwd: Path) -> tuple[str, ...]:
     }
     found: dict[str, None] = {}
     for entry in sys.path:
-        inside = _inside(entry if entry else str(cwd), root)
+        inside = _inside(os.path.realpath(entry) if entry else str(cwd), root)
         if (
             inside is not None
             and entry not in installed

@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 
-from .. import __version__
 from ..errors import RecorderError
 
 # Each command is loaded with its first use, so that `recorder --help` costs little more than click:
@@ -49,7 +48,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="recorder")
+@click.version_option(package_name="run-recorder", prog_name="recorder")
 @click.option(
     "--store", metavar="FOLDER", help="The store; by default the first one from here upwards."
 )

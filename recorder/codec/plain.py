@@ -235,10 +235,8 @@ def _enum(value: enum.Enum, path: str, inner: Encode) -> JSON | None:
 
 
 def _by_name(value: Any) -> JSON | None:
-    if isinstance(value, ModuleType):
-        name = f"{value.__name__}:"
-    else:
-        name = f"{value.__module__}:{value.__qualname__}"
+    is_module = isinstance(value, ModuleType)
+    name = f"{value.__name__}:" if is_module else f"{value.__module__}:{value.__qualname__}"
     return {"$name": name} if is_named(value, name) else None
 
 

@@ -194,11 +194,9 @@ def _code(a: Record, b: Record, files: Files | None) -> Iterator[Entry]:
         text = _commit if key == "commit" else _text
         yield from _value(key, getattr(a.code, key), getattr(b.code, key), text=text)
     left, right = a.code.snapshot, b.code.snapshot
-    if left == right or left is None or right is None:
+    if left is None or right is None or files is None:
         yield from _value("snapshot", left, right, text=_commit)
-    elif files is None:
-        yield from _value("snapshot", left, right, text=_commit)
-    else:
+    elif left != right:
         same_source = a.function.source == b.function.source
         note = "only other files changed" if same_source else ""
         for entry in _mappings(

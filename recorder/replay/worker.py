@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import msgspec
 
 from .. import codec, setting
 from ..capture.config import call_with, encode_config
-from ..errors import RecorderError, ReplayError
+from ..errors import ConfigError, RecorderError, ReplayError
 from ..experiment import Experiment, Recording
 from ..records import Change, Function, Part, Record
 from ..run import Call
@@ -36,7 +37,7 @@ class Job(Part, frozen=True):
     tree: str
     cwd: str
     report: str
-    settings: dict[str, str] = {}
+    settings: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Report(Part, frozen=True):
@@ -56,8 +57,10 @@ def main(job_file: str) -> int:
     job = msgspec.json.decode(Path(job_file).read_bytes(), type=Job)
     try:
         report = _replay(job)
-    except RecorderError as error:
+    except ConfigError as error:
         report = Report(error=str(error), exit_status=error.exit_status)
+    except RecorderError as error:
+        report = Report(error=str(error), exit_status=ReplayError.exit_status)
     except KeyboardInterrupt:
         report = Report(error="interrupted", exit_status=130)
     except BaseException as error:  # noqa: BLE001 - the user's module may raise anything; it is reported whole
@@ -87,7 +90,9 @@ def _enter(record: Record, job: Job, live: LiveTree | None) -> None:
     os.chdir(job.cwd)
     process = record.process
     if process is not None and live is not None:
-        argv = [(arg, live.inside(arg) if os.path.isabs(arg) else None) for arg in process.argv]
+        argv = [
+            (arg, live.inside(arg) if Path(arg).is_absolute() else None) for arg in process.argv
+        ]
         sys.argv[:] = [arg if inside is None else str(tree / inside) for arg, inside in argv]
     if live is not None:
         live.shut_out(tree, first=_first_folders(record))
@@ -183,7 +188,7 @@ def _seed_changes(record: Record, changed: dict[str, Any]) -> dict[str, Any]:
 
 def _changes(record: Record, changed: dict[str, Any], job: Job) -> tuple[Change, ...]:
     names = {key.partition(".")[0] for key in job.settings}
-    forms = encode_config({name: value for name, value in changed.items()}).forms
+    forms = encode_config(changed).forms
     return tuple(
         Change(key=name, old=record.config.get(name), new=form)
         for name, form in sorted(forms.items())

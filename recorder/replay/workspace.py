@@ -102,7 +102,7 @@ class LiveTree:
     def __init__(self, root: Path, *, store: Path) -> None:
         self._root = root.resolve()
         package = Path(__file__).resolve().parent.parent
-        places = [sys.prefix, sys.base_prefix, sys.exec_prefix, store, package]
+        places: list[str | Path] = [sys.prefix, sys.base_prefix, sys.exec_prefix, store, package]
         self._outside = [Path(place).resolve() for place in places]
 
     def inside(self, path: str) -> str | None:

@@ -27,6 +27,7 @@ from ..records import FORMAT, JSON, Content, Record, new_id
 from .address import Entry, resolve
 from .journal import Journal, JournalTable
 from .live import Live, is_alive
+from .names import KnownOutputs
 from .objects import Objects
 from .snapshots import Snapshots
 
@@ -79,6 +80,7 @@ class Store:
         self.id = _read_format(self.path)["store"]
         self.objects = Objects(self.path / "objects", staging=self.path / "staging")
         self.snapshots = Snapshots(self.path / "code.git")
+        self.known_outputs = KnownOutputs(self.path / "outputs")
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
