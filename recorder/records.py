@@ -192,8 +192,8 @@ class Verdict(Part, frozen=True):
     reason: str = ""
 
 
-class Record(Part, frozen=True):
-    """The document of a run; frozen once the run is finished.
+class Record(Part, frozen=True, omit_defaults=False):
+    """The document of a run; frozen once the run is finished. Every field is written, null where there is nothing.
 
     `number` is the run's number in this store, given when it begins, and 0 before that; `id` is the same
     in every store; `experiment` is the experiment's name.

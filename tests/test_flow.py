@@ -140,7 +140,7 @@ def test_replay_with_a_changed_config(trained: Project) -> None:
     assert record["config"]["lr"] == 0.2
     assert record["changes"] == [{"key": "lr", "old": 0.05, "new": 0.2}]
     assert record["replay_of"] == trained.show(1)["id"]
-    assert "verdict" not in record
+    assert record["verdict"] is None
 
 
 def test_a_clock_in_the_result_diverges(project: Project) -> None:

@@ -45,11 +45,15 @@ def _table(found: Diff, entries: Sequence[Entry]) -> str:
         Column("  ", [f"  {_sign(entry)} {shorten(entry.key, _CELL)}" for entry in shown]),
         Column(f"run {found.a}", [shorten(entry.left_text, _CELL) for entry in shown]),
         Column(f"run {found.b}", [shorten(entry.right_text, _CELL) for entry in shown]),
-        Column("", [click.style(_remark(entry), dim=True) for entry in shown]),
+        Column("", [_dim(_remark(entry)) for entry in shown]),
     ]
     text = render(columns)
     more = len(entries) - len(shown)
     return f"{text}\n    and {more} more (--json has all)" if more else text
+
+
+def _dim(text: str) -> str:
+    return click.style(text, dim=True) if text else ""
 
 
 def _sign(entry: Entry) -> str:

@@ -19,7 +19,7 @@ _LISTED = 12
 def describe_record(record: Record, store: Store) -> str:
     """The record in sections, those that hold nothing left out."""
     sections = [
-        ("", _head(record)),
+        ("", _head(record, store)),
         ("config", _config(record)),
         ("code", _code(record)),
         ("environment", _environment(record, store)),
@@ -41,7 +41,7 @@ def describe_record(record: Record, store: Store) -> str:
     return "\n\n".join(blocks)
 
 
-def _head(record: Record) -> Iterator[str]:
+def _head(record: Record, store: Store) -> Iterator[str]:
     name = click.style(f"run {record.number}  {record.experiment}", bold=True)
     yield f"{name}  {status(record)}"
     when = record.started.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
@@ -59,7 +59,9 @@ def _head(record: Record) -> Iterator[str]:
     if record.parent:
         yield f"  part of  {record.parent[:8]}"
     if record.replay_of:
-        yield f"  replay of {record.replay_of[:8]}{_replayed_with(record)}"
+        original = store.find_id(record.replay_of)
+        name = f"run {original.number}" if original is not None else record.replay_of[:8]
+        yield f"  replay   of {name}{_replayed_with(record)}"
     if record.verdict is not None and record.verdict.reason:
         yield f"  verdict  {record.verdict.verdict}: {record.verdict.reason}"
 

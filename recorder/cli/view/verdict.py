@@ -83,6 +83,17 @@ def _changes(done: Replay) -> list[str]:
     return lines
 
 
+def _item_document(item: Item) -> dict[str, Any]:
+    return {
+        "kind": item.kind,
+        "name": item.name,
+        "verdict": item.verdict,
+        "decides": item.decides,
+        "detail": item.detail,
+        "differences": msgspec.to_builtins(item.differences),
+    }
+
+
 def verification_document(done: Replay) -> dict[str, Any]:
     """The replay as plain JSON: run, replay, verdict (null for a changed config), reason, items, exit_status."""
     verification: Verification | None = done.verification
@@ -92,7 +103,7 @@ def verification_document(done: Replay) -> dict[str, Any]:
         "replay_id": done.record.id,
         "verdict": None if verification is None else verification.verdict,
         "reason": "" if verification is None else verification.reason,
-        "items": [] if verification is None else msgspec.to_builtins(verification.items),
+        "items": [] if verification is None else [_item_document(item) for item in verification.items],
         "changes": msgspec.to_builtins(done.record.changes),
         "notes": list(done.plan.notes),
         "exit_status": done.exit_status,
