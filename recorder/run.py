@@ -20,7 +20,7 @@ import msgspec
 
 from . import codec
 from .capture.config import Config, encode_config
-from .capture.console import Console
+from .capture.console import Console, prepare
 from .capture.environment import describe_process
 from .capture.inputs import Reading, Watch, watch_inputs
 from .capture.seed import Planting, plant
@@ -85,6 +85,7 @@ class Run:
         self._written: set[str] = set()
         self._finished = False
         self.store: Store = call.setting.store
+        prepare()  # the console's first start takes 15-20 ms, which pass while the code is captured
         config = self._encode_config(call.arguments)
         self._setting = call.setting.capture(self._report)
         self.record, self._live = self.store.begin(self._first_record(config))
@@ -285,6 +286,11 @@ class Run:
         self._usage = self._meter.stop()
         self._console.stop()
         self._readings = self._watch.stop()
+        for stream, count in zip(("stdout", "stderr"), self._console.cut_bytes, strict=True):
+            if count:
+                self._report(f"{count} bytes in the middle of {stream} were not kept")
+        for warning in (*self._console.warnings, *self._watch.warnings):
+            self._report(warning)
 
     def _complete(
         self, status: Status, duration_s: float, result: Any, error: BaseException | None

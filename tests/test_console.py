@@ -142,6 +142,7 @@ libc = ctypes.CDLL(None)
 libc.puts(b"libc")
 libc.fflush(None)
 sys.__stdout__.write("dunder\\n")
+sys.__stdout__.flush()
 sys.stdout.buffer.write(b"\\xff\\x00 bytes, \\xc3\\xa4\\n")
 print("é ✓", end="")
 print("python", file=sys.stderr)
@@ -556,15 +557,9 @@ def test_nothing_is_left_behind(program: Program) -> None:
 
 def test_the_tee_ends_with_the_program(program: Program) -> None:
     """No process stays when the program has ended."""
-    program.run("c.start()\nPath('mark').write_text(str(os.getpid()))\nc.stop()\n")
-    # Its pipes were the test's own: `run` came back at their end, which is the tee's.
-    group = [
-        path.read_bytes()
-        for path in Path("/proc").glob("[0-9]*/environ")
-        if os.access(path, os.R_OK)
-        and path.parent.joinpath("cmdline").read_bytes().find(b"tee.py") >= 0
-    ]
-    assert not any(str(program.folder).encode() in environ for environ in group)
+    shown, _ = program.run("c.start()\nc.stop()\nprint(console._scribe.pid)\n")
+    status = Path(f"/proc/{int(shown)}/status")
+    wait_until(lambda: not status.exists() or "zombie" in status.read_text())
 
 
 def test_the_tee_is_killed(program: Program) -> None:
@@ -574,7 +569,7 @@ def test_the_tee_is_killed(program: Program) -> None:
         c.start()
         print("first", flush=True)
         while not Path("out1").read_text(): time.sleep(0.01)
-        console._scribe._control.shutdown(2)
+        os.kill(console._scribe.pid, signal.SIGKILL)
         while True:
             try:
                 os.write(1, b"x" * 65536)
@@ -596,6 +591,25 @@ def test_the_tee_is_killed(program: Program) -> None:
     )
 
 
+def test_the_tee_is_killed_between_runs(program: Program) -> None:
+    """A run that finds the tee gone starts another, also where SIGPIPE would end the program."""
+    shown, _ = program.run(
+        """
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        c.start()
+        c.stop()
+        os.kill(console._scribe.pid, signal.SIGKILL)
+        while Path(f"/proc/{console._scribe.pid}/fd/3").exists(): time.sleep(0.01)
+        c = new(2)
+        c.start()
+        print("second")
+        c.stop()
+        assert not c.warnings, c.warnings
+        """
+    )
+    assert shown == b"second\n" == program.out(2)
+
+
 def test_streams_led_elsewhere_in_mid_run(program: Program) -> None:
     """What the program itself puts in the place of a stream stays there."""
     shown, _ = program.run(
@@ -614,11 +628,12 @@ def test_streams_led_elsewhere_in_mid_run(program: Program) -> None:
     assert shown == b"first\n" and (program.folder / "mine").read_bytes() == b"second\n"
 
 
-def test_without_a_tee(program: Program) -> None:
+@pytest.mark.parametrize("executable", ["/nowhere/python", "/bin/true", "", None])
+def test_without_a_tee(program: Program, executable: str | None) -> None:
     """Where the tee cannot be started Python's own words are kept, and a warning says so."""
     shown, _ = program.run(
+        f"        sys.executable = {executable!r}\n"
         """
-        sys.executable = "/nowhere/python"
         d = new(2)
         c.start()
         print("kept")

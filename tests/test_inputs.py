@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Iterator
@@ -462,6 +463,19 @@ def test_recorder_itself_reads_nothing(folder: Path) -> None:
     namespace["keep"](str(file))  # type: ignore[operator]
     assert watch._readings == {}
     file.read_text()
+    assert paths(watch.stop()) == [file]
+
+
+def test_an_installed_experiment_reads(folder: Path) -> None:
+    """What a function of an installed package reads is an input, though recorder called it."""
+    file, watch = begin(folder / "a.txt")
+    namespace: dict[str, object] = {}
+    source = "def call(inner, path): inner(path)\ndef read(path): open(path).close()\n"
+    for name, part in zip(("call", "read"), source.splitlines(), strict=True):
+        place = Path(inputs.__file__).parent.parent / "experiment.py" if name == "call" else None
+        place = place or Path(sysconfig.get_paths()["purelib"]) / "package" / "module.py"
+        exec(compile(part, str(place), "exec"), namespace)
+    namespace["call"](namespace["read"], str(file))  # type: ignore[operator]
     assert paths(watch.stop()) == [file]
 
 

@@ -58,14 +58,22 @@ class Console:
     def _begin(self) -> None:
         files = _open_files(self._paths)
         try:
-            tap = _find_tap(self.warnings)
-            self._sink = tap.add(files, limit_bytes=self._limit_bytes)
+            self._tap, self._sink = self._add(files)
         finally:
-            if not isinstance(_tap, LocalTap):
-                for file in files:
-                    os.close(file)
-        self._tap = tap
+            for file in files:
+                os.close(file)
         _consoles.append(self)
+
+    def _add(self, files: tuple[int, int]) -> tuple[Tap | LocalTap, int]:
+        tap = _find_tap(self.warnings)
+        try:
+            return tap, tap.add(files, limit_bytes=self._limit_bytes)
+        except ConnectionError:
+            if not tap.is_idle:
+                raise
+            _hang_up()  # somebody ended the tee's process since the last run: this one gets another
+            tap = _find_tap(self.warnings)
+            return tap, tap.add(files, limit_bytes=self._limit_bytes)
 
     def stop(self) -> None:
         """End it: what was printed so far is in the files.
@@ -103,10 +111,9 @@ class LocalTap:
 
     def add(self, files: tuple[int, int], *, limit_bytes: int) -> int:
         """Write what Python prints from now on to the two files too; the new sink's number."""
-        number = files[0]
-        self._sinks[number] = (
-            Sink(files[0], limit_bytes=limit_bytes), Sink(files[1], limit_bytes=limit_bytes),
-        )  # fmt: skip
+        out, err = (Sink(os.dup(file), limit_bytes=limit_bytes) for file in files)
+        number = id(out)
+        self._sinks[number] = (out, err)
         for fd in self._stand_ins.find_strangers(frozenset()):
             self._stand_ins.place(fd, take=functools.partial(self._take, fd - 1))
         return number

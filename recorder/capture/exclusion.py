@@ -19,7 +19,10 @@ _SYSTEM = (
     "/usr/share/fonts", "/usr/share/zoneinfo", "/usr/share/locale", "/usr/share/mime", "/usr/share/X11",
 )  # fmt: skip
 # Fonts, settings, and what Matplotlib, Hugging Face, pip and their like keep for themselves.
-_HOME = (".cache", ".config", ".local", ".fonts", ".matplotlib", ".ipython", ".jupyter")
+_HOME = (
+    ".cache", ".config", ".fonts", ".matplotlib", ".ipython", ".jupyter",
+    ".local/lib", ".local/share/fonts", ".local/share/jupyter",
+)  # fmt: skip
 
 
 class Exclusion:

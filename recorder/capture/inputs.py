@@ -37,23 +37,17 @@ from typing import Any
 
 import msgspec
 
-from ..digest import digest_bytes, digest_file
+from .digests import digest_now
 from .exclusion import CODE_SUFFIXES, Exclusion
 
 # Beyond this many inputs they are counted and not listed: the record would be larger than what it is about.
 MAX_READINGS = 50_000
 
-# A file that changed less than this before its digest was taken may change again and keep its times: ext3
-# and HFS+ count whole seconds, FAT two of them.
-_RACY_NS = 2_000_000_000
-# Larger files are mapped and digested by several threads.
-_SMALL_BYTES = 1 << 20
-_READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
-_STDLIB = (sysconfig.get_paths()["stdlib"] + os.sep, "<frozen")
-
-_Signature = tuple[int, int, int, int, int]
+_paths = sysconfig.get_paths()
+_STDLIB = (_paths["stdlib"] + os.sep, "<frozen")
+# Installed packages lie inside the standard library's folder, unless there is a virtual environment.
+_INSTALLED = (_paths["purelib"] + os.sep, _paths["platlib"] + os.sep)
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -104,9 +98,9 @@ class Watch:
             self._beyond = 0
         return tuple(Reading(Path(real), *rest) for real, rest in list(self._readings.items()))
 
-    def see(self, name: str, *, reads: bool, writes: bool) -> None:
-        """For the hook: the run is about to open the file of that absolute name."""
-        if reads and name not in self._known and not _is_own_opening():
+    def see(self, name: str, *, reads: bool, writes: bool, opener: FrameType) -> None:
+        """For the hook: code in the frame `opener` is about to open the file of that absolute name."""
+        if reads and name not in self._known and not _is_own(opener):
             self._read(name)
         if writes:
             real = self._exclusion.follow(name)
@@ -136,7 +130,7 @@ class Watch:
         if real in self._written or real in self._readings:
             return
         # A time in the future says nothing about when: it is another clock's, or was set.
-        if self._started_ns <= status.st_mtime_ns <= time.time_ns():
+        if status.st_mtime_ns >= self._started_ns and status.st_mtime_ns <= time.time_ns():
             self.products.append(Path(real))
         elif len(self._readings) >= MAX_READINGS:
             self._beyond += 1
@@ -151,8 +145,10 @@ class Watch:
                 )
 
     def _keep(self, real: str, status: os.stat_result) -> None:
-        digest = _digest(real, status)
-        self._readings.setdefault(real, (digest, status.st_size, status.st_mtime_ns))
+        # Of two threads that read it first at once, one digest is kept: the file was the same to both.
+        self._readings.setdefault(
+            real, (digest_now(real, status), status.st_size, status.st_mtime_ns)
+        )
 
 
 def watch_inputs(*, exclude: Sequence[Path] = ()) -> Watch:
@@ -178,8 +174,6 @@ _current: ContextVar[Watch | None] = ContextVar("recorder_watch", default=None)
 _lock = threading.Lock()
 _guard = _Guard()
 _installed = False
-# Digests by path, for runs that read the same files again.
-_memo: dict[str, tuple[_Signature, str]] = {}
 
 
 def _install() -> None:
@@ -236,19 +230,24 @@ def _outwards(watch: Watch) -> Iterator[Watch]:
 
 
 def _absolute(path: Any) -> str:
-    name = os.fsdecode(path)
+    name = path if type(path) is str else os.fsdecode(path)
     return name if name.startswith(os.sep) else os.path.join(os.getcwd(), name)
 
 
 def _on_open(path: Any, _mode: Any, flags: int) -> None:
-    if isinstance(path, int):
+    if type(path) is int:
         return
     name = _absolute(path)
-    # An emptied or a new file says nothing of what was there before.
-    empties = flags & os.O_TRUNC or flags & (os.O_CREAT | os.O_EXCL) == os.O_CREAT | os.O_EXCL
-    writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_TRUNC)
+    writes, empties = bool(flags & _WRITES), False
+    if writes:  # an emptied or a new file says nothing of what was there before
+        empties = bool(flags & os.O_TRUNC) or flags & _CREATES == _CREATES
+    opener = sys._getframe(2)
     for watch in _targets():
-        watch.see(name, reads=not empties, writes=bool(writes))
+        watch.see(name, reads=not empties, writes=writes, opener=opener)
+
+
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_TRUNC
+_CREATES = os.O_CREAT | os.O_EXCL
 
 
 def _on_rename(source: Any, target: Any, *folders: int) -> None:
@@ -279,43 +278,18 @@ _HANDLERS: dict[str, Callable[..., None]] = {
 }
 
 
-def _is_own_opening() -> bool:
+def _is_own(opener: FrameType) -> bool:
     """Whether recorder opens the file, and not the user's code; either may do so by the standard library."""
-    frame: FrameType | None = sys._getframe(2)
+    frame: FrameType | None = opener
     while frame is not None:
         file = frame.f_code.co_filename
-        if file != __file__ and not file.startswith(_STDLIB):
-            return file.startswith(_PACKAGE)
+        if file.startswith(_PACKAGE):
+            if file != __file__:
+                return True
+        elif not file.startswith(_STDLIB) or file.startswith(_INSTALLED):
+            return False
         frame = frame.f_back
     return False
-
-
-def _digest(real: str, status: os.stat_result) -> str:
-    """The file's digest; the one known while inode, size and times are as they were then. Raises OSError."""
-    signature = (
-        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns,
-    )  # fmt: skip
-    known = _memo.get(real)
-    if known is not None and known[0] == signature:
-        return known[1]
-    small = status.st_size <= _SMALL_BYTES
-    digest = digest_bytes(_read_small(real, status.st_size)) if small else digest_file(Path(real))
-    if time.time_ns() - status.st_ctime_ns > _RACY_NS:
-        if len(_memo) >= MAX_READINGS:
-            _memo.clear()
-        _memo[real] = (signature, digest)
-    return digest
-
-
-def _read_small(real: str, size_bytes: int) -> bytes:
-    fd = os.open(real, _READ_FLAGS)
-    try:
-        data = os.read(fd, size_bytes + 1)
-        while len(data) != size_bytes and (more := os.read(fd, _SMALL_BYTES)):
-            data += more
-    finally:
-        os.close(fd)
-    return data
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

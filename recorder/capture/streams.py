@@ -58,6 +58,8 @@ class StandIn:
                 self._take = None
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_stream":
+            raise AttributeError(name)  # a copy that is being made has none yet
         return getattr(self._stream, name)
 
     def __iter__(self) -> Iterator[Any]:
@@ -152,11 +154,13 @@ def _flush_c() -> None:
 
 def _find_c_flush() -> Callable[[], object] | None:
     ctypes = sys.modules.get("ctypes")
+    if ctypes is None:
+        return None
     try:
-        library = ctypes.CDLL(None)  # type: ignore[union-attr]
+        library = ctypes.CDLL(None)
         name = "__stdoutp" if sys.platform == "darwin" else "stdout"
         # Not fflush(NULL): that waits for a thread that reads from C's stdin.
-        stdout = ctypes.c_void_p.in_dll(library, name)  # type: ignore[union-attr]
+        stdout = ctypes.c_void_p.in_dll(library, name)
     except (AttributeError, OSError, ValueError, TypeError):
         return None
     return lambda: library.fflush(stdout)

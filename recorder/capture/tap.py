@@ -28,7 +28,7 @@ _START = f'trap "" {_SIGNALS}; "$@" >/dev/null 2>&1 &'
 
 
 class Scribe:
-    """The conversation with the tee's process. Raises OSError where it cannot be started, or has gone."""
+    """The conversation with the tee's process `pid`. Raises OSError where it cannot be started, or has gone."""
 
     def __init__(self) -> None:
         import _socket
@@ -38,12 +38,17 @@ class Scribe:
         child = _above(theirs.detach(), lowest=tee.CONTROL + 1)
         try:
             _spawn(child)
-        finally:
             os.close(child)
-        self._control.settimeout(_READY_WITHIN_S)
-        if self._hear() != ["ready"]:
-            raise OSError("the process that writes down what is printed did not start")
-        self._control.settimeout(None)
+            child = -1
+            self._control.settimeout(_READY_WITHIN_S)
+            self.pid = int(self._hear()[1])
+            self._control.settimeout(None)
+        except BaseException:
+            self._control.close()
+            raise
+        finally:
+            if child >= 0:
+                os.close(child)
 
     def tell(self, *words: object, fds: tuple[int, ...] = ()) -> None:
         """Send one message."""
@@ -70,10 +75,12 @@ class Scribe:
 
 def _spawn(control: int) -> None:
     program = [sys.executable, "-I", "-S", tee.__file__]
-    if not (
-        hasattr(os, "posix_spawn") and all(Path(path or "?").is_file() for path in program[::3])
-    ):
-        raise OSError("this platform cannot start the process that writes down what is printed")
+    # Where Python is part of another program, that is what sys.executable would start.
+    is_python = "py" in Path(sys.executable or "").name.lower() and not getattr(
+        sys, "frozen", False
+    )
+    if not (is_python and hasattr(os, "posix_spawn") and Path(tee.__file__).is_file()):
+        raise OSError("the process that writes down what is printed cannot be started from here")
     shell = ["sh", "-c", _START, "sh", *program]
     actions = [(os.POSIX_SPAWN_DUP2, control, tee.CONTROL)]
     pid = os.posix_spawn("/bin/sh", shell, os.environ, file_actions=actions)
@@ -89,7 +96,7 @@ class Diversion:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.original = _above(os.dup(fd))
-        far, near = _open_terminal(fd) if os.isatty(fd) else os.pipe()
+        far, near = _open_terminal(fd) or os.pipe()
         self.far, self._near = _above(far), _above(near)
         self._identity = _identity(self._near)
 
@@ -203,14 +210,24 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _open_terminal(like: int) -> tuple[int, int]:
-    """A pseudo-terminal of the size and settings of the terminal `like`, which passes bytes on as they are."""
+def _open_terminal(like: int) -> tuple[int, int] | None:
+    """A pseudo-terminal of the size and settings of the terminal `like`; None where that is none.
+
+    It passes bytes on as they are: it is the terminal itself that turns line ends into its own.
+    """
+    if not os.isatty(like):
+        return None
     import fcntl
     import termios
 
-    far, near = os.openpty()
+    try:
+        far, near = os.openpty()
+    except OSError:
+        return (
+            None  # a container without them: the program will find a pipe in the terminal's place
+        )
     settings: list[Any] = termios.tcgetattr(like)
-    settings[1] &= ~termios.OPOST  # the terminal itself will turn line ends into its own
+    settings[1] &= ~termios.OPOST
     settings[3] &= ~termios.ECHO
     termios.tcsetattr(near, termios.TCSANOW, settings)
     fcntl.ioctl(near, termios.TIOCSWINSZ, fcntl.ioctl(like, termios.TIOCGWINSZ, bytes(8)))

@@ -12,6 +12,7 @@ on the socket at descriptor 3, blanks at the end, descriptors sent along (SCM_RI
     remove TAP SINK                 a run ends: what has been printed until now is still its own
 
 The answer to both is ``SINK CUT_OUT CUT_ERR ERRNO``: bytes cut from each file, and the last trouble with a file.
+Its first word of all is ``ready PID``.
 It ends when the program has ended and nobody is left who could print.
 """
 
@@ -251,7 +252,10 @@ def send(control: _socket.socket, text: str, fds: tuple[int, ...] = ()) -> None:
     """Send one message and, with it, descriptors. Raises OSError where nobody listens."""
     packed = b"".join(fd.to_bytes(4, _ORDER) for fd in fds)
     rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)] if fds else []
-    control.sendmsg([text.encode().ljust(MESSAGE_BYTES)], rights)
+    # No SIGPIPE: a program may have chosen to die of it, at its own writes and not at ours.
+    control.sendmsg(
+        [text.encode().ljust(MESSAGE_BYTES)], rights, getattr(_socket, "MSG_NOSIGNAL", 0)
+    )
 
 
 def receive(control: _socket.socket) -> tuple[list[str], list[int]]:
@@ -286,7 +290,7 @@ def main() -> None:
     _close_others()
     os.chdir("/")
     control = _socket.socket(fileno=CONTROL)
-    send(control, "ready")
+    send(control, f"ready {os.getpid()}")
     Tee(control).run()
 
 

@@ -22,7 +22,7 @@ def encode(value: Any, objects: dict[str, bytes]) -> JSON | None:
     if numpy is None or not hasattr(numpy, "generic"):
         return None
     if isinstance(value, numpy.generic):
-        return _encode_scalar(value)
+        return _encode_scalar(numpy, value)
     if type(value) is numpy.ndarray and not value.dtype.hasobject:
         said = {
             "object": put_array(value, objects),
@@ -35,18 +35,24 @@ def encode(value: Any, objects: dict[str, bytes]) -> JSON | None:
     return None
 
 
-def _encode_scalar(value: Any) -> JSON | None:
+def _encode_scalar(numpy: Any, value: Any) -> JSON | None:
     dtype = value.dtype
     if dtype.hasobject or dtype.names is not None or type(value) is not dtype.type:
         return None
     # The bytes are exact for every kind (float16, longdouble, datetime64); the text is for people.
     return {
         "$numpy": {
-            "dtype": dtype.name if dtype.isnative else dtype.str,
+            "dtype": _scalar_name(numpy, dtype),
             "text": str(value),
             "hex": value.tobytes().hex(),
         }
     }
+
+
+def _scalar_name(numpy: Any, dtype: Any) -> str:
+    """``float32`` where that names the dtype, the array protocol's text (``<U3``) where it does not."""
+    plain = dtype.kind in "biufcmM" and dtype.isnative
+    return str(dtype.name if plain and numpy.dtype(dtype.name) == dtype else dtype.str)
 
 
 def put_array(array: Any, objects: dict[str, bytes]) -> str:

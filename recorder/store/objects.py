@@ -259,7 +259,7 @@ def _os_name(text: str) -> str:
     """The name as the filesystem has it: the inverse of `_text`."""
     if "\\" not in text:
         return text
-    raw = re.sub(rb"\\\\(\\\\|x([0-9a-f]{2}))", _unescape, text.encode())
+    raw = re.sub(rb"\\(\\|x([0-9a-f]{2}))", _unescape, text.encode())
     return os.fsdecode(raw)
 
 

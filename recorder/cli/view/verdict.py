@@ -103,7 +103,9 @@ def verification_document(done: Replay) -> dict[str, Any]:
         "replay_id": done.record.id,
         "verdict": None if verification is None else verification.verdict,
         "reason": "" if verification is None else verification.reason,
-        "items": [] if verification is None else [_item_document(item) for item in verification.items],
+        "items": []
+        if verification is None
+        else [_item_document(item) for item in verification.items],
         "changes": msgspec.to_builtins(done.record.changes),
         "notes": list(done.plan.notes),
         "exit_status": done.exit_status,

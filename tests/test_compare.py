@@ -1,0 +1,366 @@
+"""The verdict: planted divergences, each found and located."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import VALUES
+
+from recorder import codec
+from recorder.compare.content import compare_files
+from recorder.compare.diff import diff, varying_keys
+from recorder.compare.verify import Item, Verification, verify
+from recorder.digest import digest_bytes
+from recorder.records import Content, Failure, Function, Metric, Output, Record
+from recorder.store.objects import Objects
+
+
+class Made:
+    """Records made by hand, and the objects that they name."""
+
+    def __init__(self, folder: Path) -> None:
+        for name in ("objects", "staging"):
+            (folder / name).mkdir()
+        self.objects = Objects(folder / "objects", staging=folder / "staging")
+
+    def form(self, value: Any) -> Any:
+        """The form of a value, its payloads kept."""
+        encoded = codec.encode(value)
+        for payload in encoded.objects.values():
+            self.objects.put_bytes(payload)
+        return encoded.form
+
+    def record(
+        self, result: Any = None, *, outputs: dict[str, Any] | None = None, **fields: Any
+    ) -> Record:
+        """A finished record: outputs are files where they are bytes, folders where dicts of bytes, else values."""
+        fields.setdefault("status", "finished")
+        fields.setdefault("config", {})
+        fields["config"] = {key: self.form(value) for key, value in fields["config"].items()}
+        return Record(
+            id="a" * 20,
+            experiment="f",
+            function=Function(module="m", qualname="f"),
+            started=datetime.now(timezone.utc),
+            result=self.form(result),
+            outputs=tuple(self.output(name, value) for name, value in (outputs or {}).items()),
+            **fields,
+        )
+
+    def output(self, name: str, value: Any) -> Output:
+        """One output."""
+        if isinstance(value, bytes):
+            return Output(
+                name=name, kind="file", digest=self.objects.put_bytes(value), size_bytes=len(value)
+            )
+        if isinstance(value, Path):
+            tree = self.objects.put_tree(value)
+            return Output(name=name, kind="folder", digest=tree.digest, size_bytes=tree.size_bytes)
+        form = self.form(value)
+        return Output(name=name, kind="value", digest=codec.identity(form), size_bytes=1, form=form)
+
+    def series(self, **points: list[float]) -> Content:
+        """The series of metrics."""
+        lines = [
+            f"{name},{i},0.0,{v!r}\n"
+            for name, values in points.items()
+            for i, v in enumerate(values)
+        ]
+        data = ("name,step,time_s,value\n" + "".join(lines)).encode()
+        if len(data) < 4096:
+            return Content(digest=digest_bytes(data), size_bytes=len(data), text=data.decode())
+        return Content(digest=self.objects.put_bytes(data), size_bytes=len(data))
+
+    def verify(self, a: Record, b: Record, **tolerance: float) -> Verification:
+        """The verdict on `b` as a replay of `a`."""
+        return verify(a, b, self.objects, **tolerance)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """No records yet."""
+    return Made(tmp_path)
+
+
+def only(found: Verification) -> Item:
+    """The one item of a verification."""
+    (item,) = found.items
+    return item
+
+
+def test_the_same_is_reproduced(made: Made) -> None:
+    """Result, outputs and series that are the same are identical, and the run is reproduced."""
+    record = made.record(
+        {"a": 1.5}, outputs={"f": b"x", "v": [1]}, series=made.series(loss=[1.0, float("nan")])
+    )
+    found = made.verify(record, record)
+    assert found.verdict == "reproduced"
+    assert {item.verdict for item in found.items} == {"identical"}
+    assert found.counts == {"identical": 4}
+
+
+def test_nothing_is_no_success(made: Made) -> None:
+    """A None with nothing else is nothing verified; so is what cannot be looked into."""
+    assert made.verify(made.record(), made.record()).verdict == "nothing verified"
+    import threading
+
+    opaque = made.record({"lock": threading.Lock()})
+    assert made.verify(opaque, opaque).verdict == "nothing verified"
+    mixed = made.record({"lock": threading.Lock()}, outputs={"f": b"x"})
+    found = made.verify(mixed, mixed)
+    assert found.verdict == "reproduced" and "result" in found.reason
+
+
+def test_the_console_does_not_decide(made: Made) -> None:
+    """A console that differs is reported with its first line, and does not change the verdict."""
+    a, b = (
+        made.record(1, stdout=Content(digest="x", size_bytes=1, text=f"same\n{text} 0x7f00aa11\n"))
+        for text in ("one", "two")
+    )
+    found = made.verify(a, b)
+    assert found.verdict == "reproduced"
+    item = found.items[-1]
+    assert (item.kind, item.verdict, item.decides) == ("console", "different", False)
+    assert "line 2" in item.detail
+    found = made.verify(made.record(None, stdout=a.stdout), made.record(None, stdout=a.stdout))
+    assert found.verdict == "nothing verified"
+
+
+def test_a_series_that_departs_at_step_400(made: Made) -> None:
+    """A series that departs is located: the first step, how far apart there and at the end."""
+    steady = [1.0 / (i + 1) for i in range(1000)]
+    off = [v if i < 400 else v * 1.01 for i, v in enumerate(steady)]
+    a, b = (
+        made.record(1, series=made.series(loss=steady)),
+        made.record(1, series=made.series(loss=off)),
+    )
+    item = made.verify(a, b).items[1]
+    assert (item.name, item.verdict) == ("loss", "different")
+    assert "first differs at step 400" in item.detail and "600 of 1000 points" in item.detail
+    assert "9.9e-03 relative" in item.detail
+    assert made.verify(a, b, rtol=0.02).verdict == "close"
+    shorter = made.record(1, series=made.series(loss=steady[:-1]))
+    assert "1000 -> 999 points" in made.verify(a, shorter).items[1].detail
+    assert made.verify(a, shorter).verdict == "diverged"
+
+
+def test_series_missing_and_extra(made: Made) -> None:
+    """A series that only one has counts, either way."""
+    a, b = made.record(1, series=made.series(x=[1])), made.record(1, series=made.series(y=[1]))
+    found = made.verify(a, b)
+    assert found.verdict == "diverged"
+    assert {item.name: item.verdict for item in found.items[1:]} == {"x": "missing", "y": "extra"}
+
+
+def test_outputs_missing_extra_and_swapped(made: Made) -> None:
+    """Outputs count both ways; swapped contents are said to be swapped."""
+    a = made.record(1, outputs={"one": b"1", "two": b"2", "gone": b"3"})
+    b = made.record(1, outputs={"one": b"2", "two": b"1", "new": b"3"})
+    found = {item.name: item for item in made.verify(a, b).items}
+    assert (found["gone"].verdict, found["new"].verdict) == ("missing", "extra")
+    assert found["one"].verdict == "different" and "content that two had" in found["one"].detail
+
+
+def test_folders_are_compared_path_by_path(made: Made, tmp_path: Path) -> None:
+    """In a folder the file, and the place in it, is named."""
+    for name, text in (("a", "x,y\n1,2\n"), ("b", "x,y\n1,3\n")):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep" / "t.csv").write_text(text)
+        (tmp_path / name / f"only-{name}").write_text("")
+    a, b = (made.record(1, outputs={"out": tmp_path / name}) for name in "ab")
+    item = made.verify(a, b).items[1]
+    assert {d.path for d in item.differences} == {"deep/t.csv: row 1, column y", "only-a", "only-b"}
+
+
+def test_how_it_ended(made: Made) -> None:
+    """The same exception reproduces, another one does not, and a replay that fails has failed."""
+
+    def failed(kind: str, message: str) -> Record:
+        failure = Failure(type=kind, message=message, traceback="")
+        return made.record(status="failed", failure=failure)
+
+    error = failed("builtins.ValueError", "at 0x7f0011223344")
+    assert (
+        made.verify(error, failed("builtins.ValueError", "at 0x7f9999999999")).verdict
+        == "reproduced"
+    )
+    assert made.verify(error, failed("builtins.ValueError", "else")).verdict == "diverged"
+    assert made.verify(error, made.record(1)).verdict == "diverged"
+    found = made.verify(made.record(1), error)
+    assert found.verdict == "failed" and "ValueError" in found.reason
+
+
+def test_a_value_is_opaque_file_kinds_differ(made: Made) -> None:
+    """An output that was a file and is a value now is different."""
+    item = made.verify(made.record(1, outputs={"x": b"1"}), made.record(1, outputs={"x": 1})).items[
+        1
+    ]
+    assert item.verdict == "different" and "a file -> a value" in item.detail
+
+
+def zipped(members: dict[str, bytes], year: int) -> bytes:
+    """A zip of the members, with times of that year."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0)), data)
+    return stream.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    """The array as a .npy file."""
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    """The arrays as a .npz file."""
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+ONE = np.arange(6.0).reshape(2, 3)
+CASES = [
+    ("x.json", b'{"a": 1, "b": [2]}', b'{"b":[2],"a":1}', "equal", ""),
+    ("x.json", b'{"a": 1}', b'{"a": 1.0}', "different", "a"),
+    ("x.json", b'{"a": {"b": [1, 2]}}', b'{"a": {"b": [1, 3]}}', "different", "a.b[1]"),
+    ("x.jsonl", b'{"a":1}\n{"b":2}\n', b'{"a": 1}\n{"b": 3}\n', "different", "[1].b"),
+    ("x.csv", b"n,v\na,1.0\n", b"n,v\r\na,1.00\r\n", "equal", ""),
+    ("x.csv", b"n,v\na,1.0\n", b"n,v\na,1.5\n", "different", "row 1, column v"),
+    ("x.tsv", b"a\tb\n", b"a\tc\n", "different", "row 0, column 1"),
+    ("x.npy", npy(ONE), npy(np.asfortranarray(ONE)), "equal", ""),
+    ("x.npz", npz(w=ONE), npz(w=ONE * 2), "different", "w.npy"),
+    ("x.txt", b"one\ntwo\nthree", b"one\n2\nthree", "different", "line 2"),
+    ("x.txt", b"one\n", b"one\ntwo\n", "different", "line 2"),
+    ("x.bin", b"\0\1\2\3", b"\0\1\x09\3", "different", "byte 2"),
+    ("x.gz", gzip.compress(b"same", mtime=1), gzip.compress(b"same", mtime=2), "equal", ""),
+    ("x.csv.gz", gzip.compress(b"a\n1\n"), gzip.compress(b"a\n2\n"), "different", "row 1, column a"),
+    ("x.zip", zipped({"a": b"1"}, 1990), zipped({"a": b"1"}, 2000), "equal", ""),
+    ("x.zip", zipped({"a": b"1", "b": b""}, 1990), zipped({"a": b"2"}, 1990), "different", "a: line 1"),
+    ("m.pt", zipped({"one/data.pkl": b"p", "one/data/0": b"\0"}, 1990), zipped({"two/data.pkl": b"p", "two/data/0": b"\0"}, 1990), "equal", ""),
+    ("x.json", b"{broken", b"{broken too", "different", "line 1"),
+    ("x.npy", b"no array", b"none either", "different", "line 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "a", "b", "verdict", "path"),
+    CASES,
+    ids=[f"{c[0]}-{c[3]}-{i}" for i, c in enumerate(CASES)],
+)
+def test_files_by_their_format(name: str, a: bytes, b: bytes, verdict: str, path: str) -> None:
+    """The same content in other bytes is equal, and other content is located, by what the format is."""
+    found = compare_files(name, a, b)
+    assert found.verdict == verdict
+    assert [d.path for d in found.differences[:1]] == ([path] if path else [])
+    assert compare_files(name, a, a).verdict == "identical"
+    assert compare_files(name, b, a).verdict == verdict
+
+
+def test_torch_checkpoints_under_two_names(tmp_path: Path) -> None:
+    """The same state saved under two names is equal; one weight that differs is not."""
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Linear(3, 2)
+    torch.save(model.state_dict(), tmp_path / "one.pt")
+    torch.save(model.state_dict(), tmp_path / "two.pt")
+    one, two = (tmp_path / "one.pt").read_bytes(), (tmp_path / "two.pt").read_bytes()
+    assert one != two
+    assert compare_files("one.pt", one, two).verdict == "equal"
+    with torch.no_grad():
+        model.weight[0, 0] += 1
+    torch.save(model.state_dict(), tmp_path / "two.pt")
+    assert compare_files("one.pt", one, (tmp_path / "two.pt").read_bytes()).verdict == "different"
+
+
+def test_numbers_in_files_are_close() -> None:
+    """Cells, JSON numbers and arrays within the tolerance are close."""
+    for name, a, b in (
+        ("x.csv", b"1.0,2\n", b"1.001,2\n"),
+        ("x.json", b"[1.0]", b"[1.001]"),
+        ("x.npy", npy(ONE), npy(ONE * 1.001)),
+    ):
+        assert compare_files(name, a, b).verdict == "different"
+        assert compare_files(name, a, b, rtol=0.01).verdict == "close"
+
+
+# diff
+
+
+def test_diff_of_a_run_with_itself(made: Made) -> None:
+    """A run differs in nothing from itself."""
+    record = made.record({"a": [1]}, config={"x": (1, 2)}, outputs={"f": b"x"})
+    assert diff(record, record, made.objects).same
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcd"), VALUES),
+    st.dictionaries(st.sampled_from("abcd"), VALUES),
+)
+def test_diff_is_symmetric(a: dict[str, Any], b: dict[str, Any]) -> None:
+    """What is added one way is removed the other way, and the config is the same just when its identity is."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = Made(Path(folder))
+        one, other = made.record(config=a), made.record(config=b)
+        there = diff(one, other, made.objects).sections["config"]
+        back = diff(other, one, made.objects).sections["config"]
+    turned = {"added": "removed", "removed": "added", "changed": "changed"}
+    assert {(e.key, e.change) for e in there} == {(e.key, turned[e.change]) for e in back}
+    assert (not there) == (codec.identity(one.config) == codec.identity(other.config))
+    assert set(varying_keys([one, other])) <= set(codec.flatten(one.config)) | set(
+        codec.flatten(other.config)
+    )
+
+
+def test_the_sections_of_a_diff(made: Made) -> None:
+    """Each section names what differs, typed, and JSON can say all of it."""
+    environments = [
+        made.objects.put_bytes(
+            json.dumps({"packages": {"numpy": {"version": v}}, "python": {"version": "3"}}).encode()
+        )
+        for v in ("1.0", "2.0")
+    ]
+    a = made.record(
+        {"acc": 0.5}, config={"lr": 0.1, "n": 1, "d": {"x": [1, 2]}, "old": 1}, outputs={"m": b"1"}, environment=environments[0],
+        metrics={"acc": Metric(last=0.5, min=0, max=1, count=2)}, number=1,
+    )  # fmt: skip
+    b = made.record(
+        {"acc": 0.6}, config={"lr": 0.2, "n": 1.0, "d": {"x": [1, 3]}, "new": 1}, outputs={"m": b"2"}, environment=environments[1],
+        metrics={"acc": Metric(last=0.6, min=0, max=1, count=2)}, number=2,
+    )  # fmt: skip
+    found = diff(a, b, made.objects)
+    keys = {
+        name: [(e.key, e.change) for e in entries]
+        for name, entries in found.sections.items()
+        if entries
+    }
+    assert keys == {
+        "config": [
+            ("lr", "changed"),
+            ("n", "changed"),
+            ("d.x[1]", "changed"),
+            ("old", "removed"),
+            ("new", "added"),
+        ],
+        "environment": [("packages.numpy", "changed")],
+        "metrics": [("acc", "changed")],
+        "outputs": [("m", "changed")],
+        "result": [("acc", "changed")],
+    }
+    assert found.sections["config"][0].ratio == 2.0
+    assert found.sections["metrics"][0].note == "+0.1 (+20.0%)"
+    assert json.loads(json.dumps(found.to_json()))["same"] is False
+    assert found.only("seed").same and not found.only("config").same
