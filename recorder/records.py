@@ -98,7 +98,7 @@ class Seed(Part, frozen=True):
     """
 
     value: int
-    origin: Literal["argument", "drawn", "replay"] = "drawn"
+    origin: Literal["argument", "drawn", "replay"]
     parameter: str | None = None
     generators: tuple[str, ...] = ()
 

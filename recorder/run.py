@@ -80,11 +80,13 @@ class Run:
         """Begin the run: write it as running, and start to watch. Raises RecorderError."""
         self._call = call
         self._outputs: dict[str, Output] = {}
-        self._warnings: list[str] = list(call.warnings)
+        self._warnings: list[str] = []
         self._said: set[str] = set()
         self._written: set[str] = set()
         self._finished = False
         self.store: Store = call.setting.store
+        for warning in call.warnings:
+            self._report(warning)
         prepare()  # the console's first start takes 15-20 ms, which pass while the code is captured
         config = self._encode_config(call.arguments)
         self._setting = call.setting.capture(self._report)

@@ -246,6 +246,36 @@ offset = 6
     assert project.show(2)["result"] == [8, "3"]
 
 
+def test_a_function_of_a_notebook(project: Project) -> None:
+    """A notebook's function is kept by value, what it prints still shows in the cell, and it replays."""
+    project.write(
+        "run_notebook.py",
+        """
+        import nbformat
+        from nbclient import NotebookClient
+
+        notebook = nbformat.v4.new_notebook()
+        notebook.cells = [
+            nbformat.v4.new_code_cell(text)
+            for text in (
+                "import random\\nfrom recorder import record, log\\nscale = 3",
+                "def helper(x):\\n    return x * scale",
+                "@record\\ndef f(n=2, seed=None):\\n    print('printed in a cell')\\n    log(x=random.random())\\n"
+                "    return helper(n), random.random()",
+                "result = f(5)",
+            )
+        ]
+        NotebookClient(notebook, timeout=120).execute()
+        print(notebook.cells[3].outputs[0]["text"])
+        """,
+    )
+    assert project.python("run_notebook.py").stdout == "printed in a cell\n\n"
+    record = project.show(1)
+    assert record["stdout"]["text"] == "printed in a cell\n"
+    assert record["function"]["pickled"] and record["seed_info"]["origin"] == "drawn"
+    assert replayed(project)["verdict"] == "reproduced"
+
+
 def test_a_closure_and_a_lambda(project: Project) -> None:
     """A nested function replays with what it closed over; a lambda too."""
     project.write(

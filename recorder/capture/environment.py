@@ -87,7 +87,6 @@ def _describe_python() -> dict[str, JSON]:
         "implementation": platform.python_implementation(),
         "build": " ".join(platform.python_build()),
         "compiler": platform.python_compiler(),
-        "executable": sys.executable,
         "prefix": sys.prefix,
         "virtual_environment": sys.prefix != sys.base_prefix,
         "optimize": sys.flags.optimize,

@@ -63,6 +63,7 @@ def cli(ctx: click.Context, store: str | None) -> None:
     nothing could be verified, 130 interrupted.
     """
     ctx.obj = store
+    ctx.color = _colour()
 
 
 def main(args: list[str] | None = None) -> None:
@@ -91,4 +92,9 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _complain(message: str) -> None:
-    click.secho(f"recorder: {message}", err=True, fg="red")
+    click.secho(f"recorder: {message}", err=True, fg="red", color=_colour())
+
+
+def _colour() -> bool | None:
+    """False where NO_COLOR says so (https://no-color.org), which click leaves to us; else as the terminal is."""
+    return False if os.environ.get("NO_COLOR") else None

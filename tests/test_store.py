@@ -1,0 +1,166 @@
+"""The store: made, opened, refused; runs begun, finished, lost and annotated."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tinydb import Query, TinyDB
+
+from recorder.errors import DamageError, RunNotFoundError, StoreFormatError, StoreNotFoundError
+from recorder.records import Function, Record, new_id
+from recorder.store.journal import JournalStorage
+from recorder.store.names import KnownOutputs
+from recorder.store.store import Store, find_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / ".recorder", create=True)
+
+
+def fresh(name: str = "f", **fields: Any) -> Record:
+    """A record that is about to begin."""
+    function = Function(module="m", qualname=name)
+    return Record(
+        id=new_id(),
+        experiment=name,
+        function=function,
+        started=datetime.now(timezone.utc),
+        **fields,
+    )
+
+
+def test_a_store_is_made_as_designed(store: Store) -> None:
+    """A new store says its format, ignores itself in git, and is found from below and by its parent's path."""
+    said = json.loads((store.path / "FORMAT").read_text())
+    assert (said["format"], said["digest"]) == (1, "blake3")
+    assert (store.path / ".gitignore").read_text() == "*\n"
+    below = store.path.parent / "a" / "b"
+    below.mkdir(parents=True)
+    assert find_store(below) == store.path
+    assert Store(store.path.parent).id == Store(store.path).id == store.id
+    assert Store(store.path, create=True).id == store.id
+
+
+def test_what_is_no_store(tmp_path: Path) -> None:
+    """No store, a folder of something else, and a store of a newer format are errors of their own."""
+    with pytest.raises(StoreNotFoundError):
+        Store(tmp_path / "none")
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "x").write_text("")
+    with pytest.raises(StoreFormatError):
+        Store(tmp_path / "else", create=True)
+    newer = Store(tmp_path / "newer", create=True)
+    (newer.path / "FORMAT").write_text('{"format": 2, "store": "x"}')
+    with pytest.raises(StoreFormatError, match="format 2") as caught:
+        Store(newer.path)
+    assert caught.value.format == 2
+    (newer.path / "FORMAT").write_text("{broken")
+    with pytest.raises(StoreFormatError):
+        Store(newer.path)
+
+
+def _make(path: Path, start: Any, made: Any) -> None:
+    start.wait()
+    made.put(Store(path, create=True).id)
+
+
+def test_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> None:
+    """Six processes that make the same store at once get the same one."""
+    start, made = multiprocessing.Event(), multiprocessing.Queue()
+    processes = [
+        multiprocessing.Process(target=_make, args=(tmp_path / "s", start, made)) for _ in range(6)
+    ]
+    for process in processes:
+        process.start()
+    start.set()
+    ids = {made.get(timeout=60) for _ in processes}
+    for process in processes:
+        process.join()
+    assert ids == {Store(tmp_path / "s").id}
+    assert list((tmp_path / "s" / "staging").iterdir()) == []
+
+
+def test_a_run_from_beginning_to_end(store: Store) -> None:
+    """A run is running while its lock is held, finished when it has been finished, lost when neither."""
+    record, live = store.begin(fresh())
+    assert record.number == 1 and store.get(1).status == "running"
+    store.finish(msgspec.structs.replace(record, status="finished", result=3))
+    live.close()
+    assert store.get(1).result == 3 and store.get(1).status == "finished"
+    other, live = store.begin(fresh())
+    live.close(keep=True)
+    assert store.get(2).status == "lost"
+    assert [run.number for run in store] == [1, 2] and len(store) == 2
+    assert store.find_id(other.id) == store.get(2) and store.find_id("nothing") is None
+
+
+def test_records_come_back_whole(store: Store) -> None:
+    """A record with everything in it comes back equal, from another handle too."""
+    record, live = store.begin(
+        fresh(config={"a": {"$tuple": [1, 2.5]}}, tags=("x",), warnings=("w",))
+    )
+    record = msgspec.structs.replace(record, status="finished", duration_s=0.5, result={"é": None})
+    store.finish(record)
+    live.close()
+    assert Store(store.path).get(1) == store.find(record.id[:6]) == record
+    assert Record.from_document(json.loads(json.dumps(record.to_document()))) == record
+
+
+def test_annotations(store: Store) -> None:
+    """Tags, note and verdict may be set later, nothing else."""
+    _, live = store.begin(fresh())
+    live.close(keep=True)
+    assert store.annotate(1, tags=("paper",), note="n").tags == ("paper",)
+    assert store.find("paper").note == "n"
+    with pytest.raises(TypeError, match="frozen"):
+        store.annotate(1, result=2)
+    with pytest.raises(RunNotFoundError):
+        store.get(9)
+
+
+def test_a_record_that_does_not_validate(store: Store) -> None:
+    """A document that is no record is an error that names the run."""
+    store.journal.table("runs").insert({"number": 1, "id": 5})
+    with pytest.raises(DamageError, match="run 1"):
+        store.get(1)
+
+
+def test_content_is_inline_where_it_is_small_text(store: Store, tmp_path: Path) -> None:
+    """Small text is in the record; large and binary content is an object; both come back."""
+    for data, inline in ((b"small", True), (b"\xff\xfe", False), (b"x" * 5000, False)):
+        content = store.keep(data)
+        assert (content.text is not None) == inline
+        assert store.read_content(content) == data
+        (tmp_path / "file").write_bytes(data)
+        assert store.keep_file(tmp_path / "file") == content
+    assert store.keep_file(tmp_path / "missing") is None and store.read_content(None) == b""
+
+
+def test_tinydb_opens_the_journal(store: Store) -> None:
+    """TinyDB itself, with its own queries, works on the store's journal."""
+    for lr in (0.1, 0.2):
+        _, live = store.begin(fresh(config={"lr": lr}))
+        live.close()
+    db = TinyDB(store.path / "runs.jsonl", storage=JournalStorage)
+    assert [d.doc_id for d in db.table("runs").search(Query().config.lr > 0.15)] == [2]
+
+
+def test_known_outputs(tmp_path: Path) -> None:
+    """Paths are noted once, seen by another handle, and a line that was cut short is passed over."""
+    one, other = KnownOutputs(tmp_path / "outputs"), KnownOutputs(tmp_path / "outputs")
+    assert one.read() == frozenset()
+    one.add(["a", "b\n"])
+    other.add(["b\n", "c"])
+    assert one.read() == {"a", "b\n", "c"}
+    assert len((tmp_path / "outputs").read_text().splitlines()) == 3
+    with (tmp_path / "outputs").open("a") as file:
+        file.write('"cut')
+    assert other.read() == {"a", "b\n", "c"}
