@@ -33,6 +33,7 @@ def test_ages(seconds: int, said: str) -> None:
     ("seconds", "said"),
     [
         (None, ""),
+        (0.0123, "12 ms"),
         (0.123, "0.12 s"),
         (12.34, "12.3 s"),
         (185, "3:05 min"),

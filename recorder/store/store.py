@@ -232,7 +232,11 @@ def _create(path: Path) -> None:
     """Make the store's folder, however many processes do so at this moment."""
     if (path / "FORMAT").exists():
         return
-    if path.exists() and any(path.iterdir()) and not _looks_half_made(path):
+    # Looked at before FORMAT is looked at again: another process may finish the store between the two looks.
+    foreign = path.exists() and not _is_half_made(path)
+    if (path / "FORMAT").exists():
+        return
+    if foreign:
         raise StoreFormatError(
             f"{path} holds something else: a store wants a folder of its own", path=path
         )
@@ -255,7 +259,7 @@ def _create(path: Path) -> None:
     staged.unlink(missing_ok=True)
 
 
-def _looks_half_made(path: Path) -> bool:
+def _is_half_made(path: Path) -> bool:
     known = {*_FOLDERS, ".gitignore"}
     return all(entry.name in known for entry in path.iterdir())
 

@@ -32,9 +32,11 @@ def age(moment: datetime, *, now: datetime | None = None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """``0.12 s``, ``4.2 s``, ``3:05 min``, ``2:10:00 h``; empty for None."""
+    """``12 ms``, ``0.12 s``, ``4.2 s``, ``3:05 min``, ``2:10:00 h``; empty for None."""
     if seconds is None:
         return ""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
