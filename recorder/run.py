@@ -8,9 +8,8 @@ what was written so far stays in ``live/<id>/``.
 
 from __future__ import annotations
 
-import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
@@ -22,6 +21,7 @@ from . import codec
 from .capture.config import Config, encode_config
 from .capture.console import Console, prepare
 from .capture.environment import describe_process
+from .capture.failure import describe_failure
 from .capture.inputs import Reading, Watch, watch_inputs
 from .capture.seed import Planting, plant
 from .capture.usage import Meter
@@ -31,7 +31,6 @@ from .records import (
     JSON,
     Change,
     Content,
-    Failure,
     Function,
     Input,
     Output,
@@ -42,7 +41,7 @@ from .records import (
     fingerprint,
     new_id,
 )
-from .series import SeriesWriter
+from .series import SeriesWriter, as_number, named_values
 from .setting import Setting
 from .store.store import Store
 
@@ -177,14 +176,14 @@ class Run:
         its metrics with dots. Anything else is warned about and left out (strict: TypeError).
         """
         points: dict[str, int | float] = {}
-        for name, value in _named({**(values or {}), **named}):
-            number = _number(value)
+        for name, value in named_values({**(values or {}), **named}):
+            number = as_number(value)
             if number is None:
                 what = f"metric {name!r} is {type(value).__name__}, not a number: not logged"
                 self._report(what, error=EncodeError(what, path=name))
             else:
                 points[name] = number
-        self._series.add(points, step=_number(step))
+        self._series.add(points, step=as_number(step))
 
     def save(self, target: Any, *, name: str | None = None) -> None:
         """Keep an output: the file or folder at a path, as it is now, or a value under `name`.
@@ -315,7 +314,7 @@ class Run:
             series=self._keep(self._live.series),
             stdout=self._keep(self._live.stdout),
             stderr=self._keep(self._live.stderr),
-            failure=None if error is None else _failure(error),
+            failure=None if error is None else describe_failure(error),
             usage=self._usage,
             warnings=tuple(self._warnings),
         )
@@ -362,28 +361,6 @@ class Run:
         return digest == reading.digest
 
 
-def _failure(error: BaseException) -> Failure:
-    kind = type(error)
-    return Failure(
-        type=f"{kind.__module__}.{kind.__qualname__}",
-        message=str(error),
-        traceback="".join(_own_traceback(error)),
-    )
-
-
-def _own_traceback(error: BaseException) -> list[str]:
-    """The traceback without the recorder's frames at its head."""
-    here = str(Path(__file__).parent)
-    tb = error.__traceback__
-    while (
-        tb is not None
-        and tb.tb_next is not None
-        and tb.tb_frame.f_code.co_filename.startswith(here)
-    ):
-        tb = tb.tb_next
-    return traceback.format_exception(type(error), error, tb)
-
-
 def _is_path(target: Any) -> bool:
     return isinstance(target, str | Path) or hasattr(target, "__fspath__")
 
@@ -399,36 +376,6 @@ def _place(path: Path, roots: tuple[Path | None, ...]) -> str | None:
             if other is not None and one.is_relative_to(other) and one != other:
                 return one.relative_to(other).as_posix()
     return None
-
-
-def _named(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Names and values, nested mappings with dots."""
-    flat: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat += _named(value, f"{prefix}{key}.")
-        else:
-            flat.append((f"{prefix}{key}", value))
-    return flat
-
-
-def _number(value: Any) -> int | float | None:
-    """`value` as a plain int or float, through `.item()` for scalars of NumPy and PyTorch."""
-    kind = type(value)
-    if kind is float or kind is int:
-        return value  # type: ignore[no-any-return]
-    if isinstance(value, bool | int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    item: Callable[[], Any] | None = getattr(value, "item", None)
-    if item is None or getattr(value, "size", 1) == 0:
-        return None
-    try:
-        plain = item()
-    except (TypeError, ValueError, RuntimeError):  # more than one element
-        return None
-    return _number(plain) if isinstance(plain, bool | int | float) else None
 
 
 def _one_line(error: BaseException) -> str:

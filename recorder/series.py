@@ -12,9 +12,9 @@ import io
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from .records import JSON, Metric
 
@@ -157,3 +157,33 @@ def _number(text: str) -> Number:
         return int(text)
     except ValueError:
         return float(text)
+
+
+def named_values(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Names and values, nested mappings with dots."""
+    flat: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat += named_values(value, f"{prefix}{key}.")
+        else:
+            flat.append((f"{prefix}{key}", value))
+    return flat
+
+
+def as_number(value: Any) -> int | float | None:
+    """`value` as a plain int or float, through `.item()` for scalars of NumPy and PyTorch."""
+    kind = type(value)
+    if kind is float or kind is int:
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, bool | int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    item: Callable[[], Any] | None = getattr(value, "item", None)
+    if item is None or getattr(value, "size", 1) == 0:
+        return None
+    try:
+        plain = item()
+    except (TypeError, ValueError, RuntimeError):  # more than one element
+        return None
+    return as_number(plain) if isinstance(plain, bool | int | float) else None

@@ -300,7 +300,7 @@ def describe_process(*, root: Path | None) -> Process:
         argv=tuple(sys.argv) if hasattr(sys, "argv") else (),
         cwd=str(cwd),
         cwd_in_root=_inside(str(cwd), root),
-        path_in_root=_path_in_root(root, cwd),
+        path_in_root=_path_in_root(root, cwd, tuple(sys.path), sys.prefix),
         hash_seed=_hash_seed(),
     )
 
@@ -327,18 +327,20 @@ def _inside(path: str, root: Path | None) -> str | None:
     return Path(path).relative_to(root).as_posix()
 
 
-def _path_in_root(root: Path | None, cwd: Path) -> tuple[str, ...]:
-    """The folders of sys.path that belong to the project: an environment inside it does not."""
+@lru_cache(maxsize=8)
+def _path_in_root(
+    root: Path | None, cwd: Path, path: tuple[str, ...], prefix: str
+) -> tuple[str, ...]:
+    """The folders of sys.path that belong to the project: an environment inside it does not.
+
+    Remembered, as it takes 0.5 ms, a seventh of a recorded call.
+    """
     installed = {
         sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")
     }
     found: dict[str, None] = {}
-    for entry in sys.path:
+    for entry in path:
         inside = _inside(os.path.realpath(entry) if entry else str(cwd), root)
-        if (
-            inside is not None
-            and entry not in installed
-            and not entry.startswith(sys.prefix + os.sep)
-        ):
+        if inside is not None and entry not in installed and not entry.startswith(prefix + os.sep):
             found[inside] = None
     return tuple(found)

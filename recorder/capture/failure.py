@@ -1,0 +1,31 @@
+"""The exception that ended a run."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from ..records import Failure
+
+
+def describe_failure(error: BaseException) -> Failure:
+    """The exception's class, text and traceback, without the recorder's own frames at its head."""
+    kind = type(error)
+    return Failure(
+        type=f"{kind.__module__}.{kind.__qualname__}",
+        message=str(error),
+        traceback="".join(_own_traceback(error)),
+    )
+
+
+def _own_traceback(error: BaseException) -> list[str]:
+    """The traceback without the recorder's frames at its head."""
+    here = str(Path(__file__).parent.parent)
+    tb = error.__traceback__
+    while (
+        tb is not None
+        and tb.tb_next is not None
+        and tb.tb_frame.f_code.co_filename.startswith(here)
+    ):
+        tb = tb.tb_next
+    return traceback.format_exception(type(error), error, tb)
