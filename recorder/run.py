@@ -257,6 +257,8 @@ class Run:
 
     def fail(self, error: BaseException) -> Record:
         """End the run with the exception that came out of the function."""
+        if isinstance(error, SystemExit) and not error.code:
+            return self._end("finished")  # sys.exit() and sys.exit(0) are no failures
         interrupted = isinstance(error, KeyboardInterrupt)
         return self._end("interrupted" if interrupted else "failed", error=error)
 

@@ -94,6 +94,15 @@ def test_a_target_that_is_not_there(recorded: Project, target: str, word: str) -
     assert word in one_line(recorded.recorder("run", target, status=2))
 
 
+def test_a_module_that_raises(recorded: Project) -> None:
+    """A module that raises while it is loaded shows its own traceback, without ours, in run and in replay."""
+    recorded.write("bad.py", "import os\n\ndef f(): return 1\n\nraise OSError('on loading')\n")
+    said = recorded.recorder("run", "bad.py:f", status=3).stderr
+    assert said.startswith("Traceback") and said.endswith("OSError: on loading\n")
+    assert "click" not in said and "recorder/replay" not in said
+    assert len(json.loads(recorded.recorder("list", "--json").stdout)) == 1
+
+
 def test_a_function_that_is_not_in_the_snapshot(recorded: Project) -> None:
     """A record whose function its snapshot does not hold ends the replay with 3, and leaves no run."""
     journal = recorded.root / ".recorder" / "runs.jsonl"

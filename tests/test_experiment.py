@@ -254,6 +254,20 @@ def test_outputs_of_every_kind(
     assert [e.path for e in store.objects.read_tree(digests["plots"]).entries] == ["deep/p.svg"]
 
 
+def test_leaving_by_sys_exit(store: Store) -> None:
+    """sys.exit() ends a run as finished, sys.exit(3) as failed, and the program as it would."""
+
+    @record
+    def f(code: Any) -> None:
+        sys.exit(code)
+
+    for code in (None, 0, 3):
+        with pytest.raises(SystemExit) as caught:
+            f(code)
+        assert caught.value.code == code
+    assert [run.status for run in store.runs()] == ["finished", "finished", "failed"]
+
+
 def test_what_a_run_printed(project: Project) -> None:
     """What Python, C and a child print is kept and still shown, stdout and stderr apart."""
     project.write(

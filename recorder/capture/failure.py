@@ -14,11 +14,11 @@ def describe_failure(error: BaseException) -> Failure:
     return Failure(
         type=f"{kind.__module__}.{kind.__qualname__}",
         message=str(error),
-        traceback="".join(_own_traceback(error)),
+        traceback=own_traceback(error),
     )
 
 
-def _own_traceback(error: BaseException) -> list[str]:
+def own_traceback(error: BaseException) -> str:
     """The traceback without the recorder's frames at its head."""
     here = str(Path(__file__).parent.parent)
     tb = error.__traceback__
@@ -28,4 +28,4 @@ def _own_traceback(error: BaseException) -> list[str]:
         and tb.tb_frame.f_code.co_filename.startswith(here)
     ):
         tb = tb.tb_next
-    return traceback.format_exception(type(error), error, tb)
+    return "".join(traceback.format_exception(type(error), error, tb))

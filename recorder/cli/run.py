@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..capture.failure import own_traceback
 from ..errors import ConfigError, RecorderError
 from ..experiment import Experiment, Recording
 from ..replay.settings import apply_settings, split_settings
@@ -31,8 +32,18 @@ def command(path: str | None, target: str, settings: tuple[str, ...]) -> None:
     if path is not None:
         os.environ["RECORDER_STORE"] = str(Path(path).absolute())
     sys.argv = [target.rpartition(":")[0]]
-    experiment = load_target(target, cwd=Path.cwd())
-    _run(experiment, split_settings(settings))
+    _run(_load(target), split_settings(settings))
+
+
+def _load(target: str) -> Experiment:
+    """The experiment; an exception of its module's own is shown as Python would, without our frames."""
+    try:
+        return load_target(target, cwd=Path.cwd())
+    except RecorderError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the user's module raises while it is loaded
+        click.echo(own_traceback(error), nl=False, err=True)
+        raise SystemExit(RecorderError.exit_status) from None
 
 
 def _run(experiment: Experiment, settings: dict[str, str]) -> None:

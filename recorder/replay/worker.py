@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import msgspec
 
 from .. import codec, setting
 from ..capture.config import call_with, encode_config
+from ..capture.failure import own_traceback
 from ..errors import ConfigError, RecorderError, ReplayError
 from ..experiment import Experiment, Recording
 from ..records import Change, Function, Part, Record
@@ -64,7 +64,7 @@ def main(job_file: str) -> int:
     except KeyboardInterrupt:
         report = Report(error="interrupted", exit_status=130)
     except BaseException as error:  # noqa: BLE001 - the user's module may raise anything; it is reported whole
-        traceback.print_exc()
+        sys.stderr.write(own_traceback(error))
         said = f"{type(error).__name__}: {error}"
         report = Report(error=f"its code could not be loaded: {said}", exit_status=3)
     Path(job.report).write_bytes(msgspec.json.encode(report))
@@ -171,8 +171,8 @@ def _run(record: Record, experiment: Experiment, job: Job, store: Store) -> str:
     try:
         with recording:
             recording.result = experiment.invoke(bound)
-    except BaseException:  # noqa: BLE001 - whatever it was, the run's record says so, and the verdict reads it
-        traceback.print_exc()
+    except BaseException as error:  # noqa: BLE001 - the run's record says what it was, and the verdict reads it
+        sys.stderr.write(own_traceback(error))
     return recording.run.id
 
 
