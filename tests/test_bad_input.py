@@ -161,6 +161,26 @@ def test_a_repository_of_somebody_else(project: Project) -> None:
     project.recorder("replay", "1")
 
 
+def test_a_damaged_line_is_said(recorded: Project) -> None:
+    """A damaged line is said by every command, with its place, and the other runs are there."""
+    recorded.python("exp.py")
+    recorded.python("exp.py")
+    journal = recorded.root / ".recorder" / "runs.jsonl"
+    data = journal.read_bytes()
+    lines = data.splitlines(keepends=True)
+    assert len(lines) == 6  # a run is written when it begins and when it ends
+    for at in (2, 3):
+        lines[at] = lines[at].replace(b'"experiment":"f"', b'"experiment":"g"')
+    journal.write_bytes(b"".join(lines))
+    done = recorded.recorder("list", "--json")
+    assert [run["number"] for run in json.loads(done.stdout)] == [1, 3]
+    first, second = done.stderr.splitlines()
+    assert first.startswith(
+        f"recorder: warning: the line at byte {len(lines[0]) + len(lines[1])} of"
+    )
+    assert "checksum" in second
+
+
 def test_a_disk_that_fills(tmp_path: Path) -> None:
     """A disk that fills during a run leaves the result to the program, a warning, and a store that opens."""
     if sys.platform != "linux" or os.geteuid() != 0:

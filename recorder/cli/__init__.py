@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from importlib import import_module
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
-from ..errors import RecorderError
+from ..errors import RecorderError, RecorderWarning
 
 # Each command is loaded with its first use, so that `recorder --help` costs little more than click:
 # its name, its module, and its line in the help.
@@ -68,6 +69,7 @@ def cli(ctx: click.Context, store: str | None) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with its status; a person's mistake is one line, no traceback."""
+    warnings.showwarning = _show_warning
     try:
         status: Any = cli.main(args=args, prog_name="recorder", standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -93,6 +95,21 @@ def main(args: list[str] | None = None) -> None:
 
 def _complain(message: str) -> None:
     click.secho(f"recorder: {message}", err=True, fg="red", color=_colour())
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning of ours in one line, without a place in the source; any other as Python has it."""
+    if issubclass(category, RecorderWarning):
+        click.secho(f"recorder: warning: {message}", err=True, fg="yellow", color=_colour())
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
 
 
 def _colour() -> bool | None:

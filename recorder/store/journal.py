@@ -231,6 +231,12 @@ class JournalStorage(Storage):
             self._end = line.offset + line.size_bytes
             if line.damage:
                 self._damaged.append(line)
+                warnings.warn(
+                    f"the line at byte {line.offset} of {self.path} is damaged ({line.damage}):"
+                    " what it said is lost, every other line is read",
+                    RecorderWarning,
+                    stacklevel=2,
+                )
             else:
                 self._apply(line)
         self.generation += 1

@@ -13,6 +13,7 @@ from ...store.store import Store
 from .text import Column, age, duration, number, render, short, shorten, size, status
 
 _CONSOLE_LINES = 8
+_TRACEBACK_LINES = 24
 _LISTED = 12
 
 
@@ -179,13 +180,16 @@ def _console(content: Content | None, store: Store) -> Iterator[str]:
 
 def _failure(record: Record) -> Iterator[str]:
     if record.failure is not None:
-        for line in record.failure.traceback.rstrip().splitlines():
-            yield f"  {line}"
+        lines = record.failure.traceback.rstrip().splitlines()
+        if len(lines) > _TRACEBACK_LINES:
+            left_out = len(lines) - _TRACEBACK_LINES
+            lines[4 : 4 + left_out] = [f"  ... {left_out} lines (--json has all) ..."]
+        yield from (f"  {line}" for line in lines)
 
 
 def _next(record: Record) -> Iterator[str]:
     run = record.number
-    if record.status in ("finished", "failed"):
+    if record.status in ("finished", "failed", "interrupted"):
         yield click.style(f"  recorder replay {run}", dim=True)
     if run > 1:
         yield click.style(f"  recorder diff {run - 1} {run}", dim=True)
