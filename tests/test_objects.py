@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recorder.digest import digest_bytes, digest_file
-from recorder.errors import DamageError, ObjectNotFoundError
-from recorder.store.objects import Objects
+from recorder.errors import DamageError, ObjectNotFoundError, RecorderWarning
+from recorder.store.objects import Objects, TreeEntry
+from recorder.store.trees import write_entries
 
 
 @pytest.fixture
@@ -123,7 +127,7 @@ def test_a_folder_comes_back(objects: Objects, tmp_path: Path) -> None:
     fill(folder)
     tree = objects.put_tree(folder)
     assert objects.read_tree(tree.digest) == tree
-    objects.restore_tree(tree.digest, tmp_path / "restored")
+    objects.restore_tree(tree.digest, tmp_path / "restored", links_out=True)
     restored = tmp_path / "restored"
     assert objects.put_tree(restored).digest == tree.digest
     names = [sorted(os.fsencode(path.name) for path in top.iterdir()) for top in (folder, restored)]
@@ -146,7 +150,20 @@ def test_a_folder_is_the_same_whenever_it_was_made(objects: Objects, tmp_path: P
     assert objects.put_tree(tmp_path / "two").digest != first
 
 
-@pytest.mark.parametrize("path", ["../out", "a/../../out", "/out", "", "a//b"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../out",
+        "a/../../out",
+        "/out",
+        "",
+        "a//b",
+        "./a",
+        r"\x2e\x2e/out",
+        r"\x2fout",
+        r"a\x00b",
+    ],
+)
 def test_a_list_that_leaves_its_folder_is_refused(
     objects: Objects, tmp_path: Path, path: str
 ) -> None:
@@ -202,3 +219,210 @@ def test_what_is_no_file_is_refused(objects: Objects, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         objects.put_file(tmp_path / "missing")
     assert list(objects.staging.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "paths", [[("a", "file"), ("a", "file")], [("a", "link"), ("a/b", "file")], [("a", "file"), ("a/b", "link")]]
+)  # fmt: skip
+def test_a_list_that_contradicts_itself_is_refused(
+    objects: Objects, tmp_path: Path, paths: list[tuple[str, Any]]
+) -> None:
+    """A tree with the same path twice, or with something in a link or a file, is refused before anything is written."""
+    digest = objects.put_bytes(b"x")
+    entries = [
+        TreeEntry(path, kind, **({"digest": digest} if kind == "file" else {"target": "/tmp"}))
+        for path, kind in paths
+    ]
+    tree = objects.put_bytes(write_entries(entries))
+    with pytest.raises(DamageError):
+        objects.restore_tree(tree, tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_what_is_no_list_and_no_digest(objects: Objects, tmp_path: Path) -> None:
+    """Bytes that are no list, and names that are no digest, are errors of their own, and touch no other file."""
+    for data in (b"", b"x", b'{"kind":"tree"}\n{}\n', b'{"kind":"tree"}\n[\n'):
+        digest = objects.put_bytes(data)
+        with pytest.raises(DamageError):
+            objects.read_tree(digest)
+    (tmp_path / "secret").write_text("s")
+    for name in (
+        "",
+        "blake3:",
+        "blake3:../secret",
+        "../secret",
+        "blake3:" + "A" * 64,
+        "sha256:" + "a" * 64,
+    ):
+        assert not objects.has(name)
+        for call in (objects.read, objects.open, objects.size, objects.verify, objects.read_tree):
+            with pytest.raises(ObjectNotFoundError):
+                call(name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links")
+def test_a_link_out_of_the_folder_is_left_out(objects: Objects, tmp_path: Path) -> None:
+    """A link that leads out of the folder, itself or by way of another, is not laid out, and that is said."""
+    folder, restored = tmp_path / "folder", tmp_path / "restored"
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "file").write_text("x")
+    for name, target in (
+        ("in", "a/file"), ("a/b/up", "../.."), ("out", "../folder"), ("far", "/etc"), ("round", "a/b/up/../.."),
+        ("self", "self"), ("a/b/dangling", "../nothing"),
+    ):  # fmt: skip
+        (folder / name).symlink_to(target)
+    tree = objects.put_tree(folder)
+    with pytest.warns(RecorderWarning, match="leads out of its folder") as said:
+        objects.restore_tree(tree.digest, restored)
+    assert len(said) == 3
+    assert sorted(p.relative_to(restored).as_posix() for p in restored.rglob("*") if p.is_symlink()) == [
+        "a/b/dangling", "a/b/up", "in", "self",
+    ]  # fmt: skip
+
+
+def test_nothing_is_laid_over_what_is_there(objects: Objects, tmp_path: Path) -> None:
+    """A folder is laid out into nothing or an empty folder only, and only when all of it is here."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").write_text("a")
+    (tmp_path / "folder" / "b").write_text("b")
+    tree = objects.put_tree(tmp_path / "folder")
+    with pytest.raises(FileExistsError):
+        objects.restore_tree(tree.digest, tmp_path / "folder")
+    objects.path(digest_bytes(b"b")).unlink()
+    with pytest.raises(ObjectNotFoundError):
+        objects.restore_tree(tree.digest, tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_a_damaged_object_is_not_laid_out(objects: Objects, tmp_path: Path) -> None:
+    """Restoring a damaged object is an error, and leaves no file."""
+    digest = objects.put_bytes(b"x" * 100)
+    objects.path(digest).chmod(0o644)
+    objects.path(digest).write_bytes(b"y" * 100)
+    with pytest.raises(DamageError):
+        objects.restore_file(digest, tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
+def test_an_object_that_was_cut_short_is_put_anew(objects: Objects, tmp_path: Path) -> None:
+    """An object that lost its end is whole again when the same bytes are put once more."""
+    for data in (b"x" * 100, b"y" * 5_000_000):
+        digest = objects.put_bytes(data)
+        objects.path(digest).chmod(0o644)
+        os.truncate(objects.path(digest), 10)
+        (tmp_path / "file").write_bytes(data)
+        assert objects.put_file(tmp_path / "file") == (digest, len(data))
+        assert objects.verify(digest)
+
+
+def test_a_stream_is_taken_to_its_end(objects: Objects) -> None:
+    """A stream is kept from where it stands, whether it is a file or not, and is read back as one."""
+    data = os.urandom(3_000_000)
+    stream = io.BytesIO(data)
+    stream.seek(5)
+    assert objects.put_stream(stream, sync=False) == (digest_bytes(data[5:]), len(data) - 5)
+    with objects.open(digest_bytes(data[5:])) as kept:
+        assert kept.read(10) == data[5:15]
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"piped")
+    os.close(write_end)
+    with open(read_end, "rb") as pipe:  # noqa: PTH123 - a descriptor
+        assert objects.put_stream(pipe) == (digest_bytes(b"piped"), 5)
+
+
+def test_a_file_is_moved_in(objects: Objects, tmp_path: Path) -> None:
+    """A file that is moved in is gone from its place, and is an object as any other."""
+    for data in (b"small", b"large" * 1_000_000, b"small"):
+        file = tmp_path / "file"
+        file.write_bytes(data)
+        assert objects.put_file(file, move=True) == (digest_bytes(data), len(data))
+        assert not file.exists() and objects.read(digest_bytes(data)) == data
+        assert stat.S_IMODE(objects.path(digest_bytes(data)).stat().st_mode) == 0o444
+    assert list(objects.staging.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links, and moving of open files")
+def test_what_may_still_be_written_to_is_copied(objects: Objects, tmp_path: Path) -> None:
+    """A file that is moved in while somebody has it open for writing, or under another name, changes no object."""
+    file, other = tmp_path / "file", tmp_path / "other"
+    for data, keep in ((b"open" * 1000, "open"), (b"link" * 1000, "link")):
+        file.write_bytes(data)
+        with file.open("r+b") as writer:
+            if keep == "link":
+                other.hardlink_to(file)
+            digest, _ = objects.put_file(file, move=True)
+            writer.write(b"changed")
+        if keep == "link":
+            other.write_bytes(b"changed")
+        assert objects.read(digest) == data and not file.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where a lease can tell that nobody writes")
+def test_moving_in_makes_no_copy(objects: Objects, tmp_path: Path) -> None:
+    """A file that nobody else has is taken in itself."""
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 100_000)
+    inode = file.stat().st_ino
+    digest, _ = objects.put_file(file, move=True)
+    assert objects.path(digest).stat().st_ino == inode
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_what_is_no_file_is_left_out_of_a_folder(objects: Objects, tmp_path: Path) -> None:
+    """A pipe in a folder is left out, and that is said; the rest is kept."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").write_text("a")
+    os.mkfifo(tmp_path / "folder" / "pipe")
+    with pytest.warns(RecorderWarning, match="pipe is no file"):
+        tree = objects.put_tree(tmp_path / "folder")
+    assert [entry.path for entry in tree.entries] == ["a"]
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    """When the disk is full the error comes out, no object is there, nothing stays in staging, a moved file is back."""
+    if sys.platform == "win32":
+        pytest.skip("needs RLIMIT_FSIZE to fail a write")
+    make(tmp_path)
+    (tmp_path / "big").write_bytes(b"x" * 100_000)
+    os.link(tmp_path / "big", tmp_path / "other name")
+    code = """
+import os, resource, signal, sys
+from pathlib import Path
+from recorder.store.objects import Objects
+folder = Path(sys.argv[1])
+objects = Objects(folder / "objects", staging=folder / "staging")
+kept = objects.put_bytes(b"y" * 100_000)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, -1))
+for call in (
+    lambda: objects.put_bytes(b"x" * 100_000),
+    lambda: objects.put_file(folder / "big"),
+    lambda: objects.put_file(folder / "big", move=True),
+    lambda: objects.restore_file(kept, folder / "restored"),
+):
+    try:
+        call()
+    except OSError as error:
+        print(error.strerror)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.stdout == "File too large\n" * 4, done.stderr
+    assert len(list(make(tmp_path))) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "big",
+        "objects",
+        "other name",
+        "staging",
+    ]
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_other_files_are_no_objects(objects: Objects) -> None:
+    """What else lies among the objects is passed over when they are counted."""
+    digest = objects.put_bytes(b"x")
+    (objects.root / "README").write_text("x")
+    (objects.path(digest).parent / "tmp").write_text("x")
+    assert list(objects) == [digest]
+    assert list(Objects(objects.root / "none", staging=objects.staging)) == []

@@ -5,76 +5,61 @@
 edited. Two processes that put the same bytes at once both succeed: the second rename puts the same file in
 place of the first.
 
-A tree is itself an object: the JSON lines of a folder's entries, sorted by path.
+A tree is itself an object: see `recorder.store.trees`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
-import shutil
 import stat
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO, Literal
+from typing import IO, BinaryIO
 
-import msgspec
+from ..digest import PREFIX, digest_bytes, digest_file, is_digest
+from ..errors import DamageError, ObjectNotFoundError, RecorderWarning
+from .copying import copy_bytes, is_ours_alone
+from .disk import write_all
+from .placing import Placing, object_path
+from .trees import Tree, TreeEntry, drop_links_out, os_name, read_entries, text_of, write_entries
 
-from ..digest import PREFIX, Hasher, canonical_json, digest_bytes, digest_file
-from ..errors import DamageError, ObjectNotFoundError
-from ..records import Part
-from .disk import sync_folder, write_all
+__all__ = ["Objects", "Tree", "TreeEntry"]
 
-_CHUNK_BYTES = 1 << 20
 # Above this a file is digested in place first (mapped, on every core) to see whether it is there already;
 # below, reading it twice would cost more than staging it.
 _LOOK_FIRST_BYTES = 1 << 22
-# ioctl_ficlone(2): share the extents of a file on btrfs, XFS and others; the copies part when one is written to.
-_FICLONE = 0x40049409
-
-
-class TreeEntry(Part, frozen=True):
-    """One thing in a folder: its path relative to it, with slashes, and what it is.
-
-    `digest` names a file's bytes; `target` is a link's text. Only folders that are empty have an entry. In a name
-    a backslash is doubled, and a byte that is not UTF-8 is ``\\xNN``.
-    """
-
-    path: str
-    kind: Literal["file", "link", "folder"]
-    digest: str | None = None
-    size_bytes: int = 0
-    executable: bool = False
-    target: str | None = None
-
-
-class Tree(Part, frozen=True):
-    """A folder as an object: its digest, the bytes of its files together, and its entries by path."""
-
-    digest: str
-    size_bytes: int
-    entries: tuple[TreeEntry, ...]
+_FOLDER_NAME = re.compile("[0-9a-f]{2}")
+_FILE_NAME = re.compile("[0-9a-f]{62}")
 
 
 class Objects:
-    """The objects below the folder `root`, staged in `staging`, which is on the same filesystem."""
+    """The objects below the folder `root`, staged in `staging`, which is on the same filesystem.
+
+    What was put is durable when the call returns, unless ``sync=False``. After an OSError (a full disk) nothing
+    of it is there.
+    """
 
     def __init__(self, root: Path, *, staging: Path) -> None:
         self.root = root
         self.staging = staging
+        self._durable: set[str] = set()
 
     # Names
 
     def path(self, digest: str) -> Path:
-        """Where the object stands, or would."""
-        hexes = digest.removeprefix(PREFIX)
-        return self.root / hexes[:2] / hexes[2:]
+        """Where the object stands, or would. Raises ObjectNotFoundError for what is no digest."""
+        if not is_digest(digest):
+            raise ObjectNotFoundError(f"{digest!r} is no digest", digest=str(digest))
+        return object_path(self.root, digest)
 
     def has(self, digest: str) -> bool:
         """Whether the object is here."""
-        return self.path(digest).exists()
+        return is_digest(digest) and self.path(digest).exists()
 
     def size(self, digest: str) -> int:
         """Its size in bytes; raises ObjectNotFoundError."""
@@ -84,73 +69,128 @@ class Objects:
             raise self._missing(digest) from None
 
     def __iter__(self) -> Iterator[str]:
-        for folder in sorted(self.root.iterdir()):
-            for file in sorted(folder.iterdir()):
-                yield PREFIX + folder.name + file.name
+        """The digests, in order; a file of another kind of name is passed over."""
+        for folder in sorted(self.root.iterdir()) if self.root.exists() else ():
+            if _FOLDER_NAME.fullmatch(folder.name):
+                names = sorted(file.name for file in folder.iterdir())
+                yield from (PREFIX + folder.name + n for n in names if _FILE_NAME.fullmatch(n))
 
     def _missing(self, digest: str) -> ObjectNotFoundError:
         return ObjectNotFoundError(f"no object {digest} in {self.root}", digest=digest)
 
     # Putting
 
-    def put_bytes(self, data: bytes | memoryview) -> str:
+    def put_bytes(self, data: bytes | bytearray | memoryview, *, sync: bool = True) -> str:
         """Keep the bytes; their digest."""
-        digest = digest_bytes(data)
-        if not self.has(digest):
+        digest, place = digest_bytes(data), self._placing(sync)
+        if not place.is_kept(digest, len(data)):
             with self._staged() as (file, path):
                 write_all(file.fileno(), data)
-                self._place(file, path, digest)
+                place.put(file, path, digest)
         return digest
 
-    def put_file(self, source: Path) -> tuple[str, int]:
+    def put_file(self, source: Path, *, sync: bool = True, move: bool = False) -> tuple[str, int]:
         """Keep the file's bytes as they are now: digest and size.
 
-        The digest is of the bytes that were stored, whatever happens to the source meanwhile. Raises OSError
-        where the source is no readable file.
+        The digest is of the bytes that were stored, whatever is written to the source meanwhile. With `move` the
+        source is gone afterwards, and is taken in without a copy where nobody can still write to it. Raises
+        OSError where the source is no readable file.
         """
-        if not stat.S_ISREG(source.stat().st_mode):
-            raise OSError(f"{source} is no regular file")
-        size = source.stat().st_size
-        if size >= _LOOK_FIRST_BYTES:
-            digest = digest_file(source)
-            if self.has(digest):
-                return digest, size
-        with source.open("rb") as stream, self._staged() as (file, path):
-            digest, size = _clone(stream, file, path) or _copy(stream, file)
-            if not self.has(digest):
-                self._place(file, path, digest)
-        return digest, size
+        place = self._placing(sync)
+        return self._move_in(source, place) if move else self._put_file(source, place)
 
-    def put_tree(self, folder: Path) -> Tree:
-        """Keep a folder: its files as objects, links as links, and the list of them as an object."""
-        entries = tuple(sorted(self._entries(folder, folder), key=lambda entry: entry.path))
-        data = b"".join(canonical_json(_tree_line(entry)) + b"\n" for entry in entries)
-        digest = self.put_bytes(b'{"kind":"tree"}\n' + data)
+    def put_stream(self, stream: IO[bytes], *, sync: bool = True) -> tuple[str, int]:
+        """Keep what can be read from the stream: digest and size."""
+        return self._put_stream(stream, self._placing(sync))
+
+    def put_tree(self, folder: Path, *, sync: bool = True) -> Tree:
+        """Keep a folder: its files as objects, links as links, and the list of them as an object.
+
+        What is none of these (a socket, a pipe, a device) is left out, with a warning. Raises OSError where
+        something cannot be read.
+        """
+        place = self._placing(sync, together=True)
+        entries = tuple(sorted(self._entries(folder, folder, place), key=lambda e: e.path))
+        place.finish()
+        digest = self.put_bytes(write_entries(entries), sync=sync)
         return Tree(digest=digest, size_bytes=sum(e.size_bytes for e in entries), entries=entries)
 
-    def _entries(self, top: Path, folder: Path) -> Iterator[TreeEntry]:
+    def _placing(self, sync: bool, *, together: bool = False) -> Placing:
+        return Placing(self.root, sync=sync, durable=self._durable, together=together)
+
+    def _put_file(self, source: Path, place: Placing) -> tuple[str, int]:
+        status = source.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "no regular file", str(source))
+        if status.st_size >= _LOOK_FIRST_BYTES:
+            digest = digest_file(source)
+            if place.is_kept(digest, status.st_size):
+                return digest, status.st_size
+        with source.open("rb", buffering=0) as stream:
+            return self._put_stream(stream, place)
+
+    def _put_stream(self, stream: IO[bytes], place: Placing) -> tuple[str, int]:
+        with self._staged() as (file, path):
+            digest, size = copy_bytes(stream, file, path)
+            if not place.is_kept(digest, size):
+                place.put(file, path, digest)
+        return digest, size
+
+    def _move_in(self, source: Path, place: Placing) -> tuple[str, int]:
+        # A hard link to the source would not do: who writes to the one writes to the other. The file itself serves
+        # if it has no other name, stands under one that nobody knows, has mode 0444, and the kernel says that
+        # nobody has it open for writing from before. Else it is copied.
+        status, staged = source.lstat(), self.staging / secrets.token_hex(12)
+        if stat.S_ISREG(status.st_mode):
+            with contextlib.suppress(OSError):  # another filesystem, or not ours to move
+                source.rename(staged)
+        if not staged.exists():
+            kept = self._put_file(source, place)
+            source.unlink()
+            return kept
+        try:
+            kept = self._take_over(staged, place)
+        except BaseException:
+            # It is the only copy: it goes back to where it was.
+            staged.chmod(stat.S_IMODE(status.st_mode))
+            staged.rename(source)
+            raise
+        staged.unlink(missing_ok=True)
+        return kept
+
+    def _take_over(self, staged: Path, place: Placing) -> tuple[str, int]:
+        staged.chmod(0o444)
+        with staged.open("rb", buffering=0) as file:
+            if not is_ours_alone(file.fileno()):
+                return self._put_stream(file, place)
+            digest, size = digest_file(staged), os.fstat(file.fileno()).st_size
+            if not place.is_kept(digest, size):
+                place.put(file, staged, digest)
+        return digest, size
+
+    def _entries(self, top: Path, folder: Path, place: Placing) -> Iterator[TreeEntry]:
         with os.scandir(folder) as found:
             children = list(found)
         if not children and folder != top:
             yield TreeEntry(path=_relative(folder, top), kind="folder")
         for child in children:
             path = Path(child.path)
-            if child.is_symlink():
-                yield TreeEntry(
-                    path=_relative(path, top), kind="link", target=_text(str(path.readlink()))
-                )
-            elif child.is_dir():
-                yield from self._entries(top, path)
-            elif child.is_file():
-                digest, size = self.put_file(path)
-                executable = bool(child.stat().st_mode & stat.S_IXUSR)
-                yield TreeEntry(
-                    path=_relative(path, top),
-                    kind="file",
-                    digest=digest,
-                    size_bytes=size,
-                    executable=executable,
-                )
+            if child.is_dir(follow_symlinks=False):
+                yield from self._entries(top, path, place)
+            elif (entry := self._entry(path, _relative(path, top), place)) is not None:
+                yield entry
+
+    def _entry(self, path: Path, name: str, place: Placing) -> TreeEntry | None:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return TreeEntry(path=name, kind="link", target=text_of(os.readlink(path)))  # noqa: PTH115 - verbatim
+        if not stat.S_ISREG(mode):
+            message = f"{path} is no file, folder or link, and is left out of what is kept"
+            warnings.warn(message, RecorderWarning, stacklevel=2)
+            return None
+        digest, size = self._put_file(path, place)
+        executable = bool(mode & stat.S_IXUSR)
+        return TreeEntry(name, "file", digest=digest, size_bytes=size, executable=executable)
 
     @contextlib.contextmanager
     def _staged(self) -> Iterator[tuple[BinaryIO, Path]]:
@@ -163,146 +203,91 @@ class Objects:
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
-    def _place(self, file: IO[bytes], staged: Path, digest: str) -> None:
-        """Sync the staged file and rename it to its name, durably."""
-        os.fchmod(file.fileno(), 0o444) if hasattr(os, "fchmod") else staged.chmod(0o444)
-        os.fsync(file.fileno())
-        final = self.path(digest)
-        try:
-            staged.replace(final)
-        except FileNotFoundError:
-            final.parent.mkdir(exist_ok=True)
-            sync_folder(self.root)
-            staged.replace(final)
-        sync_folder(final.parent)
-
     # Reading
+
+    def open(self, digest: str) -> BinaryIO:
+        """The object's bytes as a stream, not checked. Raises ObjectNotFoundError."""
+        try:
+            return self.path(digest).open("rb")
+        except FileNotFoundError:
+            raise self._missing(digest) from None
 
     def read(self, digest: str) -> bytes:
         """The object's bytes, checked against their digest. Raises ObjectNotFoundError, DamageError."""
-        path = self.path(digest)
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            raise self._missing(digest) from None
+        with self.open(digest) as file:
+            data = file.read()
         if digest_bytes(data) != digest:
-            raise DamageError(f"the object {path} has other bytes than its name says", path=path)
+            raise self._damaged(digest)
         return data
 
     def verify(self, digest: str) -> bool:
         """Whether the object's bytes are what its name says; raises ObjectNotFoundError."""
-        if not self.has(digest):
-            raise self._missing(digest)
-        return digest_file(self.path(digest)) == digest
+        try:
+            return digest_file(self.path(digest)) == digest
+        except FileNotFoundError:
+            raise self._missing(digest) from None
 
     def read_tree(self, digest: str) -> Tree:
         """The folder's list; raises ObjectNotFoundError, DamageError."""
-        lines = self.read(digest).splitlines()
         try:
-            if not lines or msgspec.json.decode(lines[0]) != {"kind": "tree"}:
-                raise ValueError("no tree")
-            entries = tuple(msgspec.json.decode(line, type=TreeEntry) for line in lines[1:])
-            for entry in entries:
-                _check_entry(entry)
-        except (ValueError, msgspec.MsgspecError) as error:
-            raise DamageError(
-                f"{digest} is no folder's list: {error}", path=self.path(digest)
-            ) from error
+            entries = read_entries(self.read(digest))
+        except DamageError:
+            raise
+        except ValueError as error:
+            message = f"{digest} is no folder's list: {error}"
+            raise DamageError(message, path=self.path(digest)) from error
         return Tree(digest=digest, size_bytes=sum(e.size_bytes for e in entries), entries=entries)
+
+    def _damaged(self, digest: str) -> DamageError:
+        path = self.path(digest)
+        return DamageError(f"the object {path} has other bytes than its name says", path=path)
 
     # Restoring
 
     def restore_file(self, digest: str, dest: Path, *, executable: bool = False) -> None:
         """Lay the object's bytes out at `dest`, which must not exist: a clone or a copy, never a link.
 
-        Whoever writes to a hard link would write to the object.
+        Whoever writes to a hard link would write to the object. The bytes are checked as they are written: raises
+        DamageError, ObjectNotFoundError, and OSError, with nothing left at `dest`.
         """
-        if not self.has(digest):
-            raise self._missing(digest)
-        with self.path(digest).open("rb") as source, dest.open("xb", buffering=0) as file:
-            if not _share_extents(source, file):
-                shutil.copyfileobj(source, file, _CHUNK_BYTES)
+        with self.open(digest) as source, dest.open("xb", buffering=0) as file:
+            try:
+                if copy_bytes(source.raw, file, dest)[0] != digest:  # type: ignore[attr-defined]
+                    raise self._damaged(digest)
+            except BaseException:
+                dest.unlink()
+                raise
         dest.chmod(0o755 if executable else 0o644)
 
-    def restore_tree(self, digest: str, dest: Path) -> None:
-        """Lay the folder out as `dest`, which must not exist or be empty."""
-        tree = self.read_tree(digest)
+    def restore_tree(self, digest: str, dest: Path, *, links_out: bool = False) -> None:
+        """Lay the folder out as `dest`, which must not exist or be empty.
+
+        A link that leads out of `dest` is left out, with a warning, unless `links_out`: a program that writes
+        through it would write there. Raises DamageError or ObjectNotFoundError before anything is written where
+        the list would write outside `dest`, or something that it names is missing.
+        """
+        entries = self.read_tree(digest).entries
+        for entry in entries:
+            if entry.digest is not None:
+                self.size(entry.digest)
         dest.mkdir(parents=True, exist_ok=True)
-        for entry in tree.entries:
-            # Links last, so that no file is written through one.
-            path = dest / _os_name(entry.path)
-            if entry.kind == "folder":
-                path.mkdir(parents=True, exist_ok=True)
-            elif entry.kind == "file":
-                assert entry.digest is not None
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self.restore_file(entry.digest, path, executable=entry.executable)
-        for entry in tree.entries:
-            if entry.kind == "link":
-                path = dest / _os_name(entry.path)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.symlink_to(_os_name(entry.target or ""))
+        if any(dest.iterdir()):
+            raise FileExistsError(errno.EEXIST, "the folder is not empty", str(dest))
+        # Links last, so that nothing is written through one.
+        for entry in sorted(entries, key=lambda entry: entry.kind == "link"):
+            self._lay_out(entry, dest / os_name(entry.path))
+        if not links_out:
+            drop_links_out(dest, [e for e in entries if e.kind == "link"])
 
-
-def _tree_line(entry: TreeEntry) -> dict[str, object]:
-    line: dict[str, object] = msgspec.to_builtins(entry)
-    return line
-
-
-def _text(name: str) -> str:
-    """A name as the list has it: a backslash is doubled, a byte that is not UTF-8 is ``\\xNN``."""
-    raw = os.fsencode(name).replace(b"\\", b"\\\\")
-    return raw.decode("utf-8", "backslashreplace")
-
-
-def _os_name(text: str) -> str:
-    """The name as the filesystem has it: the inverse of `_text`."""
-    if "\\" not in text:
-        return text
-    raw = re.sub(rb"\\(\\|x([0-9a-f]{2}))", _unescape, text.encode())
-    return os.fsdecode(raw)
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    return bytes.fromhex(match[2].decode()) if match[2] else b"\\"
+    def _lay_out(self, entry: TreeEntry, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if entry.kind == "folder":
+            path.mkdir(exist_ok=True)
+        elif entry.kind == "link":
+            path.symlink_to(os_name(entry.target or ""))
+        else:
+            self.restore_file(entry.digest or "", path, executable=entry.executable)
 
 
 def _relative(path: Path, top: Path) -> str:
-    return _text(path.relative_to(top).as_posix())
-
-
-def _check_entry(entry: TreeEntry) -> None:
-    parts = entry.path.split("/")
-    drive = os.name == "nt" and (":" in entry.path or "\\" in entry.path)
-    if drive or ".." in parts or "" in parts:
-        raise ValueError(f"a path that leaves the folder: {entry.path!r}")
-
-
-def _copy(source: BinaryIO, dest: IO[bytes]) -> tuple[str, int]:
-    """Copy while digesting: the digest is of what was written, whatever happens to the source."""
-    hasher, size = Hasher(), 0
-    buffer = memoryview(bytearray(_CHUNK_BYTES))
-    while count := source.readinto(buffer):  # type: ignore[attr-defined]
-        hasher.update(buffer[:count])
-        write_all(dest.fileno(), buffer[:count])
-        size += count
-    return hasher.digest(), size
-
-
-def _clone(source: BinaryIO, dest: IO[bytes], path: Path) -> tuple[str, int] | None:
-    """Share the source's extents where the filesystem can, then digest the clone, which nobody else writes to."""
-    if not _share_extents(source, dest):
-        return None
-    return digest_file(path), path.stat().st_size
-
-
-def _share_extents(source: IO[bytes], dest: IO[bytes]) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return False
-    try:
-        fcntl.ioctl(dest.fileno(), _FICLONE, source.fileno())
-    except OSError:
-        return False
-    return True
+    return text_of(path.relative_to(top).as_posix())

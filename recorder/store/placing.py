@@ -1,0 +1,84 @@
+"""Giving a staged object its name, durably."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import IO
+
+from ..digest import PREFIX
+from .disk import sync_folder
+
+# What was not synced is on the disk by itself after this time: systems write back every 5 to 35 s.
+_SETTLED_S = 60.0
+_REMEMBERED = 10_000
+
+
+def object_path(root: Path, digest: str) -> Path:
+    """Where the object of that digest stands below `root`, or would."""
+    hexes = digest[len(PREFIX) :]
+    return root / hexes[:2] / hexes[2:]
+
+
+class Placing:
+    """How what was staged gets its name: durably or not, and at once or together with what else there is.
+
+    `durable` has the digests of which this process knows that they are on the disk.
+    """
+
+    def __init__(
+        self, root: Path, *, sync: bool, durable: set[str], together: bool = False
+    ) -> None:
+        self._root = root
+        self._sync = sync
+        self._together = together
+        self._durable = durable
+        self._waiting: dict[str, Path] = {}
+
+    def is_kept(self, digest: str, size: int) -> bool:
+        """Whether the object is there already, of that size (one that was cut short is put anew), and durable."""
+        path = object_path(self._root, digest)
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return False
+        if status.st_size != size:
+            return False
+        is_fresh = time.time() - status.st_ctime < _SETTLED_S
+        if self._sync and is_fresh and digest not in self._durable:
+            # Who put it may not have come to its sync yet, or have wanted none.
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            self._sync_name(digest, path.parent)
+        return True
+
+    def put(self, file: IO[bytes], staged: Path, digest: str) -> None:
+        """Rename the staged file to its name."""
+        os.fchmod(file.fileno(), 0o444) if hasattr(os, "fchmod") else staged.chmod(0o444)
+        if self._sync:
+            os.fsync(file.fileno())
+        final = object_path(self._root, digest)
+        try:
+            staged.replace(final)
+        except FileNotFoundError:
+            final.parent.mkdir(exist_ok=True)
+            if self._sync:
+                sync_folder(self._root)
+            staged.replace(final)
+        if self._sync:
+            self._sync_name(digest, final.parent)
+
+    def _sync_name(self, digest: str, folder: Path) -> None:
+        self._waiting[digest] = folder
+        if not self._together:
+            self.finish()
+
+    def finish(self) -> None:
+        """Make durable what was put together."""
+        for folder in set(self._waiting.values()):
+            sync_folder(folder)
+        if len(self._durable) > _REMEMBERED:
+            self._durable.clear()
+        self._durable.update(self._waiting)
+        self._waiting.clear()
