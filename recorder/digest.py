@@ -42,6 +42,16 @@ def digest_json(kind: str, value: Any) -> str:
     return digest_bytes(kind.encode() + b"\0" + canonical_json(value))
 
 
+def keyed_digest(data: bytes, *, key: bytes) -> bytes:
+    """The 32 bytes of BLAKE3's keyed hash: who has not the key of 32 bytes can neither make nor guess at it."""
+    return blake3(data, key=key).digest()
+
+
+def derive_key(material: bytes, *, context: str) -> bytes:
+    """32 bytes of BLAKE3's key derivation; `context` is a constant text of the one purpose."""
+    return blake3(material, derive_key_context=context).digest()
+
+
 class Hasher:
     """A digest that is fed piece by piece: ``update(data)``, then ``digest()``."""
 

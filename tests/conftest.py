@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,9 @@ import pytest
 # No variable of the caller's decides what a test finds.
 for _name in ("RECORDER_STORE", "PYTHONHASHSEED", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
     os.environ.pop(_name, None)
+# And no test makes or reads the key of whoever runs it.
+_keys = tempfile.TemporaryDirectory(prefix="recorder-tests-")
+os.environ["RECORDER_KEY_FILE"] = str(Path(_keys.name) / "key")
 
 
 class Project:

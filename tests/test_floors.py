@@ -16,6 +16,7 @@ PACKAGE = ROOT / "recorder"
 FLOORS = {
     "recorder.errors": 0,
     "recorder.digest": 0,
+    "recorder.key": 1,
     "recorder.records": 1,
     "recorder.codec": 1,
     "recorder.series": 2,
