@@ -95,8 +95,6 @@ class Experiment:
         seed = choose_seed(bound, parameter=self.seed, given=given_seed)
         setting = find_setting(self.place, store=self.store)
         described = self._describe(setting.root)
-        for payload in described.objects.values():
-            setting.store.objects.put_bytes(payload)
         parent = _current.get()
         call = Call(
             experiment=self.name,
@@ -104,6 +102,7 @@ class Experiment:
             arguments=bound.arguments,
             seed=seed,
             setting=setting,
+            objects=tuple(described.objects.values()),
             tags=self.tags,
             strict=self.strict,
             parent=None if parent is None else parent.id,

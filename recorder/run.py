@@ -39,7 +39,6 @@ from .records import (
     Seed,
     Status,
     fingerprint,
-    new_id,
 )
 from .series import SeriesWriter, as_number, named_values
 from .setting import Setting
@@ -52,7 +51,7 @@ KEEP_INPUT_BYTES = 100 * 1024 * 1024
 class Call(Part, frozen=True):
     """What is about to run: the experiment, its arguments by parameter, and how to record it.
 
-    `encoded` are the arguments' forms where they are known already (a replay has them).
+    `objects` are the payloads that `function` names.
     """
 
     experiment: str
@@ -60,6 +59,7 @@ class Call(Part, frozen=True):
     arguments: Mapping[str, Any]
     seed: Seed
     setting: Setting
+    objects: tuple[bytes, ...] = ()
     tags: tuple[str, ...] = ()
     strict: bool = False
     parent: str | None = None
@@ -87,9 +87,14 @@ class Run:
         for warning in call.warnings:
             self._report(warning)
         prepare()  # the console's first start takes 15-20 ms, which pass while the code is captured
-        config = self._encode_config(call.arguments)
-        self._setting = call.setting.capture(self._report)
-        self.record, self._live = self.store.begin(self._first_record(config))
+        self._live = self.store.reserve()
+        try:
+            config = self._encode_config(call.arguments)
+            self._setting = call.setting.capture(self._report)
+            self.record = self.store.begin(self._first_record(config))
+        except BaseException:
+            self._live.close()
+            raise
         self._begin()
 
     @property
@@ -131,11 +136,11 @@ class Run:
 
     def _first_record(self, config: Config) -> Record:
         objects = self.store.objects
-        for payload in config.objects.values():
+        for payload in (*self._call.objects, *config.objects.values()):
             objects.put_bytes(payload)
         code = self._setting.code
         return Record(
-            id=new_id(),
+            id=self._live.id,
             experiment=self._call.experiment,
             function=self._call.function,
             started=datetime.now(timezone.utc),
@@ -202,6 +207,7 @@ class Run:
             self._report(what, error=SaveError(what, name=name or str(target)))
         else:
             self._outputs[output.name] = output
+            self._live.note_output(msgspec.json.encode(output))
 
     def _save_path(self, target: Any, name: str | None) -> Output:
         path = Path(target)

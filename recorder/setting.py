@@ -16,7 +16,7 @@ from .capture.function import Place
 from .digest import canonical_json
 from .errors import RecorderError
 from .records import Code
-from .store.store import FOLDER, VARIABLE, Store, store_folder
+from .store.store import FOLDER, NAMES, VARIABLE, Store, store_folder
 
 Report = Callable[[str], None]
 
@@ -41,17 +41,7 @@ class Setting:
     @property
     def private(self) -> list[Path]:
         """What in the store's folder no run reads as an input; a replay's workspace is not among it."""
-        names = (
-            "runs.jsonl",
-            "FORMAT",
-            "outputs",
-            "objects",
-            "staging",
-            "live",
-            "code.git",
-            "envs",
-        )
-        return [self.store.path / name for name in names]
+        return [self.store.path / name for name in NAMES if name != "workspaces"]
 
     def capture(self, report: Report) -> Setting:
         """The same with the code and the environment as they are now; `report` is told what is missing."""
@@ -129,7 +119,8 @@ def _keep_environment(store: Store) -> str:
     environment = describe_environment(cache=store.path / "envs")
     known = _environments.get((store.path, os.getpid()))
     if known is not None and known[0] is environment:
-        return known[1]
+        if store.objects.keep(known[1]):
+            return known[1]
     digest = store.objects.put_bytes(canonical_json(environment))
     _environments[store.path, os.getpid()] = (environment, digest)
     return digest

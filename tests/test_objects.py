@@ -413,6 +413,7 @@ for call in (
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "big",
         "objects",
+        "objects.gate",
         "other name",
         "staging",
     ]

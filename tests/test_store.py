@@ -15,6 +15,7 @@ from tinydb import Query, TinyDB
 from recorder.errors import DamageError, RunNotFoundError, StoreFormatError, StoreNotFoundError
 from recorder.records import Function, Record, new_id
 from recorder.store.journal import JournalStorage
+from recorder.store.live import Live
 from recorder.store.names import KnownOutputs
 from recorder.store.store import Store, find_store
 
@@ -28,13 +29,14 @@ def store(tmp_path: Path) -> Store:
 def fresh(name: str = "f", **fields: Any) -> Record:
     """A record that is about to begin."""
     function = Function(module="m", qualname=name)
-    return Record(
-        id=new_id(),
-        experiment=name,
-        function=function,
-        started=datetime.now(timezone.utc),
-        **fields,
-    )
+    given = {"id": new_id(), "started": datetime.now(timezone.utc), **fields}
+    return Record(experiment=name, function=function, **given)
+
+
+def begin(store: Store, **fields: Any) -> tuple[Record, Live]:
+    """A run that has begun, and its live folder."""
+    live = store.reserve()
+    return store.begin(fresh(id=live.id, **fields)), live
 
 
 def test_a_store_is_made_as_designed(store: Store) -> None:
@@ -90,12 +92,12 @@ def test_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> None:
 
 def test_a_run_from_beginning_to_end(store: Store) -> None:
     """A run is running while its lock is held, finished when it has been finished, lost when neither."""
-    record, live = store.begin(fresh())
+    record, live = begin(store)
     assert record.number == 1 and store.get(1).status == "running"
     store.finish(msgspec.structs.replace(record, status="finished", result=3))
     live.close()
     assert store.get(1).result == 3 and store.get(1).status == "finished"
-    other, live = store.begin(fresh())
+    other, live = begin(store)
     live.close(keep=True)
     assert store.get(2).status == "lost"
     assert [run.number for run in store] == [1, 2] and len(store) == 2
@@ -104,9 +106,7 @@ def test_a_run_from_beginning_to_end(store: Store) -> None:
 
 def test_records_come_back_whole(store: Store) -> None:
     """A record with everything in it comes back equal, from another handle too."""
-    record, live = store.begin(
-        fresh(config={"a": {"$tuple": [1, 2.5]}}, tags=("x",), warnings=("w",))
-    )
+    record, live = begin(store, config={"a": {"$tuple": [1, 2.5]}}, tags=("x",), warnings=("w",))
     record = msgspec.structs.replace(record, status="finished", duration_s=0.5, result={"é": None})
     store.finish(record)
     live.close()
@@ -116,7 +116,7 @@ def test_records_come_back_whole(store: Store) -> None:
 
 def test_annotations(store: Store) -> None:
     """Tags, note and verdict may be set later, nothing else."""
-    _, live = store.begin(fresh())
+    _, live = begin(store)
     live.close(keep=True)
     assert store.annotate(1, tags=("paper",), note="n").tags == ("paper",)
     assert store.find("paper").note == "n"
@@ -124,6 +124,22 @@ def test_annotations(store: Store) -> None:
         store.annotate(1, result=2)
     with pytest.raises(RunNotFoundError):
         store.get(9)
+
+
+def test_annotations_of_a_run_in_progress(store: Store) -> None:
+    """What is set while a run is in progress is there when it has finished; a lost run stays a lost one."""
+    record, live = begin(store, tags=("x",))
+    store.annotate(1, tags=("x", "y"), note="n")
+    assert store.get(1).status == "running"
+    store.finish(msgspec.structs.replace(record, status="finished"))
+    live.close()
+    done = store.get(1)
+    assert (done.status, done.tags, done.note) == ("finished", ("x", "y"), "n")
+    _, live = begin(store)
+    live.close(keep=True)
+    assert store.annotate(2, note="killed").status == "lost"
+    document = store.journal.table("runs").get(doc_id=2)
+    assert document is not None and document["status"] == "running"
 
 
 def test_a_record_that_does_not_validate(store: Store) -> None:
@@ -147,7 +163,7 @@ def test_content_is_inline_where_it_is_small_text(store: Store, tmp_path: Path) 
 def test_tinydb_opens_the_journal(store: Store) -> None:
     """TinyDB itself, with its own queries, works on the store's journal."""
     for lr in (0.1, 0.2):
-        _, live = store.begin(fresh(config={"lr": lr}))
+        _, live = begin(store, config={"lr": lr})
         live.close()
     db = TinyDB(store.path / "runs.jsonl", storage=JournalStorage)
     assert [d.doc_id for d in db.table("runs").search(Query().config.lr > 0.15)] == [2]

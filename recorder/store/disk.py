@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,48 @@ class ProcessLock:
 
         self._other = self._other or FileLock(self.path, thread_local=False)
         self._other.acquire()
+
+
+class Gate:
+    """Many may pass at once, or one alone: a lock among processes and threads on the file at `path`, which stays.
+
+    Whoever adds to the store passes `shared`; who removes from it does so `alone`, in short turns. On Windows,
+    where a lock cannot be shared, everybody passes alone. Not re-entrant.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """With others who share it, and nobody alone."""
+        with self._pass(alone=False):
+            yield
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """With nobody else."""
+        with self._pass(alone=True):
+            yield
+
+    @contextlib.contextmanager
+    def _pass(self, *, alone: bool) -> Iterator[None]:
+        if fcntl is None:
+            from filelock import FileLock
+
+            with FileLock(self.path, thread_local=False):
+                yield
+            return
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        _held_fds.add(fd)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            yield
+        finally:
+            if fd in _held_fds:  # else this is a child that was forked inside
+                _held_fds.discard(fd)
+                fcntl.flock(fd, fcntl.LOCK_UN)
+                os.close(fd)
 
 
 def _drop_inherited_locks() -> None:

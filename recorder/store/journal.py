@@ -189,6 +189,19 @@ class JournalTable(Table):
         with self._writing(sync):
             self._storage.file.append([line])
 
+    def change(
+        self,
+        id: int,
+        make: Callable[[Mapping[str, Any] | None], Mapping[str, Any]],
+        *,
+        sync: bool | None = None,
+    ) -> None:
+        """Write what `make` makes of the document under that id (None for none), nobody else writing meanwhile."""
+        with self._writing(sync):
+            view = self._view()
+            document = make(view.read(id) if id in view else None)
+            self._storage.file.append([make_line(self.name, id, document)])
+
     def insert(self, document: Mapping[str, Any]) -> int:
         """TinyDB's, with the id given under the lock."""
         return self.insert_multiple([document])[0]

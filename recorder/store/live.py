@@ -13,14 +13,23 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .disk import write_all
+
+_O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+
 
 class Live:
-    """The folder `path` of one run in progress, its lock held from `begin` to `close`."""
+    """The folder `path` of one run in progress, named by its id, its lock held from `begin` to `close`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / "lock", thread_local=False)
         self._pid = os.getpid()
+
+    @property
+    def id(self) -> str:
+        """The run's global id."""
+        return self.path.name
 
     @property
     def stdout(self) -> Path:
@@ -38,6 +47,11 @@ class Live:
         return self.path / "series.csv"
 
     @property
+    def outputs(self) -> Path:
+        """Where the outputs that were saved so far are noted, a JSON document a line."""
+        return self.path / "outputs.jsonl"
+
+    @property
     def files(self) -> Path:
         """The run's own folder, whose files become outputs."""
         return self.path / "files"
@@ -46,6 +60,14 @@ class Live:
         """Make the folder and take its lock."""
         self.path.mkdir(parents=True)
         self._lock.acquire(timeout=0)
+
+    def note_output(self, document: bytes) -> None:
+        """Note an output that was saved, in one append: its record is not written before the run ends."""
+        fd = os.open(self.outputs, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _O_CLOEXEC, 0o666)
+        try:
+            write_all(fd, document + b"\n")
+        finally:
+            os.close(fd)
 
     def close(self, *, keep: bool = False) -> None:
         """Let go of the lock and remove the folder, unless `keep`."""

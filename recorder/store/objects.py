@@ -24,8 +24,8 @@ from typing import IO, BinaryIO
 from ..digest import PREFIX, digest_bytes, digest_file, is_digest
 from ..errors import DamageError, ObjectNotFoundError, RecorderWarning
 from .copying import copy_bytes, is_ours_alone
-from .disk import write_all
-from .placing import Placing, object_path
+from .disk import Gate, write_all
+from .placing import Placing, object_path, touch
 from .trees import Tree, TreeEntry, drop_links_out, os_name, read_entries, text_of, write_entries
 
 __all__ = ["Objects", "Tree", "TreeEntry"]
@@ -47,6 +47,8 @@ class Objects:
     def __init__(self, root: Path, *, staging: Path) -> None:
         self.root = root
         self.staging = staging
+        # Collecting what nothing refers to passes it alone: see `recorder.store.collection`.
+        self.gate = Gate(root.parent / "objects.gate")
         self._durable: set[str] = set()
 
     # Names
@@ -79,6 +81,11 @@ class Objects:
         return ObjectNotFoundError(f"no object {digest} in {self.root}", digest=digest)
 
     # Putting
+
+    def keep(self, digest: str) -> bool:
+        """Whether the object is here; it is then not collected before the runs in progress are over."""
+        with self.gate.shared():
+            return touch(self.path(digest)) is not None
 
     def put_bytes(self, data: bytes | bytearray | memoryview, *, sync: bool = True) -> str:
         """Keep the bytes; their digest."""
@@ -116,7 +123,9 @@ class Objects:
         return Tree(digest=digest, size_bytes=sum(e.size_bytes for e in entries), entries=entries)
 
     def _placing(self, sync: bool, *, together: bool = False) -> Placing:
-        return Placing(self.root, sync=sync, durable=self._durable, together=together)
+        return Placing(
+            self.root, gate=self.gate, sync=sync, durable=self._durable, together=together
+        )
 
     def _put_file(self, source: Path, place: Placing) -> tuple[str, int]:
         status = source.stat()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from ..digest import PREFIX
-from .disk import sync_folder
+from .disk import Gate, sync_folder
 
 # What was not synced is on the disk by itself after this time: systems write back every 5 to 35 s.
 _SETTLED_S = 60.0
@@ -21,6 +21,16 @@ def object_path(root: Path, digest: str) -> Path:
     return root / hexes[:2] / hexes[2:]
 
 
+def touch(path: Path) -> os.stat_result | None:
+    """Set the file's times to now; its status before that, None where there is no such file, or it is another's."""
+    try:
+        status = path.stat()
+        os.utime(path)
+    except (FileNotFoundError, PermissionError):
+        return None  # another user's is put anew, so that its times are those of now too
+    return status
+
+
 class Placing:
     """How what was staged gets its name: durably or not, and at once or together with what else there is.
 
@@ -28,22 +38,25 @@ class Placing:
     """
 
     def __init__(
-        self, root: Path, *, sync: bool, durable: set[str], together: bool = False
+        self, root: Path, *, gate: Gate, sync: bool, durable: set[str], together: bool = False
     ) -> None:
         self._root = root
+        self._gate = gate
         self._sync = sync
         self._together = together
         self._durable = durable
         self._waiting: dict[str, Path] = {}
 
     def is_kept(self, digest: str, size: int) -> bool:
-        """Whether the object is there already, of that size (one that was cut short is put anew), and durable."""
+        """Whether the object is there already, of that size (one that was cut short is put anew), and durable.
+
+        Its times are then those of now: what is younger than the oldest run in progress is not collected, since
+        that run may have counted on it though no record says so yet.
+        """
         path = object_path(self._root, digest)
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            return False
-        if status.st_size != size:
+        with self._gate.shared():
+            status = touch(path)
+        if status is None or status.st_size != size:
             return False
         is_fresh = time.time() - status.st_ctime < _SETTLED_S
         if self._sync and is_fresh and digest not in self._durable:
@@ -59,13 +72,14 @@ class Placing:
         if self._sync:
             os.fsync(file.fileno())
         final = object_path(self._root, digest)
-        try:
-            staged.replace(final)
-        except FileNotFoundError:
-            final.parent.mkdir(exist_ok=True)
-            if self._sync:
-                sync_folder(self._root)
-            staged.replace(final)
+        with self._gate.shared():
+            try:
+                staged.replace(final)
+            except FileNotFoundError:
+                final.parent.mkdir(exist_ok=True)
+                if self._sync:
+                    sync_folder(self._root)
+                staged.replace(final)
         if self._sync:
             self._sync_name(digest, final.parent)
 

@@ -20,6 +20,8 @@ from filelock import FileLock
 from ..digest import digest_bytes
 from ..errors import SnapshotError
 from ..repository import run_git
+from .disk import Gate
+from .placing import touch
 
 _CONFIG = {
     "core.autocrlf": "false",
@@ -65,7 +67,8 @@ class Snapshots:
 
     def __init__(self, git_dir: Path) -> None:
         self.git_dir = git_dir
-        self._taken: set[str] = set()
+        # Dropping what nothing refers to passes it alone: see `recorder.store.collection`.
+        self.gate = Gate(git_dir.with_name("code.gate"))
         self._last: tuple[Sequence[str], Path, str] | None = None
         self._listed: dict[str, dict[str, str]] = {}
 
@@ -75,8 +78,15 @@ class Snapshots:
         The same `files` object as at the last call says that their content is the same too: a working tree that
         has not changed is described by the same object. A file that has vanished meanwhile is left out.
         """
-        if self._last is not None and self._last[0] is files and self._last[1] == root:
-            return self._last[2]
+        with self.gate.shared():
+            last = self._last
+            if last is not None and last[0] is files and last[1] == root and self._keep(last[2]):
+                return last[2]
+            tree = self._take(root, files)
+        self._last = (files, root, tree)
+        return tree
+
+    def _take(self, root: Path, files: Sequence[str]) -> str:
         self._make()
         name = digest_bytes(os.fsencode(root))[-16:]
         with FileLock(f"{self.git_dir}/index-{name}.lock-recorder"):
@@ -86,8 +96,8 @@ class Snapshots:
             )  # of a git that was killed
             self._update_index(root, files, index)
             tree = self._git(["write-tree"], index=index).decode().strip()
-        self._keep(tree)
-        self._last = (files, root, tree)
+        if not self._keep(tree):
+            self._git(["update-ref", self._ref(tree), tree])
         return tree
 
     def _update_index(self, root: Path, files: Sequence[str], index: Path) -> None:
@@ -110,10 +120,13 @@ class Snapshots:
             said=paths,
         )
 
-    def _keep(self, tree: str) -> None:
-        if tree not in self._taken and not (self.git_dir / "refs" / "snapshots" / tree).exists():
-            self._git(["update-ref", f"refs/snapshots/{tree}", tree])
-        self._taken.add(tree)
+    def _keep(self, tree: str) -> bool:
+        """Whether the tree has its ref, whose time is then now: it is not dropped before this run is over."""
+        return touch(self.git_dir / self._ref(tree)) is not None
+
+    @staticmethod
+    def _ref(tree: str) -> str:
+        return f"refs/snapshots/{tree}"
 
     def _make(self) -> None:
         """Make the repository beside and rename it, however many processes do so at once."""
@@ -153,10 +166,7 @@ class Snapshots:
 
     def has(self, tree: str) -> bool:
         """Whether the snapshot is here."""
-        return (self.git_dir / "refs" / "snapshots" / tree).exists() or bool(
-            (self.git_dir / "HEAD").is_file()
-            and self._git(["for-each-ref", f"refs/snapshots/{tree}"])
-        )
+        return (self.git_dir / self._ref(tree)).exists()
 
     def files(self, tree: str) -> Mapping[str, str]:
         """The blob of each file by its path. Raises SnapshotError."""

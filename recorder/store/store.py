@@ -36,6 +36,11 @@ VARIABLE = "RECORDER_STORE"
 # Content up to this size lives in the record's own line; a synced object costs a file and two syncs.
 INLINE_BYTES = 4096
 _FOLDERS = ("objects", "staging", "live")
+# Everything that may stand in a store's folder.
+NAMES = (
+    *_FOLDERS, "FORMAT", ".gitignore", "runs.jsonl", "runs.jsonl.lock", "outputs", "objects.gate", "code.git",
+    "code.gate", "workspaces", "envs", "lost+found",
+)  # fmt: skip
 
 
 def find_store(start: Path | None = None) -> Path:
@@ -102,22 +107,34 @@ class Store:
 
     # Runs in progress
 
-    def begin(self, record: Record) -> tuple[Record, Live]:
-        """Give the record its number, write it as running, and make its live folder."""
-        live = Live(self.path / "live" / record.id)
-        live.begin()  # before the record, so that nobody takes the run for a lost one
-        try:
-            number = self._table.insert_with(
-                lambda number: _document(record, number=number), sync=False
-            )
-        except BaseException:
-            live.close()
-            raise
-        return msgspec.structs.replace(record, number=number), live
+    def reserve(self) -> Live:
+        """The live folder, its lock held, of a run that is about to begin.
+
+        It comes before anything else that the run puts into the store: what is put while a run is in progress
+        is not collected, and nobody takes the run for a lost one.
+        """
+        live = Live(self.path / "live" / new_id())
+        live.begin()
+        return live
+
+    def begin(self, record: Record) -> Record:
+        """Give the record its number, and write it as running; its live folder was reserved."""
+        number = self._table.insert_with(
+            lambda number: _document(record, number=number), sync=False
+        )
+        return msgspec.structs.replace(record, number=number)
 
     def finish(self, record: Record) -> None:
-        """Write the record as it is, durably: everything that it names is in the store by now."""
-        self._table.put(record.number, record.to_document(), sync=True)
+        """Write the record, durably: everything that it names is in the store by now.
+
+        Tags and a note that were set since it began stay.
+        """
+
+        def finished(begun: Mapping[str, JSON] | None) -> dict[str, JSON]:
+            said = {key: begun[key] for key in ("tags", "note") if key in begun} if begun else {}
+            return {**record.to_document(), **said}
+
+        self._table.change(record.number, finished, sync=True)
 
     def keep(self, data: bytes) -> Content:
         """Content for a record: inline where it is small text, else an object."""
@@ -159,8 +176,11 @@ class Store:
         """The record of that number; raises RunNotFoundError."""
         document = self._table.get(doc_id=number)
         if document is None:
-            raise RunNotFoundError(f"no run {number} in {self.path}", ref=str(number))
+            raise self._no_run(number)
         return self._record(document)
+
+    def _no_run(self, number: int) -> RunNotFoundError:
+        return RunNotFoundError(f"no run {number} in {self.path}", ref=str(number))
 
     def find(self, ref: str | int) -> Record:
         """The record that `ref` names: see `recorder.store.address`. Raises RunNotFoundError."""
@@ -181,9 +201,14 @@ class Store:
         refused = set(changes) - {"tags", "note", "verdict"}
         if refused:
             raise TypeError(f"a record is frozen but for tags, note and verdict: {sorted(refused)}")
-        record = msgspec.structs.replace(self.get(number), **changes)
-        self._table.put(number, record.to_document(), sync=True)
-        return record
+
+        def annotated(document: Mapping[str, JSON] | None) -> dict[str, JSON]:
+            if document is None:
+                raise self._no_run(number)
+            return {**document, **msgspec.to_builtins(changes)}
+
+        self._table.change(number, annotated, sync=True)
+        return self.get(number)
 
     def _documents(self) -> Iterator[Mapping[str, JSON]]:
         return iter(sorted(self._table, key=lambda document: document.doc_id))
