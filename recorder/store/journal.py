@@ -9,10 +9,11 @@ anybody; `Journal` has besides a table that never reads more than it needs.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tinydb import TinyDB
 from tinydb.queries import QueryLike
@@ -23,18 +24,34 @@ from .journal_file import JournalFile
 from .journal_view import TableView
 from .lines import Line, make_line
 
+_ID = re.compile(r"-?[1-9][0-9]*|0")  # an id as text, written in the one way
+
 
 class JournalStorage(Storage):
     """The journal in the file at `path`, which is made if it is not there.
 
-    With `sync` every write is on the disk when it returns. Threads may share one storage; processes have one
-    each and see what the others append.
+    With `sync` every write is on the disk when it returns. As with TinyDB's own storage, the folders above it are
+    made with `create_dirs`, and `access_mode` "r" is for reading only: no file is made, a write is an OSError.
+
+    Threads may share one storage; processes have one each and see what the others append. (TinyDB's own table does
+    not ask again what it has cached: give it ``cache_size=0`` where others write, or use `Journal`.)
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, sync: bool = True) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        create_dirs: bool = False,
+        access_mode: Literal["r", "r+"] = "r+",
+        sync: bool = True,
+    ) -> None:
+        if access_mode not in ("r", "r+"):
+            raise ValueError(f"access_mode is {access_mode!r}: it may be 'r' or 'r+'")
         self.path = Path(path)
         self.sync = sync
-        self.file = JournalFile(self.path)
+        if create_dirs and access_mode != "r":
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = JournalFile(self.path, read_only=access_mode == "r")
         self._known: dict[str, set[int]] | None = None  # the ids that were last read
 
     def read(self) -> dict[str, Any] | None:
@@ -90,6 +107,8 @@ class Documents(Mapping[str, Any]):
         self._view = view
 
     def __getitem__(self, id: str) -> Any:
+        if id not in self:
+            raise KeyError(id)
         return self._view.read(int(id))
 
     def __iter__(self) -> Iterator[str]:
@@ -99,7 +118,8 @@ class Documents(Mapping[str, Any]):
         return len(self._view)
 
     def __contains__(self, id: object) -> bool:
-        return int(str(id)) in self._view
+        text = str(id)
+        return _ID.fullmatch(text) is not None and int(text) in self._view
 
     def items(self) -> Any:
         """The ids and documents of this moment, one after the other."""
@@ -231,6 +251,18 @@ class JournalTable(Table):
         """TinyDB's, with nobody else writing between the update and the insert."""
         with self._writing():
             return super().upsert(document, cond)
+
+    def get(  # type: ignore[override]
+        self,
+        cond: QueryLike | None = None,
+        doc_id: int | None = None,
+        doc_ids: list[int] | None = None,
+    ) -> Any:
+        """TinyDB's; of several ids only those documents are decoded, and they come in the table's order."""
+        if doc_ids is None or doc_id is not None:
+            return super().get(cond, doc_id)
+        documents, wanted = self._read_table(), {str(id) for id in doc_ids}
+        return [self.document_class(documents[id], int(id)) for id in documents if id in wanted]
 
     def search(self, cond: QueryLike) -> list[Document]:
         """TinyDB's; what a query gave before is forgotten when anybody has written."""

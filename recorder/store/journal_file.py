@@ -24,13 +24,14 @@ _MARK_BYTES = 18  # as much of a line as tells it from any other: its checksum
 
 
 class JournalFile:
-    """The journal in the file at `path`, which is made if it is not there.
+    """The journal in the file at `path`, which is made if it is not there, unless `read_only`.
 
     Threads may share one; processes have one each. `generation` counts the changes that were noticed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self._read_only = read_only
         self.generation = 0
         self._is_closed = False
         self._depth = 0
@@ -40,7 +41,7 @@ class JournalFile:
         self.refresh()
 
     def _open(self) -> None:
-        self._file = OpenFile(self.path)
+        self._file = OpenFile(self.path, read_only=self._read_only)
         self._forget()
 
     def _forget(self) -> None:

@@ -17,19 +17,21 @@ _CHUNK_BYTES = 1 << 22
 
 
 class OpenFile:
-    """The file at `path`, made if it is not there; closed when nobody refers to it any more.
+    """The file at `path`, made if it is not there, unless `read_only`; closed when nobody refers to it any more.
 
     It is not closed by name, since another thread may be reading it while it is replaced.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self.is_writable = True
+        self.is_writable = not read_only
         self._seeking = threading.Lock()
         self.fd = -1
         self.fd = self._open(os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
 
     def _open(self, flags: int) -> int:
+        if not self.is_writable:
+            return os.open(self.path, os.O_RDONLY | flags)
         try:
             return os.open(self.path, os.O_RDWR | flags)
         except FileNotFoundError:
