@@ -252,7 +252,7 @@ class JournalTable(Table):
         with self._writing():
             return super().upsert(document, cond)
 
-    def get(  # type: ignore[override]
+    def get(
         self,
         cond: QueryLike | None = None,
         doc_id: int | None = None,
@@ -260,7 +260,7 @@ class JournalTable(Table):
     ) -> Any:
         """TinyDB's; of several ids only those documents are decoded, and they come in the table's order."""
         if doc_ids is None or doc_id is not None:
-            return super().get(cond, doc_id)
+            return super().get(cond, doc_id)  # type: ignore[arg-type]
         documents, wanted = self._read_table(), {str(id) for id in doc_ids}
         return [self.document_class(documents[id], int(id)) for id in documents if id in wanted]
 
