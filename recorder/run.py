@@ -188,7 +188,11 @@ class Run:
                 self._report(what, error=EncodeError(what, path=name))
             else:
                 points[name] = number
-        self._series.add(points, step=as_number(step))
+        try:
+            self._series.add(points, step=as_number(step))
+        except OSError as error:
+            what = f"metrics are not written yet, and lost if the run is killed: {_one_line(error)}"
+            self._report(what, error=SaveError(what, name="series"))
 
     def save(self, target: Any, *, name: str | None = None) -> None:
         """Keep an output: the file or folder at a path, as it is now, or a value under `name`.

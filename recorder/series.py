@@ -7,20 +7,26 @@ The columns are ``name,step,time_s,value``: a step is a number given or counted 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .records import JSON, Metric
 
 HEADER = "name,step,time_s,value\n"
 # A killed run loses no more than this of its series.
-FLUSH_EVERY_S = 1.0
+FLUSH_EVERY_S = 0.5
+# A point is written at once where none was for this long: one that is followed by an hour of C code that lets no
+# other thread run is not lost.
+_AT_ONCE_S = 0.05
 _FLUSH_EVERY_POINTS = 4096
 
 Number = int | float
@@ -62,19 +68,32 @@ class _Sum:
 
 
 class SeriesWriter:
-    """Appends points to the file at `path`, made with its first flush; safe from several threads."""
+    """Appends points to the file at `path`, made with the first one; safe from several threads.
+
+    What was added is in the file after `FLUSH_EVERY_S`, whether or not anything is added after it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: IO[str] | None = None
+        self._fd = -1
         self._lines: list[str] = []
         self._sums: dict[str, _Sum] = {}
         self._quoted: dict[str, str] = {}
-        self._started = self._flushed = time.monotonic()
+        self._started = time.monotonic()
+        self._flushed = -math.inf
+        self._renew()
+        _writers.add(self)
+
+    def _renew(self) -> None:
         self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._flusher: threading.Thread | None = None
 
     def add(self, values: dict[str, Number], *, step: Number | None = None) -> None:
-        """One point for each name in `values`, at `step` or the name's own next one."""
+        """One point for each name in `values`, at `step` or the name's own next one.
+
+        Raises OSError where the file cannot be written; the point is kept, and written when it can be.
+        """
         now = time.monotonic()
         stamp = f"{now - self._started:.3f}"
         with self._lock:
@@ -85,8 +104,10 @@ class SeriesWriter:
                     self._quoted[name] = _quote(name)
                 at = total.add(step, value)
                 self._lines.append(f"{self._quoted[name]},{at},{stamp},{value!r}\n")
-            if now - self._flushed >= FLUSH_EVERY_S or len(self._lines) >= _FLUSH_EVERY_POINTS:
+            if now - self._flushed >= _AT_ONCE_S or len(self._lines) >= _FLUSH_EVERY_POINTS:
                 self._write(now)
+            elif self._flusher is None:
+                self._keep_flushing()
 
     def flush(self) -> None:
         """Hand what was added so far to the operating system."""
@@ -97,19 +118,46 @@ class SeriesWriter:
         self._flushed = now
         if not self._lines:
             return
-        if self._file is None:
-            self._file = self._path.open("a", encoding="utf-8", newline="")
-            self._file.write(HEADER)
-        self._file.write("".join(self._lines))
+        if self._fd < 0:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+            self._fd = os.open(self._path, flags | getattr(os, "O_BINARY", 0), 0o666)
+        size = os.fstat(self._fd).st_size
+        data = memoryview(("" if size else HEADER).encode() + "".join(self._lines).encode())
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:
+            os.ftruncate(self._fd, size)
+            raise
         self._lines.clear()
-        self._file.flush()
+
+    def _keep_flushing(self) -> None:
+        self._flusher = threading.Thread(
+            target=self._flush_often, name="recorder-series", daemon=True
+        )
+        with contextlib.suppress(
+            RuntimeError
+        ):  # no thread to be had: a kill may cost the last points
+            self._flusher.start()
+
+    def _flush_often(self) -> None:
+        while not self._closed.wait(FLUSH_EVERY_S):
+            with contextlib.suppress(OSError):  # said by the next `add` or by `close`
+                self.flush()
 
     def close(self) -> None:
         """Flush and close; a writer that never had a point leaves no file."""
+        self._closed.set()
         self.flush()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+
+    def forget_parent(self) -> None:
+        """In a forked child: what was not yet written is its parent's to write."""
+        self._lines.clear()
+        self._renew()
 
     def metrics(self, encode: Callable[[Number], JSON]) -> dict[str, Metric]:
         """The summary of each series, its numbers as `encode` writes them (NaN is not plain JSON)."""
@@ -124,6 +172,18 @@ class SeriesWriter:
                 )
                 for name, s in self._sums.items()
             }
+
+
+_writers: weakref.WeakSet[SeriesWriter] = weakref.WeakSet()
+
+
+def _forget_parents() -> None:
+    for writer in list(_writers):
+        writer.forget_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents)
 
 
 def _quote(name: str) -> str:

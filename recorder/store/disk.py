@@ -125,6 +125,39 @@ class Gate:
                 os.close(fd)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether anybody holds the lock on the file at `path`.
+
+    Those who ask at once do not see each other, and need no right to write.
+    """
+    if fcntl is None:
+        return _is_locked_other(path)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_UN)  # by name, for the sake of a child forked meanwhile
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _is_locked_other(path: Path) -> bool:
+    from filelock import FileLock, Timeout
+
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0, thread_local=False):
+            return False
+    except Timeout:
+        return True
+
+
 def _drop_inherited_locks() -> None:
     # Closed, not unlocked: unlocking would take the lock from the parent; keeping the copy would hold it for as
     # long as the child lives, should the parent be killed.

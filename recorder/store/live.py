@@ -2,7 +2,7 @@
 
 ``live/<id>/`` holds what a run has printed, logged and written so far. Its process holds ``live/<id>/lock``
 for as long as it runs: an operating-system lock, which ends with the process however it ends. (A pid
-says nothing: pids are reused, and mean nothing on another host.)
+says nothing: pids are reused, and mean nothing on another host. Nor do children that it forked hold the lock on.)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from .disk import ProcessLock, is_locked
 
 from .disk import write_all
 
@@ -23,7 +23,7 @@ class Live:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FileLock(path / "lock", thread_local=False)
+        self._lock = ProcessLock(str(path / "lock"))
         self._pid = os.getpid()
 
     @property
@@ -59,7 +59,7 @@ class Live:
     def begin(self) -> None:
         """Make the folder and take its lock."""
         self.path.mkdir(parents=True)
-        self._lock.acquire(timeout=0)
+        self._lock.acquire()
 
     def note_output(self, document: bytes) -> None:
         """Note an output that was saved, in one append: its record is not written before the run ends."""
@@ -82,13 +82,4 @@ class Live:
 
 def is_alive(path: Path) -> bool:
     """Whether a process holds the lock of the live folder `path`."""
-    lock_file = path / "lock"
-    if not lock_file.exists():
-        return False
-    lock = FileLock(lock_file, thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    return is_locked(path / "lock")

@@ -11,6 +11,9 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
+
+from .disk import write_all
 
 
 class KnownOutputs:
@@ -28,7 +31,7 @@ class KnownOutputs:
         except FileNotFoundError:
             return frozenset()
         if self._read != (status.st_ino, status.st_size):
-            lines = self._path.read_text().splitlines()
+            lines = self._path.read_bytes().split(b"\n")
             self._names = frozenset(_parse(line) for line in lines) - {""}
             self._read = status.st_ino, status.st_size
         return self._names
@@ -37,14 +40,20 @@ class KnownOutputs:
         """Note the paths that are not there yet, in one append, which needs no lock."""
         lines = [json.dumps(name) + "\n" for name in sorted(set(names) - self.read())]
         if lines:
-            fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-            try:
-                os.write(fd, "".join(lines).encode())
-            finally:
-                os.close(fd)
+            with self._path.open("ab+", buffering=0) as file:
+                # Behind a last line that was cut short, which would else take the next one with it.
+                start = "" if _ends_a_line(file) else "\n"
+                write_all(file.fileno(), (start + "".join(lines)).encode())
 
 
-def _parse(line: str) -> str:
+def _ends_a_line(file: IO[bytes]) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+
+
+def _parse(line: bytes) -> str:
     """The path of a line, "" for one that was cut short."""
     try:
         name = json.loads(line)
