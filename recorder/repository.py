@@ -21,9 +21,14 @@ _KEPT = frozenset(
 
 
 def run_git(
-    args: Sequence[str], *, cwd: Path, said: bytes = b"", variables: Mapping[str, str] | None = None
+    args: Sequence[str],
+    *,
+    cwd: Path,
+    said: bytes = b"",
+    variables: Mapping[str, str] | None = None,
+    inherited: tuple[int, ...] = (),
 ) -> bytes:
-    """What ``git ARGS`` prints when it is run in `cwd` and told `said`.
+    """What ``git ARGS`` prints when it is run in `cwd` and told `said`; it has the descriptors `inherited` open too.
 
     Raises SnapshotError, with what git says, for any exit status but 0, and where there is no git.
     """
@@ -38,6 +43,7 @@ def run_git(
             with_exceptions=False,
             stdout_as_string=False,
             strip_newline_in_stdout=False,
+            pass_fds=inherited,
             env={"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", **(variables or {})},
         )
     if status:

@@ -25,6 +25,14 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
         view = view[os.write(fd, view) :]
 
 
+def write_durably(path: Path, data: bytes) -> None:
+    """Make or overwrite the file; its bytes are on the disk, its name is not."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable."""
     if os.name == "nt":
@@ -63,6 +71,11 @@ class ProcessLock:
             raise
         self._fd = fd
 
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """What a child process is to inherit so that, should this one be killed, the lock lasts until it ends."""
+        return (self._fd,) if fcntl is not None else ()
+
     def release(self) -> None:
         """Let go of the lock."""
         if fcntl is None:
@@ -76,11 +89,33 @@ class ProcessLock:
         _held_fds.discard(fd)
         os.close(fd)
 
+    def is_held(self) -> bool:
+        """Whether somebody holds the lock; two who ask at once do not see each other. Raises OSError."""
+        if fcntl is None:
+            return self._is_other_held()
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def _acquire_other(self) -> None:
         from filelock import FileLock
 
         self._other = self._other or FileLock(self.path, thread_local=False)
         self._other.acquire()
+
+    def _is_other_held(self) -> bool:
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.path, timeout=0, thread_local=False):
+                return False
+        except Timeout:
+            return True
 
 
 class Gate:
@@ -123,39 +158,6 @@ class Gate:
                 _held_fds.discard(fd)
                 fcntl.flock(fd, fcntl.LOCK_UN)
                 os.close(fd)
-
-
-def is_locked(path: Path) -> bool:
-    """Whether anybody holds the lock on the file at `path`.
-
-    Those who ask at once do not see each other, and need no right to write.
-    """
-    if fcntl is None:
-        return _is_locked_other(path)
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        fcntl.flock(fd, fcntl.LOCK_UN)  # by name, for the sake of a child forked meanwhile
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
-def _is_locked_other(path: Path) -> bool:
-    from filelock import FileLock, Timeout
-
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0, thread_local=False):
-            return False
-    except Timeout:
-        return True
 
 
 def _drop_inherited_locks() -> None:

@@ -11,9 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
-from .disk import ProcessLock, is_locked
-
-from .disk import write_all
+from .disk import ProcessLock, write_all
 
 _O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
@@ -82,4 +80,7 @@ class Live:
 
 def is_alive(path: Path) -> bool:
     """Whether a process holds the lock of the live folder `path`."""
-    return is_locked(path / "lock")
+    try:
+        return ProcessLock(str(path / "lock")).is_held()
+    except FileNotFoundError:
+        return False

@@ -34,7 +34,7 @@ def touch(path: Path) -> os.stat_result | None:
 class Placing:
     """How what was staged gets its name: durably or not, and at once or together with what else there is.
 
-    `durable` has the digests of which this process knows that they are on the disk.
+    `durable` has the digests, and the names of folders, of which this process knows that they are on the disk.
     """
 
     def __init__(
@@ -77,8 +77,6 @@ class Placing:
                 staged.replace(final)
             except FileNotFoundError:
                 final.parent.mkdir(exist_ok=True)
-                if self._sync:
-                    sync_folder(self._root)
                 staged.replace(final)
         if self._sync:
             self._sync_name(digest, final.parent)
@@ -90,9 +88,19 @@ class Placing:
 
     def finish(self) -> None:
         """Make durable what was put together."""
-        for folder in set(self._waiting.values()):
+        folders = set(self._waiting.values())
+        for folder in folders:
             sync_folder(folder)
+        self._sync_folders({folder.name for folder in folders})
         if len(self._durable) > _REMEMBERED:
             self._durable.clear()
         self._durable.update(self._waiting)
         self._waiting.clear()
+
+    def _sync_folders(self, names: set[str]) -> None:
+        """Make the folders' own names durable: whoever made one may not have come to it, or was killed before."""
+        if names <= self._durable:
+            return
+        if time.time() - self._root.stat().st_mtime < _SETTLED_S:
+            sync_folder(self._root)
+        self._durable |= names

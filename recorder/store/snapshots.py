@@ -10,17 +10,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from filelock import FileLock
-
 from ..digest import digest_bytes
 from ..errors import SnapshotError
 from ..repository import run_git
-from .disk import Gate
+from .disk import Gate, ProcessLock, sync_folder
 from .placing import touch
 
 _CONFIG = {
@@ -89,18 +88,44 @@ class Snapshots:
     def _take(self, root: Path, files: Sequence[str]) -> str:
         self._make()
         name = digest_bytes(os.fsencode(root))[-16:]
-        with FileLock(f"{self.git_dir}/index-{name}.lock-recorder"):
-            index = self.git_dir / f"index-{name}"
-            index.with_name(index.name + ".lock").unlink(
-                missing_ok=True
-            )  # of a git that was killed
-            self._update_index(root, files, index)
-            tree = self._git(["write-tree"], index=index).decode().strip()
+        index = self.git_dir / f"index-{name}"
+        started = time.time()
+        with self._alone(index) as held:
+            self._update_index(root, files, index, held)
+            tree = self._git(["write-tree"], index=index, held=held).decode().strip()
         if not self._keep(tree):
-            self._git(["update-ref", self._ref(tree), tree])
+            with self._alone(self.git_dir / self._ref(tree), name="refs") as held:
+                self._git(["update-ref", self._ref(tree), tree], held=held)
+            self._sync_names(started)
         return tree
 
-    def _update_index(self, root: Path, files: Sequence[str], index: Path) -> None:
+    @contextmanager
+    def _alone(self, path: Path, *, name: str | None = None) -> Iterator[tuple[int, ...]]:
+        """Nobody else has git write the file at `path` meanwhile; the descriptors that git is to inherit.
+
+        A git whose recorder was killed goes on: it holds the lock until it has ended. So a lock of git's own that
+        is still there is one of a git that was killed itself.
+        """
+        lock = ProcessLock(f"{self.git_dir}/{name or path.name}.lock-recorder")
+        lock.acquire()
+        try:
+            path.with_name(path.name + ".lock").unlink(missing_ok=True)
+            yield lock.fds
+        finally:
+            lock.release()
+
+    def _sync_names(self, since: float) -> None:
+        """Make durable the names of what git has written since: it syncs files, but not the folders they are in."""
+        refs = self.git_dir / "refs"
+        objects = self.git_dir / "objects"
+        for folder in (*objects.iterdir(), objects, refs / "snapshots", refs):
+            # (Two seconds are the coarsest that a filesystem's times are.)
+            if folder.is_dir() and folder.stat().st_mtime >= since - 2:
+                sync_folder(folder)
+
+    def _update_index(
+        self, root: Path, files: Sequence[str], index: Path, held: tuple[int, ...]
+    ) -> None:
         known = self._git(["ls-files", "-z"], index=index) if index.exists() else b""
         wanted = {os.fsencode(path) for path in files}
         gone = [path for path in known.split(b"\0") if path and path not in wanted]
@@ -111,6 +136,7 @@ class Snapshots:
                 index=index,
                 tree=root,
                 said=b"\0".join(gone),
+                held=held,
             )
         paths = b"".join(path + b"\0" for path in sorted(wanted))
         self._git(
@@ -118,6 +144,7 @@ class Snapshots:
             index=index,
             tree=root,
             said=paths,
+            held=held,
         )
 
     def _keep(self, tree: str) -> bool:
@@ -140,11 +167,13 @@ class Snapshots:
             (staged / "info" / "attributes").write_text(_ATTRIBUTES)
             with (staged / "config").open("a") as file:
                 file.write(_config_text())
+            _sync(staged)
             try:
                 staged.rename(self.git_dir)
             except OSError as error:
                 if not (self.git_dir / "HEAD").is_file():
                     raise SnapshotError(f"{self.git_dir} cannot be made: {error}") from error
+            sync_folder(self.git_dir.parent)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 
@@ -206,6 +235,7 @@ class Snapshots:
         index: Path | None = None,
         tree: Path | None = None,
         said: bytes = b"",
+        held: tuple[int, ...] = (),
     ) -> bytes:
         where = [f"--git-dir={self.git_dir}"] + (
             [f"--work-tree={tree}"] if tree is not None else []
@@ -213,6 +243,14 @@ class Snapshots:
         variables = dict(_ISOLATED)
         if index is not None:
             variables["GIT_INDEX_FILE"] = str(index)
-        return run_git(
-            [*where, *args], cwd=tree or self.git_dir.parent, said=said, variables=variables
-        )
+        cwd = tree or self.git_dir.parent
+        return run_git([*where, *args], cwd=cwd, said=said, variables=variables, inherited=held)
+
+
+def _sync(folder: Path) -> None:
+    """Make durable all that a folder holds, names and bytes."""
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with (Path(path) / name).open("r+b") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(path))

@@ -25,6 +25,7 @@ import msgspec
 from ..errors import DamageError, RunNotFoundError, StoreFormatError, StoreNotFoundError
 from ..records import FORMAT, JSON, Content, Record, new_id
 from .address import Entry, resolve
+from .disk import sync_folder, write_durably
 from .journal import Journal, JournalTable
 from .live import Live, is_alive
 from .names import KnownOutputs
@@ -265,6 +266,7 @@ def _create(path: Path) -> None:
         raise StoreFormatError(
             f"{path} holds something else: a store wants a folder of its own", path=path
         )
+    made = [folder for folder in path.parents if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for name in _FOLDERS:
         (path / name).mkdir(exist_ok=True)
@@ -272,15 +274,21 @@ def _create(path: Path) -> None:
     text = json.dumps({"format": FORMAT, "digest": "blake3", "store": new_id()}) + "\n"
     # FORMAT comes last and whole: it is what makes the folder a store. The first maker's id stays.
     staged = path / "staging" / f"FORMAT.{new_id()}"
-    staged.write_text(text)
+    write_durably(staged, text.encode())
+    _place_format(staged, path / "FORMAT")
+    # Before any run is: a folder with runs in it and without FORMAT is no store.
+    for folder in (path, path.parent, *(folder.parent for folder in made)):
+        sync_folder(folder)
+
+
+def _place_format(staged: Path, final: Path) -> None:
     try:
-        os.link(staged, path / "FORMAT")
+        os.link(staged, final)
     except FileExistsError:
         pass
     except OSError:  # a filesystem without hard links
-        if not (path / "FORMAT").exists():
-            staged.replace(path / "FORMAT")
-            return
+        if not final.exists():
+            staged.replace(final)
     staged.unlink(missing_ok=True)
 
 
