@@ -8,6 +8,7 @@
     ├── StoreNotFoundError (FileNotFoundError)
     ├── StoreFormatError (ValueError)      a folder that is no store, or one of a newer format
     ├── RunNotFoundError (LookupError)     no run, or several, under the name given
+    ├── RunInUseError (RuntimeError)       a run in progress, to which this cannot be done
     ├── ObjectNotFoundError (LookupError)  an object that the store does not hold
     ├── DamageError (ValueError)           bytes in the store that are not what was written
     ├── SaveError (ValueError)             an output that cannot be taken in
@@ -79,6 +80,14 @@ class RunNotFoundError(RecorderError, LookupError):
         super().__init__(message)
         self.ref = ref
         self.candidates = tuple(candidates)
+
+
+class RunInUseError(RecorderError, RuntimeError):
+    """The run of that number is in progress, and what was asked for cannot be done to it."""
+
+    def __init__(self, message: str, *, number: int) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 class ObjectNotFoundError(RecorderError, LookupError):

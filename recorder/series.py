@@ -66,6 +66,15 @@ class _Sum:
             self.max = value
         return step
 
+    def metric(self, encode: Callable[[Number], JSON]) -> Metric:
+        return Metric(
+            last=encode(self.last),
+            min=encode(self.min),
+            max=encode(self.max),
+            count=self.count,
+            last_step=self.last_step,
+        )
+
 
 class SeriesWriter:
     """Appends points to the file at `path`, made with the first one; safe from several threads.
@@ -162,16 +171,7 @@ class SeriesWriter:
     def metrics(self, encode: Callable[[Number], JSON]) -> dict[str, Metric]:
         """The summary of each series, its numbers as `encode` writes them (NaN is not plain JSON)."""
         with self._lock:
-            return {
-                name: Metric(
-                    last=encode(s.last),
-                    min=encode(s.min),
-                    max=encode(s.max),
-                    count=s.count,
-                    last_step=s.last_step,
-                )
-                for name, s in self._sums.items()
-            }
+            return {name: total.metric(encode) for name, total in self._sums.items()}
 
 
 _writers: weakref.WeakSet[SeriesWriter] = weakref.WeakSet()
@@ -200,6 +200,19 @@ def parse_series(text: str) -> dict[str, list[Point]]:
         name, step, time_s, value = row
         point = Point(_number(step), float(time_s), _number(value))
         found.setdefault(name, []).append(point)
+    return found
+
+
+def summarise(
+    series: Mapping[str, list[Point]], *, encode: Callable[[Number], JSON]
+) -> dict[str, Metric]:
+    """The summary of each series, as its writer would have made it."""
+    found = {}
+    for name, points in series.items():
+        total = _Sum()
+        for point in points:
+            total.add(point.step, point.value)
+        found[name] = total.metric(encode)
     return found
 
 

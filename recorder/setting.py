@@ -16,7 +16,8 @@ from .capture.function import Place
 from .digest import canonical_json
 from .errors import RecorderError
 from .records import Code
-from .store.store import FOLDER, NAMES, VARIABLE, Store, store_folder
+from .store.format import FOLDER, NAMES, VARIABLE, store_folder
+from .store.store import Store
 
 Report = Callable[[str], None]
 
@@ -118,9 +119,8 @@ def _keep_environment(store: Store) -> str:
     """The digest of the environment object, which is written once a process while nothing changes."""
     environment = describe_environment(cache=store.path / "envs")
     known = _environments.get((store.path, os.getpid()))
-    if known is not None and known[0] is environment:
-        if store.objects.keep(known[1]):
-            return known[1]
+    if known is not None and known[0] is environment and store.objects.keep(known[1]):
+        return known[1]
     digest = store.objects.put_bytes(canonical_json(environment))
     _environments[store.path, os.getpid()] = (environment, digest)
     return digest

@@ -14,10 +14,11 @@ from tinydb import Query, TinyDB
 
 from recorder.errors import DamageError, RunNotFoundError, StoreFormatError, StoreNotFoundError
 from recorder.records import Function, Record, new_id
+from recorder.store.format import find_store
 from recorder.store.journal import JournalStorage
 from recorder.store.live import Live
 from recorder.store.names import KnownOutputs
-from recorder.store.store import Store, find_store
+from recorder.store.store import Store
 
 
 @pytest.fixture

@@ -19,6 +19,10 @@ from ..errors import RecorderError, RecorderWarning
 # Each command is loaded with its first use, so that `recorder --help` costs little more than click:
 # its name, its module, and its line in the help.
 _COMMANDS = {
+    "check": ("check", "Verify every byte of the store, and repair it."),
+    "du": ("du", "Show how much room the runs take."),
+    "gc": ("gc", "Remove what no run refers to."),
+    "remove": ("remove", "Put runs into the trash, or take them out again."),
     "diff": ("diff", "Say what differs between two runs."),
     "list": ("list", "List the runs of the store."),
     "replay": ("replay", "Run a run again in a clean workspace, and give a verdict."),

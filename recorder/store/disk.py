@@ -60,11 +60,27 @@ class ProcessLock:
         """Wait for the lock. Raises OSError where the file cannot be made."""
         if fcntl is None:
             self._acquire_other()
-            return
+        else:
+            self._lock(fcntl.LOCK_EX)
+
+    def try_acquire(self) -> bool:
+        """Take the lock if nobody has it; whether it was taken. Raises OSError where the file cannot be made."""
+        if fcntl is None:
+            if self._is_other_held():
+                return False
+            self._acquire_other()
+            return True
+        try:
+            self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _lock(self, how: int) -> None:
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             _held_fds.add(fd)
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            fcntl.flock(fd, how)
         except BaseException:
             _held_fds.discard(fd)
             os.close(fd)

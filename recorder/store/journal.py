@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from tinydb.table import Document, Table
 
 from .journal_file import JournalFile
 from .journal_view import TableView
-from .lines import Line, make_line
+from .lines import Line, make_line, read_keys
 
 _ID = re.compile(r"-?[1-9][0-9]*|0")  # an id as text, written in the one way
 
@@ -222,6 +222,16 @@ class JournalTable(Table):
             document = make(view.read(id) if id in view else None)
             self._storage.file.append([make_line(self.name, id, document)])
 
+    def move(self, ids: Iterable[int], *, to: str) -> None:
+        """Give the documents to the table `to`, under the same ids, in one write. Raises KeyError."""
+        with self._writing():
+            view = self._view()
+            lines = []
+            for id in ids:
+                lines.append(make_line(to, id, view.read(id)))
+                lines.append(make_line(self.name, id, None))
+            self._storage.file.append(lines)
+
     def insert(self, document: Mapping[str, Any]) -> int:
         """TinyDB's, with the id given under the lock."""
         return self.insert_multiple([document])[0]
@@ -320,17 +330,47 @@ class Journal(TinyDB):
         assert isinstance(table, JournalTable)
         return table
 
-    def compact(self, *, drop_damaged: bool = False) -> int:
-        """Rewrite the file without its history; the bytes saved. Damaged lines stay, unless `drop_damaged`."""
-        return self.storage.file.compact(drop_damaged=drop_damaged)
+    def compact(self, *, drop: Collection[bytes] = ()) -> int:
+        """Rewrite the file without its history; the bytes saved. Damaged lines stay, but for those in `drop`."""
+        return self.storage.file.compact(drop=drop)
 
     def compact_if_wasteful(self) -> int:
         """Compact when more than half of the file, and more than 1 MiB, is history; the bytes saved."""
         return self.compact() if self.storage.file.is_wasteful else 0
 
+    def history_bytes(self) -> int:
+        """What compacting would save."""
+        return self.storage.file.history_bytes
+
+    def current_lines(self, *, without: str | None = None) -> Iterator[bytes]:
+        """The line of each document as it stands, those of a table `without` left out, and the damaged lines."""
+        return self.storage.file.current_lines(without=without)
+
     def damage(self) -> list[Line]:
         """The damaged lines, each with its place, what is wrong, and whose it was where that can be read."""
         return self.storage.file.damage()
+
+    def view(self, table: str) -> TableView:
+        """The documents of the table as they are now, each decoded when it is read."""
+        return self.storage.file.view(table)
+
+    def raw_document(self, table: str, id: int) -> bytes:
+        """The line of a document as it stands, readable or not; b"" where there is none of that id."""
+        view = self.storage.file.view(table)
+        return view.raw(id) if id in view else b""
+
+    def is_superseded(self, line: Line) -> bool:
+        """Whether a later line says what has become of the document that `line` is about."""
+        return self.storage.file.is_superseded(line)
+
+    def put_back(self, line: bytes, *, instead_of: bytes) -> bool:
+        """Append a line that was put right, if that of the same document is still `instead_of`."""
+        table, id = read_keys(line)
+        with self.storage.file.writing(sync=True):
+            if id is None or self.raw_document(table, id) != instead_of:
+                return False
+            self.storage.file.append([line])
+        return True
 
     def raw(self, line: Line) -> bytes:
         """The bytes of a line that `damage` gave, to be kept before it is dropped."""

@@ -11,7 +11,7 @@ import errno
 import os
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from ..errors import RecorderWarning
@@ -250,18 +250,51 @@ class JournalFile:
             os.ftruncate(self._file.fd, self._end)
 
     @property
-    def is_wasteful(self) -> bool:
-        """Whether more than half of the file, and more than 1 MiB, is history."""
+    def history_bytes(self) -> int:
+        """The bytes of the lines that others have taken the place of, or that say that something is gone."""
         with self.shared():
             self.refresh()
-            waste = self._end - self._live_bytes
+            return self._end - self._live_bytes
+
+    @property
+    def is_wasteful(self) -> bool:
+        """Whether more than half of the file, and more than 1 MiB, is history."""
+        waste = self.history_bytes
         return waste > _WASTE_FROM_BYTES and 2 * waste > self._end
 
-    def compact(self, *, drop_damaged: bool = False) -> int:
+    def current_lines(self, *, without: str | None = None) -> Iterator[bytes]:
+        """The line of each document as it stands, those of a table `without` left out, and the damaged lines."""
+        with self.shared():
+            self.refresh()
+            file, end = self._file, self._end
+            places = [
+                place
+                for name, index in self.tables.items()
+                if name != without
+                for place in index.places.values()
+            ]
+        yield from (file.read(size, at) for at, size in places)
+        yield from (
+            file.read(line.size_bytes, line.offset) for line in file.lines(0, end) if line.damage
+        )
+
+    def is_superseded(self, line: Line) -> bool:
+        """Whether a later line says what has become of the document that `line` is about."""
+        with self.shared():
+            self.refresh()
+            file, end = self._file, self._end
+        later = file.lines(line.offset + line.size_bytes, end)
+        return any(
+            other.table == line.table and other.id in (line.id, None)
+            for other in later
+            if not other.damage
+        )
+
+    def compact(self, *, drop: Collection[bytes] = ()) -> int:
         """Rewrite the file without its history, safe while others read and write; the bytes saved.
 
         The new file is written beside, synced and renamed; the others notice that it is another one. Damaged
-        lines are kept as they are, unless `drop_damaged`.
+        lines are kept as they are, but for those whose bytes are in `drop`.
         """
         with self.writing(sync=False):
             self._drop_torn()
@@ -270,7 +303,7 @@ class JournalFile:
             try:
                 with staged.open("wb") as file:
                     staged.chmod(mode & 0o777)
-                    file.writelines(self._compacted(drop_damaged))
+                    file.writelines(self._compacted(drop))
                     file.flush()
                     os.fsync(file.fileno())
                 staged.replace(self.path)
@@ -280,14 +313,14 @@ class JournalFile:
             self.refresh()
             return before - self._end
 
-    def _compacted(self, drop_damaged: bool) -> Iterator[bytes]:
+    def _compacted(self, drop: Collection[bytes]) -> Iterator[bytes]:
         # As they are, to the byte: a line does not say where it stands.
         read = self._file.read
-        if not drop_damaged:
-            lines = self._file.lines(0, self._end)
-            # (A single byte is one that stood in place of a newline: the newline is put back below.)
-            for line in (line for line in lines if line.damage and line.size_bytes > 1):
-                raw = read(line.size_bytes, line.offset)
+        lines = self._file.lines(0, self._end)
+        # (A single byte is one that stood in place of a newline: the newline is put back below.)
+        for line in (line for line in lines if line.damage and line.size_bytes > 1):
+            raw = read(line.size_bytes, line.offset)
+            if raw not in drop:
                 yield raw if raw.endswith(b"\n") else raw + b"\n"
         for name, index in self.tables.items():
             if not index.places:

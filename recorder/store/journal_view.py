@@ -120,6 +120,11 @@ class TableView:
         """The document; raises KeyError, DamageError."""
         return self._file.document(*self._places[id])
 
+    def raw(self, id: int) -> bytes:
+        """The document's line as it stands in the file; raises KeyError."""
+        at, size = self._places[id]
+        return self._file.read(size, at)
+
     def items(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """The ids and documents of this moment; a change made while they are gone through does not matter."""
         for id, place in list(self._places.items()):

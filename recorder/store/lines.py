@@ -150,6 +150,14 @@ def _describe(data: bytes, at: int, end: int, start: int) -> Line:
     return Line(*place, damage="it does not begin as a line does")
 
 
+def read_keys(line: bytes) -> tuple[str, int | None]:
+    """The table and the id that a whole line is about. ValueError for what is none."""
+    keys = _KEYS.match(line)
+    if keys is None:
+        raise ValueError("it does not begin as a line does")
+    return _parse_keys(keys[2], keys[3])
+
+
 def is_line(data: bytes) -> bool:
     """Whether `data` is a whole line but for its newline."""
     return _KEYS.match(data) is not None and _is_whole(data, 0, len(data))

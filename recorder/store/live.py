@@ -59,6 +59,11 @@ class Live:
         self.path.mkdir(parents=True)
         self._lock.acquire()
 
+    def resume(self) -> bool:
+        """Take the lock of a folder whose process has died, made anew where it is gone; False where it is held."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        return self._lock.try_acquire()
+
     def note_output(self, document: bytes) -> None:
         """Note an output that was saved, in one append: its record is not written before the run ends."""
         fd = os.open(self.outputs, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _O_CLOEXEC, 0o666)
@@ -82,5 +87,5 @@ def is_alive(path: Path) -> bool:
     """Whether a process holds the lock of the live folder `path`."""
     try:
         return ProcessLock(str(path / "lock")).is_held()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False

@@ -77,6 +77,15 @@ class Objects:
                 names = sorted(file.name for file in folder.iterdir())
                 yield from (PREFIX + folder.name + n for n in names if _FILE_NAME.fullmatch(n))
 
+    def foreign(self) -> list[Path]:
+        """What lies among the objects and is none."""
+        folders = sorted(self.root.iterdir()) if self.root.exists() else []
+        known = [f for f in folders if _FOLDER_NAME.fullmatch(f.name) and f.is_dir()]
+        files = [file for folder in known for file in sorted(folder.iterdir())]
+        return [f for f in folders if f not in known] + [
+            file for file in files if not _FILE_NAME.fullmatch(file.name) or not file.is_file()
+        ]
+
     def _missing(self, digest: str) -> ObjectNotFoundError:
         return ObjectNotFoundError(f"no object {digest} in {self.root}", digest=digest)
 
@@ -169,6 +178,7 @@ class Objects:
 
     def _take_over(self, staged: Path, place: Placing) -> tuple[str, int]:
         staged.chmod(0o444)
+        os.utime(staged)  # when it was written to is not when it came here
         with staged.open("rb", buffering=0) as file:
             if not is_ours_alone(file.fileno()):
                 return self._put_stream(file, place)

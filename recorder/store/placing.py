@@ -22,12 +22,13 @@ def object_path(root: Path, digest: str) -> Path:
 
 
 def touch(path: Path) -> os.stat_result | None:
-    """Set the file's times to now; its status before that, None where there is no such file, or it is another's."""
+    """Set the file's ctime to now; its status before that, None where there is no such file, or it is another's."""
     try:
         status = path.stat()
-        os.utime(path)
+        # Its mtime stays: it says when the bytes were written.
+        os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))
     except (FileNotFoundError, PermissionError):
-        return None  # another user's is put anew, so that its times are those of now too
+        return None  # another user's is put anew, so that its ctime is that of now too
     return status
 
 
@@ -50,7 +51,7 @@ class Placing:
     def is_kept(self, digest: str, size: int) -> bool:
         """Whether the object is there already, of that size (one that was cut short is put anew), and durable.
 
-        Its times are then those of now: what is younger than the oldest run in progress is not collected, since
+        Its ctime is then that of now: what is younger than the oldest run in progress is not collected, since
         that run may have counted on it though no record says so yet.
         """
         path = object_path(self._root, digest)
@@ -58,7 +59,7 @@ class Placing:
             status = touch(path)
         if status is None or status.st_size != size:
             return False
-        is_fresh = time.time() - status.st_ctime < _SETTLED_S
+        is_fresh = time.time() - status.st_mtime < _SETTLED_S
         if self._sync and is_fresh and digest not in self._durable:
             # Who put it may not have come to its sync yet, or have wanted none.
             with path.open("rb") as file:

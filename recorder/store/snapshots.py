@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -23,6 +23,8 @@ from .disk import Gate, ProcessLock, sync_folder
 from .placing import touch
 
 _CONFIG = {
+    "core.repositoryformatversion": "0",
+    "core.bare": "true",
     "core.autocrlf": "false",
     "core.symlinks": "true" if os.name != "nt" else "false",
     "core.fileMode": "true" if os.name != "nt" else "false",
@@ -52,6 +54,14 @@ def _config_text() -> str:
         section, _, key = name.partition(".")
         lines.append(f"[{section}]\n\t{key} = {value}\n")
     return "".join(lines)
+
+
+# The files of the repository that are always the same, whichever git has made it.
+SETTINGS = {
+    "HEAD": "ref: refs/heads/none\n",
+    "config": _config_text(),
+    "info/attributes": _ATTRIBUTES,
+}
 
 
 class FileChange(NamedTuple):
@@ -161,12 +171,11 @@ class Snapshots:
             return
         staged = Path(tempfile.mkdtemp(prefix="code.git.", dir=self.git_dir.parent))
         try:
-            init = ["init", "--quiet", "--bare", "--template=", str(staged)]
+            init = ["init", "--quiet", "--bare", "--object-format=sha1", "--template=", str(staged)]
             run_git(init, cwd=staged, variables=_ISOLATED)
             (staged / "info").mkdir(exist_ok=True)
-            (staged / "info" / "attributes").write_text(_ATTRIBUTES)
-            with (staged / "config").open("a") as file:
-                file.write(_config_text())
+            for name, text in SETTINGS.items():
+                (staged / name).write_text(text)
             _sync(staged)
             try:
                 staged.rename(self.git_dir)
@@ -214,6 +223,53 @@ class Snapshots:
         if blob is None:
             raise SnapshotError(f"no file {path} in the snapshot {tree}")
         return self._git(["cat-file", "blob", blob])
+
+    def refs(self) -> list[tuple[str, int]]:
+        """The snapshots, each with the time (ctime, ns) at which it was last taken."""
+        folder = self.git_dir / "refs" / "snapshots"
+        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        return [(path.name, path.stat().st_ctime_ns) for path in entries if path.suffix != ".lock"]
+
+    def own_bytes(self, trees: Collection[str]) -> int:
+        """The bytes, compressed, of what only these snapshots hold."""
+        if not trees:
+            return 0
+        others = [f"^{tree}" for tree, _ in self.refs() if tree not in trees]
+        said = "\n".join([*trees, *others]).encode() + b"\n"
+        return int(self._git(["rev-list", "--objects", "--disk-usage", "--stdin"], said=said))
+
+    def drop(self, trees: Collection[str]) -> None:
+        """Remove the snapshots, and every object that no other one holds. To be called alone at the `gate`."""
+        for tree in trees:
+            self._git(["update-ref", "-d", self._ref(tree)])
+            self._listed.pop(tree, None)
+        if trees:
+            self._git(["repack", "-a", "-d", "--quiet"])
+        self._git(["prune", "--expire=now"])
+        for index in self.indexes():
+            self._drop_if_broken(index)
+
+    def indexes(self) -> list[Path]:
+        """The index of each working tree: a cache of what is in the repository."""
+        return sorted(p for p in self.git_dir.glob("index-*") if p.is_file() and not p.suffix)
+
+    def _drop_if_broken(self, index: Path) -> None:
+        # It believes that what it lists is there, and would not add that again.
+        try:
+            self._git(["write-tree"], index=index)
+        except SnapshotError:
+            index.unlink()
+
+    def holds(self, tree: str, path: str) -> bool:
+        """Whether the snapshot can be read and has a file of that path."""
+        try:
+            return path in self.files(tree)
+        except SnapshotError:
+            return False
+
+    def run_git(self, args: Sequence[str], *, said: bytes = b"") -> bytes:
+        """What git prints, asked about the repository. Raises SnapshotError."""
+        return self._git(args, said=said)
 
     def changes(self, a: str, b: str) -> tuple[FileChange, ...]:
         """What is to be done to the files of `a` to make them those of `b`, by path."""

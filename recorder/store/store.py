@@ -13,63 +13,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import json
 import os
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ..errors import DamageError, RunNotFoundError, StoreFormatError, StoreNotFoundError
-from ..records import FORMAT, JSON, Content, Record, new_id
+from ..digest import digest_bytes
+from ..errors import DamageError, RecorderWarning, RunInUseError, RunNotFoundError
+from ..records import JSON, Content, Record, new_id
 from .address import Entry, resolve
-from .disk import sync_folder, write_durably
+from .format import create_store, find_store, read_format, store_folder
 from .journal import Journal, JournalTable
 from .live import Live, is_alive
 from .names import KnownOutputs
 from .objects import Objects
+from .recovery import recover
 from .snapshots import Snapshots
 
-FOLDER = ".recorder"
-VARIABLE = "RECORDER_STORE"
+# The tables of the journal.
+RUNS = "runs"
+TRASH = "trash"
 # Content up to this size lives in the record's own line; a synced object costs a file and two syncs.
 INLINE_BYTES = 4096
-_FOLDERS = ("objects", "staging", "live")
-# Everything that may stand in a store's folder.
-NAMES = (
-    *_FOLDERS, "FORMAT", ".gitignore", "runs.jsonl", "runs.jsonl.lock", "outputs", "objects.gate", "code.git",
-    "code.gate", "workspaces", "envs", "lost+found",
-)  # fmt: skip
-
-
-def find_store(start: Path | None = None) -> Path:
-    """The store's folder: what RECORDER_STORE names, else the first one from `start` upwards.
-
-    `start` is the working directory by default. Raises StoreNotFoundError.
-    """
-    named = os.environ.get(VARIABLE)
-    if named:
-        return store_folder(Path(named))
-    start = (start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        if (folder / FOLDER / "FORMAT").is_file():
-            return folder / FOLDER
-    raise StoreNotFoundError(
-        f"no store in {start} or above it: record a run first, or name one with --store"
-        f" or {VARIABLE}",
-        path=start,
-    )
-
-
-def store_folder(path: Path) -> Path:
-    """The store's own folder for a path that a person gave: it, or the `.recorder` inside it."""
-    path = path.expanduser().absolute()
-    inside = path / FOLDER
-    if (inside / "FORMAT").is_file() and not (path / "FORMAT").is_file():
-        return inside
-    return path
 
 
 class Store:
@@ -82,8 +52,8 @@ class Store:
     def __init__(self, path: str | os.PathLike[str] | None = None, *, create: bool = False) -> None:
         self.path = find_store() if path is None else store_folder(Path(path))
         if create:
-            _create(self.path)
-        self.id = _read_format(self.path)["store"]
+            create_store(self.path)
+        self.id = read_format(self.path)["store"]
         self.objects = Objects(self.path / "objects", staging=self.path / "staging")
         self.snapshots = Snapshots(self.path / "code.git")
         self.known_outputs = KnownOutputs(self.path / "outputs")
@@ -104,7 +74,7 @@ class Store:
 
     @property
     def _table(self) -> JournalTable:
-        return self.journal.table("runs")
+        return self.journal.table(RUNS)
 
     # Runs in progress
 
@@ -142,8 +112,6 @@ class Store:
         if len(data) <= INLINE_BYTES:
             text = _utf8(data)
             if text is not None:
-                from ..digest import digest_bytes
-
                 return Content(digest=digest_bytes(data), size_bytes=len(data), text=text)
         return Content(digest=self.objects.put_bytes(data), size_bytes=len(data))
 
@@ -170,15 +138,27 @@ class Store:
         return self.objects.read(digest)
 
     def runs(self) -> list[Record]:
-        """Every record, in the order of their numbers."""
-        return [self._record(document) for document in self._documents()]
+        """Every record, in the order of their numbers; one that cannot be read is left out, with a warning."""
+        found = []
+        for document in self._documents():
+            with _readable():
+                found.append(self._record(document))
+        return found
 
     def get(self, number: int) -> Record:
-        """The record of that number; raises RunNotFoundError."""
+        """The record of that number, a lost run's with what it has left behind. Raises RunNotFoundError."""
         document = self._table.get(doc_id=number)
         if document is None:
             raise self._no_run(number)
-        return self._record(document)
+        record = self._record(document)
+        live = self.live(record)
+        if record.status == "lost" and live.path.exists():
+            return recover(record, live, keep=_as_it_is)
+        return record
+
+    def live(self, record: Record) -> Live:
+        """The live folder of a run, which is there while it is in progress, and after it was killed."""
+        return Live(self.path / "live" / record.id)
 
     def _no_run(self, number: int) -> RunNotFoundError:
         return RunNotFoundError(f"no run {number} in {self.path}", ref=str(number))
@@ -197,6 +177,38 @@ class Store:
                 return self._record(document)
         return None
 
+    # Removing
+
+    def remove(self, numbers: Iterable[int]) -> list[Record]:
+        """Put the runs into the trash; their records. Raises RunNotFoundError, or RunInUseError for one in progress.
+
+        They keep their numbers, which no other run gets, and everything that they refer to, until the next
+        collection (see `recorder.store.collection`).
+        """
+        records = [self.get(number) for number in dict.fromkeys(numbers)]
+        for record in records:
+            if record.status == "running":
+                raise RunInUseError(f"run {record.number} is still running", number=record.number)
+        self._table.move([record.number for record in records], to=TRASH)
+        return records
+
+    def restore(self, numbers: Iterable[int] | None = None) -> list[Record]:
+        """Put runs from the trash back, all of them by default; their records. Raises RunNotFoundError."""
+        trash = self.journal.table(TRASH)
+        wanted = (
+            sorted(d.doc_id for d in trash) if numbers is None else list(dict.fromkeys(numbers))
+        )
+        for number in wanted:
+            if not trash.contains(doc_id=number):
+                raise RunNotFoundError(f"no run {number} in the trash", ref=str(number))
+        trash.move(wanted, to=RUNS)
+        return [self.get(number) for number in wanted]
+
+    def trash(self) -> list[Record]:
+        """The records of the runs that were removed and not collected yet."""
+        documents = sorted(self.journal.table(TRASH), key=lambda document: document.doc_id)
+        return [self._record(document) for document in documents]
+
     def annotate(self, number: int, **changes: Any) -> Record:
         """Set what may be set after a run: `tags`, `note`, `verdict`. The new record."""
         refused = set(changes) - {"tags", "note", "verdict"}
@@ -212,7 +224,10 @@ class Store:
         return self.get(number)
 
     def _documents(self) -> Iterator[Mapping[str, JSON]]:
-        return iter(sorted(self._table, key=lambda document: document.doc_id))
+        view = self.journal.view(RUNS)
+        for number in sorted(view.ids()):
+            with _readable():
+                yield view.read(number)
 
     def _entries(self) -> list[Entry]:
         return [
@@ -243,8 +258,27 @@ class Store:
         return msgspec.structs.replace(record, status="lost")
 
 
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """What is damaged is said, and left out: every other run stays readable."""
+    try:
+        yield
+    except DamageError as error:
+        warnings.warn(f"{error}: see `recorder check`", RecorderWarning, stacklevel=4)
+
+
 def _document(record: Record, *, number: int) -> dict[str, JSON]:
     return msgspec.structs.replace(record, number=number).to_document()
+
+
+def _as_it_is(path: Path) -> Content | None:
+    """The content of a live folder's file for somebody who looks at it: nothing is put into the store."""
+    data = path.read_bytes() if path.exists() else b""
+    if not data:
+        return None
+    return Content(
+        digest=digest_bytes(data), size_bytes=len(data), text=data.decode(errors="replace")
+    )
 
 
 def _utf8(data: bytes) -> str | None:
@@ -252,67 +286,3 @@ def _utf8(data: bytes) -> str | None:
         return data.decode()
     except UnicodeDecodeError:
         return None
-
-
-def _create(path: Path) -> None:
-    """Make the store's folder, however many processes do so at this moment."""
-    if (path / "FORMAT").exists():
-        return
-    # Looked at before FORMAT is looked at again: another process may finish the store between the two looks.
-    foreign = path.exists() and not _is_half_made(path)
-    if (path / "FORMAT").exists():
-        return
-    if foreign:
-        raise StoreFormatError(
-            f"{path} holds something else: a store wants a folder of its own", path=path
-        )
-    made = [folder for folder in path.parents if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    for name in _FOLDERS:
-        (path / name).mkdir(exist_ok=True)
-    (path / ".gitignore").write_text("*\n")
-    text = json.dumps({"format": FORMAT, "digest": "blake3", "store": new_id()}) + "\n"
-    # FORMAT comes last and whole: it is what makes the folder a store. The first maker's id stays.
-    staged = path / "staging" / f"FORMAT.{new_id()}"
-    write_durably(staged, text.encode())
-    _place_format(staged, path / "FORMAT")
-    # Before any run is: a folder with runs in it and without FORMAT is no store.
-    for folder in (path, path.parent, *(folder.parent for folder in made)):
-        sync_folder(folder)
-
-
-def _place_format(staged: Path, final: Path) -> None:
-    try:
-        os.link(staged, final)
-    except FileExistsError:
-        pass
-    except OSError:  # a filesystem without hard links
-        if not final.exists():
-            staged.replace(final)
-    staged.unlink(missing_ok=True)
-
-
-def _is_half_made(path: Path) -> bool:
-    known = {*_FOLDERS, ".gitignore"}
-    return all(entry.name in known for entry in path.iterdir())
-
-
-def _read_format(path: Path) -> dict[str, Any]:
-    file = path / "FORMAT"
-    if not file.is_file():
-        raise StoreNotFoundError(f"no store at {path}", path=path)
-    try:
-        said = json.loads(file.read_text())
-        number = int(said["format"])
-        str(said["store"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreFormatError(f"{file} is not a store's: {error}", path=path) from error
-    if number > FORMAT:
-        raise StoreFormatError(
-            f"the store {path} has format {number}, this version of recorder reads up to {FORMAT}:"
-            " upgrade with `pip install -U run-recorder`",
-            path=path,
-            format=number,
-        )
-    result: dict[str, Any] = said
-    return result
