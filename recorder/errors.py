@@ -14,6 +14,7 @@
     ├── SaveError (ValueError)             an output that cannot be taken in
     ├── EncodeError (TypeError)            a value that nothing can encode (strict only)
     ├── DecodeError (ValueError)           a form or payload that cannot be turned back into a value
+    ├── TransferError (ValueError)         runs that cannot be exported or imported as they are
     ├── SnapshotError (OSError)            the files of a working tree could not be taken or laid out
     └── ReplayError (RuntimeError)         a run that cannot be replayed as things stand
 
@@ -125,6 +126,14 @@ class EncodeError(RecorderError, TypeError):
 
 class DecodeError(RecorderError, ValueError):
     """A form or payload that cannot be turned back into a value."""
+
+
+class TransferError(RecorderError, ValueError):
+    """Runs that cannot be exported or imported as they are; `path` is the archive, where there is one."""
+
+    def __init__(self, message: str, *, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class SnapshotError(RecorderError, OSError):

@@ -199,7 +199,9 @@ class Record(Part, frozen=True, omit_defaults=False):
     in every store; `experiment` is the experiment's name.
     `config` maps each parameter to the form of its argument, defaults applied.
     `outputs_digest` is that of the artifact folder. `series` holds the metrics' points as CSV with the
-    columns name, step, time_s, value. Times are UTC. `tags`, `note` and `verdict` may be set later.
+    columns name, step, time_s, value. Times are UTC. `tags`, `note` and `verdict` may be set later. `origin` is the
+    id of the store that the run was imported from, None for one that was recorded here; `signature` its user's, see
+    `recorder.store.signature`.
     """
 
     id: str
@@ -234,6 +236,8 @@ class Record(Part, frozen=True, omit_defaults=False):
     tags: tuple[str, ...] = ()
     note: str = ""
     verdict: Verdict | None = None
+    origin: str | None = None
+    signature: str | None = None
 
     @property
     def seed(self) -> int | None:

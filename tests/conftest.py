@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,11 @@ for _name in ("RECORDER_STORE", "PYTHONHASHSEED", "GIT_DIR", "GIT_INDEX_FILE", "
 # And no test makes or reads the key of whoever runs it.
 _keys = tempfile.TemporaryDirectory(prefix="recorder-tests-")
 os.environ["RECORDER_KEY_FILE"] = str(Path(_keys.name) / "key")
+
+# The user's own key has no part in a test.
+_keys = tempfile.mkdtemp(prefix="recorder-key-")
+atexit.register(shutil.rmtree, _keys, ignore_errors=True)
+os.environ["RECORDER_KEY_FILE"] = f"{_keys}/key"
 
 
 class Project:

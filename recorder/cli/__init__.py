@@ -21,9 +21,11 @@ from ..errors import RecorderError, RecorderWarning
 _COMMANDS = {
     "check": ("check", "Verify every byte of the store, and repair it."),
     "du": ("du", "Show how much room the runs take."),
+    "export": ("export", "Write runs, with all that belongs to them, into a zip file."),
     "gc": ("gc", "Remove what no run refers to."),
     "remove": ("remove", "Put runs into the trash, or take them out again."),
     "diff": ("diff", "Say what differs between two runs."),
+    "import": ("import_", "Bring in runs from an export, or from another store."),
     "list": ("list", "List the runs of the store."),
     "replay": ("replay", "Run a run again in a clean workspace, and give a verdict."),
     "run": ("run", "Run an experiment with a config from the command line."),

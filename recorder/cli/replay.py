@@ -9,7 +9,9 @@ import msgspec
 
 from ..replay.replay import Replay, replay
 from ..replay.settings import split_settings
+from ..store.signature import is_trusted
 from ..store.store import Store
+from .view.findings import describe_runs
 from .view.verdict import describe_replay, verification_document
 
 
@@ -28,6 +30,11 @@ from .view.verdict import describe_replay, verification_document
 @click.option(
     "--atol", type=float, default=0.0, metavar="X", help="Close up to this absolute difference."
 )
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Run code that came from elsewhere; all from there is trusted then.",
+)
 @click.option("--keep", is_flag=True, help="Leave the workspace for a look.")
 @click.option(
     "--json", "as_json", is_flag=True, help="The verdict as JSON; the experiment prints to stderr."
@@ -39,6 +46,7 @@ def command(
     settings: tuple[str, ...],
     rtol: float,
     atol: float,
+    trust: bool,
     keep: bool,
     as_json: bool,
 ) -> None:
@@ -51,6 +59,10 @@ def command(
     """
     store = Store(ctx.obj)
     record = store.find(run)
+    if trust and not is_trusted(record):
+        trusted = describe_runs(store.trust(record))
+        click.secho(f"note: trusted from now on: {trusted}", err=True, dim=True)
+        record = store.get(record.number)
     done = replay(
         store,
         record,

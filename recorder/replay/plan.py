@@ -11,6 +11,7 @@ from .. import codec
 from ..digest import digest_file
 from ..errors import ReplayError
 from ..records import Input, Part, Record
+from ..store.signature import is_trusted, standing
 from ..store.store import Store
 
 
@@ -33,7 +34,26 @@ def make_plan(store: Store, record: Record) -> Plan:
     return Plan(blockers=tuple(_blockers(store, record)), notes=tuple(_notes(store, record)))
 
 
+def _distrust(record: Record) -> str | None:
+    """Why its code should not be run without a word from the user, if there is a reason."""
+    if is_trusted(record):
+        return None
+    advice = "replaying runs its code: look at it, then `recorder replay {} --trust`"
+    advice = advice.format(record.number)
+    kind = standing(record)
+    if kind == "changed":
+        return f"its record is not as you have signed it, so somebody has changed it; {advice}"
+    if record.origin is not None:
+        return f"it came from another store ({record.origin[:8]}); {advice}"
+    if kind == "foreign":
+        return f"another user, or you on another machine, recorded it; {advice}"
+    return f"nobody has signed it (an earlier version of recorder did not); {advice}"
+
+
 def _blockers(store: Store, record: Record) -> Iterator[str]:
+    distrust = _distrust(record)
+    if distrust is not None:
+        yield distrust
     if record.status == "running":
         yield "it is still running"
     function, code = record.function, record.code

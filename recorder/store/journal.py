@@ -198,10 +198,7 @@ class JournalTable(Table):
         self, make: Callable[[int], Mapping[str, Any]], *, sync: bool | None = None
     ) -> int:
         """Insert the document that `make` makes of its id; the id. Without `sync` a power cut may lose it."""
-        with self._writing(sync):
-            id = self._view().last_id + 1
-            self._storage.file.append([make_line(self.name, id, make(id))])
-        return id
+        return self.insert_all_with([make], sync=sync)[0]
 
     def put(self, id: int, document: Mapping[str, Any], *, sync: bool | None = None) -> None:
         """Write the document under its id, in place of the one that is there."""
@@ -221,6 +218,25 @@ class JournalTable(Table):
             view = self._view()
             document = make(view.read(id) if id in view else None)
             self._storage.file.append([make_line(self.name, id, document)])
+
+    def change_all(
+        self, ids: Iterable[int], make: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    ) -> None:
+        """Write what `make` makes of each of the documents, in one write. Raises KeyError."""
+        with self._writing():
+            view = self._view()
+            lines = [make_line(self.name, id, make(view.read(id))) for id in ids]
+            self._storage.file.append(lines)
+
+    def insert_all_with(
+        self, makes: Iterable[Callable[[int], Mapping[str, Any]]], *, sync: bool | None = None
+    ) -> list[int]:
+        """Insert what each of `makes` makes of its id, in one write: all of them or none. The ids."""
+        with self._writing(sync):
+            first = self._view().last_id + 1
+            lines = [make_line(self.name, id, make(id)) for id, make in enumerate(makes, first)]
+            self._storage.file.append(lines)
+        return list(range(first, first + len(lines)))
 
     def move(self, ids: Iterable[int], *, to: str) -> None:
         """Give the documents to the table `to`, under the same ids, in one write. Raises KeyError."""

@@ -125,6 +125,14 @@ class TableView:
         at, size = self._places[id]
         return self._file.read(size, at)
 
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """The documents that can be read."""
+        for id in self.ids():
+            try:
+                yield self.read(id)
+            except DamageError:
+                continue  # it was warned about when the journal was opened
+
     def items(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """The ids and documents of this moment; a change made while they are gone through does not matter."""
         for id, place in list(self._places.items()):

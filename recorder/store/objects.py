@@ -119,6 +119,13 @@ class Objects:
         """Keep what can be read from the stream: digest and size."""
         return self._put_stream(stream, self._placing(sync))
 
+    def take_staged(self, path: Path, digest: str, size: int, *, sync: bool = True) -> None:
+        """Take over a file on the store's filesystem, whose bytes the caller has verified and alone can write to."""
+        place = self._placing(sync)
+        if not place.is_kept(digest, size):
+            with path.open("rb") as file:
+                place.put(file, path, digest)
+
     def put_tree(self, folder: Path, *, sync: bool = True) -> Tree:
         """Keep a folder: its files as objects, links as links, and the list of them as an object.
 
@@ -248,14 +255,18 @@ class Objects:
 
     def read_tree(self, digest: str) -> Tree:
         """The folder's list; raises ObjectNotFoundError, DamageError."""
+        data = self.read(digest)
         try:
-            entries = read_entries(self.read(digest))
-        except DamageError:
-            raise
+            entries = self.parse_tree(data)
         except ValueError as error:
             message = f"{digest} is no folder's list: {error}"
             raise DamageError(message, path=self.path(digest)) from error
         return Tree(digest=digest, size_bytes=sum(e.size_bytes for e in entries), entries=entries)
+
+    @staticmethod
+    def parse_tree(data: bytes) -> tuple[TreeEntry, ...]:
+        """The entries of a folder's list; ValueError for one that is none, or would write outside its folder."""
+        return read_entries(data)
 
     def _damaged(self, digest: str) -> DamageError:
         path = self.path(digest)

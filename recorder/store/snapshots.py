@@ -157,6 +157,41 @@ class Snapshots:
             held=held,
         )
 
+    def keep(self, tree: str) -> bool:
+        """Whether the snapshot is here; it is then not dropped before the runs in progress are over."""
+        with self.gate.shared():
+            return self._keep(tree)
+
+    def pack(self, trees: Sequence[str]) -> bytes:
+        """A git pack with the snapshots. Raises SnapshotError."""
+        said = "\n".join(trees).encode() + b"\n"
+        return self._git(["pack-objects", "--revs", "--stdout", "--quiet"], said=said)
+
+    def verify_pack(self, pack: Path, trees: Sequence[str], *, scratch: Path) -> None:
+        """Whether the pack is whole, holds all of the snapshots, and nothing that git would not check out.
+
+        It is looked through in a repository of its own, made at `scratch`. Raises SnapshotError.
+        """
+        run_git(
+            ["init", "--quiet", "--bare", "--object-format=sha1", "--template=", str(scratch)],
+            cwd=scratch.parent,
+            variables=_ISOLATED,
+        )
+        Snapshots(scratch).take_pack(pack, trees, strict=True)
+
+    def take_pack(self, pack: Path, trees: Sequence[str], *, strict: bool = False) -> None:
+        """Take in the pack's objects, and give each of the snapshots its ref. Raises SnapshotError."""
+        self._make()
+        with self.gate.shared():
+            # strict: fsck's checks of every object, names such as `..` and `.git` among them.
+            check = ["--strict"] if strict else []
+            self._git(["index-pack", "--stdin", *check], said=pack.read_bytes())
+            for tree in trees:
+                self._git(["update-ref", self._ref(tree), tree])
+            if strict:
+                # rev-list walks everything that the snapshots name, and fails where something is missing.
+                self._git(["rev-list", "--objects", "--quiet", *trees])
+
     def _keep(self, tree: str) -> bool:
         """Whether the tree has its ref, whose time is then now: it is not dropped before this run is over."""
         return touch(self.git_dir / self._ref(tree)) is not None

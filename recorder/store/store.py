@@ -33,6 +33,7 @@ from .live import Live, is_alive
 from .names import KnownOutputs
 from .objects import Objects
 from .recovery import recover
+from .signature import sign, signer, standing
 from .snapshots import Snapshots
 
 # The tables of the journal.
@@ -103,7 +104,7 @@ class Store:
 
         def finished(begun: Mapping[str, JSON] | None) -> dict[str, JSON]:
             said = {key: begun[key] for key in ("tags", "note") if key in begun} if begun else {}
-            return {**record.to_document(), **said}
+            return sign({**record.to_document(), **said})
 
         self._table.change(record.number, finished, sync=True)
 
@@ -177,6 +178,35 @@ class Store:
                 return self._record(document)
         return None
 
+    def is_unfinished(self, record: Record) -> bool:
+        """Whether the journal still has the run as running: it is, or it was killed and not repaired since."""
+        document = self._table.get(doc_id=record.number)
+        return document is not None and document.get("status") == "running"
+
+    def adopt(self, records: Iterable[Record]) -> list[Record]:
+        """Give runs from elsewhere numbers of this store and write their records, all of them or none, durably.
+
+        Everything that they name is in the store by now. Their signatures stay what they are.
+        """
+        makes = [functools.partial(_renumbered, record) for record in records]
+        return [self.get(number) for number in self._table.insert_all_with(makes, sync=True)]
+
+    def trust(self, record: Record) -> list[int]:
+        """Sign the run as one's own, with all that came from where it came from; the numbers of those.
+
+        From then on its code may be run, and its pickles loaded, which does whatever whoever made them wanted.
+        A record that was changed after it was signed is trusted alone.
+        """
+        kind = standing(record)
+        same = [
+            other.number
+            for other in (self.runs() if kind in ("foreign", "unsigned") else [record])
+            if standing(other) == kind
+            and (other.origin, signer(other)) == (record.origin, signer(record))
+        ]
+        self._table.change_all(same, lambda document: sign(document))
+        return same
+
     # Removing
 
     def remove(self, numbers: Iterable[int]) -> list[Record]:
@@ -218,7 +248,9 @@ class Store:
         def annotated(document: Mapping[str, JSON] | None) -> dict[str, JSON]:
             if document is None:
                 raise self._no_run(number)
-            return {**document, **msgspec.to_builtins(changes)}
+            new = {**document, **msgspec.to_builtins(changes)}
+            # What was not ours before is not made ours by a note.
+            return sign(new) if standing(Record.from_document(document)) == "own" else new
 
         self._table.change(number, annotated, sync=True)
         return self.get(number)
@@ -267,8 +299,12 @@ def _readable() -> Iterator[None]:
         warnings.warn(f"{error}: see `recorder check`", RecorderWarning, stacklevel=4)
 
 
-def _document(record: Record, *, number: int) -> dict[str, JSON]:
+def _renumbered(record: Record, number: int) -> dict[str, JSON]:
     return msgspec.structs.replace(record, number=number).to_document()
+
+
+def _document(record: Record, *, number: int) -> dict[str, JSON]:
+    return sign(_renumbered(record, number))
 
 
 def _as_it_is(path: Path) -> Content | None:

@@ -88,6 +88,21 @@ def _leaves(name: str) -> bool:
     return is_odd or "\0" in name or any(part in ("", ".", "..") for part in parts)
 
 
+def leads_out(entry: TreeEntry) -> bool:
+    """Whether the entry is a link whose text leads out of the folder, whatever else lies in it."""
+    if entry.kind != "link":
+        return False
+    depth = len(os_name(entry.path).split("/")) - 1
+    target = os_name(entry.target or "")
+    if os.path.isabs(target):  # noqa: PTH117 - a text, not a path of this machine's
+        return True
+    for part in target.split("/"):
+        depth += -1 if part == ".." else 0 if part in ("", ".") else 1
+        if depth < 0:
+            return True
+    return False
+
+
 def drop_links_out(dest: Path, links: Iterable[TreeEntry]) -> None:
     """Remove those of the links that lead out of the folder `dest` that they were laid out in, with a warning each."""
     # Looked at when all are there: one link may lead out by way of another.

@@ -15,6 +15,7 @@ from ..lines import Line, read_keys
 from ..live import is_alive
 from ..mending import mend_line
 from ..recovery import seal
+from ..signature import standing
 from ..store import RUNS, TRASH, Store
 from .finding import Finding, Unplaced
 
@@ -93,7 +94,18 @@ def check_documents(store: Store, unplaced: Unplaced) -> tuple[list[Record], lis
                 findings.append(_invalid(store, table, number, wrong, unplaced))
             else:
                 records.append(record)
-    return records, [*findings, *_doubles(records)]
+    return records, [*findings, *_doubles(records), *_changed(records)]
+
+
+def _changed(records: list[Record]) -> Iterator[Finding]:
+    for record in records:
+        if standing(record) == "changed":
+            yield Finding(
+                kind="changed record",
+                place=f"runs.jsonl, run {record.number}",
+                what=f"the record of run {record.number} is not as you have signed it: somebody has changed it",
+                runs=(record.number,),
+            )
 
 
 def _invalid(store: Store, table: str, number: int, wrong: str, unplaced: Unplaced) -> Finding:

@@ -1,0 +1,41 @@
+"""``recorder export``: runs into a zip file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..store.store import Store
+from ..store.transfer import export_runs
+from .view.findings import describe_runs
+from .view.text import size
+
+
+@click.command()
+@click.argument("runs", metavar="RUN... FILE.zip", nargs=-1, required=True)
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Every run that has ended: `recorder export --all FILE.zip`.",
+)
+@click.option("--force", is_flag=True, help="Take the place of a file that is there.")
+@click.pass_obj
+def command(path: str | None, runs: tuple[str, ...], every: bool, force: bool) -> None:
+    """Write each RUN, with its objects, code and environment, into FILE.zip, for `recorder import` elsewhere.
+
+    Example: recorder export 12 13 paper.zip
+    """
+    *refs, file = runs
+    if every == bool(refs):
+        raise click.UsageError("name the runs and then the file, or --all and the file")
+    store = Store(path)
+    records = [store.find(ref) for ref in refs]
+    if every:
+        records = [
+            run for run in store.runs() if run.status != "running" and not store.is_unfinished(run)
+        ]
+    done = export_runs(store, records, Path(file), overwrite=force)
+    held = f"{done.objects} objects, {done.snapshots} snapshots, {size(done.size_bytes)}"
+    click.echo(f"{file}: {describe_runs(done.runs)}, {held}")
