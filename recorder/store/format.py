@@ -102,18 +102,21 @@ def _is_half_made(path: Path) -> bool:
 def read_format(path: Path, *, whole: bool = False) -> dict[str, Any]:
     """What the store at `path` says of itself; with `whole` it must be as it was written, to the byte.
 
-    Raises StoreNotFoundError, StoreFormatError.
+    Raises StoreNotFoundError, StoreFormatError; the latter with the format where that is a newer one.
     """
     file = path / "FORMAT"
     if not file.is_file():
         raise StoreNotFoundError(f"no store at {path}", path=path)
     try:
-        said = json.loads(file.read_text())
+        text = file.read_text()
+        said: dict[str, Any] = json.loads(text)
         number = int(said["format"])
         if not isinstance(said["store"], str):
             raise TypeError("its id is no text")
     except (ValueError, KeyError, TypeError) as error:
         raise StoreFormatError(f"{file} is not a store's: {error}", path=path) from error
+    if whole and not _is_whole(said, text):
+        raise StoreFormatError(f"{file} is not as it was written", path=path)
     if number > FORMAT:
         raise StoreFormatError(
             f"the store {path} has format {number}, this version of recorder reads up to {FORMAT}:"
@@ -121,16 +124,19 @@ def read_format(path: Path, *, whole: bool = False) -> dict[str, Any]:
             path=path,
             format=number,
         )
-    result: dict[str, Any] = said
-    # (One that an earlier version has made has no check.)
-    if whole and "check" in said and file.read_text() != format_text(said["store"], format=number):
-        raise StoreFormatError(f"{file} is not as it was written", path=path)
-    if whole and "check" not in said and set(said) != {"format", "digest", "store"}:
-        raise StoreFormatError(f"{file} is not as it was written", path=path)
-    return result
+    return said
 
 
-def format_text(id: str, *, format: int = FORMAT) -> str:
+def format_text(id: str) -> str:
     """The text of the file FORMAT for the store of that id."""
-    said = {"format": format, "digest": "blake3", "store": id}
+    return _text({"format": FORMAT, "digest": "blake3", "store": id})
+
+
+def _is_whole(said: dict[str, Any], text: str) -> bool:
+    rest = {key: value for key, value in said.items() if key != "check"}
+    # (The first version wrote no check.)
+    return text == _text(rest) if "check" in said else set(said) == {"format", "digest", "store"}
+
+
+def _text(said: dict[str, Any]) -> str:
     return json.dumps({**said, "check": f"{zlib.crc32(canonical_json(said)):08x}"}) + "\n"

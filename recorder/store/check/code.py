@@ -99,7 +99,7 @@ class CodeCheck:
                 there.add(tree)
             else:
                 yield self._bad_ref(path)
-        for tree in sorted(self._records.keys() - there):
+        for tree in sorted(self._records.keys() - (there & self._existing())):
             yield self._missing_snapshot(tree)
 
     def _bad_ref(self, path: Path) -> Finding:
@@ -197,7 +197,7 @@ class CodeCheck:
 
     def _missing(self) -> set[str]:
         """The objects that snapshots name and that are not there."""
-        trees = [tree for tree in self._records if self._has(tree)]
+        trees = self._existing()
         if not trees:
             return set()
         try:
@@ -206,6 +206,12 @@ class CodeCheck:
         except SnapshotError:
             return set()  # of an object that is damaged, and found as such
         return {line[1:].decode() for line in out.splitlines() if line.startswith(b"?")}
+
+    def _existing(self) -> set[str]:
+        """The runs' snapshots whose tree is there."""
+        said = "".join(f"{tree}\n" for tree in self._records).encode()
+        lines = self._git("cat-file", "--batch-check", said=said).decode().splitlines()
+        return {line.split()[0] for line in lines if not line.endswith("missing")}
 
     def _missing_object(self, id: str) -> Finding:
         source = self._source(id)
@@ -247,7 +253,7 @@ class CodeCheck:
         try:
             files = self._snapshots.files(record.code.snapshot)
         except SnapshotError:
-            return []
+            return list(record.code.changed)  # what the user's repository does not have
         return [path for path, blob in files.items() if blob == id]
 
     def _put_again(self, id: str, source: _Source | None) -> str:

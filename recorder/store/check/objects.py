@@ -60,10 +60,9 @@ class Wanted:
             return False
         snapshot = record.code.snapshot
         paths = {item.path for item in record.inputs if item.digest == reference.name}
-        return (
-            snapshot is not None
-            and self._store.snapshots.has(snapshot)
-            and any(self._store.snapshots.holds(snapshot, path) for path in paths)
+        # (One that cannot be read is a finding of its own.)
+        return snapshot is not None and any(
+            self._store.snapshots.may_hold(snapshot, path) for path in paths
         )
 
     def runs(self, digest: str) -> tuple[int, ...]:
