@@ -336,6 +336,44 @@ def test_readers_of_a_lost_run_agree(tmp_path: Path) -> None:
     assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
 
 
+FULL = """
+import resource, signal
+from pathlib import Path
+from recorder import log, record, save
+
+Path("out.txt").write_text("x" * 5000)
+most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+
+@record
+def work():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60, most))
+    for i in range(20):
+        log(loss=i)
+        save("out.txt")
+        save(i, name=f"value {i}")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    save("out.txt")
+    return "its own result"
+
+print(work())
+"""
+
+
+def test_a_full_disk_does_not_end_the_experiment(project: Project) -> None:
+    """While the disk is full the experiment goes on, and is warned; what could be written later is in the record."""
+    project.write("exp.py", FULL)
+    project.commit()
+    done = project.python("exp.py")
+    assert done.stdout == "its own result\n" and "RecorderWarning" in done.stderr
+    store = Store(project.root)
+    (run,) = store.runs()
+    assert run.status == "finished" and len(run.warnings) >= 2
+    points = parse_series(store.read_content(run.series).decode())
+    assert [p.value for p in points["loss"]] == list(range(20))
+    assert {"out.txt", "value 0", "value 19"} <= {output.name for output in run.outputs}
+
+
 # What a power cut leaves: what was synced, under the names that were synced.
 
 SYNCED = """
