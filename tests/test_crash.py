@@ -485,3 +485,79 @@ def test_a_git_that_outlives_its_recorder_is_waited_for(tmp_path: Path) -> None:
     tree = Snapshots(tmp_path / "code.git").take(root, ["a.py"])
     assert (root / "ended").exists()
     assert list(Snapshots(tmp_path / "code.git").files(tree)) == ["a.py"]
+
+
+# Those who tidy up may be killed too.
+
+
+def tidy(store: Path, other: Path, work: str) -> None:
+    """Collect, repair or import, in the store."""
+    from recorder.store.check import check, repair
+    from recorder.store.collection import collect
+    from recorder.store.transfer import StoreSource, import_runs
+
+    if work == "gc":
+        collect(Store(store))
+    elif work == "repair":
+        for _ in repair(check(Store(store))):
+            pass
+    else:
+        import_runs(Store(store), StoreSource(Store(other)))
+
+
+@pytest.fixture
+def used(killer: Killer) -> Path:
+    """A store with finished and lost runs, one of them removed, and leftovers."""
+    for seed, events in enumerate((16, 12, 9, 18)):
+        killer.kill_one(seed + 1, events=events, delay_s=0, group=False)
+    store = Store(killer.project.root)
+    store.remove([1])
+    (store.path / "staging" / "left").write_bytes(b"over")
+    return store.path
+
+
+@pytest.mark.parametrize("work", ["gc", "repair", "import"])
+def test_tidying_up_killed_at_any_instant(used: Path, tmp_path: Path, work: str) -> None:
+    """However far a collection, a repair or an import came, every run is whole, and the next one does the rest."""
+    chance, other = random.Random(work), tmp_path / "other"
+    before = {run.id: run.status for run in Store(used).runs()}
+    shutil.copytree(used, other)
+    tidy(other, other, "repair")
+    start = tmp_path / "start"
+    if work == "import":
+        Store(start, create=True)
+    else:
+        shutil.copytree(used, start)
+    longest = 0.0
+    for n in range(30):
+        store = tmp_path / f"store{n}"
+        shutil.copytree(start, store)
+        begun, pid = time.monotonic(), os.fork()
+        if pid == 0:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tidy(store, other, work)
+            os._exit(0)
+        if n:
+            time.sleep(chance.random() * longest)
+            os.kill(pid, signal.SIGKILL)
+        assert os.waitpid(pid, 0)[1] == 0 or n
+        longest = longest or time.monotonic() - begun
+        hold(store, before, work)
+        tidy(store, other, work)
+        hold(store, before, work)
+        assert work != "import" or {run.id for run in Store(store)} == set(before)
+        shutil.rmtree(store)
+
+
+def hold(path: Path, before: dict[str, str], work: str) -> None:
+    """What is in the store is whole, and nothing is gone that was there."""
+    store = Store(path)
+    runs = store.runs()
+    assert {run.id for run in runs} <= set(before)
+    assert work == "import" or {run.id for run in runs} == set(before)
+    for run in runs:
+        if run.status == "finished":
+            verify(store, run)
+        assert run.status == before[run.id]
+    assert [digest for digest in store.objects if not store.objects.verify(digest)] == []
