@@ -211,7 +211,14 @@ class Run:
             self._report(what, error=SaveError(what, name=name or str(target)))
         else:
             self._outputs[output.name] = output
+            self._note(output)
+
+    def _note(self, output: Output) -> None:
+        try:
             self._live.note_output(msgspec.json.encode(output))
+        except OSError as error:
+            what = f"output {output.name!r} is lost if the run is killed: {_one_line(error)}"
+            self._report(what, error=SaveError(what, name=output.name))
 
     def _save_path(self, target: Any, name: str | None) -> Output:
         path = Path(target)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import threading
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,3 +87,28 @@ def test_threads_lose_no_point(tmp_path: Path) -> None:
     assert {name: [p.value for p in points] for name, points in found.items()} == {
         f"m{n}": list(range(3000)) for n in range(4)
     }
+
+
+def test_a_point_is_not_held_back(tmp_path: Path) -> None:
+    """A point after a pause is in the file when `add` returns: C code may let no other thread run after it."""
+    writer = SeriesWriter(tmp_path / "s")
+    writer.add({"loss": 1.0})
+    assert [p.value for p in parse_series((tmp_path / "s").read_text())["loss"]] == [1.0]
+    writer.add({"loss": 2.0})
+    writer.close()
+    assert [p.value for p in parse_series((tmp_path / "s").read_text())["loss"]] == [1.0, 2.0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_writes_no_point_twice(tmp_path: Path) -> None:
+    """A child that was forked while points waited does not write them too, and is not stopped by a lock."""
+    writer = SeriesWriter(tmp_path / "s")
+    for n in range(100):
+        writer.add({"loss": n})
+    pid = os.fork()
+    if pid == 0:
+        writer.flush()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    writer.close()
+    assert [p.value for p in parse_series((tmp_path / "s").read_text())["loss"]] == list(range(100))

@@ -354,7 +354,6 @@ U = Query()
         ((U.tags.any(["y"])) & ~(U.name == "ann"), [2]),
         (~U.at.exists(), [1, 4]),
     ],
-    ids=str,
 )
 def test_queries(db: TinyDB, query: Any, ids: list[int]) -> None:
     """Each kind of query finds what it fits, twice, counts it, and says what is to be changed and removed."""

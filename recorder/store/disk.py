@@ -25,6 +25,16 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
         view = view[os.write(fd, view) :]
 
 
+def append_all(fd: int, data: bytes) -> None:
+    """Append all of `data`, which nobody else does meanwhile. After an OSError the file is as before."""
+    size = os.fstat(fd).st_size
+    try:
+        write_all(fd, data)
+    except BaseException:
+        os.ftruncate(fd, size)
+        raise
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """Make or overwrite the file; its bytes are on the disk, its name is not."""
     with path.open("wb") as file:

@@ -11,7 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
-from .disk import ProcessLock, write_all
+from .disk import ProcessLock, append_all
 
 _O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
@@ -65,10 +65,13 @@ class Live:
         return self._lock.try_acquire()
 
     def note_output(self, document: bytes) -> None:
-        """Note an output that was saved, in one append: its record is not written before the run ends."""
+        """Note an output that was saved, in one append: its record is not written before the run ends.
+
+        After an OSError nothing of it is there.
+        """
         fd = os.open(self.outputs, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _O_CLOEXEC, 0o666)
         try:
-            write_all(fd, document + b"\n")
+            append_all(fd, document + b"\n")
         finally:
             os.close(fd)
 

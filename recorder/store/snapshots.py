@@ -107,8 +107,7 @@ class Snapshots:
             self._update_index(root, files, index, held)
             tree = self._git(["write-tree"], index=index, held=held).decode().strip()
         if not self._keep(tree):
-            with self._alone(self.git_dir / self._ref(tree), name="refs") as held:
-                self._git(["update-ref", self._ref(tree), tree], held=held)
+            self._give_ref(tree)
             self._sync_names(started)
         return tree
 
@@ -188,9 +187,11 @@ class Snapshots:
         with self.gate.shared():
             # strict: fsck's checks of every object, names such as `..` and `.git` among them.
             check = ["--strict"] if strict else []
-            self._git(["index-pack", "--stdin", *check], said=pack.read_bytes())
+            started, durably = time.time(), ["-c", "core.fsync=objects,pack-metadata"]
+            self._git([*durably, "index-pack", "--stdin", *check], said=pack.read_bytes())
             for tree in trees:
-                self._git(["update-ref", self._ref(tree), tree])
+                self._give_ref(tree)
+            self._sync_names(started)
             if strict:
                 # rev-list walks everything that the snapshots name, and fails where something is missing.
                 self._git(["rev-list", "--objects", "--quiet", *trees])
@@ -198,6 +199,10 @@ class Snapshots:
     def _keep(self, tree: str) -> bool:
         """Whether the tree has its ref, whose time is then now: it is not dropped before this run is over."""
         return touch(self.git_dir / self._ref(tree)) is not None
+
+    def _give_ref(self, tree: str) -> None:
+        with self._alone(self.git_dir / self._ref(tree), name="refs") as held:
+            self._git(["update-ref", self._ref(tree), tree], held=held)
 
     @staticmethod
     def _ref(tree: str) -> str:
@@ -279,7 +284,8 @@ class Snapshots:
     def drop(self, trees: Collection[str]) -> None:
         """Remove the snapshots, and every object that no other one holds. To be called alone at the `gate`."""
         for tree in trees:
-            self._git(["update-ref", "-d", self._ref(tree)])
+            with self._alone(self.git_dir / self._ref(tree), name="refs") as held:
+                self._git(["update-ref", "-d", self._ref(tree)], held=held)
             self._listed.pop(tree, None)
         if trees:
             self._git(["repack", "-a", "-d", "-n", "--quiet"])
