@@ -18,13 +18,14 @@ from typing import Any
 import msgspec
 
 from . import codec
+from .capture.code import is_secret_file
 from .capture.config import Config, encode_config
 from .capture.console import Console, prepare
 from .capture.environment import describe_process
 from .capture.failure import describe_failure
 from .capture.inputs import Reading, Watch, watch_inputs
 from .capture.redaction import redact_encoded
-from .capture.secrets import Secrets
+from .capture.secrets import Secrets, secret_digest
 from .capture.seed import Planting, plant
 from .capture.usage import Meter
 from .digest import digest_json
@@ -377,22 +378,27 @@ class Run:
                 self.save(entry, name=entry.name)
 
     def _inputs(self, readings: tuple[Reading, ...]) -> tuple[Input, ...]:
-        found = []
-        for reading in readings:
-            place = _place(reading.path, (self._setting.root,))
+        return tuple(self._input(reading) for reading in readings)
+
+    def _input(self, reading: Reading) -> Input:
+        """A file of credentials is listed, and neither it nor its digest kept."""
+        place = _place(reading.path, (self._setting.root,))
+        path = place or str(reading.path)
+        if is_secret_file(path):
+            digest, stored = secret_digest(reading.digest), False
+            self._secrets.note(f"inputs.{path}", digest, "its name is that of a secret")
+        else:
+            digest = reading.digest
             stored = self._setting.holds(place) or self._store_input(
                 reading, inside=place is not None
             )
-            found.append(
-                Input(
-                    path=place or str(reading.path),
-                    digest=reading.digest,
-                    size_bytes=reading.size_bytes,
-                    in_root=place is not None,
-                    stored=stored,
-                )
-            )
-        return tuple(found)
+        return Input(
+            path=path,
+            digest=digest,
+            size_bytes=reading.size_bytes,
+            in_root=place is not None,
+            stored=stored,
+        )
 
     def _store_input(self, reading: Reading, *, inside: bool) -> bool:
         if not inside and reading.size_bytes > KEEP_INPUT_BYTES:

@@ -57,8 +57,8 @@ class Setting:
             )
         elif self.code is not None and self.code.snapshot is not None:
             captured._files = frozenset(self.store.snapshots.files(self.code.snapshot))
-        captured.environment = _keep_environment(self.store)
-        captured.redacted += redacted_variables(os.environ)
+        captured.environment, left_out = _keep_environment(self.store)
+        captured.redacted += left_out
         return captured
 
     def holds(self, path: str | None) -> bool:
@@ -124,12 +124,13 @@ def _capture_code(
     return code, frozenset(tree.files), tree.redacted
 
 
-def _keep_environment(store: Store) -> str:
-    """The digest of the environment object, which is written once a process while nothing changes."""
+def _keep_environment(store: Store) -> tuple[str, tuple[Redacted, ...]]:
+    """The digest of the environment object, written once a process while nothing changes; what was redacted in it."""
     environment = describe_environment(cache=store.path / "envs")
+    left_out = redacted_variables(environment)
     known = _environments.get((store.path, os.getpid()))
     if known is not None and known[0] is environment and store.objects.keep(known[1]):
-        return known[1]
+        return known[1], left_out
     digest = store.objects.put_bytes(canonical_json(environment))
     _environments[store.path, os.getpid()] = (environment, digest)
-    return digest
+    return digest, left_out

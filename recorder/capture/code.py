@@ -37,11 +37,11 @@ _LISTED_CHANGES = 500
 
 _SECRETS = (
     ".env", ".env.*", "*.env", ".envrc", "*.pem", "*.key", "*.ppk", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx",
-    "*.pkcs12", "*.p8", "*.asc.key", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_*_sk", "*_rsa", "*_ed25519",
+    "*.pkcs12", "*.p8", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_*_sk", "*_rsa", "*_ed25519",
     ".netrc", "_netrc", ".pgpass", ".my.cnf", ".pypirc", ".npmrc", ".dockercfg", ".htpasswd", ".git-credentials",
-    ".vault-token", ".s3cfg", ".boto", "credentials", "credentials.json", "client_secret*.json", "service_account*.json",
-    "service-account*.json", "secrets.json", "secrets.toml", "secrets.yaml", "secrets.yml", "kaggle.json",
-    "terraform.tfvars", "*.tfstate", "*.ovpn", "kubeconfig",
+    ".vault-token", ".s3cfg", ".boto", "credentials", "credentials.json", "client_secret*.json",
+    "service_account*.json", "service-account*.json", "secrets.json", "secrets.toml", "secrets.yaml", "secrets.yml",
+    "kaggle.json", "terraform.tfvars", "*.tfstate", "*.ovpn", "kubeconfig",
 )  # fmt: skip
 # Files of the first names that say what others are to hold.
 _TEMPLATES = (

@@ -41,17 +41,22 @@ _OF_ONE_PROCESS = frozenset(
 
 def allowed_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that a record holds: those of an allow-list that look like no credential."""
-    return {name: value for name, value in _listed(environ) if not _secret_reason(name, value)}
+    return {name: value for name, value in _listed(environ) if not _is_secret(name, value)}
 
 
-def redacted_variables(environ: Mapping[str, str]) -> tuple[Redacted, ...]:
-    """Those of the allow-list that look like one: a record says no more of them than that."""
-    found = [(name, value, _secret_reason(name, value)) for name, value in _listed(environ)]
+def redacted_variables(environment: Mapping[str, Any]) -> tuple[Redacted, ...]:
+    """The variables of an environment object that were redacted."""
     return tuple(
-        Redacted(place=f"variables.{name}", marker=marker_of(value), reason=reason)
-        for name, value, reason in found
-        if reason
+        Redacted(
+            place=f"variables.{name}", marker=said["$redacted"]["marker"], reason=_reason(name)
+        )
+        for name, said in environment.get("variables", {}).items()
+        if isinstance(said, dict)
     )
+
+
+def _reason(name: str) -> str:
+    return f"the name {name}" if kind_of(name) else "its value has a known format"
 
 
 def _listed(environ: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -62,8 +67,16 @@ def _listed(environ: Mapping[str, str]) -> list[tuple[str, str]]:
     ]
 
 
-def _secret_reason(name: str, value: str) -> str:
-    return f"the name {name}" if promises_secret(kind_of(name), value) else format_of(value)
+def _is_secret(name: str, value: str) -> bool:
+    return promises_secret(kind_of(name), value) or bool(format_of(value))
+
+
+def _describe_variables(environ: Mapping[str, str]) -> dict[str, JSON]:
+    """By name; a redacted form for what is on the allow-list and looks like a credential."""
+    return {
+        name: codec.redacted(marker_of(value), type="str") if _is_secret(name, value) else value
+        for name, value in _listed(environ)
+    }
 
 
 _known: tuple[object, dict[str, JSON]] | None = None
@@ -83,13 +96,7 @@ def describe_environment(*, cache: Path | None = None) -> dict[str, JSON]:
         "python": _describe_python(),
         "platform": _describe_platform(),
         "packages": find_packages(cache=cache),
-        "variables": {
-            **allowed_variables(os.environ),
-            **{
-                one.place.removeprefix("variables."): codec.redacted(one.marker, type="str")
-                for one in redacted_variables(os.environ)
-            },
-        },
+        "variables": _describe_variables(os.environ),
         "locale": _describe_locale(),
         "umask": f"{_umask():03o}",
         "torch": _torch_flags(),

@@ -78,9 +78,9 @@ def kind_of(name: str) -> Kind | None:
         return "secret"
     if any(b in ("key", "keys") and a in _KEY_OF for a, b in itertools.pairwise(words)):
         return "secret"
+    if last in ("token", "tokens") and before in _TOKENS_OF:
+        return "secret"
     if last == "token" and before not in _TOKEN_OF_TEXT:
-        return "token"
-    if last == "tokens" and before in _TOKENS_OF:
         return "token"
     return "auth" if last == "auth" else None
 

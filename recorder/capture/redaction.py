@@ -117,6 +117,8 @@ class Redaction:
             self._secrets.know(text, f"the value of {path}")
         said = form[tag]
         type = str(said["type"]) if isinstance(said, dict) and "type" in said else tag[1:]
+        if tag == "$secret":
+            type = f"secret {type}"
         return self._redact(form, path, reason, type)
 
     def _tagged_reason(self, form: JSON, tag: str, path: str, names: tuple[str, ...]) -> str:

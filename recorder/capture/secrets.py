@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .. import codec
-from ..digest import canonical_json, keyed_digest
+from ..digest import PREFIX, canonical_json, keyed_digest
 from ..key import derive
 from ..records import JSON, Redacted
 from . import formats
@@ -37,6 +37,11 @@ def marker_of(form: JSON) -> str:
 def same_key(marker: str) -> bool:
     """Whether a marker was made with the key that this process has."""
     return marker.partition("-")[0] == derive("recorder key name 1").hex()[:8]
+
+
+def secret_digest(digest: str) -> str:
+    """The keyed digest of a file of credentials: nobody can find out a short one's content by trying."""
+    return PREFIX + keyed_digest(digest.encode(), key=derive("recorder secret file 1")).hex()
 
 
 class Secrets:

@@ -121,7 +121,10 @@ def _replace_pair(key: JSON, part: JSON, inner: Callable[..., JSON]) -> list[JSO
 
 
 def redacted(marker: str, *, type: str) -> JSON:
-    """The form that stands for a credential: its marker, and the type of the value, ``str`` or ``module:QualName``."""
+    """The form that stands for a credential: its marker, and the type of the value.
+
+    That is ``str``, ``int``, ``module:QualName``, or ``secret module:QualName`` for pydantic's SecretStr and its like.
+    """
     return {"$redacted": {"marker": marker, "type": type}}
 
 
