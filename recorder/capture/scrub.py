@@ -76,14 +76,19 @@ class Scrubber:
                 safe = at
         return safe if len(data) - safe <= HELD_BYTES or safe == begin else len(data) - HELD_BYTES
 
+    def _may_span(self, data: bytes, safe: int) -> bool:
+        """Whether a credential may begin before `safe` and end after it."""
+        if data[safe - 1 : safe] not in (b"\n", b"\r") or _BEGIN in data:
+            return True
+        return any(head in data for head, _ in self.rules.heads)
+
     def _clean(self, data: bytes, safe: int) -> tuple[bytes, bytes]:
         """`data` up to `safe`, scrubbed, and the rest as it is; what stands across `safe` is taken out whole."""
         if not safe:
             return b"", data
-        line_ends = data[safe - 1 : safe] in (b"\n", b"\r")
         parts: list[bytes] = []
         at = 0
-        for start, end in self.rules.spans(data[:safe] if line_ends else data):
+        for start, end in self.rules.spans(data if self._may_span(data, safe) else data[:safe]):
             if start >= safe:
                 break
             if end == len(data) > safe and end - start < HELD_BYTES:
