@@ -183,6 +183,7 @@ class Client:
         Client(url=f"https://me:{SECRET}@example.org"),
         Client(data=f"ghp_{X}".encode()),
         lambda: "Authorization: Bearer 0123456789abcdef",
+        Client(a=[{"b": ({"c": [Client(d={"e": [[{"password": SECRET}]]})]},)}]),
     ],
 )
 def test_an_object_that_holds_one_is_not_pickled(value: Any) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Any
 
-_DEEPEST = 6
-_MOST = 2000
+# What lies deeper, or behind more objects, is looked at only as the bytes of the pickle.
+_DEEPEST = 50
+_MOST = 20_000
 Named = tuple[str, Any]
 
 
 def texts_of(value: Any) -> Iterator[tuple[str, str]]:
-    """Name and text of each text in `value`, six attributes deep and for 2000 objects at most; "" without a name.
+    """Name and text of each text in `value`, 50 levels deep and for 20,000 objects at most; "" without a name.
 
     What pydantic's SecretStr and its like hold is named ``secret``.
     """
