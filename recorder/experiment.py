@@ -48,6 +48,8 @@ class Experiment:
         seed: str = "seed",
         store: str | os.PathLike[str] | None = None,
         strict: bool = False,
+        secrets: Sequence[str] = (),
+        public: Sequence[str] = (),
     ) -> None:
         self.function = function
         self.name = name or _default_name(function)
@@ -55,6 +57,8 @@ class Experiment:
         self.seed = seed
         self.store = store
         self.strict = strict
+        self.secrets = _check_names(function, secrets, "secrets")
+        self.public = _check_names(function, public, "public")
         # Absolute as of now: the program may change its working directory before the first call.
         self.file = Path(function.__code__.co_filename).resolve()
         self._described: dict[Path | None, Described] = {}
@@ -75,7 +79,17 @@ class Experiment:
         return locate(self.function, code_file=self.file)
 
     def __getstate__(self) -> dict[str, Any]:
-        options = ("function", "name", "tags", "seed", "store", "strict", "file")
+        options = (
+            "function",
+            "name",
+            "tags",
+            "seed",
+            "store",
+            "strict",
+            "secrets",
+            "public",
+            "file",
+        )
         return {**{key: self.__dict__[key] for key in options}, "_described": {}}
 
     def prepare(
@@ -105,6 +119,9 @@ class Experiment:
             objects=tuple(described.objects.values()),
             tags=self.tags,
             strict=self.strict,
+            secrets=self.secrets,
+            public=self.public,
+            redacted=described.redacted,
             parent=None if parent is None else parent.id,
             warnings=described.warnings,
         )
@@ -112,11 +129,18 @@ class Experiment:
 
     def _describe(self, root: Path | None) -> Described:
         from .capture.function import describe
+        from .capture.secrets import Secrets
 
         known = self._described.get(root)
         if known is None or known.objects:  # a pickled closure may hold other values by now
             seed = self.seed if self.seed in _parameters(self.function) else None
-            known = describe(self.function, place=self.place, root=root, seed_parameter=seed)
+            known = describe(
+                self.function,
+                place=self.place,
+                root=root,
+                seed_parameter=seed,
+                secrets=Secrets(named=self.secrets, public=self.public),
+            )
             self._described[root] = known
         return known
 
@@ -185,6 +209,8 @@ def record(
     seed: str = "seed",
     store: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    secrets: Sequence[str] = (),
+    public: Sequence[str] = (),
 ) -> Callable[[F], F]: ...
 
 
@@ -197,6 +223,8 @@ def record(
     seed: str = "seed",
     store: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    secrets: Sequence[str] = (),
+    public: Sequence[str] = (),
 ) -> F | Callable[[F], F]:
     """Record every call of the function as a run.
 
@@ -217,14 +245,18 @@ def record(
         store: The store's folder; by default `.recorder` at the root of the git repository that holds
             the function's file.
         strict: Refuse to start, rather than warn, when something cannot be captured.
+        secrets: Parameters (or entries of one, ``"db.dsn"``) whose values are never written down, beside those
+            that look like credentials.
+        public: Parameters, or entries, that look like credentials and are none.
 
     Raises:
-        TypeError: for what is no function, and for generator functions.
+        TypeError: for what is no function, for generator functions, and for names that it has no parameter for.
     """
 
     def decorate(function: F) -> F:
         options: dict[str, Any] = {
-            "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict
+            "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict,
+            "secrets": secrets, "public": public,
         }  # fmt: skip
         return _wrap(Experiment(_check(function), **options), function)
 
@@ -259,6 +291,19 @@ def _check(function: Any) -> Callable[..., Any]:
             f"@record cannot record the generator {function.__qualname__}: record its caller"
         )
     return function  # type: ignore[no-any-return]
+
+
+def _check_names(function: Callable[..., Any], names: Sequence[str], what: str) -> tuple[str, ...]:
+    """A name that was mistyped would let a credential be written down."""
+    names = (names,) if isinstance(names, str) else tuple(names)
+    if names:
+        parameters = _parameters(function)
+        unknown = [name for name in names if name.partition(".")[0] not in parameters]
+        if unknown:
+            raise TypeError(
+                f"{what} names {unknown[0]!r}, which {function.__qualname__} does not take"
+            )
+    return names
 
 
 def experiment_of(function: object) -> Experiment | None:

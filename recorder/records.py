@@ -183,6 +183,18 @@ class Change(Part, frozen=True):
     new: JSON = None
 
 
+class Redacted(Part, frozen=True):
+    """A credential that the record does not hold: where it stood, and why it was taken for one.
+
+    `place` is ``config.db.password``, ``argv[3]``, ``variables.X``, ``code.remote``, ``stdout`` and the like. Equal
+    values have equal markers under one user's key (see `recorder.key`), without which a marker says nothing.
+    """
+
+    place: str
+    marker: str
+    reason: str
+
+
 class Verdict(Part, frozen=True):
     """What came of comparing a replay with its original: the verdict, and how many items got which."""
 
@@ -233,6 +245,7 @@ class Record(Part, frozen=True, omit_defaults=False):
     parent: str | None = None
     replay_of: str | None = None
     changes: tuple[Change, ...] = ()
+    redacted: tuple[Redacted, ...] = ()
     tags: tuple[str, ...] = ()
     note: str = ""
     verdict: Verdict | None = None

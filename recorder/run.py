@@ -18,11 +18,14 @@ from typing import Any
 import msgspec
 
 from . import codec
+from .capture.code import is_secret_file
 from .capture.config import Config, encode_config
 from .capture.console import Console, prepare
 from .capture.environment import describe_process
 from .capture.failure import describe_failure
 from .capture.inputs import Reading, Watch, watch_inputs
+from .capture.redaction import redact_encoded
+from .capture.secrets import Secrets, secret_digest
 from .capture.seed import Planting, plant
 from .capture.usage import Meter
 from .digest import digest_json
@@ -36,6 +39,7 @@ from .records import (
     Output,
     Part,
     Record,
+    Redacted,
     Seed,
     Status,
     fingerprint,
@@ -45,13 +49,15 @@ from .setting import Setting
 from .store.store import Store
 
 # Files that were read from outside the project are kept up to this size; larger ones by digest only.
+_RESULT = "the result"
 KEEP_INPUT_BYTES = 100 * 1024 * 1024
 
 
 class Call(Part, frozen=True):
     """What is about to run: the experiment, its arguments by parameter, and how to record it.
 
-    `objects` are the payloads that `function` names.
+    `objects` are the payloads that `function` names; `secrets` and `public` are those of `@record`; `redacted` is
+    what was left out of what is here.
     """
 
     experiment: str
@@ -66,6 +72,9 @@ class Call(Part, frozen=True):
     replay_of: str | None = None
     changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
+    redacted: tuple[Redacted, ...] = ()
 
 
 class Run:
@@ -83,6 +92,8 @@ class Run:
         self._said: set[str] = set()
         self._written: set[str] = set()
         self._finished = False
+        self._secrets = Secrets(named=call.secrets, public=call.public)
+        self._secrets.add(call.redacted)
         self.store: Store = call.setting.store
         for warning in call.warnings:
             self._report(warning)
@@ -126,7 +137,7 @@ class Run:
     # Beginning
 
     def _encode_config(self, arguments: Mapping[str, Any]) -> Config:
-        config = encode_config(arguments)
+        config = encode_config(arguments, secrets=self._secrets)
         for name in config.opaque:
             self._report(
                 f"argument {name!r} of {self._call.experiment} is opaque: nothing can encode it,"
@@ -148,17 +159,22 @@ class Run:
             seed_info=self._call.seed,
             code=code,
             environment=self._setting.environment,
-            process=describe_process(root=self._setting.root),
+            process=describe_process(root=self._setting.root, secrets=self._secrets),
             tags=self._call.tags,
             parent=self._call.parent,
             replay_of=self._call.replay_of,
             changes=self._call.changes,
+            redacted=self._listed_secrets(),
         )
+
+    def _listed_secrets(self) -> tuple[Redacted, ...]:
+        self._secrets.add(self._setting.redacted)
+        return self._secrets.found
 
     def _begin(self) -> None:
         """Start everything that watches; what has been started is stopped again if one of them fails."""
         self._series = SeriesWriter(self._live.series)
-        self._console = Console(self._live.stdout, self._live.stderr)
+        self._console = Console(self._live.stdout, self._live.stderr, values=self._secrets.values)
         self._watch: Watch = watch_inputs(exclude=self._setting.private)
         self._console.start()
         self._meter = Meter()
@@ -246,7 +262,7 @@ class Run:
         )
 
     def _keep_value(self, value: Any, what: str) -> tuple[JSON, int]:
-        encoded = codec.encode(value)
+        encoded = self._encode_value(value, what)
         for path in encoded.opaque:
             inside = f" ({path})" if path else ""
             self._report(
@@ -257,8 +273,16 @@ class Run:
         size = sum(len(payload) for payload in encoded.objects.values())
         return encoded.form, size or len(msgspec.json.encode(encoded.form))
 
+    def _encode_value(self, value: Any, what: str) -> codec.Encoded:
+        """The result without what is a credential by its looks; an output is the user's own, and kept as it is."""
+        if what != _RESULT:
+            return codec.encode(value)
+        encoded = codec.encode(value, inline_limit=None)
+        return redact_encoded(encoded, self._secrets, place="result", by_name=False)
+
     def _report(self, message: str, *, error: RecorderError | None = None) -> None:
         """Say once what is not recorded; with strict it is an error."""
+        message = self._secrets.scrub(message, "warnings")
         if self._call.strict and not self._finished:
             raise error or EncodeError(message)
         if message not in self._said:
@@ -306,6 +330,8 @@ class Run:
         self._usage = self._meter.stop()
         self._console.stop()
         self._readings = self._watch.stop()
+        for stream, text in self._console.taken:
+            self._secrets.note_text(stream, text)
         for stream, count in zip(("stdout", "stderr"), self._console.cut_bytes, strict=True):
             if count:
                 self._report(f"{count} bytes in the middle of {stream} were not kept")
@@ -315,7 +341,7 @@ class Run:
     def _complete(
         self, status: Status, duration_s: float, result: Any, error: BaseException | None
     ) -> None:
-        form, _ = self._keep_value(result, "the result") if error is None else (None, 0)
+        form, _ = self._keep_value(result, _RESULT) if error is None else (None, 0)
         self._take_own_files()
         self._series.close()
         outputs = tuple(self._outputs[name] for name in sorted(self._outputs))
@@ -333,10 +359,11 @@ class Run:
             series=self._keep(self._live.series),
             stdout=self._keep(self._live.stdout),
             stderr=self._keep(self._live.stderr),
-            failure=None if error is None else describe_failure(error),
+            failure=None if error is None else describe_failure(error, secrets=self._secrets),
             usage=self._usage,
             warnings=tuple(self._warnings),
         )
+        record = msgspec.structs.replace(record, redacted=self._listed_secrets())
         self.record = msgspec.structs.replace(record, fingerprint=fingerprint(record))
         self.store.finish(self.record)
         if self._call.replay_of is None:
@@ -351,22 +378,27 @@ class Run:
                 self.save(entry, name=entry.name)
 
     def _inputs(self, readings: tuple[Reading, ...]) -> tuple[Input, ...]:
-        found = []
-        for reading in readings:
-            place = _place(reading.path, (self._setting.root,))
+        return tuple(self._input(reading) for reading in readings)
+
+    def _input(self, reading: Reading) -> Input:
+        """A file of credentials is listed, and neither it nor its digest kept."""
+        place = _place(reading.path, (self._setting.root,))
+        path = place or str(reading.path)
+        if is_secret_file(path):
+            digest, stored = secret_digest(reading.digest), False
+            self._secrets.note(f"inputs.{path}", digest, "its name is that of a secret")
+        else:
+            digest = reading.digest
             stored = self._setting.holds(place) or self._store_input(
                 reading, inside=place is not None
             )
-            found.append(
-                Input(
-                    path=place or str(reading.path),
-                    digest=reading.digest,
-                    size_bytes=reading.size_bytes,
-                    in_root=place is not None,
-                    stored=stored,
-                )
-            )
-        return tuple(found)
+        return Input(
+            path=path,
+            digest=digest,
+            size_bytes=reading.size_bytes,
+            in_root=place is not None,
+            stored=stored,
+        )
 
     def _store_input(self, reading: Reading, *, inside: bool) -> bool:
         if not inside and reading.size_bytes > KEEP_INPUT_BYTES:

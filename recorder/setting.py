@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .capture.code import describe_tree, find_root
-from .capture.environment import describe_environment
+from .capture.environment import describe_environment, redacted_variables
 from .capture.function import Place
 from .digest import canonical_json
 from .errors import RecorderError
-from .records import Code
+from .records import Code, Redacted
 from .store.format import FOLDER, NAMES, VARIABLE, store_folder
 from .store.store import Store
 
@@ -29,13 +29,17 @@ _environments: dict[tuple[Path, int], tuple[object, str]] = {}
 
 
 class Setting:
-    """The store, the root of the code, and, once captured, the code's and the environment's state."""
+    """The store, the root of the code, and, once captured, the code's and the environment's state.
+
+    `redacted` are the credentials that were left out of the two.
+    """
 
     def __init__(self, store: Store, *, root: Path | None, code: Code | None = None) -> None:
         self.store = store
         self.root = root
         self.code = code
         self.environment: str | None = None
+        self.redacted: tuple[Redacted, ...] = ()
         self._files: frozenset[str] = frozenset()
         self._fixed = code is not None
 
@@ -48,10 +52,13 @@ class Setting:
         """The same with the code and the environment as they are now; `report` is told what is missing."""
         captured = Setting(self.store, root=self.root, code=self.code)
         if not self._fixed and self.root is not None:
-            captured.code, captured._files = _capture_code(self.store, self.root, report)
+            captured.code, captured._files, captured.redacted = _capture_code(
+                self.store, self.root, report
+            )
         elif self.code is not None and self.code.snapshot is not None:
             captured._files = frozenset(self.store.snapshots.files(self.code.snapshot))
-        captured.environment = _keep_environment(self.store)
+        captured.environment, left_out = _keep_environment(self.store)
+        captured.redacted += left_out
         return captured
 
     def holds(self, path: str | None) -> bool:
@@ -93,7 +100,9 @@ def _open(folder: Path) -> Store:
     return store
 
 
-def _capture_code(store: Store, root: Path, report: Report) -> tuple[Code, frozenset[str]]:
+def _capture_code(
+    store: Store, root: Path, report: Report
+) -> tuple[Code, frozenset[str], tuple[Redacted, ...]]:
     tree = describe_tree(root, exclude=[store.path], outputs=store.known_outputs.read())
     for warning in tree.warnings:
         report(warning)
@@ -112,15 +121,16 @@ def _capture_code(store: Store, root: Path, report: Report) -> tuple[Code, froze
         changed=tree.changed,
         skipped=tree.skipped,
     )
-    return code, frozenset(tree.files)
+    return code, frozenset(tree.files), tree.redacted
 
 
-def _keep_environment(store: Store) -> str:
-    """The digest of the environment object, which is written once a process while nothing changes."""
+def _keep_environment(store: Store) -> tuple[str, tuple[Redacted, ...]]:
+    """The digest of the environment object, written once a process while nothing changes; what was redacted in it."""
     environment = describe_environment(cache=store.path / "envs")
+    left_out = redacted_variables(environment)
     known = _environments.get((store.path, os.getpid()))
     if known is not None and known[0] is environment and store.objects.keep(known[1]):
-        return known[1]
+        return known[1], left_out
     digest = store.objects.put_bytes(canonical_json(environment))
     _environments[store.path, os.getpid()] = (environment, digest)
-    return digest
+    return digest, left_out

@@ -19,9 +19,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from .. import codec
 from ..digest import digest_json
-from ..records import JSON, Process
+from ..records import JSON, Process, Redacted
 from .code import without_credentials
+from .names import kind_of, promises_secret
+from .secrets import Secrets, format_of, marker_of
 
 # What else decides a run: see each one's documentation. Everything else stays out of the record.
 _ALLOWED_PREFIXES = (
@@ -30,8 +33,6 @@ _ALLOWED_PREFIXES = (
     "CUDNN_", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TF_", "XLA_", "JAX_", "ATEN_", "TOKENIZERS_PARALLELISM",
 )  # fmt: skip
 _ALLOWED = frozenset({"TZ", "LANG", "LANGUAGE"})
-_SECRET = re.compile(r"token|secret|passw|api_?key|credential|private|auth", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"\w+://[^/\s:@]*:[^/\s@]+@")
 # They say how this process was started or debugged, not what it computes.
 _OF_ONE_PROCESS = frozenset(
     {"PYTHONHASHSEED", "PYTHONSTARTUP", "PYTHONBREAKPOINT", "PYTHONINSPECT"}
@@ -40,13 +41,41 @@ _OF_ONE_PROCESS = frozenset(
 
 def allowed_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that a record holds: those of an allow-list that look like no credential."""
-    return {
-        name: value
+    return {name: value for name, value in _listed(environ) if not _is_secret(name, value)}
+
+
+def redacted_variables(environment: Mapping[str, Any]) -> tuple[Redacted, ...]:
+    """The variables of an environment object that were redacted."""
+    return tuple(
+        Redacted(
+            place=f"variables.{name}", marker=said["$redacted"]["marker"], reason=_reason(name)
+        )
+        for name, said in environment.get("variables", {}).items()
+        if isinstance(said, dict)
+    )
+
+
+def _reason(name: str) -> str:
+    return f"the name {name}" if kind_of(name) else "its value has a known format"
+
+
+def _listed(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [
+        (name, value)
         for name, value in sorted(environ.items())
-        if (name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES))
-        and name not in _OF_ONE_PROCESS
-        and not _SECRET.search(name)
-        and not _URL_PASSWORD.search(value)
+        if (name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES)) and name not in _OF_ONE_PROCESS
+    ]
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return promises_secret(kind_of(name), value) or bool(format_of(value))
+
+
+def _describe_variables(environ: Mapping[str, str]) -> dict[str, JSON]:
+    """By name; a redacted form for what is on the allow-list and looks like a credential."""
+    return {
+        name: codec.redacted(marker_of(value), type="str") if _is_secret(name, value) else value
+        for name, value in _listed(environ)
     }
 
 
@@ -67,7 +96,7 @@ def describe_environment(*, cache: Path | None = None) -> dict[str, JSON]:
         "python": _describe_python(),
         "platform": _describe_platform(),
         "packages": find_packages(cache=cache),
-        "variables": allowed_variables(os.environ),
+        "variables": _describe_variables(os.environ),
         "locale": _describe_locale(),
         "umask": f"{_umask():03o}",
         "torch": _torch_flags(),
@@ -78,7 +107,7 @@ def describe_environment(*, cache: Path | None = None) -> dict[str, JSON]:
 
 def _state() -> object:
     """By what to tell that the environment is the same as at the last call of this process."""
-    return tuple(sys.path), tuple(sorted(allowed_variables(os.environ).items())), _torch_flags_key()
+    return tuple(sys.path), tuple(_listed(os.environ)), _torch_flags_key()
 
 
 def _describe_python() -> dict[str, JSON]:
@@ -290,14 +319,15 @@ def _source(text: str | None) -> dict[str, JSON]:
 # The process
 
 
-def describe_process(*, root: Path | None) -> Process:
-    """The process as it is now; what lies in `root` relative to it."""
+def describe_process(*, root: Path | None, secrets: Secrets | None = None) -> Process:
+    """The process as it is now; what lies in `root` relative to it. Its arguments have lost their credentials."""
+    secrets = Secrets() if secrets is None else secrets
     cwd = Path.cwd()
     return Process(
         pid=os.getpid(),
         host=platform.node(),
         user=_user(),
-        argv=tuple(sys.argv) if hasattr(sys, "argv") else (),
+        argv=secrets.scrub_arguments(getattr(sys, "argv", ())),
         cwd=str(cwd),
         cwd_in_root=_inside(str(cwd), root),
         path_in_root=_path_in_root(root, cwd, tuple(sys.path), sys.prefix),

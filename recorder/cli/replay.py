@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 import msgspec
 
+from ..errors import ConfigError
 from ..replay.replay import Replay, replay
+from ..replay.secrets import variable_of
 from ..replay.settings import split_settings
 from ..store.signature import is_trusted
 from ..store.store import Store
@@ -23,6 +26,13 @@ from .view.verdict import describe_replay, verification_document
     multiple=True,
     metavar="KEY=VALUE",
     help="Change the config; no verdict then.",
+)
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="KEY[=VALUE]",
+    help="The value of a redacted argument; without VALUE it is read from RECORDER_SECRET_KEY, or asked for.",
 )
 @click.option(
     "--rtol", type=float, default=0.0, metavar="X", help="Close up to this relative difference."
@@ -44,6 +54,7 @@ def command(
     ctx: click.Context,
     run: str,
     settings: tuple[str, ...],
+    secrets: tuple[str, ...],
     rtol: float,
     atol: float,
     trust: bool,
@@ -67,6 +78,7 @@ def command(
         store,
         record,
         settings=split_settings(settings),
+        secrets=dict(map(_read_secret, secrets)),
         rtol=rtol,
         atol=atol,
         keep=keep,
@@ -75,6 +87,21 @@ def command(
     )
     _print(done, as_json=as_json)
     ctx.exit(done.exit_status)
+
+
+def _read_secret(text: str) -> tuple[str, str]:
+    """The key and the value of a ``--secret``. Raises ConfigError where there is none, and nobody to ask."""
+    key, equals, value = text.partition("=")
+    if equals:
+        return key, value
+    variable = variable_of(key)
+    if variable in os.environ:
+        return key, os.environ[variable]
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"no value for {key}: set {variable}, or write --secret {key}=VALUE", key=key
+        )
+    return key, click.prompt(f"value of {key}", hide_input=True, err=True)
 
 
 def _print(done: Replay, *, as_json: bool) -> None:
