@@ -75,8 +75,11 @@ class Experiment:
         return locate(self.function, code_file=self.file)
 
     def __getstate__(self) -> dict[str, Any]:
+        # Its place too: in a worker process another program is __main__.
+        place = self.place
         options = ("function", "name", "tags", "seed", "store", "strict", "file")
-        return {**{key: self.__dict__[key] for key in options}, "_described": {}}
+        kept = {key: self.__dict__[key] for key in options}
+        return {**kept, "place": place, "_described": {}}
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None
@@ -276,10 +279,11 @@ def intercept(interceptor: Interceptor | None) -> None:
 def current_run() -> Run | None:
     """The run that this code is part of, None outside any.
 
-    It belongs to the context: threads and processes that the experiment starts do not see it, asyncio
-    tasks do.
+    It belongs to the context: threads and processes that the experiment starts do not see it, a forked
+    child neither; asyncio tasks do.
     """
-    return _current.get()
+    run = _current.get()
+    return run if run is not None and run.is_ours else None
 
 
 def log(
