@@ -36,6 +36,7 @@ from .records import (
     Input,
     Output,
     Part,
+    Ranks,
     Record,
     Seed,
     Status,
@@ -52,7 +53,8 @@ KEEP_INPUT_BYTES = 100 * 1024 * 1024
 class Call(Part, frozen=True):
     """What is about to run: the experiment, its arguments by parameter, and how to record it.
 
-    `objects` are the payloads that `function` names.
+    `objects` are the payloads that `function` names; `ranks` is the job whose first
+    rank this process is.
     """
 
     experiment: str
@@ -67,6 +69,7 @@ class Call(Part, frozen=True):
     replay_of: str | None = None
     changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
+    ranks: Ranks | None = None
 
 
 class Run:
@@ -155,7 +158,7 @@ class Run:
             seed_info=self._call.seed,
             code=code,
             environment=self._setting.environment,
-            process=describe_process(root=self._setting.root),
+            process=describe_process(root=self._setting.root, ranks=self._call.ranks),
             tags=self._call.tags,
             parent=self._call.parent,
             replay_of=self._call.replay_of,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..digest import digest_json
-from ..records import JSON, Process
+from ..records import JSON, Process, Ranks
 from .code import without_credentials
 
 # What else decides a run: see each one's documentation. Everything else stays out of the record.
@@ -36,6 +36,7 @@ _URL_PASSWORD = re.compile(r"\w+://[^/\s:@]*:[^/\s@]+@")
 _OF_ONE_PROCESS = frozenset(
     {"PYTHONHASHSEED", "PYTHONSTARTUP", "PYTHONBREAKPOINT", "PYTHONINSPECT"}
 )
+_OF_ONE_JOB = "TORCHELASTIC_"
 
 
 def allowed_variables(environ: Mapping[str, str]) -> dict[str, str]:
@@ -45,6 +46,7 @@ def allowed_variables(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in sorted(environ.items())
         if (name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES))
         and name not in _OF_ONE_PROCESS
+        and not name.startswith(_OF_ONE_JOB)
         and not _SECRET.search(name)
         and not _URL_PASSWORD.search(value)
     }
@@ -290,7 +292,7 @@ def _source(text: str | None) -> dict[str, JSON]:
 # The process
 
 
-def describe_process(*, root: Path | None) -> Process:
+def describe_process(*, root: Path | None, ranks: Ranks | None = None) -> Process:
     """The process as it is now; what lies in `root` relative to it."""
     cwd = Path.cwd()
     return Process(
@@ -302,6 +304,7 @@ def describe_process(*, root: Path | None) -> Process:
         cwd_in_root=_inside(str(cwd), root),
         path_in_root=_path_in_root(root, cwd, tuple(sys.path), sys.prefix),
         hash_seed=_hash_seed(),
+        ranks=ranks,
     )
 
 

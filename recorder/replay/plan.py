@@ -111,6 +111,9 @@ def _tags(form: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _notes(store: Store, record: Record) -> Iterator[str]:
+    ranks = None if record.process is None else record.process.ranks
+    if ranks is not None:
+        yield f"run {record.number} was the first of {ranks.count} ranks; its replay is one process"
     for item in record.inputs:
         if item.in_root:
             continue
