@@ -26,7 +26,8 @@ def command(path: str | None, target: str, settings: tuple[str, ...]) -> None:
     """Run the experiment TARGET, FILE.py:NAME or MODULE:NAME, and record it.
 
     Values are typed by the function's annotations and defaults; lists and dicts are JSON; a dotted key sets one
-    entry of a dict. A function without @record is recorded all the same.
+    entry of a dict. A function without @record is recorded all the same. In a job of several ranks the first one
+    records, the others run it without.
 
     Example: recorder run train.py:train lr=0.2 epochs=10
     """
