@@ -18,7 +18,9 @@ from .errors import RecorderWarning
 if TYPE_CHECKING:
     import inspect
 
+    from .attendance import Attendance
     from .capture.function import Described, Place
+    from .capture.ranks import Rank
     from .run import Call, Run
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,6 +81,8 @@ class Experiment:
         return locate(self.function, code_file=self.file)
 
     def __getstate__(self) -> dict[str, Any]:
+        # Its place too: in a worker process another program is __main__.
+        place = self.place
         options = (
             "function",
             "name",
@@ -90,7 +94,8 @@ class Experiment:
             "public",
             "file",
         )
-        return {**{key: self.__dict__[key] for key in options}, "_described": {}}
+        kept = {key: self.__dict__[key] for key in options}
+        return {**kept, "place": place, "_described": {}}
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None
@@ -102,11 +107,14 @@ class Experiment:
         import inspect
 
         from .capture.config import bind, choose_seed
+        from .capture.ranks import draw_common_seed, warn_of_seed
         from .run import Call
         from .setting import find_setting
 
         bound = bind(inspect.signature(self.function), args, kwargs, seed=self.seed)
-        seed = choose_seed(bound, parameter=self.seed, given=given_seed)
+        rank = _find_rank()
+        common = None if rank is None else draw_common_seed(rank, experiment=self.name)
+        seed = choose_seed(bound, parameter=self.seed, given=given_seed, drawn=common)
         setting = find_setting(self.place, store=self.store)
         described = self._describe(setting.root)
         parent = _current.get()
@@ -123,9 +131,23 @@ class Experiment:
             public=self.public,
             redacted=described.redacted,
             parent=None if parent is None else parent.id,
-            warnings=described.warnings,
+            warnings=(*described.warnings, *warn_of_seed(rank, seed, common=common)),
+            ranks=None if rank is None else rank.ranks,
         )
         return call, bound
+
+    def attend(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Attendance | None:
+        """How a call runs in a rank of a job that is not the first; None where it is to be recorded.
+
+        Raises TypeError as the call itself would.
+        """
+        rank = _find_rank()
+        if rank is None or rank.is_first:
+            return None
+        from .attendance import Attendance
+
+        function, seed = self.function, self.seed
+        return Attendance(function, args, kwargs, rank=rank, experiment=self.name, seed=seed)
 
     def _describe(self, root: Path | None) -> Described:
         from .capture.function import describe
@@ -148,6 +170,10 @@ class Experiment:
         """Run the function and record it; its result or exception comes out unchanged."""
         if _interceptor is not None:
             return _interceptor(self, args, kwargs)
+        attendance = self.attend(args, kwargs)
+        if attendance is not None:
+            with attendance as bound:
+                return self.function(*bound.args, **bound.kwargs)
         call, bound = self.prepare(args, kwargs)
         with Recording(call) as recording:
             recording.result = self.function(*bound.args, **bound.kwargs)
@@ -157,6 +183,10 @@ class Experiment:
         """The same for a coroutine function."""
         if _interceptor is not None:
             return await _interceptor(self, args, kwargs)
+        attendance = self.attend(args, kwargs)
+        if attendance is not None:
+            with attendance as bound:
+                return await self.function(*bound.args, **bound.kwargs)
         call, bound = self.prepare(args, kwargs)
         with Recording(call) as recording:
             recording.result = await self.function(*bound.args, **bound.kwargs)
@@ -321,10 +351,11 @@ def intercept(interceptor: Interceptor | None) -> None:
 def current_run() -> Run | None:
     """The run that this code is part of, None outside any.
 
-    It belongs to the context: threads and processes that the experiment starts do not see it, asyncio
-    tasks do.
+    It belongs to the context: threads and processes that the experiment starts do not see it, a forked
+    child neither; asyncio tasks do.
     """
-    return _current.get()
+    run = _current.get()
+    return run if run is not None and run.is_ours else None
 
 
 def log(
@@ -333,7 +364,8 @@ def log(
     """Log metrics of the current run: ``log(step=epoch, loss=0.3)`` or ``log({"train": {"loss": 0.3}})``.
 
     Values are numbers, booleans, or scalars of NumPy and PyTorch; `step` counts from 0 for each name
-    where it is left out. Outside a run it warns and does nothing.
+    where it is left out. Outside a run it warns and does nothing; in a rank of a job that is not the
+    first it does nothing.
     """
     run = _current.get()
     if run is None:
@@ -346,7 +378,8 @@ def save(target: Any, *, name: str | None = None) -> None:
     """Keep an output of the current run.
 
     ``save("model.npz")`` keeps the file or folder at that path, as it is now; ``save(value, name="...")``
-    keeps a value. A `str` or a Path is always a path. Outside a run it warns and does nothing.
+    keeps a value. A `str` or a Path is always a path. Outside a run it warns and does nothing; in a rank of a
+    job that is not the first it does nothing.
     """
     run = _current.get()
     if run is None:
@@ -355,7 +388,23 @@ def save(target: Any, *, name: str | None = None) -> None:
         run.save(target, name=name)
 
 
+def _find_rank() -> Rank | None:
+    """This process's rank in a job of several; None where there is no job, and in a replay, which is one process."""
+    from .capture.ranks import find_rank
+
+    rank = find_rank()
+    if rank is not None:
+        from . import setting
+
+        if setting.given is not None:
+            return None
+    return rank
+
+
 def _warn_outside(what: str) -> None:
+    rank = _find_rank()
+    if rank is not None and not rank.is_first:
+        return  # the first rank logs and saves for all
     message = f"{what}() outside a recorded run: nothing is kept"
     warnings.warn(message, RecorderWarning, stacklevel=3)
 

@@ -103,12 +103,19 @@ class Seed(Part, frozen=True):
     generators: tuple[str, ...] = ()
 
 
+class Ranks(Part, frozen=True):
+    """The job of which the process was the first rank: what started it, and how many ranks there were."""
+
+    launcher: str
+    count: int
+
+
 class Process(Part, frozen=True):
     """The process that ran: what it was started with and where.
 
     `cwd` is absolute; `cwd_in_root` the same relative to the code's root, None where it lies outside;
     `path_in_root` the folders of sys.path that lie in the root, relative to it; `hash_seed` the value of
-    PYTHONHASHSEED, None where it was not fixed.
+    PYTHONHASHSEED, None where it was not fixed; `ranks` the job where it was one of several processes.
     """
 
     pid: int
@@ -119,6 +126,7 @@ class Process(Part, frozen=True):
     cwd_in_root: str | None = None
     path_in_root: tuple[str, ...] = ()
     hash_seed: str | None = None
+    ranks: Ranks | None = None
 
 
 class Input(Part, frozen=True):

@@ -8,6 +8,7 @@ what was written so far stays in ``live/<id>/``.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -38,6 +39,7 @@ from .records import (
     Input,
     Output,
     Part,
+    Ranks,
     Record,
     Redacted,
     Seed,
@@ -57,7 +59,7 @@ class Call(Part, frozen=True):
     """What is about to run: the experiment, its arguments by parameter, and how to record it.
 
     `objects` are the payloads that `function` names; `secrets` and `public` are those of `@record`; `redacted` is
-    what was left out of what is here.
+    what was left out of what is here; `ranks` is the job whose first rank this process is.
     """
 
     experiment: str
@@ -75,6 +77,7 @@ class Call(Part, frozen=True):
     secrets: tuple[str, ...] = ()
     public: tuple[str, ...] = ()
     redacted: tuple[Redacted, ...] = ()
+    ranks: Ranks | None = None
 
 
 class Run:
@@ -87,6 +90,7 @@ class Run:
     def __init__(self, call: Call) -> None:
         """Begin the run: write it as running, and start to watch. Raises RecorderError."""
         self._call = call
+        self._pid = os.getpid()
         self._outputs: dict[str, Output] = {}
         self._warnings: list[str] = []
         self._said: set[str] = set()
@@ -117,6 +121,11 @@ class Run:
     def number(self) -> int:
         """The run's number in its store."""
         return self.record.number
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is the run's own process. A child that was forked from it has no part in the run."""
+        return self._pid == os.getpid()
 
     @property
     def seed(self) -> int:
@@ -159,7 +168,9 @@ class Run:
             seed_info=self._call.seed,
             code=code,
             environment=self._setting.environment,
-            process=describe_process(root=self._setting.root, secrets=self._secrets),
+            process=describe_process(
+                root=self._setting.root, ranks=self._call.ranks, secrets=self._secrets
+            ),
             tags=self._call.tags,
             parent=self._call.parent,
             replay_of=self._call.replay_of,
@@ -196,6 +207,9 @@ class Run:
         Values are numbers, booleans (1 or 0), or scalars of NumPy and PyTorch; a mapping in `values` names
         its metrics with dots. Anything else is warned about and left out (strict: TypeError).
         """
+        if not self.is_ours:
+            self._warn_forked("log")
+            return
         points: dict[str, int | float] = {}
         for name, value in named_values({**(values or {}), **named}):
             number = as_number(value)
@@ -216,6 +230,9 @@ class Run:
         A `str` or a Path is always a path. A later output of the same name takes the place of the
         earlier one. What cannot be kept is warned about (strict: SaveError).
         """
+        if not self.is_ours:
+            self._warn_forked("save")
+            return
         try:
             output = (
                 self._save_path(target, name)
@@ -290,6 +307,10 @@ class Run:
             self._warnings.append(message)
             warnings.warn(message, RecorderWarning, stacklevel=_user_level())
 
+    def _warn_forked(self, what: str) -> None:
+        message = f"{what}() in a process that was forked from run {self.number}: nothing is kept"
+        warnings.warn(message, RecorderWarning, stacklevel=_user_level())
+
     # Ending
 
     def finish(self, result: Any = None) -> Record:
@@ -309,6 +330,9 @@ class Run:
         if self._finished:
             return self.record
         self._finished = True
+        if not self.is_ours:
+            self._planting.restore()
+            return self.record  # it is the parent's to finish
         duration_s = monotonic() - self._started
         self._stop_watching()
         try:

@@ -146,3 +146,11 @@ def test_usage_is_measured() -> None:
     usage = meter.stop()
     assert usage.cpu_user_s > 0.02
     assert usage.peak_memory_bytes is None or 10**7 < usage.peak_memory_bytes < 10**11
+
+
+def test_what_torchrun_says_of_one_job_is_left_out() -> None:
+    """The variables that torchrun gives each job afresh are no part of the environment, those for torch are."""
+    found = allowed_variables(
+        {"TORCHELASTIC_RUN_ID": "x", "TORCH_HOME": "/t", "OMP_NUM_THREADS": "1"}
+    )
+    assert found == {"TORCH_HOME": "/t", "OMP_NUM_THREADS": "1"}

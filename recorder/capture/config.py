@@ -57,9 +57,13 @@ def _is_required(parameter: inspect.Parameter) -> bool:
 
 
 def choose_seed(
-    bound: inspect.BoundArguments, *, parameter: str | None, given: int | None = None
+    bound: inspect.BoundArguments,
+    *,
+    parameter: str | None,
+    given: int | None = None,
+    drawn: int | None = None,
 ) -> Seed:
-    """The seed of a call: the argument if it is an integer, else `given`, else a fresh one.
+    """The seed of a call: the argument if it is an integer, else `given`, else `drawn`, else a fresh one.
 
     A parameter for the seed that was bound to nothing, or to None, is handed the seed in `bound`.
     """
@@ -68,7 +72,10 @@ def choose_seed(
     value = as_integer(argument)
     if value is not None:
         return Seed(value=value, origin="argument", parameter=parameter)
-    value = draw_seed() if given is None else given
+    if given is None and drawn is None:
+        drawn = draw_seed()
+    value = given if given is not None else drawn
+    assert value is not None
     if takes and argument is None:
         assert parameter is not None
         _put(bound, parameter, value)

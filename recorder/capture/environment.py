@@ -21,7 +21,7 @@ from typing import Any
 
 from .. import codec
 from ..digest import digest_json
-from ..records import JSON, Process, Redacted
+from ..records import JSON, Process, Ranks, Redacted
 from .code import without_credentials
 from .names import kind_of, promises_secret
 from .secrets import Secrets, format_of, marker_of
@@ -37,6 +37,7 @@ _ALLOWED = frozenset({"TZ", "LANG", "LANGUAGE"})
 _OF_ONE_PROCESS = frozenset(
     {"PYTHONHASHSEED", "PYTHONSTARTUP", "PYTHONBREAKPOINT", "PYTHONINSPECT"}
 )
+_OF_ONE_JOB = "TORCHELASTIC_"
 
 
 def allowed_variables(environ: Mapping[str, str]) -> dict[str, str]:
@@ -63,7 +64,9 @@ def _listed(environ: Mapping[str, str]) -> list[tuple[str, str]]:
     return [
         (name, value)
         for name, value in sorted(environ.items())
-        if (name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES)) and name not in _OF_ONE_PROCESS
+        if (name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES))
+        and name not in _OF_ONE_PROCESS
+        and not name.startswith(_OF_ONE_JOB)
     ]
 
 
@@ -319,7 +322,9 @@ def _source(text: str | None) -> dict[str, JSON]:
 # The process
 
 
-def describe_process(*, root: Path | None, secrets: Secrets | None = None) -> Process:
+def describe_process(
+    *, root: Path | None, ranks: Ranks | None = None, secrets: Secrets | None = None
+) -> Process:
     """The process as it is now; what lies in `root` relative to it. Its arguments have lost their credentials."""
     secrets = Secrets() if secrets is None else secrets
     cwd = Path.cwd()
@@ -332,6 +337,7 @@ def describe_process(*, root: Path | None, secrets: Secrets | None = None) -> Pr
         cwd_in_root=_inside(str(cwd), root),
         path_in_root=_path_in_root(root, cwd, tuple(sys.path), sys.prefix),
         hash_seed=_hash_seed(),
+        ranks=ranks,
     )
 
 

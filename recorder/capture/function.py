@@ -22,27 +22,35 @@ class Place(NamedTuple):
     """Where a function stands.
 
     `module` is its importable name, a script's own stem; `file` is None for a function of a notebook or
-    a REPL, and for one that is `installed` (in site-packages), whose code the environment holds.
+    a REPL, and for one that is `installed` (in site-packages), whose code the environment holds;
+    `importable` says that its module has it under its qualified name.
     """
 
     module: str
     file: Path | None
     script: bool
     installed: bool
+    importable: bool
+
+
+# A script's own name, in the program that it is, and in the workers that multiprocessing starts afresh.
+_MAINS = ("__main__", "__mp_main__")
 
 
 def locate(function: Callable[..., Any], *, code_file: Path) -> Place:
     """Where the function stands; `code_file` is its code's file, absolute, as it was when defined."""
     module = function.__module__ or "__main__"
-    script = module == "__main__"
+    script = module in _MAINS
+    importable = is_importable(function)
     if script:
-        spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+        spec = getattr(sys.modules.get(module), "__spec__", None)
         module = spec.name if spec is not None else code_file.stem
     if not code_file.is_file():
-        return Place(module if not script else "__main__", None, False, False)
+        return Place(module if not script else "__main__", None, False, False, importable)
     if _is_installed(code_file):
-        return Place(module, None, False, True)
-    return Place(module.removesuffix(".__main__") if script else module, code_file, script, False)
+        return Place(module, None, False, True, importable)
+    module = module.removesuffix(".__main__") if script else module
+    return Place(module, code_file, script, False, importable)
 
 
 def _is_installed(file: Path) -> bool:
@@ -87,7 +95,7 @@ def describe(
         source=source,
         seed_parameter=seed_parameter,
     )
-    if is_importable(function):
+    if place.importable:
         return Described(part, {}, (), secrets.found)
     return _by_value(function, part, secrets)
 

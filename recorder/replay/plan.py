@@ -144,6 +144,9 @@ def _tags(form: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _notes(store: Store, record: Record) -> Iterator[str]:
+    ranks = None if record.process is None else record.process.ranks
+    if ranks is not None:
+        yield f"run {record.number} was the first of {ranks.count} ranks; its replay is one process"
     for item in record.inputs:
         path = live_input(record, item) if item.in_root else Path(item.path)
         if item.in_root and not (is_secret_file(item.path) and path.is_file()):

@@ -132,6 +132,8 @@ def _environment(record: Record, store: Store) -> Iterator[str]:
     if record.process is not None:
         process = record.process
         yield f"  {process.user}@{process.host} in {process.cwd}"
+        if process.ranks is not None:
+            yield f"  rank     the first of {process.ranks.count}, started by {process.ranks.launcher}"
         yield f"  argv     {shorten(' '.join(process.argv), 90)}"
         yield f"  PYTHONHASHSEED {'not fixed' if process.hash_seed is None else process.hash_seed}"
 
