@@ -18,7 +18,6 @@ FLOORS = {
     "recorder.digest": 0,
     "recorder.key": 1,
     "recorder.records": 1,
-    "recorder.key": 1,
     "recorder.codec": 1,
     "recorder.series": 2,
     "recorder.repository": 1,
