@@ -10,8 +10,8 @@ from typing import Any
 from ..digest import digest_bytes
 from ..errors import DecodeError
 from ..records import JSON
+from .arrays import compare_arrays
 from .differences import Difference, Numbers
-from .numpy import compare_arrays
 
 _SERIES = "recorder_series"
 

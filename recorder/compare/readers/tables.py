@@ -1,0 +1,169 @@
+"""Tables of rows: CSV and TSV, cells as numbers where they are numbers, located by row and the header's name."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import TextIOWrapper
+from itertools import zip_longest
+from typing import Any
+
+from ...codec import Difference, Numbers, same_number
+from .pair import Pair, Source, UnreadableError
+
+_SHOWN = 60
+Row = Sequence[Any]
+# What makes a value of a cell, to compare it as.
+Typed = Callable[[Any], Any]
+
+
+def compare_csv(pair: Pair) -> Iterable[Difference]:
+    """Cells between commas."""
+    return _compare_delimited(pair, ",")
+
+
+def compare_tsv(pair: Pair) -> Iterable[Difference]:
+    """Cells between tabs."""
+    return _compare_delimited(pair, "\t")
+
+
+def _compare_delimited(pair: Pair, delimiter: str) -> list[Difference]:
+    left, right = (_rows(side, delimiter) for side in pair.sides)
+    header = next(left, None), next(right, None)
+    if header[0] is None or header[1] is None:
+        raise UnreadableError("one of them is empty")
+    if header[0] == header[1] and not any(_is_number(cell) for cell in header[0]):
+        return compare_rows(pair, header[0], left, right, first_row=1, typed=_typed)
+    names = [str(i) for i in range(max(len(row) for row in header))]
+    rows = ([first, *rest] for first, rest in zip(header, (left, right), strict=True))
+    return compare_rows(pair, names, *rows, first_row=0, typed=_typed)
+
+
+def _rows(side: Source, delimiter: str) -> Iterator[list[str]]:
+    if b"\0" in bytes(side.data[: 1 << 16]):
+        raise UnreadableError("it is no text")
+    text = TextIOWrapper(side.open(), encoding="utf-8-sig", newline="")
+    return csv.reader(text, delimiter=delimiter, strict=True)
+
+
+def _is_number(cell: str) -> bool:
+    return not isinstance(_typed(cell), str)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _typed(cell: str | None) -> int | float | str | None:
+    """The number that a cell says; text, and what only Python would take for a number (1_000), as it is."""
+    if cell is None or "_" in cell:
+        return cell
+    for kind in (int, float):
+        try:
+            return kind(cell)
+        except ValueError:
+            continue
+    return cell
+
+
+class _Column:
+    """What one column comes to: its first row that differs, how many, the largest errors, whether all are close."""
+
+    def __init__(self, row: int, a: Any, b: Any) -> None:
+        self.row, self.left, self.right = row, a, b
+        self.count = 0
+        self.abs_error: float | None = None
+        self.rel_error: float | None = None
+        self.close = True
+
+    def add(self, a: Any, b: Any, numbers: Numbers) -> None:
+        """One more row in which it differs."""
+        self.count += 1
+        if not (_is_numeric(a) and _is_numeric(b)):
+            self.close = False
+            return
+        abs_error, rel_error, close = numbers.errors(a, b)
+        self.abs_error = max(abs_error, self.abs_error or 0.0)
+        self.rel_error = max(rel_error, self.rel_error or 0.0)
+        self.close = self.close and close
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def compare_rows(
+    pair: Pair,
+    header: Sequence[str],
+    left: Iterable[Row],
+    right: Iterable[Row],
+    *,
+    first_row: int = 0,
+    typed: Typed = lambda cell: cell,
+    inside: str = "",
+) -> list[Difference]:
+    """Where two tables differ: one difference for each column, by its first row, and one for missing rows.
+
+    `first_row` is the number of the first of the rows, `inside` the table's name in its file.
+    """
+    found: dict[int, _Column] = {}
+    numbers = [pair.numbers.at(name) for name in header]
+    lengths = [first_row, first_row]
+    for i, (row, other) in enumerate(zip_longest(left, right), start=first_row):
+        if row is not None:
+            lengths[0] += 1
+        if other is not None:
+            lengths[1] += 1
+        if row != other and row is not None and other is not None:
+            _compare_row(found, i, row, other, typed, numbers)
+    differences = [
+        _column_difference(pair, inside, header, j, column, max(lengths) - first_row)
+        for j, column in sorted(found.items(), key=lambda item: (item[1].row, item[0]))
+    ]
+    if lengths[0] != lengths[1]:
+        said = [f"{n} rows" for n in lengths]
+        place = pair.place(inside)
+        differences.append(Difference(path=place, what="shape", left=said[0], right=said[1]))
+    return differences
+
+
+def _compare_row(
+    found: dict[int, _Column], i: int, row: Row, other: Row, typed: Typed, numbers: list[Numbers]
+) -> None:
+    for j, (cell, that) in enumerate(zip_longest(row, other)):
+        if cell == that and type(cell) is type(that):
+            continue
+        a, b = typed(cell), typed(that)
+        if _same(a, b):
+            continue
+        column = found.get(j)
+        if column is None:
+            column = found[j] = _Column(i, cell, that)
+        column.add(a, b, numbers[j] if j < len(numbers) else Numbers())
+
+
+def _same(a: Any, b: Any) -> bool:
+    if _is_numeric(a) and _is_numeric(b):
+        return same_number(a, b)
+    return type(a) is type(b) and bool(a == b)
+
+
+def _column_difference(
+    pair: Pair, inside: str, header: Sequence[str], j: int, column: _Column, rows: int
+) -> Difference:
+    name = header[j] if j < len(header) else j
+    place = f"row {column.row}, column {name}"
+    several = column.count > 1
+    return Difference(
+        path=pair.place(f"{inside}, {place}" if inside else place),
+        left=_text(column.left),
+        right=_text(column.right),
+        abs_error=column.abs_error,
+        rel_error=column.rel_error,
+        close=column.close,
+        count=column.count if several else None,
+        size=rows if several else None,
+    )
+
+
+def _text(cell: Any) -> str:
+    text = "(nothing)" if cell is None else cell if isinstance(cell, str) else repr(cell)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
