@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from ..codec import Comparison, Difference, Numbers, conclude
-from .readers import Pair, Source, compare_pair
+from ..codec import Comparison, Numbers, conclude
+from .readers import Pair, Source, compare_pair, same_bytes
 
 
 def compare_files(
@@ -20,18 +19,11 @@ def compare_files(
 ) -> Comparison:
     """The verdict on two files of that name, given as bytes or as the paths where they lie, which are mapped.
 
-    The format is that of the name, or how the bytes begin; see `recorder.compare.readers`. `numbers`, where given,
-    says what is close in the place of `rtol` and `atol`. Raises OSError for a path that cannot be read.
+    The format is that of the name, or of how the bytes begin; see `recorder.compare.readers`. `numbers`, where
+    given, says what is close in the place of `rtol` and `atol`. Raises OSError for a path that cannot be read.
     """
     left, right = (Source.at(side) if isinstance(side, Path) else Source(side) for side in (a, b))
-    pair = Pair(
-        name, left, right, numbers=numbers or Numbers(rtol=rtol, atol=atol), compare=compare_pair
-    )
-    if isinstance(a, bytes) and a == b:
+    if same_bytes(left.data, right.data):
         return Comparison(verdict="identical")
-    return conclude(differences(pair))
-
-
-def differences(pair: Pair) -> Iterable[Difference]:
-    """Their differences in content."""
-    return compare_pair(pair)
+    near = numbers or Numbers(rtol=rtol, atol=atol)
+    return conclude(compare_pair(Pair(name, left, right, numbers=near, compare=compare_pair)))

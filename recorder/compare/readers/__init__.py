@@ -36,14 +36,14 @@ from .frames import compare_feather, compare_parquet
 from .hierarchies import compare_hdf5
 from .images import compare_images
 from .packed import compare_bz2, compare_gzip, compare_xz, compare_zstd
-from .pair import Budget, Pair, Source, UnreadableError
+from .pair import Pair, Source, UnreadableError, same_bytes
 from .pickles import compare_pickles
 from .tables import compare_csv, compare_tsv
 from .tensors import compare_safetensors
 from .text import compare_office_xml, compare_pdf, compare_plain, compare_svg
 from .values import compare_json, compare_json_lines, compare_notebook, compare_toml, compare_yaml
 
-__all__ = ["Budget", "Pair", "Source", "compare_pair"]
+__all__ = ["Pair", "Source", "compare_pair", "same_bytes"]
 
 
 class Format(NamedTuple):
@@ -55,6 +55,9 @@ class Format(NamedTuple):
     magic: tuple[bytes, ...] = ()
     offset: int = 0
 
+
+# The number with which a torch.save from before 2020 begins: a pickle, then raw storages.
+_OLD_TORCH = b"\x80\2\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 _FORMATS = (
     Format("JSON", compare_json, (".json", ".geojson", ".webmanifest")),
@@ -68,25 +71,31 @@ _FORMATS = (
     Format("parquet", compare_parquet, (".parquet", ".pq"), (b"PAR1",)),
     Format("Feather", compare_feather, (".feather", ".arrow", ".ipc"), (b"ARROW1", b"FEA1")),
     Format("safetensors", compare_safetensors, (".safetensors",)),
-    Format("a checkpoint", compare_checkpoints, (".pt", ".pth", ".ckpt", ".bin")),
+    Format("a checkpoint", compare_checkpoints, (".pt", ".pth", ".ckpt"), (b"PK\3\4",)),
     Format(
         "an image",
         compare_images,
         (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".tga"),
         (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*"),
     ),
-    Format(
-        "HDF5", compare_hdf5, (".h5", ".hdf5", ".hdf", ".nc", ".keras"), (b"\x89HDF\r\n\x1a\n",)
-    ),
+    Format("HDF5", compare_hdf5, (".h5", ".hdf5", ".hdf", ".nc"), (b"\x89HDF\r\n\x1a\n",)),
     Format("SQLite", compare_sqlite, (".sqlite", ".sqlite3", ".db"), (b"SQLite format 3\0",)),
     Format(
-        "a pickle", compare_pickles, (".pkl", ".pickle", ".joblib"), (b"\x80\4\x95", b"\x80\5\x95")
+        "a pickle",
+        compare_pickles,
+        (".pkl", ".pickle", ".joblib"),
+        (b"\x80\4\x95", b"\x80\5\x95", _OLD_TORCH),
     ),
     Format("gzip", compare_gzip, (".gz", ".tgz"), (b"\x1f\x8b",)),
     Format("bzip2", compare_bz2, (".bz2", ".tbz2"), (b"BZh",)),
     Format("xz", compare_xz, (".xz", ".txz"), (b"\xfd7zXZ\0",)),
     Format("zstd", compare_zstd, (".zst", ".tzst"), (b"\x28\xb5\x2f\xfd",)),
-    Format("a zip", compare_zips, (".zip", ".npz"), (b"PK\3\4",)),
+    Format(
+        "a zip",
+        compare_zips,
+        (".zip", ".npz", ".xlsx", ".docx", ".pptx", ".ods", ".odt", ".jar", ".whl", ".keras"),
+        (b"PK\3\4",),
+    ),
     Format("a tar", compare_tars, (".tar",), (b"ustar",), 257),
     Format("a PDF", compare_pdf, (".pdf",), (b"%PDF-",)),
     Format("SVG", compare_svg, (".svg",)),

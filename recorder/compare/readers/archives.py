@@ -17,7 +17,8 @@ Key = tuple[str, int]
 
 def open_zip(side: Source, pair: Pair) -> zipfile.ZipFile:
     """The archive, to be closed; what its members unpack to is taken from the pair's budget."""
-    archive = zipfile.ZipFile(side.open())
+    # By its path where it has one, so that it is closed with the archive.
+    archive = zipfile.ZipFile(side.path if side.path is not None else side.open())
     infos = archive.infolist()
     if len(infos) > _MOST_MEMBERS:
         raise UnreadableError(f"it has more than {_MOST_MEMBERS} members")
@@ -56,7 +57,7 @@ def compare_zips(pair: Pair) -> Iterator[Difference]:
                 )
                 yield from pair.inner(key[0], *sources, path=pair.member(key[0]))
             else:
-                yield _only_one(pair, key, ours, theirs, lambda info: info.file_size)
+                yield _only_one(pair.member(key[0]), ours.get(key), theirs.get(key))
 
 
 def _keyed(members: Iterable[tuple[str, zipfile.ZipInfo]]) -> dict[Key, zipfile.ZipInfo]:
@@ -81,18 +82,22 @@ def _strip_tops(*sides: dict[Key, zipfile.ZipInfo]) -> None:
                 side[(name.partition("/")[2], i)] = side.pop((name, i))
 
 
-def _only_one(pair, key, ours, theirs, size):  # type: ignore[no-untyped-def]
-    place = pair.member(key[0])
-    if key in ours:
-        return Difference(path=place, what="removed", left=f"{size(ours[key])} bytes")
-    return Difference(path=place, what="added", right=f"{size(theirs[key])} bytes")
+def _only_one(
+    place: str, ours: zipfile.ZipInfo | None, theirs: zipfile.ZipInfo | None
+) -> Difference:
+    if theirs is None:
+        size = ours.file_size if ours is not None else 0
+        return Difference(path=place, what="removed", left=f"{size} bytes")
+    return Difference(path=place, what="added", right=f"{theirs.file_size} bytes")
 
 
 def compare_tars(pair: Pair) -> Iterator[Difference]:
     """Member by member; nothing is extracted. Owners, modes and times do not count."""
     with (
-        tarfile.open(fileobj=pair.a.open(), mode="r:") as left,
-        tarfile.open(fileobj=pair.b.open(), mode="r:") as right,
+        pair.a.open() as stream,
+        pair.b.open() as other_stream,
+        tarfile.open(fileobj=stream, mode="r:") as left,
+        tarfile.open(fileobj=other_stream, mode="r:") as right,
     ):
         ours, theirs = (_tar_members(archive, pair) for archive in (left, right))
         for name in sorted({*ours, *theirs}):

@@ -59,7 +59,7 @@ def _open(side: Source) -> sqlite3.Connection:
 
 
 def _schema(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
-    rows = connection.execute("SELECT name, type, sql FROM sqlite_schema ORDER BY name")
+    rows = connection.execute("SELECT name, type, sql FROM sqlite_master ORDER BY name")
     return {name: (kind, sql or "") for name, kind, sql in rows if not _is_own(name)}
 
 

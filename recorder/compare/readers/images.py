@@ -25,9 +25,8 @@ def compare_images(pair: Pair) -> Iterator[Difference]:
     from PIL import Image
 
     with ExitStack() as stack:
-        images = [
-            stack.enter_context(Image.open(side.open(), formats=_FORMATS)) for side in pair.sides
-        ]
+        streams = [stack.enter_context(side.open()) for side in pair.sides]
+        images = [stack.enter_context(Image.open(s, formats=_FORMATS)) for s in streams]
         frames = [getattr(image, "n_frames", 1) for image in images]
         if frames[0] != frames[1]:
             said = [f"{n} frames" for n in frames]
@@ -46,7 +45,8 @@ def _compare_frames(pair: Pair, place: str, images: list[Any], i: int) -> list[D
     if images[0].size != images[1].size:
         said = [f"{image.width} x {image.height} pixels" for image in images]
         return [Difference(path=place, what="shape", left=said[0], right=said[1])]
-    return compare_arrays(place, *_pixels(images), pair.numbers)
+    left, right = _pixels(images)
+    return compare_arrays(place, left, right, pair.numbers)
 
 
 def _pixels(images: list[Any]) -> list[Any]:

@@ -19,6 +19,8 @@ _FRAMING = frozenset({"PROTO", "FRAME"})
 _MEMOIZING = frozenset({"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"})
 _RECALLING = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _ATOMS = frozenset({"text", "bytes"})
+# joblib writes arrays between the opcodes, as raw bytes that would be taken for opcodes.
+_JOBLIB = b"joblib.numpy_pickle"
 _REASON = "a pickle is never loaded, and its bytes differ"
 
 Step = tuple[str, Any]
@@ -45,21 +47,24 @@ def _steps(side: Source) -> Iterator[Step]:
 
     Whether two equal strings are one object in memory is chance; whether two lists are is content.
     """
+    if _JOBLIB in side.data.tobytes():
+        raise ValueError("arrays stand between its opcodes")
     memo: dict[int, Step] = {}
     shared = 0
     last: Step = ("", None)
     with side.open() as stream:
         for code, argument, _ in pickletools.genops(stream):
             if code.name in _MEMOIZING:
-                key = len(memo) if code.name == "MEMOIZE" else int(argument)
+                key = len(memo) if code.name == "MEMOIZE" else int(argument or 0)
                 memo[key] = last if last[0] in _ATOMS else ("recall", shared)
                 shared += last[0] not in _ATOMS
             elif code.name in _RECALLING:
-                last = memo.get(int(argument), ("recall", None))
+                last = memo.get(int(argument or 0), ("recall", None))
                 yield last
             elif code.name not in _FRAMING:
                 last = _step(code.name, argument)
                 yield last
+        yield ("what follows", stream.read())
 
 
 def _step(name: str, argument: Any) -> Step:

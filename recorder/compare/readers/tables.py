@@ -6,11 +6,11 @@ import csv
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import TextIOWrapper
-from itertools import zip_longest
-from typing import Any
+from itertools import chain, zip_longest
+from typing import Any, BinaryIO
 
 from ...codec import Difference, Numbers, same_number
-from .pair import Pair, Source, UnreadableError
+from .pair import Pair, UnreadableError
 
 _SHOWN = 60
 Row = Sequence[Any]
@@ -29,22 +29,27 @@ def compare_tsv(pair: Pair) -> Iterable[Difference]:
 
 
 def _compare_delimited(pair: Pair, delimiter: str) -> list[Difference]:
-    left, right = (_rows(side, delimiter) for side in pair.sides)
-    header = next(left, None), next(right, None)
-    if header[0] is None or header[1] is None:
-        raise UnreadableError("one of them is empty")
-    if header[0] == header[1] and not any(_is_number(cell) for cell in header[0]):
-        return compare_rows(pair, header[0], left, right, first_row=1, typed=_typed)
-    names = [str(i) for i in range(max(len(row) for row in header))]
-    rows = ([first, *rest] for first, rest in zip(header, (left, right), strict=True))
-    return compare_rows(pair, names, *rows, first_row=0, typed=_typed)
-
-
-def _rows(side: Source, delimiter: str) -> Iterator[list[str]]:
-    if b"\0" in bytes(side.data[: 1 << 16]):
+    if any(b"\0" in bytes(side.data[: 1 << 16]) for side in pair.sides):
         raise UnreadableError("it is no text")
-    text = TextIOWrapper(side.open(), encoding="utf-8-sig", newline="")
+    with pair.a.open() as left, pair.b.open() as right:
+        return _compare_streams(pair, *(_rows(stream, delimiter) for stream in (left, right)))
+
+
+def _rows(stream: BinaryIO, delimiter: str) -> Iterator[list[str]]:
+    text = TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     return csv.reader(text, delimiter=delimiter, strict=True)
+
+
+def _compare_streams(
+    pair: Pair, left: Iterator[list[str]], right: Iterator[list[str]]
+) -> list[Difference]:
+    first, other = next(left, None), next(right, None)
+    if first is None or other is None:
+        raise UnreadableError("one of them is empty")
+    if first == other and not any(_is_number(cell) for cell in first):
+        return compare_rows(pair, first, left, right, first_row=1, typed=_typed)
+    names = [str(i) for i in range(max(len(first), len(other)))]
+    return compare_rows(pair, names, chain([first], left), chain([other], right), typed=_typed)
 
 
 def _is_number(cell: str) -> bool:

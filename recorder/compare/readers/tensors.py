@@ -52,9 +52,9 @@ def compare_safetensors(pair: Pair) -> Iterator[Difference]:
     """Two state dicts, tensor by tensor, and their metadata."""
     need_numpy()
     headers = [_read_header(side) for side in pair.sides]
-    metadata = [header.pop("__metadata__", {}) for header, _ in headers]
-    yield from compare_values(pair, *metadata, path="__metadata__")
     (ours, left_at), (theirs, right_at) = headers
+    notes = [header.pop("__metadata__", {}) for header in (ours, theirs)]
+    yield from compare_values(pair, notes[0], notes[1], "__metadata__")
     for name in dict.fromkeys([*ours, *theirs]):
         if name not in theirs:
             yield Difference(path=pair.place(name), what="removed", left=_said(ours[name]))
@@ -82,8 +82,8 @@ def compare_tensors(pair: Pair, name: str, a: Tensor, b: Tensor) -> list[Differe
 
 def _compare_widened(pair: Pair, name: str, a: Tensor, b: Tensor) -> list[Difference]:
     """Of different types that NumPy lacks: as float32."""
-    wide = [(widening(t.widen) or (lambda bits: bits))(t.array) for t in (a, b)]
-    found = compare_arrays(pair.place(name), *wide, pair.numbers.at(name))
+    left, right = ((widening(t.widen) or (lambda bits: bits))(t.array) for t in (a, b))
+    found = compare_arrays(pair.place(name), left, right, pair.numbers.at(name))
     if found and found[0].what == "changed":
         return found
     said = Difference(path=pair.place(name), what="dtype", left=a.dtype, right=b.dtype, equal=True)
