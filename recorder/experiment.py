@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .errors import RecorderWarning
+from .tolerance import Declared, declare
 
 if TYPE_CHECKING:
     import inspect
@@ -48,6 +49,7 @@ class Experiment:
         seed: str = "seed",
         store: str | os.PathLike[str] | None = None,
         strict: bool = False,
+        tolerance: Declared | None = None,
     ) -> None:
         self.function = function
         self.name = name or _default_name(function)
@@ -55,6 +57,7 @@ class Experiment:
         self.seed = seed
         self.store = store
         self.strict = strict
+        self.tolerance = declare(tolerance)
         # Absolute as of now: the program may change its working directory before the first call.
         self.file = Path(function.__code__.co_filename).resolve()
         self._described: dict[Path | None, Described] = {}
@@ -75,8 +78,12 @@ class Experiment:
         return locate(self.function, code_file=self.file)
 
     def __getstate__(self) -> dict[str, Any]:
-        options = ("function", "name", "tags", "seed", "store", "strict", "file")
+        options = ("function", "name", "tags", "seed", "store", "strict", "tolerance", "file")
         return {**{key: self.__dict__[key] for key in options}, "_described": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A pickle of an older version has no tolerance.
+        self.__dict__.update({"tolerance": {}, **state})
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None
@@ -88,6 +95,7 @@ class Experiment:
         import inspect
 
         from .capture.config import bind, choose_seed
+        from .records import Tolerance
         from .run import Call
         from .setting import find_setting
 
@@ -105,6 +113,7 @@ class Experiment:
             objects=tuple(described.objects.values()),
             tags=self.tags,
             strict=self.strict,
+            tolerance={k: Tolerance(**bounds) for k, bounds in self.tolerance.items()},
             parent=None if parent is None else parent.id,
             warnings=described.warnings,
         )
@@ -185,6 +194,7 @@ def record(
     seed: str = "seed",
     store: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    tolerance: Declared | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -197,6 +207,7 @@ def record(
     seed: str = "seed",
     store: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    tolerance: Declared | None = None,
 ) -> F | Callable[[F], F]:
     """Record every call of the function as a run.
 
@@ -217,14 +228,19 @@ def record(
         store: The store's folder; by default `.recorder` at the root of the git repository that holds
             the function's file.
         strict: Refuse to start, rather than warn, when something cannot be captured.
+        tolerance: Up to what difference a replay's numbers count as close: a relative one for all, or a mapping
+            of patterns of names (of metrics, outputs, files, ``result``, ``result.loss``) to one, or to
+            ``{"rtol": ..., "atol": ...}``.
 
     Raises:
-        TypeError: for what is no function, and for generator functions.
+        TypeError: for what is no function, for generator functions, and for a tolerance that is none.
+        ValueError: for a tolerance that is negative or not finite.
     """
 
     def decorate(function: F) -> F:
         options: dict[str, Any] = {
-            "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict
+            "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict,
+            "tolerance": tolerance,
         }  # fmt: skip
         return _wrap(Experiment(_check(function), **options), function)
 

@@ -38,6 +38,7 @@ from .records import (
     Record,
     Seed,
     Status,
+    Tolerance,
     fingerprint,
 )
 from .series import SeriesWriter, as_number, named_values
@@ -65,6 +66,7 @@ class Call(Part, frozen=True):
     parent: str | None = None
     replay_of: str | None = None
     changes: tuple[Change, ...] = ()
+    tolerance: Mapping[str, Tolerance] = {}
     warnings: tuple[str, ...] = ()
 
 
@@ -153,6 +155,7 @@ class Run:
             parent=self._call.parent,
             replay_of=self._call.replay_of,
             changes=self._call.changes,
+            tolerance=dict(self._call.tolerance),
         )
 
     def _begin(self) -> None:

@@ -168,7 +168,8 @@ def test_outputs_missing_extra_and_swapped(made: Made) -> None:
     b = made.record(1, outputs={"one": b"2", "two": b"1", "new": b"3"})
     found = {item.name: item for item in made.verify(a, b).items}
     assert (found["gone"].verdict, found["new"].verdict) == ("missing", "extra")
-    assert found["one"].verdict == "different" and "content that two had" in found["one"].detail
+    assert found["one"].verdict == "different" and found["one"].detail == "swapped with two"
+    assert found["gone"].detail.endswith("the same bytes as new there")
 
 
 def test_folders_are_compared_path_by_path(made: Made, tmp_path: Path) -> None:

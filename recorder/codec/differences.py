@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable
 from typing import Literal
 
+import msgspec
+
 from ..records import ItemVerdict, Part
 
 What = Literal["changed", "added", "removed", "type", "shape", "dtype", "opaque"]
@@ -138,6 +140,21 @@ class Findings:
         """Several more."""
         for difference in differences:
             self.add(difference)
+
+    def include(self, comparison: Comparison, *, path: str) -> None:
+        """All that a comparison found at that place, whether it lists it or not."""
+        self.count += comparison.count
+        if comparison.verdict == "equal":
+            self._equal += comparison.count
+        elif comparison.verdict == "close":
+            self._close += comparison.count
+        elif comparison.verdict == "opaque":
+            self._opaque += comparison.count
+        for d in comparison.differences[: LISTED - len(self.listed)]:
+            place = f"{path}: {d.path}" if d.path else path
+            self.listed.append(msgspec.structs.replace(d, path=place))
+        self._abs_error = _larger(self._abs_error, comparison.max_abs_error)
+        self._rel_error = _larger(self._rel_error, comparison.max_rel_error)
 
     def conclude(self) -> Comparison:
         """The verdict on values that are not the same to the byte."""

@@ -16,14 +16,16 @@ def compare_files(
     rtol: float = 0.0,
     atol: float = 0.0,
     numbers: Numbers | None = None,
+    unlike: bool = False,
 ) -> Comparison:
     """The verdict on two files of that name, given as bytes or as the paths where they lie, which are mapped.
 
     The format is that of the name, or of how the bytes begin; see `recorder.compare.readers`. `numbers`, where
-    given, says what is close in the place of `rtol` and `atol`. Raises OSError for a path that cannot be read.
+    given, says what is close in the place of `rtol` and `atol`; `unlike` says that the bytes are known not to be the
+    same. Raises OSError for a path that cannot be read.
     """
     left, right = (Source.at(side) if isinstance(side, Path) else Source(side) for side in (a, b))
-    if same_bytes(left.data, right.data):
+    if not unlike and same_bytes(left.data, right.data):
         return Comparison(verdict="identical")
     near = numbers or Numbers(rtol=rtol, atol=atol)
     return conclude(compare_pair(Pair(name, left, right, numbers=near, compare=compare_pair)))

@@ -166,6 +166,7 @@ def _run(record: Record, experiment: Experiment, job: Job, store: Store) -> str:
         tags=(),
         replay_of=record.id,
         changes=_changes(record, changed, job),
+        tolerance=record.tolerance,
     )
     recording = Recording(call)
     try:
