@@ -62,8 +62,8 @@ def replay(
     record: Record,
     *,
     settings: Mapping[str, str] | None = None,
-    rtol: float = 0.0,
-    atol: float = 0.0,
+    rtol: float | None = None,
+    atol: float | None = None,
     stdout: int | None = None,
     keep: bool = False,
     say: Callable[[str], None] = lambda line: None,
@@ -74,7 +74,8 @@ def replay(
         store: Where the run is, and where its replay goes.
         record: The run.
         settings: Changes to the config as texts, see `recorder.replay.settings`; with any, no verdict.
-        rtol: Numbers count as close up to this relative difference.
+        rtol: Numbers count as close up to this relative difference. Where this or `atol` is given, it takes the
+            place of what the experiment declared.
         atol: Numbers count as close up to this absolute difference.
         stdout: A file descriptor for what the experiment prints, this process's stdout by default.
         keep: Leave the workspace where it is.
@@ -105,7 +106,13 @@ def replay(
 
 
 def _verify(
-    store: Store, record: Record, new: Record, report: Report, *, rtol: float, atol: float
+    store: Store,
+    record: Record,
+    new: Record,
+    report: Report,
+    *,
+    rtol: float | None,
+    atol: float | None,
 ) -> Verification:
     verification = verify(record, new, store.objects, rtol=rtol, atol=atol)
     if report.leaks:
