@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from ... import codec
-from ...compare.verify import Item, Verification
+from ...compare.items import Item, Verification
+from ...compare.wording import describe_difference
 from ...replay.replay import Replay
 from .text import Column, duration, render
 
@@ -65,8 +66,8 @@ def _located(item: Item) -> list[str]:
     """The single differences of an item that has several; one is said in its line already."""
     if len(item.differences) < 2:
         return []
-    shown = [f"{d.path or 'value'}: {d.left} -> {d.right}" for d in item.differences[:5]]
-    more = len(item.differences) - len(shown)
+    shown = [describe_difference(d) for d in item.differences[:5]]
+    more = item.count - len(shown)
     return [*shown, f"and {more} more"] if more else shown
 
 
