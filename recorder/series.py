@@ -259,10 +259,7 @@ def _rows(text: str) -> Iterator[list[str]]:
 
 def read_number(text: str) -> Number:
     """The number that a step or value says; ValueError for what is none."""
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
 def named_values(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -213,6 +213,25 @@ def test_the_laws_of_series(a: list[float], b: list[float]) -> None:
     assert compare_series("x", one, one, Numbers()).verdict == "identical"
 
 
+def test_many_points_are_counted_as_few_are(made: Made) -> None:
+    """A long series, which NumPy counts, comes to the same as a short one; integers in it are exact."""
+    values = [1.5 + i for i in range(60_000)]
+    off = [v * 1.001 for v in values]
+    for rtol, verdict in ((0.01, "close"), (1e-5, "different")):
+        found = made.verify(
+            made.record(1, series=made.series(x=values)),
+            made.record(1, series=made.series(x=off)),
+            rtol=rtol,
+        ).items[1]
+        assert found.verdict == verdict and found.departure is not None
+        assert (found.departure.step, found.departure.count) == (0, 60_000)
+        assert found.departure.end_rel_error == pytest.approx(0.001, rel=0.01)
+        assert found.max_abs_error == pytest.approx(60.0, rel=0.01)
+    a = made.record(1, series=made.series(x=[*values, 1000]))
+    b = made.record(1, series=made.series(x=[*off, 1001]))
+    assert made.verify(a, b, rtol=0.01).items[1].verdict == "different"
+
+
 def test_declared_tolerances(made: Made) -> None:
     """What the experiment declared holds for the names that it was declared for, and gives way to what is asked for."""
     values = {"loss": 1.0, "deep": {"acc": 2.0}}
@@ -250,7 +269,7 @@ def test_declared_tolerances(made: Made) -> None:
 )  # fmt: skip
 def test_tolerances_that_are_none(tolerance: Any, error: type[Exception]) -> None:
     """A tolerance that is none is refused where it is declared."""
-    with pytest.raises(error, match="tolerance|rtol"):
+    with pytest.raises(error, match=r"tolerance|rtol"):
         record(tolerance=tolerance)(lambda: None)
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import NamedTuple
 
 import msgspec
 
 from ..codec import Numbers, same_number
+from ..codec.arrays import compare_arrays
 from ..records import ItemVerdict
 from ..series import Columns, read_number
 from .items import Departure, Item, said_tolerance
+
+# From so many points that differ on, NumPy's import takes less time than it saves.
+_MANY = 50_000
 
 
 def compare_series(name: str, a: Columns, b: Columns, numbers: Numbers) -> Item:
@@ -65,6 +71,16 @@ def _keyed(columns: Columns) -> dict[tuple[float, int], tuple[str, str]]:
     return found
 
 
+class _Found(NamedTuple):
+    """What the points that differ come to; `first` is the position of the first one."""
+
+    first: int
+    points: int
+    abs_error: float
+    rel_error: float
+    close: bool
+
+
 class _Walk:
     """Goes through the points that are not the same text, and keeps the first, the largest and the last."""
 
@@ -92,30 +108,59 @@ class _Walk:
 
     def _go(self, pairs: _Pairs) -> None:
         left, right = pairs.left, pairs.right
-        count, first, largest = 0, -1, [0.0, 0.0]
-        end = 0.0
-        for i in [i for i, (x, y) in enumerate(zip(left, right, strict=True)) if x != y]:
-            abs_error, rel_error, close = self._errors(left[i], right[i])
-            if not abs_error:
-                continue
-            if first < 0:
-                first, first_error = i, rel_error
-            count += 1
-            largest = [max(largest[0], abs_error), max(largest[1], rel_error)]
-            self._close = self._close and close
-            end = rel_error if i == len(left) - 1 else 0.0
-        if not count:
+        unlike = [i for i, (x, y) in enumerate(zip(left, right, strict=True)) if x != y]
+        found = self._count_fast(pairs, unlike) or self._count(pairs, unlike)
+        if found is None:
             return
-        self.max_abs_error, self.max_rel_error = largest
+        self._close = self._close and found.close
+        self.max_abs_error, self.max_rel_error = found.abs_error, found.rel_error
+        first, last = found.first, len(left) - 1
         self.departure = msgspec.structs.replace(
             self.departure,
             step=read_number(pairs.steps[first]),
             left=left[first],
             right=right[first],
-            rel_error=first_error,
-            end_step=read_number(pairs.steps[-1]),
-            end_rel_error=end,
-            count=count,
+            rel_error=self._errors(left[first], right[first])[1],
+            end_step=read_number(pairs.steps[last]),
+            end_rel_error=self._errors(left[last], right[last])[1],
+            count=found.points,
+        )
+
+    def _count(self, pairs: _Pairs, unlike: list[int]) -> _Found | None:
+        """What the points come to, None where all are the same numbers."""
+        errors = ((i, *self._errors(pairs.left[i], pairs.right[i])) for i in unlike)
+        found = [(i, off, relative, close) for i, off, relative, close in errors if off]
+        if not found:
+            return None
+        return _Found(
+            first=found[0][0],
+            points=len(found),
+            abs_error=max(off for _, off, _, _ in found),
+            rel_error=max(relative for _, _, relative, _ in found),
+            close=all(close for *_, close in found),
+        )
+
+    def _count_fast(self, pairs: _Pairs, unlike: list[int]) -> _Found | None:
+        """The same with NumPy, where it is worth its import; None where it is not, and where there are integers."""
+        if len(unlike) < _MANY or find_spec("numpy") is None:
+            return None
+        import numpy
+
+        x, y = (numpy.array([float(side[i]) for i in unlike]) for side in (pairs.left, pairs.right))
+        if ((x == numpy.floor(x)) & (y == numpy.floor(y))).any():
+            return (
+                None  # integers are exact, whatever rtol: NumPy cannot tell them from floats here
+            )
+        differences = compare_arrays("", x, y, self._numbers)
+        if not differences or differences[0].index is None:
+            return None
+        (d,) = differences
+        return _Found(
+            first=unlike[differences[0].index[0]],
+            points=d.count or 0,
+            abs_error=d.abs_error or 0.0,
+            rel_error=d.rel_error or 0.0,
+            close=d.close,
         )
 
     def _errors(self, left: str, right: str) -> tuple[float, float, bool]:
