@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import VALUES
 
@@ -194,6 +194,7 @@ def test_series_are_held_by_their_steps(made: Made) -> None:
     assert made.verify(quoted, quoted).items[1].name == "a,b"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(), min_size=1, max_size=20),
     st.lists(st.floats(), min_size=1, max_size=20),

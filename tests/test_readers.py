@@ -25,7 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -150,6 +150,7 @@ def test_memory_orders_and_records(compare: Any) -> None:
     assert (first(found).path, first(found).index) == ("['w']", (2,))
 
 
+@settings(deadline=None)  # a library's import is no part of it
 @given(
     hnp.arrays(st.sampled_from(["f8", "f4", "c16", "i8", "u1", "?", "U2"]), hnp.array_shapes()),
     st.data(),
@@ -176,6 +177,7 @@ def test_the_laws_of_arrays(array: Any, data: st.DataObject) -> None:
 # Values and tables
 
 
+@settings(deadline=None)  # a library's import is no part of it
 @given(PLAIN_JSON, PLAIN_JSON)
 def test_the_laws_of_json(a: Any, b: Any) -> None:
     """Other spaces and key orders are equal; other values are different, the same both ways."""
@@ -200,6 +202,8 @@ VALUE_FILES = [
     ("x.csv", b"a\n1\n2\n", b"a\n1\n", "different", ""),
     ("x.csv", b'a\n"one\ntwo"\nx\n', b'a\n"one\ntwo"\ny\n', "different", "row 2, column a"),
     ("x.csv", b"a\n1_0\n", b"a\n10\n", "different", "row 1, column a"),
+    ("x.csv", b"id\n007\n", b"id\n7\n", "different", "row 1, column id"),
+    ("x.csv", b"a\n1e400\n", b"a\ninf\n", "different", "row 1, column a"),
     ("x.csv", b"\xef\xbb\xbfa\nnan\n", b"a\nNaN\n", "equal", ""),
     ("x.tsv", b"a\tb\n1\t2\n", b"a\tb\n1\t3\n", "different", "row 1, column b"),
     ("x.txt", b"x" * 500 + b"1\n", b"x" * 500 + b"2\n", "different", "line 1"),
@@ -380,6 +384,10 @@ def test_tensors_of_other_kinds_are_compared_by_their_bytes(compare: Any) -> Non
         pairs = [
             (torch.eye(3).to_sparse(), (torch.eye(3) * 2).to_sparse()),
             (torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.quint8), torch.quantize_per_tensor(torch.zeros(3), 0.1, 0, torch.quint8)),
+            (torch.tensor([1 + 1j]).conj(), torch.tensor([1 + 1j])),
+            ((1, 2), [1, 2]),
+            ({torch.float32: 1, "x": [torch.int8]}, {torch.float32: 1, "x": [torch.int16]}),
+            ({"s": {1, 2}}, {"s": {1, 3}}),
             (torch.ones(3).untyped_storage(), torch.zeros(3).untyped_storage()),
         ]  # fmt: skip
         for one, other in pairs:
@@ -582,6 +590,29 @@ def test_hdf5(compare: Any, tmp_path: Path) -> None:
     assert found.verdict == "different"
 
 
+def test_references_in_hdf5(compare: Any) -> None:
+    """A reference into the file is compared by the path that it leads to, in datasets and in attributes."""
+
+    def write(target: str) -> Callable[[Path], None]:
+        def write_to(path: Path) -> None:
+            with h5py.File(path, "w") as file:
+                file["x"] = file["y"] = VALUES
+                file["r"] = np.array([file[target].ref], dtype=h5py.ref_dtype)
+                file["x"].make_scale("axis")
+                file["y"].dims[0].attach_scale(file["x"])
+                file.attrs["ref"], file.attrs["none"] = file[target].ref, h5py.Empty("f8")
+                file.create_dataset("v", (1,), h5py.vlen_dtype(int))[0] = [1, len(target)]
+
+        return write_to
+
+    assert compare(
+        "x.h5", write("/x"), lambda p: [write("/x")(p), h5py.File(p, "a").close()]
+    ).verdict in ("identical", "equal")
+    found = compare("x.h5", write("/x"), write("/y"))
+    assert [d.path for d in found.differences] == ["@ref", "r"]
+    assert (found.differences[1].left, found.differences[1].right) == ("/x", "/y")
+
+
 def test_sqlite(compare: Any) -> None:
     """Rows by table and column, whatever pages, history and order; nothing is written beside the file."""
 
@@ -654,6 +685,7 @@ NAMES = ["x.json", "x.csv", "x.npy", "x.npz", "x.parquet", "x.feather", "x.pt", 
          "x.bz2", "x.xz", "x.zip", "x.tar", "x.h5", "x.db", "x.pkl", "x.yaml", "x.toml", "x.svg", "x.pdf", "x"]  # fmt: skip
 
 
+@settings(deadline=None)  # a library's import is no part of it
 @given(st.sampled_from(NAMES), st.binary(max_size=300), st.binary(max_size=300))
 def test_anything_gets_a_verdict(name: str, a: bytes, b: bytes) -> None:
     """Any bytes under any name get a verdict, the same both ways, and identical just where they are the same."""

@@ -8,6 +8,7 @@ Source: https://pytorch.org/docs/stable/notes/serialization.html
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import pickletools
@@ -107,10 +108,16 @@ class _Unpickler(pickle.Unpickler):
     """Makes plain values and `Named` ones; imports nothing and calls nothing but these."""
 
     def find_class(self, module: str, name: str) -> Any:
-        return type("Named", (Named,), {"name": f"{module}.{name}"})
+        return _named(f"{module}.{name}")
 
     def persistent_load(self, reference: Any) -> Any:
-        return type("Named", (Named,), {"name": _STORAGE})(*reference)
+        return _named(_STORAGE)(*reference)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _named(name: str) -> type[Named]:
+    """The class of that name, the same one for both sides: it may be a key of a dict, or in a set."""
+    return type("Named", (Named,), {"name": name})
 
 
 def _is_named(value: Any, name: str) -> bool:
@@ -171,7 +178,10 @@ class _Checkpoint:
         if not _is_named(value, "torch._utils._rebuild_tensor") or len(value.args) < 4:
             return None
         storage, offset, shape, strides = value.args[:4]
-        if not _is_named(storage, _STORAGE):
+        is_view = any(
+            isinstance(more, dict) and more for more in value.args[6:]
+        )  # a conjugate, say
+        if is_view or not _is_named(storage, _STORAGE):
             return None
         kinds = [getattr(kind, "name", "") for kind in (storage.args[1], *value.args[6:7])]
         known = _STORAGES.get(kinds[0].rpartition(".")[2]) or _TYPES.get(kinds[-1])
@@ -230,7 +240,7 @@ class _Walk:
             yield from self.walk(a.content(), b.content(), path)
         elif isinstance(a, dict) and isinstance(b, dict):
             yield from self._walk_dicts(a, b, path)
-        elif isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
+        elif isinstance(a, list | tuple) and type(a) is type(b) and len(a) == len(b):
             for i, (one, other) in enumerate(zip(a, b, strict=True)):
                 yield from self.walk(one, other, f"{path}[{i}]")
         else:
@@ -238,7 +248,8 @@ class _Walk:
 
     def _walk_dicts(self, a: dict[Any, Any], b: dict[Any, Any], path: str) -> Iterator[Difference]:
         for key in dict.fromkeys([*a, *b]):
-            place = f"{path}.{key}" if path else str(key)
+            text = str(_plain(key))
+            place = f"{path}.{text}" if path else text
             if key in a and key in b:
                 yield from self.walk(a[key], b[key], place)
             elif key in a:

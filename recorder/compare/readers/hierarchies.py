@@ -12,7 +12,6 @@ from .arrays import need_numpy
 from .pair import Pair, Source, UnreadableError
 
 _SHOWN = 60
-_BLOCK_BYTES = 64 << 20
 # What the NetCDF library and others write about themselves, which changes from version to version.
 _ABOUT_THE_WRITER = frozenset({"_NCProperties"})
 
@@ -68,7 +67,7 @@ def _kind(thing: Any) -> str:
 
 def _compare_attributes(pair: Pair, name: str, a: Any, b: Any) -> Iterator[Difference]:
     ours, theirs = (
-        {key: value for key, value in thing.attrs.items() if key not in _ABOUT_THE_WRITER}
+        {k: _attribute(v, thing) for k, v in thing.attrs.items() if k not in _ABOUT_THE_WRITER}
         for thing in (a, b)
     )
     for key in dict.fromkeys([*ours, *theirs]):
@@ -81,56 +80,73 @@ def _compare_attributes(pair: Pair, name: str, a: Any, b: Any) -> Iterator[Diffe
             yield from _compare_attribute(pair, place, key, ours[key], theirs[key])
 
 
-def _compare_attribute(pair: Pair, place: str, key: str, a: Any, b: Any) -> list[Difference]:
-    import h5py
+def _attribute(value: Any, thing: Any) -> Any:
+    """Numbers as they are, anything else as Python's values."""
     import numpy
 
-    if any(isinstance(x, h5py.Reference | h5py.Empty) for x in (a, b)):
-        return _differ(place, _text(a), _text(b)) if _text(a) != _text(b) else []
+    array = numpy.asarray(value)
+    return _plain(value, thing) if array.dtype.hasobject else array
+
+
+def _compare_attribute(pair: Pair, place: str, key: str, a: Any, b: Any) -> list[Difference]:
+    import numpy
+
     left, right = numpy.asarray(a), numpy.asarray(b)
     if left.dtype.hasobject or right.dtype.hasobject:
-        return _compare_objects(place, left, right)
+        return _compare_objects(place, a, b)
     return compare_arrays(place, left, right, pair.numbers.at(key))
 
 
 def _compare_datasets(pair: Pair, place: str, name: str, a: Any, b: Any) -> Iterator[Difference]:
+    import numpy
+
     for dataset in (a, b):
         if dataset.is_virtual or dataset.external:
             raise UnreadableError(f"{name} lies in another file")
-    if a.shape != b.shape or a.shape is None:
-        if a.shape != b.shape:
-            yield Difference(path=place, what="shape", left=str(a.shape), right=str(b.shape))
-        return
-    pair.budget.take_bytes(min(a.nbytes, b.nbytes))
-    left, right = a[()], b[()]
-    if a.dtype.hasobject or b.dtype.hasobject:
-        yield from _compare_objects(place, left, right)
-    else:
-        import numpy
+    if a.shape != b.shape:
+        yield Difference(path=place, what="shape", left=str(a.shape), right=str(b.shape))
+    elif a.shape is not None:
+        pair.budget.take_bytes(a.nbytes + b.nbytes)
+        left, right = a[()], b[()]
+        if a.dtype.hasobject or b.dtype.hasobject:
+            yield from _compare_objects(place, _plain(left, a), _plain(right, b))
+        else:
+            arrays = numpy.asarray(left), numpy.asarray(right)
+            yield from compare_arrays(place, *arrays, numbers=pair.numbers.at(name))
 
-        yield from compare_arrays(
-            place, numpy.asarray(left), numpy.asarray(right), pair.numbers.at(name)
-        )
+
+def _plain(value: Any, thing: Any) -> Any:
+    """Python's own values; of a reference into the file the path that it leads to, as `thing` there sees it."""
+    import h5py
+    import numpy
+
+    if isinstance(value, h5py.Reference):
+        return h5py.h5r.get_name(value, thing.id)
+    if isinstance(value, h5py.Empty):
+        return f"empty {value.dtype}"
+    if isinstance(value, numpy.ndarray | numpy.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item, thing) for item in value]
+    return value
 
 
 def _compare_objects(place: str, a: Any, b: Any) -> list[Difference]:
-    """Texts and lists of any length, as Python's objects."""
-    import numpy
-
-    left, right = (numpy.asarray(array, dtype=object).reshape(-1) for array in (a, b))
+    """Texts, and lists of any length."""
+    left, right = (value if isinstance(value, list) else [value] for value in (a, b))
     if len(left) != len(right):
-        said = [f"{len(array)} values" for array in (left, right)]
+        said = [f"{len(values)} values" for values in (left, right)]
         return [Difference(path=place, what="shape", left=said[0], right=said[1])]
     unlike = [i for i, (x, y) in enumerate(zip(left, right, strict=True)) if not _same(x, y)]
     if not unlike:
         return []
-    found = _differ(place, _text(left[unlike[0]]), _text(right[unlike[0]]))[0]
+    first = unlike[0]
     return [
         Difference(
             path=place,
-            left=found.left,
-            right=found.right,
-            index=(unlike[0],),
+            left=_text(left[first]),
+            right=_text(right[first]),
+            index=(first,),
             count=len(unlike),
             size=len(left),
         )
@@ -138,16 +154,9 @@ def _compare_objects(place: str, a: Any, b: Any) -> list[Difference]:
 
 
 def _same(x: Any, y: Any) -> bool:
-    import h5py
-    import numpy
-
-    if isinstance(x, h5py.Reference) and isinstance(y, h5py.Reference):
-        return True  # where it points to is compared where that stands
-    return bool(numpy.array_equal(x, y)) or bool(x is y)
-
-
-def _differ(place: str, left: str, right: str) -> list[Difference]:
-    return [Difference(path=place, left=left, right=right)]
+    if isinstance(x, list) and isinstance(y, list):
+        return len(x) == len(y) and all(_same(*pair) for pair in zip(x, y, strict=True))
+    return type(x) is type(y) and bool(x == y or (x != x and y != y))
 
 
 def _text(value: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import functools
+import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from itertools import chain, zip_longest
@@ -13,6 +15,7 @@ from ...codec import Difference, Numbers, same_number
 from .pair import Pair, UnreadableError
 
 _SHOWN = 60
+_NAME = re.compile(r"[+-]?0[0-9]")
 Row = Sequence[Any]
 # What makes a value of a cell, to compare it as.
 Typed = Callable[[Any], Any]
@@ -58,14 +61,18 @@ def _is_number(cell: str) -> bool:
 
 @functools.lru_cache(maxsize=1 << 16)
 def _typed(cell: str | None) -> int | float | str | None:
-    """The number that a cell says; text, and what only Python would take for a number (1_000), as it is."""
-    if cell is None or "_" in cell:
+    """The number that a cell says; text as it is, and what is a number for Python only, or a name of digits.
+
+    These are 1_000, 007, and what is larger than the largest float.
+    """
+    if cell is None or "_" in cell or _NAME.match(cell):
         return cell
     for kind in (int, float):
         try:
-            return kind(cell)
+            number = kind(cell)
         except ValueError:
             continue
+        return cell if abs(number) == math.inf and "n" not in cell.lower() else number
     return cell
 
 

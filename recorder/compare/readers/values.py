@@ -80,7 +80,7 @@ class _Walk:
         self._budget.take_values()  # a few lines of YAML may stand for billions of values
         if isinstance(a, dict) and isinstance(b, dict):
             yield from self._walk_dicts(a, b, path)
-        elif isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        elif isinstance(a, list | tuple) and type(a) is type(b):
             yield from self._walk_lists(a, b, path)
         elif type(a) in _NUMBERS and type(b) is type(a):
             if not same_number(a, b):
