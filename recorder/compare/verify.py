@@ -119,7 +119,9 @@ class _Verifier:
     # Metrics
 
     def _metrics(self) -> Iterator[Item]:
-        ours, theirs = self._series(self._a.series), self._series(self._b.series)
+        a, b = self._a.series, self._b.series
+        ours = self._series(a)
+        theirs = ours if a is not None and b is not None and a == b else self._series(b)
         for name in dict.fromkeys([*ours, *theirs]):
             if name not in theirs:
                 detail = "the replay did not log it"
