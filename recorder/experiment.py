@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .errors import RecorderWarning
+from .tolerance import Declared, declare
 
 if TYPE_CHECKING:
     import inspect
@@ -35,6 +36,10 @@ _interceptor: Interceptor | None = None
 _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200
 
 
+# What `record` was told, which a pickle of an experiment takes along.
+_OPTIONS = ("function", "name", "tags", "seed", "store", "strict", "tolerance", "secrets", "public")
+
+
 class Experiment:
     """A recorded function: its name, and how each call of it becomes a run.
 
@@ -50,6 +55,7 @@ class Experiment:
         seed: str = "seed",
         store: str | os.PathLike[str] | None = None,
         strict: bool = False,
+        tolerance: Declared | None = None,
         secrets: Sequence[str] = (),
         public: Sequence[str] = (),
     ) -> None:
@@ -59,6 +65,7 @@ class Experiment:
         self.seed = seed
         self.store = store
         self.strict = strict
+        self.tolerance = declare(tolerance)
         self.secrets = _check_names(function, secrets, "secrets")
         self.public = _check_names(function, public, "public")
         # Absolute as of now: the program may change its working directory before the first call.
@@ -82,20 +89,12 @@ class Experiment:
 
     def __getstate__(self) -> dict[str, Any]:
         # Its place too: in a worker process another program is __main__.
-        place = self.place
-        options = (
-            "function",
-            "name",
-            "tags",
-            "seed",
-            "store",
-            "strict",
-            "secrets",
-            "public",
-            "file",
-        )
-        kept = {key: self.__dict__[key] for key in options}
-        return {**kept, "place": place, "_described": {}}
+        kept = {key: self.__dict__[key] for key in _OPTIONS}
+        return {**kept, "file": self.file, "place": self.place, "_described": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A pickle of an older version has fewer options.
+        self.__dict__.update({"tolerance": {}, "secrets": (), "public": (), **state})
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None
@@ -108,6 +107,7 @@ class Experiment:
 
         from .capture.config import bind, choose_seed
         from .capture.ranks import draw_common_seed, warn_of_seed
+        from .records import Tolerance
         from .run import Call
         from .setting import find_setting
 
@@ -127,6 +127,7 @@ class Experiment:
             objects=tuple(described.objects.values()),
             tags=self.tags,
             strict=self.strict,
+            tolerance={k: Tolerance(**bounds) for k, bounds in self.tolerance.items()},
             secrets=self.secrets,
             public=self.public,
             redacted=described.redacted,
@@ -239,6 +240,7 @@ def record(
     seed: str = "seed",
     store: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    tolerance: Declared | None = None,
     secrets: Sequence[str] = (),
     public: Sequence[str] = (),
 ) -> Callable[[F], F]: ...
@@ -253,6 +255,7 @@ def record(
     seed: str = "seed",
     store: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    tolerance: Declared | None = None,
     secrets: Sequence[str] = (),
     public: Sequence[str] = (),
 ) -> F | Callable[[F], F]:
@@ -275,18 +278,23 @@ def record(
         store: The store's folder; by default `.recorder` at the root of the git repository that holds
             the function's file.
         strict: Refuse to start, rather than warn, when something cannot be captured.
+        tolerance: Up to what difference a replay's numbers count as close: a relative one for all, or a mapping
+            of patterns of names (of metrics, outputs, files, ``result``, ``result.loss``) to one, or to
+            ``{"rtol": ..., "atol": ...}``.
         secrets: Parameters (or entries of one, ``"db.dsn"``) whose values are never written down, beside those
             that look like credentials.
         public: Parameters, or entries, that look like credentials and are none.
 
     Raises:
-        TypeError: for what is no function, for generator functions, and for names that it has no parameter for.
+        TypeError: for what is no function, for generator functions, for names that it has no parameter for, and
+            for a tolerance that is none.
+        ValueError: for a tolerance that is negative or not finite.
     """
 
     def decorate(function: F) -> F:
         options: dict[str, Any] = {
             "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict,
-            "secrets": secrets, "public": public,
+            "tolerance": tolerance, "secrets": secrets, "public": public,
         }  # fmt: skip
         return _wrap(Experiment(_check(function), **options), function)
 

@@ -212,6 +212,13 @@ class Verdict(Part, frozen=True):
     reason: str = ""
 
 
+class Tolerance(Part, frozen=True):
+    """Up to what difference numbers count as close: ``|a-b| <= atol + rtol * max(|a|, |b|)``."""
+
+    rtol: float = 0.0
+    atol: float = 0.0
+
+
 class Record(Part, frozen=True, omit_defaults=False):
     """The document of a run; frozen once the run is finished. Every field is written, null where there is nothing.
 
@@ -219,8 +226,9 @@ class Record(Part, frozen=True, omit_defaults=False):
     in every store; `experiment` is the experiment's name.
     `config` maps each parameter to the form of its argument, defaults applied.
     `outputs_digest` is that of the artifact folder. `series` holds the metrics' points as CSV with the
-    columns name, step, time_s, value. Times are UTC. `tags`, `note` and `verdict` may be set later. `origin` is the
-    id of the store that the run was imported from, None for one that was recorded here; `signature` its user's, see
+    columns name, step, time_s, value. `tolerance` is what the experiment declared, by patterns of names; a replay
+    is held to it. Times are UTC. `tags`, `note` and `verdict` may be set later. `origin` is the id of the store that
+    the run was imported from, None for one that was recorded here; `signature` its user's, see
     `recorder.store.signature`.
     """
 
@@ -250,6 +258,7 @@ class Record(Part, frozen=True, omit_defaults=False):
     usage: Usage | None = None
     warnings: tuple[str, ...] = ()
     fingerprint: str | None = None
+    tolerance: dict[str, Tolerance] = {}
     parent: str | None = None
     replay_of: str | None = None
     changes: tuple[Change, ...] = ()

@@ -44,6 +44,7 @@ from .records import (
     Redacted,
     Seed,
     Status,
+    Tolerance,
     fingerprint,
 )
 from .series import SeriesWriter, as_number, named_values
@@ -73,6 +74,7 @@ class Call(Part, frozen=True):
     parent: str | None = None
     replay_of: str | None = None
     changes: tuple[Change, ...] = ()
+    tolerance: Mapping[str, Tolerance] = {}
     warnings: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     public: tuple[str, ...] = ()
@@ -175,6 +177,7 @@ class Run:
             parent=self._call.parent,
             replay_of=self._call.replay_of,
             changes=self._call.changes,
+            tolerance=dict(self._call.tolerance),
             redacted=self._listed_secrets(),
         )
 

@@ -15,7 +15,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -198,7 +198,7 @@ def parse_series(text: str) -> dict[str, list[Point]]:
     found: dict[str, list[Point]] = {}
     for row in _rows(text):
         name, step, time_s, value = row
-        point = Point(_number(step), float(time_s), _number(value))
+        point = Point(read_number(step), float(time_s), read_number(value))
         found.setdefault(name, []).append(point)
     return found
 
@@ -216,6 +216,38 @@ def summarise(
     return found
 
 
+class Columns(NamedTuple):
+    """The points of one series as they were written: steps and values as texts, as many of one as of the other."""
+
+    steps: list[str]
+    values: list[str]
+
+
+def split_series(text: str) -> dict[str, Columns]:
+    """The same as `parse_series` without the times and without making numbers: several times as fast."""
+    body = text[text.find("\n") + 1 : text.rfind("\n") + 1]
+    if '"' in body or body.count(",") != 3 * body.count("\n"):
+        rows = [(name, step, value) for name, step, _, value in _rows(text)]
+        return _by_name(*zip(*rows, strict=True)) if rows else {}
+    fields = body.replace("\n", ",").split(",")
+    return _by_name(fields[0:-1:4], fields[1::4], fields[3::4])
+
+
+def _by_name(
+    names: Sequence[str], steps: Sequence[str], values: Sequence[str]
+) -> dict[str, Columns]:
+    if not names or names.count(names[0]) == len(names):
+        return {name: Columns(list(steps), list(values)) for name in names[:1]}
+    found: dict[str, Columns] = {}
+    for name, step, value in zip(names, steps, values, strict=True):
+        columns = found.get(name)
+        if columns is None:
+            columns = found[name] = Columns([], [])
+        columns.steps.append(step)
+        columns.values.append(value)
+    return found
+
+
 def _rows(text: str) -> Iterator[list[str]]:
     whole = text[: text.rfind("\n") + 1]
     reader = csv.reader(io.StringIO(whole))
@@ -225,11 +257,9 @@ def _rows(text: str) -> Iterator[list[str]]:
             yield row
 
 
-def _number(text: str) -> Number:
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
+def read_number(text: str) -> Number:
+    """The number that a step or value says; ValueError for what is none."""
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
 def named_values(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -21,6 +21,7 @@ FLOORS = {
     "recorder.codec": 1,
     "recorder.series": 2,
     "recorder.repository": 1,
+    "recorder.tolerance": 0,
     "recorder.capture": 2,
     "recorder.store": 2,
     "recorder.store.store": 3,

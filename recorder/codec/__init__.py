@@ -17,7 +17,7 @@ from ..errors import DecodeError
 from ..records import JSON
 from . import numpy, pandas, pickle, plain, torch
 from .comparing import Comparer
-from .differences import Comparison, Difference, Numbers, conclude
+from .differences import Comparison, Difference, Findings, Numbers, conclude, same_number
 from .forms import (
     canonical,
     describe,
@@ -35,6 +35,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "Encoded",
+    "Findings",
     "Numbers",
     "canonical",
     "compare",
@@ -52,6 +53,7 @@ __all__ = [
     "redacted",
     "references",
     "replace_parts",
+    "same_number",
     "tag_of",
 ]
 
@@ -60,6 +62,8 @@ INLINE_BYTES = 4096
 _DEEPEST = 200
 
 Load = Callable[[str], bytes]
+# What a comparison reads may be a memory map.
+LoadBuffer = Callable[[str], bytes | memoryview]
 
 
 class Encoded(NamedTuple):
@@ -238,8 +242,16 @@ _WITH_PAYLOAD: dict[str, Callable[[Any, bytes], Any]] = {
 }
 
 
-def compare(a: JSON, b: JSON, *, load: Load, rtol: float = 0.0, atol: float = 0.0) -> Comparison:
-    """Hold two forms against each other.
+def compare(
+    a: JSON,
+    b: JSON,
+    *,
+    load: LoadBuffer,
+    numbers: Numbers | None = None,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+) -> Comparison:
+    """Hold two forms against each other; `numbers`, where given, says what is close in the place of `rtol`, `atol`.
 
     identical: the same to the byte (dicts and sets in any order); equal: the same content in other bytes (an
     array in another memory order); close: every number within ``|a-b| <= atol + rtol * max(|a|, |b|)``; opaque:
@@ -248,4 +260,4 @@ def compare(a: JSON, b: JSON, *, load: Load, rtol: float = 0.0, atol: float = 0.
     """
     if not has_tag(a, "$opaque") and identity(a) == identity(b):
         return Comparison(verdict="identical")
-    return Comparer(load, Numbers(rtol=rtol, atol=atol)).compare(a, b)
+    return Comparer(load, numbers or Numbers(rtol=rtol, atol=atol)).compare(a, b)

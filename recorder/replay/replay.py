@@ -64,8 +64,8 @@ def replay(
     *,
     settings: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
-    rtol: float = 0.0,
-    atol: float = 0.0,
+    rtol: float | None = None,
+    atol: float | None = None,
     stdout: int | None = None,
     keep: bool = False,
     say: Callable[[str], None] = lambda line: None,
@@ -78,7 +78,8 @@ def replay(
         settings: Changes to the config as texts, see `recorder.replay.settings`; with any, no verdict.
         secrets: The values of arguments that were redacted, as texts by their keys (``db.password``). They must
             be the recorded ones, and are no change.
-        rtol: Numbers count as close up to this relative difference.
+        rtol: Numbers count as close up to this relative difference. Where this or `atol` is given, it takes the
+            place of what the experiment declared.
         atol: Numbers count as close up to this absolute difference.
         stdout: A file descriptor for what the experiment prints, this process's stdout by default.
         keep: Leave the workspace where it is.
@@ -109,7 +110,13 @@ def replay(
 
 
 def _verify(
-    store: Store, record: Record, new: Record, report: Report, *, rtol: float, atol: float
+    store: Store,
+    record: Record,
+    new: Record,
+    report: Report,
+    *,
+    rtol: float | None,
+    atol: float | None,
 ) -> Verification:
     verification = verify(record, new, store.objects, rtol=rtol, atol=atol)
     if report.leaks:

@@ -193,6 +193,7 @@ def _run(record: Record, experiment: Experiment, job: Job, store: Store) -> str:
         tags=(),
         replay_of=record.id,
         changes=_changes(record, changed, job, experiment),
+        tolerance=record.tolerance,
         secrets=experiment.secrets,
         public=experiment.public,
     )
