@@ -86,10 +86,12 @@ def canonical_json(value: Any) -> bytes:
     type raises TypeError or ValueError. (The codec tags what plain JSON cannot say before this.)
     """
     _refuse_other_keys(value)
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode()
+    return _encoder.encode(value).encode()
+
+
+_encoder = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 def _refuse_other_keys(value: Any) -> None:

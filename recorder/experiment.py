@@ -74,6 +74,13 @@ class Experiment:
 
         return locate(self.function, code_file=self.file)
 
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """The function's."""
+        import inspect
+
+        return inspect.signature(self.function)
+
     def __getstate__(self) -> dict[str, Any]:
         options = ("function", "name", "tags", "seed", "store", "strict", "file")
         return {**{key: self.__dict__[key] for key in options}, "_described": {}}
@@ -85,13 +92,11 @@ class Experiment:
 
         Raises TypeError as the call itself would, RecorderError where there can be no store.
         """
-        import inspect
-
         from .capture.config import bind, choose_seed
         from .run import Call
         from .setting import find_setting
 
-        bound = bind(inspect.signature(self.function), args, kwargs, seed=self.seed)
+        bound = bind(self.signature, args, kwargs, seed=self.seed)
         seed = choose_seed(bound, parameter=self.seed, given=given_seed)
         setting = find_setting(self.place, store=self.store)
         described = self._describe(setting.root)
@@ -115,7 +120,7 @@ class Experiment:
 
         known = self._described.get(root)
         if known is None or known.objects:  # a pickled closure may hold other values by now
-            seed = self.seed if self.seed in _parameters(self.function) else None
+            seed = self.seed if self.seed in self.signature.parameters else None
             known = describe(self.function, place=self.place, root=root, seed_parameter=seed)
             self._described[root] = known
         return known
@@ -294,7 +299,7 @@ def log(
     if run is None:
         _warn_outside("log")
     else:
-        run.log(values, step=step, **named)
+        run.log_named(values, named, step=step)
 
 
 def save(target: Any, *, name: str | None = None) -> None:
@@ -318,10 +323,3 @@ def _warn_outside(what: str) -> None:
 def _default_name(function: Callable[..., Any]) -> str:
     name = function.__qualname__.rpartition("<locals>.")[2]
     return "lambda" if name == "<lambda>" else name
-
-
-def _parameters(function: Callable[..., Any]) -> Mapping[str, Any]:
-    import inspect
-
-    found: Mapping[str, Any] = inspect.signature(function).parameters
-    return found

@@ -40,14 +40,16 @@ _OF_ONE_PROCESS = frozenset(
 
 def allowed_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that a record holds: those of an allow-list that look like no credential."""
-    return {
-        name: value
-        for name, value in sorted(environ.items())
-        if (name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES))
-        and name not in _OF_ONE_PROCESS
-        and not _SECRET.search(name)
-        and not _URL_PASSWORD.search(value)
-    }
+    # By name first: os.environ decodes each value that it is asked for.
+    names = sorted(name for name in environ if _is_allowed(name))
+    found = {name: environ[name] for name in names}
+    return {name: value for name, value in found.items() if not _URL_PASSWORD.search(value)}
+
+
+@lru_cache(maxsize=1000)
+def _is_allowed(name: str) -> bool:
+    listed = name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES)
+    return listed and name not in _OF_ONE_PROCESS and not _SECRET.search(name)
 
 
 _known: tuple[object, dict[str, JSON]] | None = None
@@ -292,14 +294,14 @@ def _source(text: str | None) -> dict[str, JSON]:
 
 def describe_process(*, root: Path | None) -> Process:
     """The process as it is now; what lies in `root` relative to it."""
-    cwd = Path.cwd()
+    cwd = os.getcwd()  # noqa: PTH109
     return Process(
         pid=os.getpid(),
         host=platform.node(),
         user=_user(),
         argv=tuple(sys.argv) if hasattr(sys, "argv") else (),
-        cwd=str(cwd),
-        cwd_in_root=_inside(str(cwd), root),
+        cwd=cwd,
+        cwd_in_root=_inside(cwd, root),
         path_in_root=_path_in_root(root, cwd, tuple(sys.path), sys.prefix),
         hash_seed=_hash_seed(),
     )
@@ -321,6 +323,7 @@ def _hash_seed() -> str | None:
     return value if value.isdecimal() else None
 
 
+@lru_cache(maxsize=100)
 def _inside(path: str, root: Path | None) -> str | None:
     if root is None or not Path(path).is_relative_to(root):
         return None
@@ -329,7 +332,7 @@ def _inside(path: str, root: Path | None) -> str | None:
 
 @lru_cache(maxsize=8)
 def _path_in_root(
-    root: Path | None, cwd: Path, path: tuple[str, ...], prefix: str
+    root: Path | None, cwd: str, path: tuple[str, ...], prefix: str
 ) -> tuple[str, ...]:
     """The folders of sys.path that belong to the project: an environment inside it does not.
 
@@ -340,7 +343,7 @@ def _path_in_root(
     }
     found: dict[str, None] = {}
     for entry in path:
-        inside = _inside(os.path.realpath(entry) if entry else str(cwd), root)
+        inside = _inside(os.path.realpath(entry) if entry else cwd, root)
         if inside is not None and entry not in installed and not entry.startswith(prefix + os.sep):
             found[inside] = None
     return tuple(found)

@@ -11,8 +11,8 @@ import msgspec
 
 from .. import codec
 from ..codec import Comparison, Difference, Numbers
+from ..points import Point, read_points
 from ..records import Content, ItemVerdict, Output, Part, Record, ReplayVerdict
-from ..series import Point, parse_series
 from . import ObjectReader
 from .content import compare_files
 
@@ -215,7 +215,12 @@ class _Verifier:
                 yield self._compare_series(name, ours[name], theirs[name])
 
     def _series(self, content: Content | None) -> dict[str, list[Point]]:
-        return parse_series(self._text(content))
+        if content is None:
+            return {}
+        text = content.text
+        return read_points(
+            text.encode() if text is not None else self._objects.read(content.digest)
+        )
 
     def _text(self, content: Content | None) -> str:
         if content is None:
