@@ -93,12 +93,13 @@ def call(project: Project) -> Iterator[Row]:
 
 def reading(project: Project) -> Iterator[Row]:
     """A store of 100,000 runs, from another process."""
-    project.measure("fill", MANY)
+    anew = project.measure("fill", MANY)["open"]
     opened = project.measure("open")
     floor = "its bytes read and checksummed"
-    yield Row("open it, read the last 20", opened["open"], floor, opened["floor"], "s", "0.5 s")
+    yield Row("open 100,000 runs, the last 20", opened["open"], floor, opened["floor"], "s", "0.5 s")
+    yield Row("open them without the index", anew, floor, opened["floor"], "s")
     floor = "its last lines parsed"
-    yield Row("a query over all", opened["query"], floor, opened["parse"], "s", "1.5 s")
+    yield Row("a query over all of them", opened["query"], floor, opened["parse"], "s", "1.5 s")
     floor = "before it was opened"
     yield Row("memory after both", opened["memory"], floor, opened["bare"], "MB", "400 MB")
 
