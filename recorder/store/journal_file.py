@@ -43,6 +43,20 @@ class JournalFile:
         self.refresh()
         self._index()
 
+    def _open(self) -> None:
+        self._file = OpenFile(self.path, read_only=self._read_only)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.tables: dict[str, TableIndex] = {}
+        self.generation += 1
+        self._end = 0
+        self._last_at = 0
+        self._mark = b""
+        self._live_bytes = 0
+        self._damaged = False
+        self._state: tuple[int, ...] = ()
+
     def _start_from_index(self) -> None:
         """Take over what the index beside the journal says, so that only what was appended since is read."""
         self._indexed = 0
@@ -59,20 +73,6 @@ class JournalFile:
         if self._end - self._indexed >= WORTH_BYTES and not self._read_only and not self._damaged:
             write_index(self._file, Known(self._end, self._last_at, self.tables))
             self._indexed = self._end
-
-    def _open(self) -> None:
-        self._file = OpenFile(self.path, read_only=self._read_only)
-        self._forget()
-
-    def _forget(self) -> None:
-        self.tables: dict[str, TableIndex] = {}
-        self.generation += 1
-        self._end = 0
-        self._last_at = 0
-        self._mark = b""
-        self._live_bytes = 0
-        self._damaged = False
-        self._state: tuple[int, ...] = ()
 
     def close(self) -> None:
         """To read or write from now on is a ValueError."""
@@ -172,7 +172,9 @@ class JournalFile:
 
     def _note(self, line: Line) -> None:
         if line.damage:
-            self._damaged = True  # and is to be said by whoever opens the journal: no index passes over it
+            self._damaged = (
+                True  # and is to be said by whoever opens the journal: no index passes over it
+            )
             self._warn(line)
         elif line.id is None:
             self._note_table(line)

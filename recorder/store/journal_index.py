@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import zlib
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,13 +38,17 @@ class _Table(msgspec.Struct, frozen=True):
 
 
 class _Head(msgspec.Struct, frozen=True):
-    """What the index is about: the first `end` bytes, of that digest; the last line begins at `last_at`."""
+    """What the index is about: the first `end` bytes, of that digest; the last line begins at `last_at`.
+
+    `crc` is the CRC-32 of what follows the head.
+    """
 
     version: int
     order: str
     digest: str
     end: int
     last_at: int
+    crc: int
     tables: tuple[_Table, ...]
 
 
@@ -69,8 +74,13 @@ def read_index(file: OpenFile) -> Known | None:
     except (OSError, msgspec.MsgspecError):
         return None
     words = sum(table.count for table in head.tables) * _COLUMNS
-    fits = (head.version, head.order, words * _WORD_BYTES) == (_VERSION, sys.byteorder, len(body))
-    if not fits or head.end > file.state().st_size or _digest(file, head.end) != head.digest:
+    is_ours = (head.version, head.order) == (_VERSION, sys.byteorder)
+    is_whole = len(body) == words * _WORD_BYTES and zlib.crc32(body) == head.crc
+    if (
+        not (is_ours and is_whole)
+        or head.end > file.state().st_size
+        or _digest(file, head.end) != head.digest
+    ):
         return None
     return Known(head.end, head.last_at, dict(_tables(head, memoryview(body))))
 
@@ -91,21 +101,24 @@ def write_index(file: OpenFile, known: Known) -> None:
     tables = tuple(
         _Table(name, index.last_id, len(index.places)) for name, index in known.tables.items()
     )
-    digest = _digest(file, known.end)
-    head = _Head(_VERSION, sys.byteorder, digest, known.end, known.last_at, tables)
+    body = b"".join(_columns(known))
+    digest, crc = _digest(file, known.end), zlib.crc32(body)
+    head = _Head(_VERSION, sys.byteorder, digest, known.end, known.last_at, crc, tables)
     path = index_path(file.path)
     staged = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        with staged.open("wb") as target:
-            target.write(msgspec.json.encode(head) + b"\n")
-            for index in known.tables.values():
-                array("q", index.places).tofile(target)
-                for column in zip(*index.places.values(), strict=True):
-                    array("q", column).tofile(target)
+        staged.write_bytes(msgspec.json.encode(head) + b"\n" + body)
         staged.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             staged.unlink()
+
+
+def _columns(known: Known) -> Iterator[bytes]:
+    for index in known.tables.values():
+        yield array("q", index.places).tobytes()
+        for column in zip(*index.places.values(), strict=True):
+            yield array("q", column).tobytes()
 
 
 def _digest(file: OpenFile, size: int) -> str:

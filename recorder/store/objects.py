@@ -119,7 +119,7 @@ class Objects:
         place = self._placing(sync)
         if not place.is_kept(digest, size):
             with path.open("rb") as file:
-                place.put(file, path, digest)
+                place.put(file, str(path), digest)
 
     def put_tree(self, folder: Path, *, sync: bool = True) -> Tree:
         """Keep a folder: its files as objects, links as links, and the list of them as an object.

@@ -96,7 +96,9 @@ def reading(project: Project) -> Iterator[Row]:
     anew = project.measure("fill", MANY)["open"]
     opened = project.measure("open")
     floor = "its bytes read and checksummed"
-    yield Row("open 100,000 runs, the last 20", opened["open"], floor, opened["floor"], "s", "0.5 s")
+    yield Row(
+        "open 100,000 runs, the last 20", opened["open"], floor, opened["floor"], "s", "0.5 s"
+    )
     yield Row("open them without the index", anew, floor, opened["floor"], "s")
     floor = "its last lines parsed"
     yield Row("a query over all of them", opened["query"], floor, opened["parse"], "s", "1.5 s")
