@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -35,7 +36,8 @@ def touch(path: str | Path) -> os.stat_result | None:
 class Placing:
     """How what was staged gets its name: durably or not, and at once or together with what else there is.
 
-    `durable` has the digests, and the names of folders, of which this process knows that they are on the disk.
+    `durable` has the digests, and the states of the folder of folders, of which this process knows that they are on
+    the disk.
     """
 
     def __init__(
@@ -76,10 +78,17 @@ class Placing:
             try:
                 os.replace(staged, path)  # noqa: PTH105 - a Path costs more than that, here and below
             except FileNotFoundError:
-                os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+                self._make_folders()
                 os.replace(staged, path)  # noqa: PTH105
         if self._sync:
             self._sync_name(digest, path)
+
+    def _make_folders(self) -> None:
+        """Make every folder that there can be: one by one, each would cost a sync of its own."""
+        self._root.mkdir(exist_ok=True)
+        for number in range(256):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(f"{self._root}{os.sep}{number:02x}")  # noqa: PTH102
 
     def _place(self, digest: str) -> str:
         """`object_path` as text."""
@@ -96,16 +105,17 @@ class Placing:
         folders = set(self._waiting.values())
         for folder in folders:
             sync_folder(folder)
-        self._sync_folders({folder[-2:] for folder in folders})
+        self._sync_folders()
         if len(self._durable) > _REMEMBERED:
             self._durable.clear()
         self._durable.update(self._waiting)
         self._waiting.clear()
 
-    def _sync_folders(self, names: set[str]) -> None:
+    def _sync_folders(self) -> None:
         """Make the folders' own names durable: whoever made one may not have come to it, or was killed before."""
-        if names <= self._durable:
-            return
-        if time.time() - self._root.stat().st_mtime < _SETTLED_S:
-            sync_folder(self._root)
-        self._durable |= names
+        status = self._root.stat()
+        state = f"{status.st_ino}:{status.st_nlink}:{status.st_mtime_ns}"  # another one when a folder has been made
+        if state not in self._durable:
+            if time.time() - status.st_mtime < _SETTLED_S:
+                sync_folder(self._root)
+            self._durable.add(state)
