@@ -1,8 +1,9 @@
 """Live folders of ended runs, kept for the next runs of the process.
 
 To make a folder with a few empty files, and to remove them again, takes a third of a millisecond, as long as two
-syncs. So the folder of a run that has ended moves to ``staging/`` with its lock still held, its files emptied, and
-becomes the next run's by its name. What a killed process leaves there, its lock let go, is collected.
+syncs, and on a busy disk as long as ten. So the folder of a run that has ended moves to ``staging/`` with its lock
+still held; a thread empties its files, and it becomes the next run's by its name. What a killed process leaves there,
+its lock let go, is collected.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import os
 import shutil
 import threading
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from .disk import ProcessLock, has_process_locks
 
 _AT_MOST = 4
 _EMPTIED = ("stdout", "stderr", "series.csv", "outputs.jsonl")
+# So long the thread waits for another one to empty before it ends.
+_LINGER_S = 0.5
 
 
 class Spare:
@@ -52,7 +56,10 @@ class Spare:
         self.lock.release()
 
 
+# Emptied ones, and those that the thread is to empty; None ends it.
 _spares: list[Spare] = []
+_used: SimpleQueue[Spare | None] = SimpleQueue()
+_thread: threading.Thread | None = None
 _using = threading.Lock()
 
 
@@ -67,29 +74,72 @@ def take(live: Path) -> Spare | None:
 
 
 def give_back(spare: Spare) -> bool:
-    """Keep the folder of a run that has ended; False where it is to be removed instead."""
-    if not has_process_locks() or len(_spares) >= _AT_MOST:
+    """Keep the folder of a run that has ended, or remove it; False where that is left to the caller."""
+    if not has_process_locks() or _used.qsize() >= _AT_MOST:
         return False
     try:
-        spare.empty()
         spare.rename(spare.live.parent / "staging" / spare.path.name)
-    except OSError:
-        return False
-    with _using:
-        _spares.append(spare)
+        _wake()
+    except (OSError, RuntimeError):  # no thread to be had, or Python is ending
+        spare.drop()
+    else:
+        _used.put(spare)
     return True
 
 
+def _wake() -> None:
+    global _thread
+    with _using:
+        if _thread is None:
+            thread = threading.Thread(target=_empty_often, name="recorder-spare", daemon=True)
+            thread.start()
+            _thread = thread
+
+
+def _empty_often() -> None:
+    global _thread
+    while True:
+        try:
+            spare = _used.get(timeout=_LINGER_S)
+        except Empty:
+            spare = None
+        with _using:
+            if spare is None and _used.empty():
+                _thread = None
+                return
+        if spare is not None:
+            _empty(spare)
+
+
+def _empty(spare: Spare) -> None:
+    try:
+        spare.empty()
+    except OSError:
+        spare.drop()
+        return
+    with _using:
+        _spares.append(spare)
+        oldest = _spares.pop(0) if len(_spares) > _AT_MOST else None
+    if oldest is not None:  # of another store, perhaps
+        oldest.drop()
+
+
 def _drop_all() -> None:
+    thread = _thread
+    if thread is not None:
+        _used.put(None)
+        thread.join(_LINGER_S)
+    while not _used.empty():
+        _spares.extend(spare for spare in [_used.get()] if spare is not None)
     while _spares:
         _spares.pop().drop()
 
 
 def _forget() -> None:
     """In a forked child: they are its parent's."""
-    global _using
+    global _using, _used, _thread
     _spares.clear()
-    _using = threading.Lock()
+    _using, _used, _thread = threading.Lock(), SimpleQueue(), None
 
 
 atexit.register(_drop_all)
