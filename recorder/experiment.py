@@ -87,6 +87,13 @@ class Experiment:
 
         return locate(self.function, code_file=self.file)
 
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """The function's."""
+        import inspect
+
+        return inspect.signature(self.function)
+
     def __getstate__(self) -> dict[str, Any]:
         # Its place too: in a worker process another program is __main__.
         kept = {key: self.__dict__[key] for key in _OPTIONS}
@@ -103,15 +110,13 @@ class Experiment:
 
         Raises TypeError as the call itself would, RecorderError where there can be no store.
         """
-        import inspect
-
         from .capture.config import bind, choose_seed
         from .capture.ranks import draw_common_seed, warn_of_seed
         from .records import Tolerance
         from .run import Call
         from .setting import find_setting
 
-        bound = bind(inspect.signature(self.function), args, kwargs, seed=self.seed)
+        bound = bind(self.signature, args, kwargs, seed=self.seed)
         rank = _find_rank()
         common = None if rank is None else draw_common_seed(rank, experiment=self.name)
         seed = choose_seed(bound, parameter=self.seed, given=given_seed, drawn=common)
@@ -156,7 +161,7 @@ class Experiment:
 
         known = self._described.get(root)
         if known is None or known.objects:  # a pickled closure may hold other values by now
-            seed = self.seed if self.seed in _parameters(self.function) else None
+            seed = self.seed if self.seed in self.signature.parameters else None
             known = describe(
                 self.function,
                 place=self.place,
@@ -335,7 +340,9 @@ def _check_names(function: Callable[..., Any], names: Sequence[str], what: str) 
     """A name that was mistyped would let a credential be written down."""
     names = (names,) if isinstance(names, str) else tuple(names)
     if names:
-        parameters = _parameters(function)
+        import inspect
+
+        parameters = inspect.signature(function).parameters
         unknown = [name for name in names if name.partition(".")[0] not in parameters]
         if unknown:
             raise TypeError(
@@ -379,7 +386,7 @@ def log(
     if run is None:
         _warn_outside("log")
     else:
-        run.log(values, step=step, **named)
+        run.log_named(values, named, step=step)
 
 
 def save(target: Any, *, name: str | None = None) -> None:
@@ -420,10 +427,3 @@ def _warn_outside(what: str) -> None:
 def _default_name(function: Callable[..., Any]) -> str:
     name = function.__qualname__.rpartition("<locals>.")[2]
     return "lambda" if name == "<lambda>" else name
-
-
-def _parameters(function: Callable[..., Any]) -> Mapping[str, Any]:
-    import inspect
-
-    found: Mapping[str, Any] = inspect.signature(function).parameters
-    return found

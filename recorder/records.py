@@ -226,10 +226,10 @@ class Record(Part, frozen=True, omit_defaults=False):
     in every store; `experiment` is the experiment's name.
     `config` maps each parameter to the form of its argument, defaults applied.
     `outputs_digest` is that of the artifact folder. `series` holds the metrics' points as CSV with the
-    columns name, step, time_s, value. `tolerance` is what the experiment declared, by patterns of names; a replay
-    is held to it. Times are UTC. `tags`, `note` and `verdict` may be set later. `origin` is the id of the store that
-    the run was imported from, None for one that was recorded here; `signature` its user's, see
-    `recorder.store.signature`.
+    columns name, step, time_s, value, gzipped where it is an object. `tolerance` is what the experiment declared, by
+    patterns of names; a replay is held to it. Times are UTC. `tags`, `note` and `verdict` may be set later. `origin`
+    is the id of the store that the run was imported from, None for one that was recorded here; `signature` its
+    user's, see `recorder.store.signature`.
     """
 
     id: str
@@ -291,7 +291,7 @@ def new_id() -> str:
     The letter tells an id's prefix from a run's number.
     """
     first = secrets.choice(_ID_ALPHABET[10:])
-    return first + "".join(secrets.choice(_ID_ALPHABET) for _ in range(ID_LENGTH - 1))
+    return first + "".join([_ID_ALPHABET[byte % 32] for byte in secrets.token_bytes(ID_LENGTH - 1)])
 
 
 def fingerprint(record: Record) -> str:

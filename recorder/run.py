@@ -31,6 +31,7 @@ from .capture.seed import Planting, plant
 from .capture.usage import Meter
 from .digest import digest_json
 from .errors import EncodeError, RecorderError, RecorderWarning, SaveError
+from .points import as_number, named_values
 from .records import (
     JSON,
     Change,
@@ -47,7 +48,7 @@ from .records import (
     Tolerance,
     fingerprint,
 )
-from .series import SeriesWriter, as_number, named_values
+from .series import SeriesWriter
 from .setting import Setting
 from .store.store import Store
 
@@ -213,6 +214,31 @@ class Run:
         if not self.is_ours:
             self._warn_forked("log")
             return
+        self.log_named(values, named, step=step)
+
+    def log_named(
+        self, values: Mapping[str, Any] | None, named: dict[str, Any], *, step: int | float | None
+    ) -> None:
+        """The same, with the metrics that `log` was given by name as a dict."""
+        if not self.is_ours:
+            self._warn_forked("log")
+            return
+        if type(step) is not int:
+            step = as_number(step)
+        # (Written out: it is a third of what a point costs.)
+        for value in named.values() if values is None else (values,):
+            if type(value) is not float and type(value) is not int:
+                named = self._points(values, named)
+                break
+        try:
+            self._series.add(named, step=step)
+        except OSError as error:
+            what = f"metrics are not written yet, and lost if the run is killed: {_one_line(error)}"
+            self._report(what, error=SaveError(what, name="series"))
+
+    def _points(
+        self, values: Mapping[str, Any] | None, named: Mapping[str, Any]
+    ) -> dict[str, int | float]:
         points: dict[str, int | float] = {}
         for name, value in named_values({**(values or {}), **named}):
             number = as_number(value)
@@ -221,11 +247,7 @@ class Run:
                 self._report(what, error=EncodeError(what, path=name))
             else:
                 points[name] = number
-        try:
-            self._series.add(points, step=as_number(step))
-        except OSError as error:
-            what = f"metrics are not written yet, and lost if the run is killed: {_one_line(error)}"
-            self._report(what, error=SaveError(what, name="series"))
+        return points
 
     def save(self, target: Any, *, name: str | None = None) -> None:
         """Keep an output: the file or folder at a path, as it is now, or a value under `name`.
@@ -258,9 +280,11 @@ class Run:
 
     def _save_path(self, target: Any, name: str | None) -> Output:
         path = Path(target)
-        place = _place(path, (Path.cwd(), self._setting.root))
+        root = None if self._setting.root is None else str(self._setting.root)
+        text = str(path)
+        place = _place(text, (os.getcwd(), root))  # noqa: PTH109
         name = name or place or path.name
-        in_root = _place(path, (self._setting.root,))
+        in_root = _place(text, (root,))
         if in_root is not None:
             self._written.add(in_root)
         if path.is_dir():
@@ -383,7 +407,7 @@ class Run:
             outputs=outputs,
             outputs_digest=digest_json("outputs", [[o.name, o.kind, o.digest] for o in outputs]),
             metrics=self._series.metrics(lambda value: codec.encode(value).form),
-            series=self._keep(self._live.series),
+            series=self._series.keep(data=self.store.keep, file=self._keep),
             stdout=self._keep(self._live.stdout),
             stderr=self._keep(self._live.stderr),
             failure=None if error is None else describe_failure(error, secrets=self._secrets),
@@ -405,11 +429,12 @@ class Run:
                 self.save(entry, name=entry.name)
 
     def _inputs(self, readings: tuple[Reading, ...]) -> tuple[Input, ...]:
-        return tuple(self._input(reading) for reading in readings)
+        root = None if self._setting.root is None else str(self._setting.root)
+        return tuple(self._input(reading, root) for reading in readings)
 
-    def _input(self, reading: Reading) -> Input:
+    def _input(self, reading: Reading, root: str | None) -> Input:
         """A file of credentials is listed, and neither it nor its digest kept."""
-        place = _place(reading.path, (self._setting.root,))
+        place = _place(str(reading.path), (root,))
         path = place or str(reading.path)
         if is_secret_file(path):
             digest, stored = secret_digest(reading.digest), False
@@ -443,17 +468,25 @@ def _is_path(target: Any) -> bool:
     return isinstance(target, str | Path) or hasattr(target, "__fspath__")
 
 
-def _place(path: Path, roots: tuple[Path | None, ...]) -> str | None:
+def _place(path: str, roots: tuple[str | None, ...]) -> str | None:
     """The path relative to the first of `roots` that holds it, with slashes; None where none does."""
-    absolute = path.absolute()
+    # (Text: a Path costs ten times as much. What goes up goes up from where a link leads.)
+    absolute = os.path.realpath(path) if ".." in path else os.path.abspath(path)  # noqa: PTH100
     for root in roots:
-        for one, other in (
-            (absolute, root),
-            (absolute.resolve(), root.resolve() if root else None),
-        ):
-            if other is not None and one.is_relative_to(other) and one != other:
-                return one.relative_to(other).as_posix()
+        if root is not None:
+            found = _below(absolute, root)
+            if found is None:
+                found = _below(os.path.realpath(absolute), os.path.realpath(root))
+            if found is not None:
+                return found
     return None
+
+
+def _below(path: str, folder: str) -> str | None:
+    prefix = folder if folder.endswith(os.sep) else folder + os.sep
+    if not path.startswith(prefix):
+        return None
+    return path[len(prefix) :].replace(os.sep, "/") or None
 
 
 def _one_line(error: BaseException) -> str:

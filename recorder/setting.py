@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from .capture.code import describe_tree, find_root
@@ -44,9 +45,9 @@ class Setting:
         self._fixed = code is not None
 
     @property
-    def private(self) -> list[Path]:
+    def private(self) -> tuple[str, ...]:
         """What in the store's folder no run reads as an input; a replay's workspace is not among it."""
-        return [self.store.path / name for name in NAMES if name != "workspaces"]
+        return _private(self.store.path)
 
     def capture(self, report: Report) -> Setting:
         """The same with the code and the environment as they are now; `report` is told what is missing."""
@@ -64,6 +65,11 @@ class Setting:
     def holds(self, path: str | None) -> bool:
         """Whether the snapshot holds the file at `path`, relative to the root."""
         return path is not None and path in self._files
+
+
+@lru_cache(maxsize=8)
+def _private(store: Path) -> tuple[str, ...]:
+    return tuple(str(store / name) for name in NAMES if name != "workspaces")
 
 
 def give(setting: Setting | None) -> None:

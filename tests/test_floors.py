@@ -19,6 +19,7 @@ FLOORS = {
     "recorder.key": 1,
     "recorder.records": 1,
     "recorder.codec": 1,
+    "recorder.points": 1,
     "recorder.series": 2,
     "recorder.repository": 1,
     "recorder.tolerance": 0,

@@ -85,13 +85,18 @@ def find_root(file: Path | None, *, module: str = "", cwd: Path) -> Path:
     that the package is imported from. Without a file: the same from the working directory.
     """
     start = cwd if file is None else file.parent
-    for folder in (start, *start.parents):
-        if (folder / ".git").exists():
+    for folder in _upwards(start):
+        if os.path.exists(f"{folder}{os.sep}.git"):  # noqa: PTH110 - at each recorded call
             return folder
     if file is not None:
         while (start / "__init__.py").is_file():
             start = start.parent
     return start
+
+
+@lru_cache(maxsize=100)
+def _upwards(folder: Path) -> tuple[Path, ...]:
+    return (folder, *folder.parents)
 
 
 def describe_tree(
@@ -388,6 +393,9 @@ class _Memo:
     def __init__(self, tree: WorkingTree, exclude: Sequence[Path]) -> None:
         self.tree = tree
         self._prefix = f"{tree.root}{os.sep}"
+        self._is_linked = (
+            tree.root / ".git"
+        ).is_file()  # a linked worktree: its index lies elsewhere
         self._excluded = {os.fspath(path) for path in exclude}
         self._files = {path: self._stat(path) for path in tree.files}
         self._git = {path: self._stat(path) for path in self._git_files()}
@@ -425,13 +433,24 @@ class _Memo:
 
     def holds(self, outputs: frozenset[str]) -> bool:
         """Whether the tree is as it was, but for files of the names in `outputs`."""
-        now = self._stat
-        if (self.tree.root / ".git").is_file():
-            return False  # a linked worktree: its index lies elsewhere
-        for known in (self._git, self._files):
-            if any(now(path) != then for path, then in known.items()):
-                return False
+        if self._is_linked or self._is_other():
+            return False
         return all(self._folder_holds(folder, outputs) for folder in self._folders)
+
+    def _is_other(self) -> bool:
+        # (Written out: it is a stat for each file of the project, at each recorded call.)
+        lstat, prefix = os.lstat, self._prefix
+        for known in (self._git, self._files):
+            for path, then in known.items():
+                try:
+                    s = lstat(prefix + path)
+                except OSError:
+                    if then is not None:
+                        return True
+                    continue
+                if (s.st_mtime_ns, s.st_size, s.st_ino, s.st_mode) != then:
+                    return True
+        return False
 
     def _folder_holds(self, folder: str, outputs: frozenset[str]) -> bool:
         then, names = self._folders[folder]

@@ -61,15 +61,17 @@ def _reason(name: str) -> str:
 
 
 def _listed(environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [
-        (name, value)
-        for name, value in sorted(environ.items())
-        if (name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES))
-        and name not in _OF_ONE_PROCESS
-        and not name.startswith(_OF_ONE_JOB)
-    ]
+    # By name first: os.environ decodes each value that it is asked for.
+    return [(name, environ[name]) for name in sorted(filter(_is_listed, environ))]
 
 
+@lru_cache(maxsize=1000)
+def _is_listed(name: str) -> bool:
+    listed = name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES)
+    return listed and name not in _OF_ONE_PROCESS and not name.startswith(_OF_ONE_JOB)
+
+
+@lru_cache(maxsize=1000)
 def _is_secret(name: str, value: str) -> bool:
     return promises_secret(kind_of(name), value) or bool(format_of(value))
 
@@ -327,14 +329,14 @@ def describe_process(
 ) -> Process:
     """The process as it is now; what lies in `root` relative to it. Its arguments have lost their credentials."""
     secrets = Secrets() if secrets is None else secrets
-    cwd = Path.cwd()
+    cwd = os.getcwd()  # noqa: PTH109
     return Process(
         pid=os.getpid(),
         host=platform.node(),
         user=_user(),
         argv=secrets.scrub_arguments(getattr(sys, "argv", ())),
-        cwd=str(cwd),
-        cwd_in_root=_inside(str(cwd), root),
+        cwd=cwd,
+        cwd_in_root=_inside(cwd, root),
         path_in_root=_path_in_root(root, cwd, tuple(sys.path), sys.prefix),
         hash_seed=_hash_seed(),
         ranks=ranks,
@@ -357,6 +359,7 @@ def _hash_seed() -> str | None:
     return value if value.isdecimal() else None
 
 
+@lru_cache(maxsize=100)
 def _inside(path: str, root: Path | None) -> str | None:
     if root is None or not Path(path).is_relative_to(root):
         return None
@@ -365,7 +368,7 @@ def _inside(path: str, root: Path | None) -> str | None:
 
 @lru_cache(maxsize=8)
 def _path_in_root(
-    root: Path | None, cwd: Path, path: tuple[str, ...], prefix: str
+    root: Path | None, cwd: str, path: tuple[str, ...], prefix: str
 ) -> tuple[str, ...]:
     """The folders of sys.path that belong to the project: an environment inside it does not.
 
@@ -376,7 +379,7 @@ def _path_in_root(
     }
     found: dict[str, None] = {}
     for entry in path:
-        inside = _inside(os.path.realpath(entry) if entry else str(cwd), root)
+        inside = _inside(os.path.realpath(entry) if entry else cwd, root)
         if inside is not None and entry not in installed and not entry.startswith(prefix + os.sep):
             found[inside] = None
     return tuple(found)

@@ -11,8 +11,8 @@ import msgspec
 
 from ..codec import Numbers, same_number
 from ..codec.arrays import compare_arrays
+from ..points import Columns, read_number
 from ..records import ItemVerdict
-from ..series import Columns, read_number
 from .items import Departure, Item, said_tolerance
 
 # From so many points that differ on, NumPy's import takes less time than it saves.

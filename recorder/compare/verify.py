@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import msgspec
 
 from ..codec import Numbers
+from ..points import Columns, split_series, unpack
 from ..records import Content, Record
-from ..series import Columns, split_series
 from . import ObjectReader
 from .content import compare_files
 from .departures import compare_series
@@ -133,7 +133,10 @@ class _Verifier:
                 yield compare_series(name, ours[name], theirs[name], self._numbers(name))
 
     def _series(self, content: Content | None) -> dict[str, Columns]:
-        return split_series(self._text(content))
+        if content is None:
+            return {}
+        text = content.text
+        return split_series(unpack(self._objects.read(content.digest)) if text is None else text)
 
     def _text(self, content: Content | None) -> str:
         if content is None:
