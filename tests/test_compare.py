@@ -25,7 +25,7 @@ from recorder.compare.verify import Item, Verification, verify
 from recorder.digest import digest_bytes
 from recorder.errors import DamageError
 from recorder.records import Content, Failure, Function, Metric, Output, Record, Tolerance
-from recorder.series import Columns
+from recorder.points import Columns
 from recorder.store.objects import Objects
 from recorder.tolerance import declare
 
