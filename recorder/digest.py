@@ -37,21 +37,6 @@ def digest_file(path: Path) -> str:
     return PREFIX + hasher.hexdigest()
 
 
-class digester:
-    """A digest of bytes that come piece by piece."""
-
-    def __init__(self) -> None:
-        self._hasher = blake3()
-
-    def update(self, data: bytes) -> None:
-        """The next piece."""
-        self._hasher.update(data)
-
-    def digest(self) -> str:
-        """The digest of all pieces so far."""
-        return PREFIX + self._hasher.hexdigest()
-
-
 def digest_json(kind: str, value: Any) -> str:
     """The digest of `value` in canonical JSON under the tag `kind`."""
     return digest_bytes(kind.encode() + b"\0" + canonical_json(value))

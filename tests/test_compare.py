@@ -24,8 +24,8 @@ from recorder.compare.diff import diff, varying_keys
 from recorder.compare.verify import Item, Verification, verify
 from recorder.digest import digest_bytes
 from recorder.errors import DamageError
-from recorder.records import Content, Failure, Function, Metric, Output, Record, Tolerance
 from recorder.points import Columns
+from recorder.records import Content, Failure, Function, Metric, Output, Record, Tolerance
 from recorder.store.objects import Objects
 from recorder.tolerance import declare
 

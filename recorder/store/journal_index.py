@@ -40,7 +40,7 @@ class _Table(msgspec.Struct, frozen=True):
 class _Head(msgspec.Struct, frozen=True):
     """What the index is about: the first `end` bytes, of that digest; the last line begins at `last_at`.
 
-    `crc` is the CRC-32 of what follows the head.
+    `crc` is the CRC-32 of the head without it, and of what follows it.
     """
 
     version: int
@@ -75,7 +75,7 @@ def read_index(file: OpenFile) -> Known | None:
         return None
     words = sum(table.count for table in head.tables) * _COLUMNS
     is_ours = (head.version, head.order) == (_VERSION, sys.byteorder)
-    is_whole = len(body) == words * _WORD_BYTES and zlib.crc32(body) == head.crc
+    is_whole = len(body) == words * _WORD_BYTES and _crc(head, body) == head.crc
     if (
         not (is_ours and is_whole)
         or head.end > file.state().st_size
@@ -102,8 +102,9 @@ def write_index(file: OpenFile, known: Known) -> None:
         _Table(name, index.last_id, len(index.places)) for name, index in known.tables.items()
     )
     body = b"".join(_columns(known))
-    digest, crc = _digest(file, known.end), zlib.crc32(body)
-    head = _Head(_VERSION, sys.byteorder, digest, known.end, known.last_at, crc, tables)
+    digest = _digest(file, known.end)
+    head = _Head(_VERSION, sys.byteorder, digest, known.end, known.last_at, 0, tables)
+    head = msgspec.structs.replace(head, crc=_crc(head, body))
     path = index_path(file.path)
     staged = path.with_name(f"{path.name}.{os.getpid()}")
     try:
@@ -112,6 +113,10 @@ def write_index(file: OpenFile, known: Known) -> None:
     except OSError:
         with contextlib.suppress(OSError):
             staged.unlink()
+
+
+def _crc(head: _Head, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(msgspec.json.encode(msgspec.structs.replace(head, crc=0))))
 
 
 def _columns(known: Known) -> Iterator[bytes]:

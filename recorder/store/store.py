@@ -175,7 +175,7 @@ class Store:
         """The record of the run with exactly this global id, None where this store has none."""
         for document in self._documents():
             if document.get("id") == id:
-                return self._record(document)
+                return self.get(document["number"])
         return None
 
     def is_unfinished(self, record: Record) -> bool:

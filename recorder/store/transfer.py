@@ -19,7 +19,7 @@ from typing import IO, NamedTuple, Protocol
 
 import msgspec
 
-from ..digest import digester, is_digest
+from ..digest import Hasher, is_digest
 from ..errors import (
     DamageError,
     ObjectNotFoundError,
@@ -137,7 +137,7 @@ def _write(
     archive.add_manifest(store=store.id, runs=len(records))
     archive.add_records(records)
     for digest in objects:
-        hasher = digester()
+        hasher = Hasher()
         try:
             with store.objects.open(digest) as stream:
                 for chunk in archive.add_object(digest, stream):
@@ -352,7 +352,7 @@ class _Import:
             raise TransferError(f"{what} has {size} bytes, its record says {reference.size_bytes}")
 
     def _copy(self, digest: str, what: str) -> int:
-        hasher, size = digester(), 0
+        hasher, size = Hasher(), 0
         try:
             with self._source.open(digest) as stream, (self._folder / digest).open("xb") as file:
                 while chunk := stream.read(_CHUNK_BYTES):

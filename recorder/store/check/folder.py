@@ -11,6 +11,7 @@ from ...records import new_id
 from ..collection import tree_bytes
 from ..disk import write_durably
 from ..format import GITIGNORE, NAMES, format_text, read_format
+from ..live import is_alive
 from ..store import Store
 from .finding import Finding, Unplaced
 
@@ -108,8 +109,8 @@ def _outputs(store: Store, unplaced: Unplaced) -> Iterator[Finding]:
 
 def _staged(store: Store) -> Iterator[Finding]:
     folder = store.path / "staging"
-    size = tree_bytes(folder)
-    count = len(list(folder.iterdir())) if folder.is_dir() else 0
+    paths = [path for path in folder.iterdir() if not is_alive(path)] if folder.is_dir() else []
+    size, count = sum(map(tree_bytes, paths)), len(paths)
     if count:
         yield Finding(
             kind="staged files",
