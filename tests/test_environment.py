@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,13 @@ def test_usage_is_measured() -> None:
     usage = meter.stop()
     assert usage.cpu_user_s > 0.02
     assert usage.peak_memory_bytes is None or 10**7 < usage.peak_memory_bytes < 10**11
+
+
+def test_a_short_run_has_processor_time() -> None:
+    """A millisecond of work is measured, where the clock's ticks are ten."""
+    meter = Meter()
+    start = time.perf_counter()
+    while time.perf_counter() - start < 0.001:
+        pass
+    usage = meter.stop()
+    assert 0 < usage.cpu_user_s + usage.cpu_system_s < 1

@@ -22,6 +22,7 @@ from typing import Any
 from ..digest import digest_json
 from ..records import JSON, Process
 from .code import without_credentials
+from .numerics import torch_flags
 
 # What else decides a run: see each one's documentation. Everything else stays out of the record.
 _ALLOWED_PREFIXES = (
@@ -70,7 +71,7 @@ def describe_environment(*, cache: Path | None = None) -> dict[str, JSON]:
         "variables": allowed_variables(os.environ),
         "locale": _describe_locale(),
         "umask": f"{_umask():03o}",
-        "torch": _torch_flags(),
+        "torch": torch_flags(),
     }
     _known = key, environment
     return environment
@@ -78,7 +79,7 @@ def describe_environment(*, cache: Path | None = None) -> dict[str, JSON]:
 
 def _state() -> object:
     """By what to tell that the environment is the same as at the last call of this process."""
-    return tuple(sys.path), tuple(sorted(allowed_variables(os.environ).items())), _torch_flags_key()
+    return tuple(sys.path), tuple(sorted(allowed_variables(os.environ).items())), _torch_key()
 
 
 def _describe_python() -> dict[str, JSON]:
@@ -174,27 +175,9 @@ def _umask() -> int:
     return mask
 
 
-def _torch_flags_key() -> object:
-    flags = _torch_flags()
-    return None if flags is None else tuple(sorted(flags.items()))
-
-
-def _torch_flags() -> dict[str, JSON] | None:
-    """What decides how PyTorch computes, where it is loaded."""
-    torch = sys.modules.get("torch")
-    if torch is None or not hasattr(torch, "are_deterministic_algorithms_enabled"):
-        return None
-    backends = torch.backends
-    return {
-        "version": str(torch.__version__),
-        "cuda": torch.version.cuda,
-        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-        "matmul_precision": torch.get_float32_matmul_precision(),
-        "cudnn_benchmark": backends.cudnn.benchmark,
-        "cudnn_deterministic": backends.cudnn.deterministic,
-        "threads": torch.get_num_threads(),
-        "default_dtype": str(torch.get_default_dtype()),
-    }
+def _torch_key() -> object:
+    flags = torch_flags()
+    return None if flags is None else tuple(flags.items())
 
 
 # Packages
