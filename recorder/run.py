@@ -20,9 +20,9 @@ import msgspec
 from . import codec
 from .capture.config import Config, encode_config
 from .capture.console import Console, prepare
-from .capture.environment import describe_process
 from .capture.failure import describe_failure
 from .capture.inputs import Reading, Watch, watch_inputs
+from .capture.process import describe_process
 from .capture.seed import Planting, plant
 from .capture.usage import Meter
 from .digest import digest_json
@@ -36,6 +36,7 @@ from .records import (
     Output,
     Part,
     Record,
+    Runtime,
     Seed,
     Status,
     fingerprint,
@@ -148,6 +149,7 @@ class Run:
             seed_info=self._call.seed,
             code=code,
             environment=self._setting.environment,
+            runtime=self._setting.capture_runtime(self._report),
             process=describe_process(root=self._setting.root),
             tags=self._call.tags,
             parent=self._call.parent,
@@ -325,6 +327,7 @@ class Run:
             finished=datetime.now(timezone.utc),
             duration_s=duration_s,
             seed_info=msgspec.structs.replace(self._call.seed, generators=self._planting.names),
+            runtime=self._runtime(),
             inputs=self._inputs(self._readings),
             result=form,
             outputs=outputs,
@@ -341,6 +344,13 @@ class Run:
         self.store.finish(self.record)
         if self._call.replay_of is None:
             self.store.known_outputs.add(self._written)
+
+    def _runtime(self) -> Runtime:
+        """As the run began, with how it ends."""
+        begun, ended = self.record.runtime, self._setting.capture_runtime(self._report)
+        if begun is None or begun.start == ended.start:
+            return ended
+        return Runtime(start=begun.start, end=ended.start, numerics=ended.numerics)
 
     def _keep(self, path: Path) -> Content | None:
         return self.store.keep_file(path)

@@ -13,9 +13,11 @@ from pathlib import Path
 from .capture.code import describe_tree, find_root
 from .capture.environment import describe_environment
 from .capture.function import Place
+from .capture.packages import Packages
+from .capture.runtime import describe_runtime
 from .digest import canonical_json
 from .errors import RecorderError
-from .records import Code
+from .records import JSON, Code, Runtime
 from .store.format import FOLDER, NAMES, VARIABLE, store_folder
 from .store.store import Store
 
@@ -25,7 +27,7 @@ Report = Callable[[str], None]
 given: Setting | None = None
 
 _stores: dict[Path, Store] = {}
-_environments: dict[tuple[Path, int], tuple[object, str]] = {}
+_kept: dict[tuple[Path, int, str], tuple[object, str]] = {}
 
 
 class Setting:
@@ -37,6 +39,7 @@ class Setting:
         self.code = code
         self.environment: str | None = None
         self._files: frozenset[str] = frozenset()
+        self._packages = Packages()
         self._fixed = code is not None
 
     @property
@@ -51,8 +54,18 @@ class Setting:
             captured.code, captured._files = _capture_code(self.store, self.root, report)
         elif self.code is not None and self.code.snapshot is not None:
             captured._files = frozenset(self.store.snapshots.files(self.code.snapshot))
-        captured.environment = _keep_environment(self.store)
+        environment = describe_environment(cache=self.store.path / "envs")
+        for problem in environment.problems:
+            report(problem)
+        captured.environment = _keep_shared(self.store, "environment", environment.described)
+        captured._packages = environment.packages
         return captured
+
+    def capture_runtime(self, report: Report) -> Runtime:
+        """What is loaded now, and how it is set, as a run's beginning; `report` is told what is missing."""
+        found = describe_runtime(self._packages, report=report)
+        start = _keep_shared(self.store, "runtime", found.described)
+        return Runtime(start=start, numerics=found.numerics)
 
     def holds(self, path: str | None) -> bool:
         """Whether the snapshot holds the file at `path`, relative to the root."""
@@ -115,12 +128,12 @@ def _capture_code(store: Store, root: Path, report: Report) -> tuple[Code, froze
     return code, frozenset(tree.files)
 
 
-def _keep_environment(store: Store) -> str:
-    """The digest of the environment object, which is written once a process while nothing changes."""
-    environment = describe_environment(cache=store.path / "envs")
-    known = _environments.get((store.path, os.getpid()))
-    if known is not None and known[0] is environment and store.objects.keep(known[1]):
+def _keep_shared(store: Store, kind: str, value: dict[str, JSON]) -> str:
+    """The digest of an object that many runs share, which is written once a process while it stays the same one."""
+    place = store.path, os.getpid(), kind
+    known = _kept.get(place)
+    if known is not None and known[0] is value and store.objects.keep(known[1]):
         return known[1]
-    digest = store.objects.put_bytes(canonical_json(environment))
-    _environments[store.path, os.getpid()] = (environment, digest)
+    digest = store.objects.put_bytes(canonical_json(value))
+    _kept[place] = (value, digest)
     return digest
