@@ -48,6 +48,7 @@ class Experiment:
         seed: str = "seed",
         store: str | os.PathLike[str] | None = None,
         strict: bool = False,
+        usage: float | None = None,
     ) -> None:
         self.function = function
         self.name = name or _default_name(function)
@@ -55,6 +56,7 @@ class Experiment:
         self.seed = seed
         self.store = store
         self.strict = strict
+        self.usage = usage
         # Absolute as of now: the program may change its working directory before the first call.
         self.file = Path(function.__code__.co_filename).resolve()
         self._described: dict[Path | None, Described] = {}
@@ -75,7 +77,7 @@ class Experiment:
         return locate(self.function, code_file=self.file)
 
     def __getstate__(self) -> dict[str, Any]:
-        options = ("function", "name", "tags", "seed", "store", "strict", "file")
+        options = ("function", "name", "tags", "seed", "store", "strict", "usage", "file")
         return {**{key: self.__dict__[key] for key in options}, "_described": {}}
 
     def prepare(
@@ -105,6 +107,7 @@ class Experiment:
             objects=tuple(described.objects.values()),
             tags=self.tags,
             strict=self.strict,
+            usage=self.usage,
             parent=None if parent is None else parent.id,
             warnings=described.warnings,
         )
@@ -185,6 +188,7 @@ def record(
     seed: str = "seed",
     store: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    usage: float | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -197,6 +201,7 @@ def record(
     seed: str = "seed",
     store: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    usage: float | None = None,
 ) -> F | Callable[[F], F]:
     """Record every call of the function as a run.
 
@@ -217,14 +222,20 @@ def record(
         store: The store's folder; by default `.recorder` at the root of the git repository that holds
             the function's file.
         strict: Refuse to start, rather than warn, when something cannot be captured.
+        usage: Seconds between two samples of processor, memory and GPU use, which become the metrics
+            ``usage.*``; none by default. Needs psutil (``pip install 'run-recorder[usage]'``).
 
     Raises:
         TypeError: for what is no function, and for generator functions.
+        ValueError: for a `usage` that is no positive number.
     """
+
+    if usage is not None and not 0 < usage < float("inf"):
+        raise ValueError(f"usage={usage!r}: the seconds between two samples, more than 0")
 
     def decorate(function: F) -> F:
         options: dict[str, Any] = {
-            "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict
+            "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict, "usage": usage
         }  # fmt: skip
         return _wrap(Experiment(_check(function), **options), function)
 

@@ -189,11 +189,15 @@ class Failure(Part, frozen=True):
 
 
 class Usage(Part, frozen=True):
-    """What the run took: seconds of processor time of this process, and its peak memory."""
+    """What the run took: seconds of processor time of the process and of its children, and the process's peak memory.
+
+    A peak that is no higher than `peak_memory_before_bytes` is that of an earlier run of the same process.
+    """
 
     cpu_user_s: float
     cpu_system_s: float
     peak_memory_bytes: int | None = None
+    peak_memory_before_bytes: int | None = None
 
 
 class Change(Part, frozen=True):

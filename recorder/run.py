@@ -23,6 +23,7 @@ from .capture.console import Console, prepare
 from .capture.failure import describe_failure
 from .capture.inputs import Reading, Watch, watch_inputs
 from .capture.process import describe_process
+from .capture.sampling import Sampler, can_sample
 from .capture.seed import Planting, plant
 from .capture.usage import Meter
 from .digest import digest_json
@@ -41,7 +42,7 @@ from .records import (
     Status,
     fingerprint,
 )
-from .series import SeriesWriter, as_number, named_values
+from .series import SAMPLED, SeriesWriter, as_number, named_values
 from .setting import Setting
 from .store.store import Store
 
@@ -52,7 +53,7 @@ KEEP_INPUT_BYTES = 100 * 1024 * 1024
 class Call(Part, frozen=True):
     """What is about to run: the experiment, its arguments by parameter, and how to record it.
 
-    `objects` are the payloads that `function` names.
+    `objects` are the payloads that `function` names; `usage` the seconds between two samples of what the run uses.
     """
 
     experiment: str
@@ -63,6 +64,7 @@ class Call(Part, frozen=True):
     objects: tuple[bytes, ...] = ()
     tags: tuple[str, ...] = ()
     strict: bool = False
+    usage: float | None = None
     parent: str | None = None
     replay_of: str | None = None
     changes: tuple[Change, ...] = ()
@@ -92,6 +94,8 @@ class Run:
         try:
             config = self._encode_config(call.arguments)
             self._setting = call.setting.capture(self._report)
+            if call.usage and not can_sample():
+                self._report("usage= needs psutil: pip install 'run-recorder[usage]'; no samples")
             self.record = self.store.begin(self._first_record(config))
         except BaseException:
             self._live.close()
@@ -159,10 +163,12 @@ class Run:
 
     def _begin(self) -> None:
         """Start everything that watches; what has been started is stopped again if one of them fails."""
+        interval_s = self._call.usage if self._call.usage and can_sample() else None
         self._series = SeriesWriter(self._live.series)
         self._console = Console(self._live.stdout, self._live.stderr)
         self._watch: Watch = watch_inputs(exclude=self._setting.private)
         self._console.start()
+        self._sampler = Sampler(interval_s, self._series.add) if interval_s else None
         self._meter = Meter()
         self._planting: Planting = plant(self._call.seed.value)
         self._started = monotonic()
@@ -190,6 +196,8 @@ class Run:
                 self._report(what, error=EncodeError(what, path=name))
             else:
                 points[name] = number
+            if name.startswith(SAMPLED):
+                self._report(f"metric {name!r}: replays leave {SAMPLED}* out, which usage= samples")
         try:
             self._series.add(points, step=as_number(step))
         except OSError as error:
@@ -306,6 +314,10 @@ class Run:
     def _stop_watching(self) -> None:
         self._planting.restore()
         self._usage = self._meter.stop()
+        if self._sampler is not None:
+            self._sampler.stop()
+            if self._sampler.problem:
+                self._report(f"sampling the usage ended early: {self._sampler.problem}")
         self._console.stop()
         self._readings = self._watch.stop()
         for stream, count in zip(("stdout", "stderr"), self._console.cut_bytes, strict=True):

@@ -22,6 +22,9 @@ from typing import Any, NamedTuple
 from .records import JSON, Metric
 
 HEADER = "name,step,time_s,value\n"
+# What the series of a sampled run's processor and memory use begin with. They are another one every time: no
+# replay is held against them, and no two runs differ by them.
+SAMPLED = "usage."
 # A killed run loses no more than this of its series.
 FLUSH_EVERY_S = 0.5
 # A point is written at once where none was for this long: one that is followed by an hour of C code that lets no

@@ -27,6 +27,8 @@ _SCAN = 1
 # file systems are as coarse as a timer's tick, and FAT's as two seconds.
 _STILL_NS = 2_000_000_000
 _RECORDER = "run-recorder"
+# What it loads where it is installed, and asked for.
+_OPTIONAL = ("psutil", "nvidia-ml-py")
 
 
 class _Scan(msgspec.Struct, frozen=True):
@@ -82,7 +84,7 @@ def find_packages(*, cache: Path | None = None) -> Packages:
         distributions=distributions,
         modules={name: tuple(found) for name, found in modules.items()},
         editable={d.editable: d.name for d in distributions.values() if d.editable},
-        own=frozenset(_closure(_RECORDER, distributions)),
+        own=frozenset(_closure(_RECORDER, distributions).union(_OPTIONAL)),
     )
 
 

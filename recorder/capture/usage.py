@@ -16,13 +16,19 @@ class Meter:
 
     def __init__(self) -> None:
         self._start = processor_times()
+        self._peak_bytes = peak_memory_bytes()
 
     def stop(self) -> Usage:
         """Seconds of processor time since the start, and the process's peak memory so far (None on Windows)."""
         user, system = (
             max(0.0, end - start) for end, start in zip(processor_times(), self._start, strict=True)
         )
-        return Usage(cpu_user_s=user, cpu_system_s=system, peak_memory_bytes=peak_memory_bytes())
+        return Usage(
+            cpu_user_s=user,
+            cpu_system_s=system,
+            peak_memory_bytes=peak_memory_bytes(),
+            peak_memory_before_bytes=self._peak_bytes,
+        )
 
 
 def processor_times() -> tuple[float, float]:

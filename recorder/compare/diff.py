@@ -13,6 +13,7 @@ import msgspec
 
 from .. import codec
 from ..records import JSON, Part, Record
+from ..series import SAMPLED
 from . import ObjectReader
 
 SECTIONS = (
@@ -232,7 +233,10 @@ def _flatten_all(value: Mapping[str, Any], prefix: str = "") -> dict[str, JSON]:
 
 
 def _metrics(a: Record, b: Record) -> Iterator[Entry]:
-    left, right = ({name: m.last for name, m in r.metrics.items()} for r in (a, b))
+    left, right = (
+        {name: m.last for name, m in r.metrics.items() if not name.startswith(SAMPLED)}
+        for r in (a, b)
+    )
     for entry in _mappings(left, right):
         yield msgspec.structs.replace(entry, note=_describe_change(entry.left, entry.right))
     named = {entry for entry in left if entry in right and left[entry] == right[entry]}

@@ -12,7 +12,7 @@ import msgspec
 from .. import codec
 from ..codec import Comparison, Difference, Numbers
 from ..records import Content, ItemVerdict, Output, Part, Record, ReplayVerdict
-from ..series import Point, parse_series
+from ..series import SAMPLED, Point, parse_series
 from . import ObjectReader
 from .content import compare_files
 
@@ -215,7 +215,9 @@ class _Verifier:
                 yield self._compare_series(name, ours[name], theirs[name])
 
     def _series(self, content: Content | None) -> dict[str, list[Point]]:
-        return parse_series(self._text(content))
+        """The metrics that were logged; what was sampled of the usage is another one every time."""
+        found = parse_series(self._text(content))
+        return {name: points for name, points in found.items() if not name.startswith(SAMPLED)}
 
     def _text(self, content: Content | None) -> str:
         if content is None:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from ... import codec
-from ...records import Code, Content, Record
+from ...records import Code, Content, Record, Usage
 from ...store.store import Store
 from .text import Column, age, duration, number, render, short, shorten, size, status
 
@@ -50,7 +50,7 @@ def _head(record: Record, store: Store) -> Iterator[str]:
     usage = record.usage
     if usage is not None:
         took += f" ({usage.cpu_user_s + usage.cpu_system_s:.2f} s of processor"
-        took += f", {size(usage.peak_memory_bytes)} at most)" if usage.peak_memory_bytes else ")"
+        took += f"{_peak(usage)})"
     yield f"  id       {record.id}"
     yield f"  started  {when} ({age(record.started)} ago){took}"
     if record.tags:
@@ -65,6 +65,15 @@ def _head(record: Record, store: Store) -> Iterator[str]:
         yield f"  replay   of {name}{_replayed_with(record)}"
     if record.verdict is not None and record.verdict.reason:
         yield f"  verdict  {record.verdict.verdict}: {record.verdict.reason}"
+
+
+def _peak(usage: Usage) -> str:
+    """The peak is the process's: where it was as high before, the run stayed below it."""
+    peak = usage.peak_memory_bytes
+    if not peak:
+        return ""
+    most = "less than" if usage.peak_memory_before_bytes == peak else "at most"
+    return f", {most} {size(peak)}"
 
 
 def _replayed_with(record: Record) -> str:
