@@ -40,6 +40,7 @@ class Setting:
         self.environment: str | None = None
         self._files: frozenset[str] = frozenset()
         self._packages = Packages()
+        self._runtime: tuple[object, Runtime] | None = None
         self._fixed = code is not None
 
     @property
@@ -62,10 +63,15 @@ class Setting:
         return captured
 
     def capture_runtime(self, report: Report) -> Runtime:
-        """What is loaded now, and how it is set, as a run's beginning; `report` is told what is missing."""
+        """What is loaded now, and how it is set, as a run's beginning; `report` is told what is missing.
+
+        The same one again where nothing has changed since the last.
+        """
         found = describe_runtime(self._packages, report=report)
-        start = _keep_shared(self.store, "runtime", found.described)
-        return Runtime(start=start, numerics=found.numerics)
+        if self._runtime is None or self._runtime[0] is not found:
+            start = _keep_shared(self.store, "runtime", found.described)
+            self._runtime = found, Runtime(start=start, numerics=found.numerics)
+        return self._runtime[1]
 
     def holds(self, path: str | None) -> bool:
         """Whether the snapshot holds the file at `path`, relative to the root."""

@@ -17,14 +17,14 @@ _PROBE = "recorder"
 
 def describe_process(*, root: Path | None) -> Process:
     """The process as it is now; what lies in `root` relative to it."""
-    cwd = Path.cwd()
+    cwd = os.getcwd()  # noqa: PTH109 - this is done for every call
     return Process(
         pid=os.getpid(),
         host=platform.node(),
         user=_user(),
         argv=tuple(sys.argv) if hasattr(sys, "argv") else (),
-        cwd=str(cwd),
-        cwd_in_root=_inside(str(cwd), root),
+        cwd=cwd,
+        cwd_in_root=_inside(cwd, root),
         path_in_root=_path_in_root(root, cwd, tuple(sys.path), sys.prefix),
         hash_seed=hash_seed(),
         hash_probe=f"{hash(_PROBE) & 0xFFFFFFFFFFFFFFFF:016x}",
@@ -83,6 +83,7 @@ def _umask(pid: int) -> str | None:
     )
 
 
+@lru_cache(maxsize=64)
 def _inside(path: str, root: Path | None) -> str | None:
     if root is None or not Path(path).is_relative_to(root):
         return None
@@ -91,7 +92,7 @@ def _inside(path: str, root: Path | None) -> str | None:
 
 @lru_cache(maxsize=8)
 def _path_in_root(
-    root: Path | None, cwd: Path, path: tuple[str, ...], prefix: str
+    root: Path | None, cwd: str, path: tuple[str, ...], prefix: str
 ) -> tuple[str, ...]:
     """The folders of sys.path that belong to the project: an environment inside it does not.
 
@@ -102,7 +103,7 @@ def _path_in_root(
     }
     found: dict[str, None] = {}
     for entry in path:
-        inside = _inside(os.path.realpath(entry) if entry else str(cwd), root)
+        inside = _inside(os.path.realpath(entry) if entry else cwd, root)
         if inside is not None and entry not in installed and not entry.startswith(prefix + os.sep):
             found[inside] = None
     return tuple(found)
