@@ -112,7 +112,8 @@ def _find_in(folder: str, mtime_ns: int, cache: Path | None) -> tuple[Distributi
         return known
     now_ns = time.time_ns()
     found = scan(folder)
-    if file is not None and now_ns - mtime_ns > _STILL_NS:
+    # A folder without any is quickly seen to be one, and a store has many such: each replay's workspace.
+    if found and file is not None and now_ns - mtime_ns > _STILL_NS:
         _write(file, _Scan(key=key, found=found))
     return found
 
