@@ -68,10 +68,10 @@ def derive_key(material: bytes, *, context: str) -> bytes:
 
 
 class Hasher:
-    """A digest that is fed piece by piece: ``update(data)``, then ``digest()``."""
+    """A digest that is fed piece by piece: ``update(data)``, then ``digest()``; `threads` pay for pieces of a MB."""
 
-    def __init__(self) -> None:
-        self._blake3 = blake3()
+    def __init__(self, *, threads: bool = False) -> None:
+        self._blake3 = blake3(max_threads=blake3.AUTO if threads else 1)
         self.update: Callable[[bytes | memoryview], object] = self._blake3.update
 
     def digest(self) -> str:
@@ -86,10 +86,12 @@ def canonical_json(value: Any) -> bytes:
     type raises TypeError or ValueError. (The codec tags what plain JSON cannot say before this.)
     """
     _refuse_other_keys(value)
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode()
+    return _encoder.encode(value).encode()
+
+
+_encoder = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 def _refuse_other_keys(value: Any) -> None:

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .errors import RecorderWarning
+from .tolerance import Declared, declare
 
 if TYPE_CHECKING:
     import inspect
 
+    from .attendance import Attendance
     from .capture.function import Described, Place
+    from .capture.ranks import Rank
     from .run import Call, Run
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,6 +34,21 @@ _interceptor: Interceptor | None = None
 
 # inspect.CO_COROUTINE, CO_GENERATOR, CO_ASYNC_GENERATOR: importing inspect costs 15 ms.
 _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200
+
+
+# What `record` was told, which a pickle of an experiment takes along.
+_OPTIONS = (
+    "function",
+    "name",
+    "tags",
+    "seed",
+    "store",
+    "strict",
+    "tolerance",
+    "secrets",
+    "public",
+    "usage",
+)
 
 
 class Experiment:
@@ -48,6 +66,9 @@ class Experiment:
         seed: str = "seed",
         store: str | os.PathLike[str] | None = None,
         strict: bool = False,
+        tolerance: Declared | None = None,
+        secrets: Sequence[str] = (),
+        public: Sequence[str] = (),
         usage: float | None = None,
     ) -> None:
         self.function = function
@@ -56,6 +77,9 @@ class Experiment:
         self.seed = seed
         self.store = store
         self.strict = strict
+        self.tolerance = declare(tolerance)
+        self.secrets = _check_names(function, secrets, "secrets")
+        self.public = _check_names(function, public, "public")
         self.usage = usage
         # Absolute as of now: the program may change its working directory before the first call.
         self.file = Path(function.__code__.co_filename).resolve()
@@ -76,9 +100,21 @@ class Experiment:
 
         return locate(self.function, code_file=self.file)
 
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """The function's."""
+        import inspect
+
+        return inspect.signature(self.function)
+
     def __getstate__(self) -> dict[str, Any]:
-        options = ("function", "name", "tags", "seed", "store", "strict", "usage", "file")
-        return {**{key: self.__dict__[key] for key in options}, "_described": {}}
+        # Its place too: in a worker process another program is __main__.
+        kept = {key: self.__dict__[key] for key in _OPTIONS}
+        return {**kept, "file": self.file, "place": self.place, "_described": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A pickle of an older version has fewer options.
+        self.__dict__.update({"tolerance": {}, "secrets": (), "public": (), "usage": None, **state})
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None
@@ -87,14 +123,16 @@ class Experiment:
 
         Raises TypeError as the call itself would, RecorderError where there can be no store.
         """
-        import inspect
-
         from .capture.config import bind, choose_seed
+        from .capture.ranks import draw_common_seed, warn_of_seed
+        from .records import Tolerance
         from .run import Call
         from .setting import find_setting
 
-        bound = bind(inspect.signature(self.function), args, kwargs, seed=self.seed)
-        seed = choose_seed(bound, parameter=self.seed, given=given_seed)
+        bound = bind(self.signature, args, kwargs, seed=self.seed)
+        rank = _find_rank()
+        common = None if rank is None else draw_common_seed(rank, experiment=self.name)
+        seed = choose_seed(bound, parameter=self.seed, given=given_seed, drawn=common)
         setting = find_setting(self.place, store=self.store)
         described = self._describe(setting.root)
         parent = _current.get()
@@ -107,19 +145,44 @@ class Experiment:
             objects=tuple(described.objects.values()),
             tags=self.tags,
             strict=self.strict,
+            tolerance={k: Tolerance(**bounds) for k, bounds in self.tolerance.items()},
+            secrets=self.secrets,
+            public=self.public,
+            redacted=described.redacted,
             usage=self.usage,
             parent=None if parent is None else parent.id,
-            warnings=described.warnings,
+            warnings=(*described.warnings, *warn_of_seed(rank, seed, common=common)),
+            ranks=None if rank is None else rank.ranks,
         )
         return call, bound
 
+    def attend(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Attendance | None:
+        """How a call runs in a rank of a job that is not the first; None where it is to be recorded.
+
+        Raises TypeError as the call itself would.
+        """
+        rank = _find_rank()
+        if rank is None or rank.is_first:
+            return None
+        from .attendance import Attendance
+
+        function, seed = self.function, self.seed
+        return Attendance(function, args, kwargs, rank=rank, experiment=self.name, seed=seed)
+
     def _describe(self, root: Path | None) -> Described:
         from .capture.function import describe
+        from .capture.secrets import Secrets
 
         known = self._described.get(root)
         if known is None or known.objects:  # a pickled closure may hold other values by now
-            seed = self.seed if self.seed in _parameters(self.function) else None
-            known = describe(self.function, place=self.place, root=root, seed_parameter=seed)
+            seed = self.seed if self.seed in self.signature.parameters else None
+            known = describe(
+                self.function,
+                place=self.place,
+                root=root,
+                seed_parameter=seed,
+                secrets=Secrets(named=self.secrets, public=self.public),
+            )
             self._described[root] = known
         return known
 
@@ -127,6 +190,10 @@ class Experiment:
         """Run the function and record it; its result or exception comes out unchanged."""
         if _interceptor is not None:
             return _interceptor(self, args, kwargs)
+        attendance = self.attend(args, kwargs)
+        if attendance is not None:
+            with attendance as bound:
+                return self.function(*bound.args, **bound.kwargs)
         call, bound = self.prepare(args, kwargs)
         with Recording(call) as recording:
             recording.result = self.function(*bound.args, **bound.kwargs)
@@ -136,6 +203,10 @@ class Experiment:
         """The same for a coroutine function."""
         if _interceptor is not None:
             return await _interceptor(self, args, kwargs)
+        attendance = self.attend(args, kwargs)
+        if attendance is not None:
+            with attendance as bound:
+                return await self.function(*bound.args, **bound.kwargs)
         call, bound = self.prepare(args, kwargs)
         with Recording(call) as recording:
             recording.result = await self.function(*bound.args, **bound.kwargs)
@@ -188,6 +259,9 @@ def record(
     seed: str = "seed",
     store: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    tolerance: Declared | None = None,
+    secrets: Sequence[str] = (),
+    public: Sequence[str] = (),
     usage: float | None = None,
 ) -> Callable[[F], F]: ...
 
@@ -201,6 +275,9 @@ def record(
     seed: str = "seed",
     store: str | os.PathLike[str] | None = None,
     strict: bool = False,
+    tolerance: Declared | None = None,
+    secrets: Sequence[str] = (),
+    public: Sequence[str] = (),
     usage: float | None = None,
 ) -> F | Callable[[F], F]:
     """Record every call of the function as a run.
@@ -222,12 +299,19 @@ def record(
         store: The store's folder; by default `.recorder` at the root of the git repository that holds
             the function's file.
         strict: Refuse to start, rather than warn, when something cannot be captured.
+        tolerance: Up to what difference a replay's numbers count as close: a relative one for all, or a mapping
+            of patterns of names (of metrics, outputs, files, ``result``, ``result.loss``) to one, or to
+            ``{"rtol": ..., "atol": ...}``.
+        secrets: Parameters (or entries of one, ``"db.dsn"``) whose values are never written down, beside those
+            that look like credentials.
+        public: Parameters, or entries, that look like credentials and are none.
         usage: Seconds between two samples of processor, memory and GPU use, which become the metrics
             ``usage.*``; none by default. Needs psutil (``pip install 'run-recorder[usage]'``).
 
     Raises:
-        TypeError: for what is no function, and for generator functions.
-        ValueError: for a `usage` that is no positive number.
+        TypeError: for what is no function, for generator functions, for names that it has no parameter for, and
+            for a tolerance that is none.
+        ValueError: for a tolerance that is negative or not finite, and for a `usage` that is no positive number.
     """
 
     if usage is not None and not 0 < usage < float("inf"):
@@ -235,7 +319,8 @@ def record(
 
     def decorate(function: F) -> F:
         options: dict[str, Any] = {
-            "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict, "usage": usage
+            "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict,
+            "tolerance": tolerance, "secrets": secrets, "public": public, "usage": usage,
         }  # fmt: skip
         return _wrap(Experiment(_check(function), **options), function)
 
@@ -272,6 +357,21 @@ def _check(function: Any) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
+def _check_names(function: Callable[..., Any], names: Sequence[str], what: str) -> tuple[str, ...]:
+    """A name that was mistyped would let a credential be written down."""
+    names = (names,) if isinstance(names, str) else tuple(names)
+    if names:
+        import inspect
+
+        parameters = inspect.signature(function).parameters
+        unknown = [name for name in names if name.partition(".")[0] not in parameters]
+        if unknown:
+            raise TypeError(
+                f"{what} names {unknown[0]!r}, which {function.__qualname__} does not take"
+            )
+    return names
+
+
 def experiment_of(function: object) -> Experiment | None:
     """The experiment behind a recorded function, None for anything else."""
     found = getattr(function, "__experiment__", None)
@@ -287,10 +387,11 @@ def intercept(interceptor: Interceptor | None) -> None:
 def current_run() -> Run | None:
     """The run that this code is part of, None outside any.
 
-    It belongs to the context: threads and processes that the experiment starts do not see it, asyncio
-    tasks do.
+    It belongs to the context: threads and processes that the experiment starts do not see it, a forked
+    child neither; asyncio tasks do.
     """
-    return _current.get()
+    run = _current.get()
+    return run if run is not None and run.is_ours else None
 
 
 def log(
@@ -299,20 +400,22 @@ def log(
     """Log metrics of the current run: ``log(step=epoch, loss=0.3)`` or ``log({"train": {"loss": 0.3}})``.
 
     Values are numbers, booleans, or scalars of NumPy and PyTorch; `step` counts from 0 for each name
-    where it is left out. Outside a run it warns and does nothing.
+    where it is left out. Outside a run it warns and does nothing; in a rank of a job that is not the
+    first it does nothing.
     """
     run = _current.get()
     if run is None:
         _warn_outside("log")
     else:
-        run.log(values, step=step, **named)
+        run.log_named(values, named, step=step)
 
 
 def save(target: Any, *, name: str | None = None) -> None:
     """Keep an output of the current run.
 
     ``save("model.npz")`` keeps the file or folder at that path, as it is now; ``save(value, name="...")``
-    keeps a value. A `str` or a Path is always a path. Outside a run it warns and does nothing.
+    keeps a value. A `str` or a Path is always a path. Outside a run it warns and does nothing; in a rank of a
+    job that is not the first it does nothing.
     """
     run = _current.get()
     if run is None:
@@ -321,7 +424,23 @@ def save(target: Any, *, name: str | None = None) -> None:
         run.save(target, name=name)
 
 
+def _find_rank() -> Rank | None:
+    """This process's rank in a job of several; None where there is no job, and in a replay, which is one process."""
+    from .capture.ranks import find_rank
+
+    rank = find_rank()
+    if rank is not None:
+        from . import setting
+
+        if setting.given is not None:
+            return None
+    return rank
+
+
 def _warn_outside(what: str) -> None:
+    rank = _find_rank()
+    if rank is not None and not rank.is_first:
+        return  # the first rank logs and saves for all
     message = f"{what}() outside a recorded run: nothing is kept"
     warnings.warn(message, RecorderWarning, stacklevel=3)
 
@@ -329,10 +448,3 @@ def _warn_outside(what: str) -> None:
 def _default_name(function: Callable[..., Any]) -> str:
     name = function.__qualname__.rpartition("<locals>.")[2]
     return "lambda" if name == "<lambda>" else name
-
-
-def _parameters(function: Callable[..., Any]) -> Mapping[str, Any]:
-    import inspect
-
-    found: Mapping[str, Any] = inspect.signature(function).parameters
-    return found

@@ -28,10 +28,15 @@ _keys: dict[Path | None, bytes] = {}
 
 def key_file() -> Path:
     """Where the key is, or will be. Raises OSError where the user has no folder of their own."""
-    named = os.environ.get(VARIABLE)
+    read = os.environ.get
+    named, folder = read(VARIABLE), read("XDG_CONFIG_HOME") or (os.name == "nt" and read("APPDATA"))
+    return _key_file(named, folder or None, read("HOME"))
+
+
+@functools.lru_cache(maxsize=4)  # it is asked for four times at each recorded call
+def _key_file(named: str | None, folder: str | None, home: str | None) -> Path:
     if named:
         return Path(named).expanduser().absolute()
-    folder = os.environ.get("XDG_CONFIG_HOME") or (os.name == "nt" and os.environ.get("APPDATA"))
     try:
         return (Path(folder) if folder else Path.home() / ".config") / "recorder" / "key"
     except RuntimeError as error:  # no home: a uid that nobody has entered, in a container

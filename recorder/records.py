@@ -103,13 +103,20 @@ class Seed(Part, frozen=True):
     generators: tuple[str, ...] = ()
 
 
+class Ranks(Part, frozen=True):
+    """The job of which the process was the first rank: what started it, and how many ranks there were."""
+
+    launcher: str
+    count: int
+
+
 class Process(Part, frozen=True):
     """The process that ran: what it was started with and where.
 
     `cwd` is absolute; `cwd_in_root` the same relative to the code's root, None where it lies outside;
     `path_in_root` the folders of sys.path that lie in the root, relative to it; `hash_seed` the value of
     PYTHONHASHSEED, None where it was not fixed, and `hash_probe` the hash of a string under it, in hex, the same
-    where the order of sets is; `umask` in octal.
+    where the order of sets is; `umask` in octal; `ranks` the job where it was one of several processes.
     """
 
     pid: int
@@ -122,6 +129,7 @@ class Process(Part, frozen=True):
     hash_seed: str | None = None
     hash_probe: str | None = None
     umask: str | None = None
+    ranks: Ranks | None = None
 
 
 class Runtime(Part, frozen=True):
@@ -208,6 +216,18 @@ class Change(Part, frozen=True):
     new: JSON = None
 
 
+class Redacted(Part, frozen=True):
+    """A credential that the record does not hold: where it stood, and why it was taken for one.
+
+    `place` is ``config.db.password``, ``argv[3]``, ``variables.X``, ``code.remote``, ``stdout`` and the like. Equal
+    values have equal markers under one user's key (see `recorder.key`), without which a marker says nothing.
+    """
+
+    place: str
+    marker: str
+    reason: str
+
+
 class Verdict(Part, frozen=True):
     """What came of comparing a replay with its original: the verdict, and how many items got which."""
 
@@ -217,6 +237,13 @@ class Verdict(Part, frozen=True):
     reason: str = ""
 
 
+class Tolerance(Part, frozen=True):
+    """Up to what difference numbers count as close: ``|a-b| <= atol + rtol * max(|a|, |b|)``."""
+
+    rtol: float = 0.0
+    atol: float = 0.0
+
+
 class Record(Part, frozen=True, omit_defaults=False):
     """The document of a run; frozen once the run is finished. Every field is written, null where there is nothing.
 
@@ -224,9 +251,10 @@ class Record(Part, frozen=True, omit_defaults=False):
     in every store; `experiment` is the experiment's name.
     `config` maps each parameter to the form of its argument, defaults applied.
     `outputs_digest` is that of the artifact folder. `series` holds the metrics' points as CSV with the
-    columns name, step, time_s, value. Times are UTC. `tags`, `note` and `verdict` may be set later. `origin` is the
-    id of the store that the run was imported from, None for one that was recorded here; `signature` its user's, see
-    `recorder.store.signature`.
+    columns name, step, time_s, value, gzipped where it is an object. `tolerance` is what the experiment declared, by
+    patterns of names; a replay is held to it. Times are UTC. `tags`, `note` and `verdict` may be set later. `origin`
+    is the id of the store that the run was imported from, None for one that was recorded here; `signature` its
+    user's, see `recorder.store.signature`.
     """
 
     id: str
@@ -256,9 +284,11 @@ class Record(Part, frozen=True, omit_defaults=False):
     usage: Usage | None = None
     warnings: tuple[str, ...] = ()
     fingerprint: str | None = None
+    tolerance: dict[str, Tolerance] = {}
     parent: str | None = None
     replay_of: str | None = None
     changes: tuple[Change, ...] = ()
+    redacted: tuple[Redacted, ...] = ()
     tags: tuple[str, ...] = ()
     note: str = ""
     verdict: Verdict | None = None
@@ -287,7 +317,7 @@ def new_id() -> str:
     The letter tells an id's prefix from a run's number.
     """
     first = secrets.choice(_ID_ALPHABET[10:])
-    return first + "".join(secrets.choice(_ID_ALPHABET) for _ in range(ID_LENGTH - 1))
+    return first + "".join([_ID_ALPHABET[byte % 32] for byte in secrets.token_bytes(ID_LENGTH - 1)])
 
 
 def fingerprint(record: Record) -> str:

@@ -8,6 +8,7 @@ what was written so far stays in ``live/<id>/``.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -18,42 +19,53 @@ from typing import Any
 import msgspec
 
 from . import codec
+from .capture.code import is_secret_file
 from .capture.config import Config, encode_config
 from .capture.console import Console, prepare
 from .capture.failure import describe_failure
 from .capture.inputs import Reading, Watch, watch_inputs
 from .capture.process import describe_process
+from .capture.redaction import redact_encoded
 from .capture.sampling import Sampler, can_sample
+from .capture.secrets import Secrets, secret_digest
 from .capture.seed import Planting, plant
 from .capture.usage import Meter
 from .digest import digest_json
 from .errors import EncodeError, RecorderError, RecorderWarning, SaveError
+from .points import SAMPLED, as_number, named_values
 from .records import (
     JSON,
     Change,
     Content,
     Function,
     Input,
+    Metric,
     Output,
     Part,
+    Ranks,
     Record,
+    Redacted,
     Runtime,
     Seed,
     Status,
+    Tolerance,
     fingerprint,
 )
-from .series import SAMPLED, SeriesWriter, as_number, named_values
+from .series import SeriesWriter
 from .setting import Setting
 from .store.store import Store
 
 # Files that were read from outside the project are kept up to this size; larger ones by digest only.
+_RESULT = "the result"
 KEEP_INPUT_BYTES = 100 * 1024 * 1024
 
 
 class Call(Part, frozen=True):
     """What is about to run: the experiment, its arguments by parameter, and how to record it.
 
-    `objects` are the payloads that `function` names; `usage` the seconds between two samples of what the run uses.
+    `objects` are the payloads that `function` names; `usage` the seconds between two samples of what the run uses;
+    `secrets` and `public` are those of `@record`; `redacted` is what was left out of what is here; `ranks` is the job
+    whose first rank this process is.
     """
 
     experiment: str
@@ -68,7 +80,12 @@ class Call(Part, frozen=True):
     parent: str | None = None
     replay_of: str | None = None
     changes: tuple[Change, ...] = ()
+    tolerance: Mapping[str, Tolerance] = {}
     warnings: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
+    redacted: tuple[Redacted, ...] = ()
+    ranks: Ranks | None = None
 
 
 class Run:
@@ -81,11 +98,14 @@ class Run:
     def __init__(self, call: Call) -> None:
         """Begin the run: write it as running, and start to watch. Raises RecorderError."""
         self._call = call
+        self._pid = os.getpid()
         self._outputs: dict[str, Output] = {}
         self._warnings: list[str] = []
         self._said: set[str] = set()
         self._written: set[str] = set()
         self._finished = False
+        self._secrets = Secrets(named=call.secrets, public=call.public)
+        self._secrets.add(call.redacted)
         self.store: Store = call.setting.store
         for warning in call.warnings:
             self._report(warning)
@@ -113,6 +133,11 @@ class Run:
         return self.record.number
 
     @property
+    def is_ours(self) -> bool:
+        """Whether this is the run's own process. A child that was forked from it has no part in the run."""
+        return self._pid == os.getpid()
+
+    @property
     def seed(self) -> int:
         """The integer from which the run's generators were seeded."""
         return self._call.seed.value
@@ -131,7 +156,7 @@ class Run:
     # Beginning
 
     def _encode_config(self, arguments: Mapping[str, Any]) -> Config:
-        config = encode_config(arguments)
+        config = encode_config(arguments, secrets=self._secrets)
         for name in config.opaque:
             self._report(
                 f"argument {name!r} of {self._call.experiment} is opaque: nothing can encode it,"
@@ -154,18 +179,26 @@ class Run:
             code=code,
             environment=self._setting.environment,
             runtime=self._setting.capture_runtime(self._report),
-            process=describe_process(root=self._setting.root),
+            process=describe_process(
+                root=self._setting.root, ranks=self._call.ranks, secrets=self._secrets
+            ),
             tags=self._call.tags,
             parent=self._call.parent,
             replay_of=self._call.replay_of,
             changes=self._call.changes,
+            tolerance=dict(self._call.tolerance),
+            redacted=self._listed_secrets(),
         )
+
+    def _listed_secrets(self) -> tuple[Redacted, ...]:
+        self._secrets.add(self._setting.redacted)
+        return self._secrets.found
 
     def _begin(self) -> None:
         """Start everything that watches; what has been started is stopped again if one of them fails."""
         interval_s = self._call.usage if self._call.usage and can_sample() else None
         self._series = SeriesWriter(self._live.series)
-        self._console = Console(self._live.stdout, self._live.stderr)
+        self._console = Console(self._live.stdout, self._live.stderr, values=self._secrets.values)
         self._watch: Watch = watch_inputs(exclude=self._setting.private)
         self._console.start()
         self._sampler = Sampler(interval_s, self._series.add) if interval_s else None
@@ -188,6 +221,34 @@ class Run:
         Values are numbers, booleans (1 or 0), or scalars of NumPy and PyTorch; a mapping in `values` names
         its metrics with dots. Anything else is warned about and left out (strict: TypeError).
         """
+        if not self.is_ours:
+            self._warn_forked("log")
+            return
+        self.log_named(values, named, step=step)
+
+    def log_named(
+        self, values: Mapping[str, Any] | None, named: dict[str, Any], *, step: int | float | None
+    ) -> None:
+        """The same, with the metrics that `log` was given by name as a dict."""
+        if not self.is_ours:
+            self._warn_forked("log")
+            return
+        if type(step) is not int:
+            step = as_number(step)
+        # (Written out: it is a third of what a point costs.)
+        for value in named.values() if values is None else (values,):
+            if type(value) is not float and type(value) is not int:
+                named = self._points(values, named)
+                break
+        try:
+            self._series.add(named, step=step)
+        except OSError as error:
+            what = f"metrics are not written yet, and lost if the run is killed: {_one_line(error)}"
+            self._report(what, error=SaveError(what, name="series"))
+
+    def _points(
+        self, values: Mapping[str, Any] | None, named: Mapping[str, Any]
+    ) -> dict[str, int | float]:
         points: dict[str, int | float] = {}
         for name, value in named_values({**(values or {}), **named}):
             number = as_number(value)
@@ -196,13 +257,7 @@ class Run:
                 self._report(what, error=EncodeError(what, path=name))
             else:
                 points[name] = number
-            if name.startswith(SAMPLED):
-                self._report(f"metric {name!r}: replays leave {SAMPLED}* out, which usage= samples")
-        try:
-            self._series.add(points, step=as_number(step))
-        except OSError as error:
-            what = f"metrics are not written yet, and lost if the run is killed: {_one_line(error)}"
-            self._report(what, error=SaveError(what, name="series"))
+        return points
 
     def save(self, target: Any, *, name: str | None = None) -> None:
         """Keep an output: the file or folder at a path, as it is now, or a value under `name`.
@@ -210,6 +265,9 @@ class Run:
         A `str` or a Path is always a path. A later output of the same name takes the place of the
         earlier one. What cannot be kept is warned about (strict: SaveError).
         """
+        if not self.is_ours:
+            self._warn_forked("save")
+            return
         try:
             output = (
                 self._save_path(target, name)
@@ -232,9 +290,11 @@ class Run:
 
     def _save_path(self, target: Any, name: str | None) -> Output:
         path = Path(target)
-        place = _place(path, (Path.cwd(), self._setting.root))
+        root = None if self._setting.root is None else str(self._setting.root)
+        text = str(path)
+        place = _place(text, (os.getcwd(), root))  # noqa: PTH109
         name = name or place or path.name
-        in_root = _place(path, (self._setting.root,))
+        in_root = _place(text, (root,))
         if in_root is not None:
             self._written.add(in_root)
         if path.is_dir():
@@ -256,7 +316,7 @@ class Run:
         )
 
     def _keep_value(self, value: Any, what: str) -> tuple[JSON, int]:
-        encoded = codec.encode(value)
+        encoded = self._encode_value(value, what)
         for path in encoded.opaque:
             inside = f" ({path})" if path else ""
             self._report(
@@ -267,14 +327,26 @@ class Run:
         size = sum(len(payload) for payload in encoded.objects.values())
         return encoded.form, size or len(msgspec.json.encode(encoded.form))
 
+    def _encode_value(self, value: Any, what: str) -> codec.Encoded:
+        """The result without what is a credential by its looks; an output is the user's own, and kept as it is."""
+        if what != _RESULT:
+            return codec.encode(value)
+        encoded = codec.encode(value, inline_limit=None)
+        return redact_encoded(encoded, self._secrets, place="result", by_name=False)
+
     def _report(self, message: str, *, error: RecorderError | None = None) -> None:
         """Say once what is not recorded; with strict it is an error."""
+        message = self._secrets.scrub(message, "warnings")
         if self._call.strict and not self._finished:
             raise error or EncodeError(message)
         if message not in self._said:
             self._said.add(message)
             self._warnings.append(message)
             warnings.warn(message, RecorderWarning, stacklevel=_user_level())
+
+    def _warn_forked(self, what: str) -> None:
+        message = f"{what}() in a process that was forked from run {self.number}: nothing is kept"
+        warnings.warn(message, RecorderWarning, stacklevel=_user_level())
 
     # Ending
 
@@ -295,6 +367,9 @@ class Run:
         if self._finished:
             return self.record
         self._finished = True
+        if not self.is_ours:
+            self._planting.restore()
+            return self.record  # it is the parent's to finish
         duration_s = monotonic() - self._started
         self._stop_watching()
         try:
@@ -320,6 +395,8 @@ class Run:
                 self._report(f"sampling the usage ended early: {self._sampler.problem}")
         self._console.stop()
         self._readings = self._watch.stop()
+        for stream, text in self._console.taken:
+            self._secrets.note_text(stream, text)
         for stream, count in zip(("stdout", "stderr"), self._console.cut_bytes, strict=True):
             if count:
                 self._report(f"{count} bytes in the middle of {stream} were not kept")
@@ -329,9 +406,11 @@ class Run:
     def _complete(
         self, status: Status, duration_s: float, result: Any, error: BaseException | None
     ) -> None:
-        form, _ = self._keep_value(result, "the result") if error is None else (None, 0)
+        form, _ = self._keep_value(result, _RESULT) if error is None else (None, 0)
         self._take_own_files()
         self._series.close()
+        metrics = self._series.metrics(lambda value: codec.encode(value).form)
+        self._warn_of_sampled(metrics)
         outputs = tuple(self._outputs[name] for name in sorted(self._outputs))
         record = msgspec.structs.replace(
             self.record,
@@ -344,18 +423,28 @@ class Run:
             result=form,
             outputs=outputs,
             outputs_digest=digest_json("outputs", [[o.name, o.kind, o.digest] for o in outputs]),
-            metrics=self._series.metrics(lambda value: codec.encode(value).form),
-            series=self._keep(self._live.series),
+            metrics=metrics,
+            series=self._series.keep(data=self.store.keep, file=self._keep),
             stdout=self._keep(self._live.stdout),
             stderr=self._keep(self._live.stderr),
-            failure=None if error is None else describe_failure(error),
+            failure=None if error is None else describe_failure(error, secrets=self._secrets),
             usage=self._usage,
             warnings=tuple(self._warnings),
         )
+        record = msgspec.structs.replace(record, redacted=self._listed_secrets())
         self.record = msgspec.structs.replace(record, fingerprint=fingerprint(record))
         self.store.finish(self.record)
         if self._call.replay_of is None:
             self.store.known_outputs.add(self._written)
+
+    def _warn_of_sampled(self, metrics: Mapping[str, Metric]) -> None:
+        """Of metrics of the run's own under the names that no verdict goes by."""
+        sampled = self._sampler.names if self._sampler is not None else frozenset()
+        for name in metrics:
+            if name.startswith(SAMPLED) and name not in sampled:
+                self._report(
+                    f"metric {name!r}: verdicts leave {SAMPLED}* out, which usage= samples"
+                )
 
     def _runtime(self) -> Runtime:
         """As the run began, with how it ends."""
@@ -373,22 +462,28 @@ class Run:
                 self.save(entry, name=entry.name)
 
     def _inputs(self, readings: tuple[Reading, ...]) -> tuple[Input, ...]:
-        found = []
-        for reading in readings:
-            place = _place(reading.path, (self._setting.root,))
+        root = None if self._setting.root is None else str(self._setting.root)
+        return tuple(self._input(reading, root) for reading in readings)
+
+    def _input(self, reading: Reading, root: str | None) -> Input:
+        """A file of credentials is listed, and neither it nor its digest kept."""
+        place = _place(str(reading.path), (root,))
+        path = place or str(reading.path)
+        if is_secret_file(path):
+            digest, stored = secret_digest(reading.digest), False
+            self._secrets.note(f"inputs.{path}", digest, "its name is that of a secret")
+        else:
+            digest = reading.digest
             stored = self._setting.holds(place) or self._store_input(
                 reading, inside=place is not None
             )
-            found.append(
-                Input(
-                    path=place or str(reading.path),
-                    digest=reading.digest,
-                    size_bytes=reading.size_bytes,
-                    in_root=place is not None,
-                    stored=stored,
-                )
-            )
-        return tuple(found)
+        return Input(
+            path=path,
+            digest=digest,
+            size_bytes=reading.size_bytes,
+            in_root=place is not None,
+            stored=stored,
+        )
 
     def _store_input(self, reading: Reading, *, inside: bool) -> bool:
         if not inside and reading.size_bytes > KEEP_INPUT_BYTES:
@@ -406,17 +501,25 @@ def _is_path(target: Any) -> bool:
     return isinstance(target, str | Path) or hasattr(target, "__fspath__")
 
 
-def _place(path: Path, roots: tuple[Path | None, ...]) -> str | None:
+def _place(path: str, roots: tuple[str | None, ...]) -> str | None:
     """The path relative to the first of `roots` that holds it, with slashes; None where none does."""
-    absolute = path.absolute()
+    # (Text: a Path costs ten times as much. What goes up goes up from where a link leads.)
+    absolute = os.path.realpath(path) if ".." in path else os.path.abspath(path)  # noqa: PTH100
     for root in roots:
-        for one, other in (
-            (absolute, root),
-            (absolute.resolve(), root.resolve() if root else None),
-        ):
-            if other is not None and one.is_relative_to(other) and one != other:
-                return one.relative_to(other).as_posix()
+        if root is not None:
+            found = _below(absolute, root)
+            if found is None:
+                found = _below(os.path.realpath(absolute), os.path.realpath(root))
+            if found is not None:
+                return found
     return None
+
+
+def _below(path: str, folder: str) -> str | None:
+    prefix = folder if folder.endswith(os.sep) else folder + os.sep
+    if not path.startswith(prefix):
+        return None
+    return path[len(prefix) :].replace(os.sep, "/") or None
 
 
 def _one_line(error: BaseException) -> str:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from .capture.code import describe_tree, find_root
-from .capture.environment import describe_environment
+from .capture.environment import describe_environment, redacted_variables
 from .capture.function import Place
 from .capture.packages import Packages
 from .capture.runtime import describe_runtime
 from .digest import canonical_json
 from .errors import RecorderError
-from .records import JSON, Code, Runtime
+from .records import JSON, Code, Redacted, Runtime
 from .store.format import FOLDER, NAMES, VARIABLE, store_folder
 from .store.store import Store
 
@@ -31,28 +32,34 @@ _kept: dict[tuple[Path, int, str], tuple[object, str]] = {}
 
 
 class Setting:
-    """The store, the root of the code, and, once captured, the code's and the environment's state."""
+    """The store, the root of the code, and, once captured, the code's and the environment's state.
+
+    `redacted` are the credentials that were left out of the two.
+    """
 
     def __init__(self, store: Store, *, root: Path | None, code: Code | None = None) -> None:
         self.store = store
         self.root = root
         self.code = code
         self.environment: str | None = None
+        self.redacted: tuple[Redacted, ...] = ()
         self._files: frozenset[str] = frozenset()
         self._packages = Packages()
         self._runtime: tuple[object, Runtime] | None = None
         self._fixed = code is not None
 
     @property
-    def private(self) -> list[Path]:
+    def private(self) -> tuple[str, ...]:
         """What in the store's folder no run reads as an input; a replay's workspace is not among it."""
-        return [self.store.path / name for name in NAMES if name != "workspaces"]
+        return _private(self.store.path)
 
     def capture(self, report: Report) -> Setting:
         """The same with the code and the environment as they are now; `report` is told what is missing."""
         captured = Setting(self.store, root=self.root, code=self.code)
         if not self._fixed and self.root is not None:
-            captured.code, captured._files = _capture_code(self.store, self.root, report)
+            captured.code, captured._files, captured.redacted = _capture_code(
+                self.store, self.root, report
+            )
         elif self.code is not None and self.code.snapshot is not None:
             captured._files = frozenset(self.store.snapshots.files(self.code.snapshot))
         environment = describe_environment(cache=self.store.path / "envs")
@@ -60,6 +67,7 @@ class Setting:
             report(problem)
         captured.environment = _keep_shared(self.store, "environment", environment.described)
         captured._packages = environment.packages
+        captured.redacted += redacted_variables(environment.described)
         return captured
 
     def capture_runtime(self, report: Report) -> Runtime:
@@ -76,6 +84,11 @@ class Setting:
     def holds(self, path: str | None) -> bool:
         """Whether the snapshot holds the file at `path`, relative to the root."""
         return path is not None and path in self._files
+
+
+@lru_cache(maxsize=8)
+def _private(store: Path) -> tuple[str, ...]:
+    return tuple(str(store / name) for name in NAMES if name != "workspaces")
 
 
 def give(setting: Setting | None) -> None:
@@ -112,7 +125,9 @@ def _open(folder: Path) -> Store:
     return store
 
 
-def _capture_code(store: Store, root: Path, report: Report) -> tuple[Code, frozenset[str]]:
+def _capture_code(
+    store: Store, root: Path, report: Report
+) -> tuple[Code, frozenset[str], tuple[Redacted, ...]]:
     tree = describe_tree(root, exclude=[store.path], outputs=store.known_outputs.read())
     for warning in tree.warnings:
         report(warning)
@@ -131,7 +146,7 @@ def _capture_code(store: Store, root: Path, report: Report) -> tuple[Code, froze
         changed=tree.changed,
         skipped=tree.skipped,
     )
-    return code, frozenset(tree.files)
+    return code, frozenset(tree.files), tree.redacted
 
 
 def _keep_shared(store: Store, kind: str, value: dict[str, JSON]) -> str:

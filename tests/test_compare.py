@@ -12,17 +12,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import VALUES
 
-from recorder import codec
+from recorder import codec, record
+from recorder.codec import Numbers
 from recorder.compare.content import compare_files
+from recorder.compare.departures import compare_series
 from recorder.compare.diff import diff, varying_keys
 from recorder.compare.verify import Item, Verification, verify
 from recorder.digest import digest_bytes
-from recorder.records import Content, Failure, Function, Metric, Output, Record
+from recorder.errors import DamageError
+from recorder.points import Columns
+from recorder.records import Content, Failure, Function, Metric, Output, Record, Tolerance
 from recorder.store.objects import Objects
+from recorder.tolerance import declare
 
 
 class Made:
@@ -162,13 +167,143 @@ def test_series_missing_and_extra(made: Made) -> None:
     assert {item.name: item.verdict for item in found.items[1:]} == {"x": "missing", "y": "extra"}
 
 
+def test_series_are_held_by_their_steps(made: Made) -> None:
+    """Steps that are missing or extra are named; times do not count; NaN equals NaN; 1 and 1.0 are equal."""
+
+    def series(*points: tuple[Any, Any], time: float = 0.0) -> Record:
+        text = "name,step,time_s,value\n" + "".join(f"x,{s},{time},{v!r}\n" for s, v in points)
+        return made.record(1, series=Content(digest="d", size_bytes=len(text), text=text))
+
+    nan, inf = float("nan"), float("inf")
+    a = series((0, 1.0), (1, nan), (2, inf), (2, 5.0))
+    assert made.verify(a, series((0, 1.0), (1, nan), (2, inf), (2, 5.0), time=9)).verdict == (
+        "reproduced"
+    )
+    equal = made.verify(a, series((0, 1), (1.0, nan), (2, inf), (2, 5.0))).items[1]
+    assert equal.verdict == "equal"
+    other = made.verify(a, series((0, 1.0), (1, nan), (2, -inf), (2, 5.0)), rtol=9).items[1]
+    assert other.verdict == "different" and other.departure is not None
+    assert (other.departure.step, other.departure.end_rel_error) == (2, 0.0)
+    gone = made.verify(a, series((0, 1.0), (2, inf), (2, 5.0), (3, 1.0))).items[1]
+    assert gone.departure is not None and gone.verdict == "different"
+    assert (gone.departure.missing_step, gone.departure.extra_step) == (1, 3)
+    assert "1 step missing from step 1 on; 1 step extra from step 3 on" in gone.detail
+    quoted = series()
+    text = 'name,step,time_s,value\n"a,b",0,0.0,1.0\n"a,b",1,0.0,2.0\n'
+    quoted = made.record(1, series=Content(digest="d", size_bytes=1, text=text))
+    assert made.verify(quoted, quoted).items[1].name == "a,b"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(), min_size=1, max_size=20),
+    st.lists(st.floats(), min_size=1, max_size=20),
+)
+def test_the_laws_of_series(a: list[float], b: list[float]) -> None:
+    """A series is identical to itself, and the verdict on two is the same both ways, at any tolerance."""
+    one, other = (Columns([str(i) for i in range(len(v))], [repr(x) for x in v]) for v in (a, b))
+    ranks = {"identical": 0, "equal": 0, "close": 1, "different": 2}
+    last = 2
+    for rtol in (0.0, 0.1, 1.0, 1e300):
+        there, back = (
+            compare_series("x", *p, Numbers(rtol=rtol)) for p in ((one, other), (other, one))
+        )
+        assert there.verdict == back.verdict and ranks[there.verdict] <= last
+        assert there.max_abs_error == back.max_abs_error
+        last = ranks[there.verdict]
+    assert compare_series("x", one, one, Numbers()).verdict == "identical"
+
+
+def test_many_points_are_counted_as_few_are(made: Made) -> None:
+    """A long series, which NumPy counts, comes to the same as a short one; integers in it are exact."""
+    values = [1.5 + i for i in range(60_000)]
+    off = [v * 1.001 for v in values]
+    for rtol, verdict in ((0.01, "close"), (1e-5, "different")):
+        found = made.verify(
+            made.record(1, series=made.series(x=values)),
+            made.record(1, series=made.series(x=off)),
+            rtol=rtol,
+        ).items[1]
+        assert found.verdict == verdict and found.departure is not None
+        assert (found.departure.step, found.departure.count) == (0, 60_000)
+        assert found.departure.end_rel_error == pytest.approx(0.001, rel=0.01)
+        assert found.max_abs_error == pytest.approx(60.0, rel=0.01)
+    a = made.record(1, series=made.series(x=[*values, 1000]))
+    b = made.record(1, series=made.series(x=[*off, 1001]))
+    assert made.verify(a, b, rtol=0.01).items[1].verdict == "different"
+
+
+def test_declared_tolerances(made: Made) -> None:
+    """What the experiment declared holds for the names that it was declared for, and gives way to what is asked for."""
+    values = {"loss": 1.0, "deep": {"acc": 2.0}}
+    off = {"loss": 1.001, "deep": {"acc": 2.02}}
+
+    def verdicts(tolerance: Any, **given: float) -> list[str]:
+        declared = {name: Tolerance(**bounds) for name, bounds in declare(tolerance).items()}
+        a, b = (
+            made.record(
+                result,
+                outputs={"out/w.npy": npy(ONE * scale), "t.csv": b"n,v\n1,%g\n" % scale},
+                series=made.series(acc=[scale]),
+                tolerance=declared,
+            )
+            for result, scale in ((values, 1.0), (off, 1.01))
+        )
+        return [item.verdict for item in made.verify(a, b, **given).items]
+
+    assert verdicts(None) == ["different"] * 4
+    assert verdicts(0.1) == ["close"] * 4
+    assert verdicts({"*": 0.1, "*.npy": 1e-9}) == ["close", "different", "close", "close"]
+    assert verdicts({"acc": 0.1}) == ["different", "different", "different", "close"]
+    assert verdicts({"*acc": 0.1, "result.loss": {"atol": 0.01}}) == [
+        "close", "different", "different", "close",
+    ]  # fmt: skip
+    assert verdicts({"w.npy": 0.1, "v": 0.1}) == ["different", "close", "close", "different"]
+    assert verdicts({"result": 0.1, "result.loss": 1e-9})[0] == "different"
+    assert verdicts(0.1, rtol=1e-9) == ["different"] * 4
+    assert verdicts(1e-9, atol=0.1) == ["close"] * 4
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "error"),
+    [(-1, ValueError), (float("nan"), ValueError), (float("inf"), ValueError), ("x", TypeError), ({1: 1}, TypeError), ({"a": "b"}, TypeError), ({"a": {"tol": 1}}, TypeError), (True, TypeError)],
+)  # fmt: skip
+def test_tolerances_that_are_none(tolerance: Any, error: type[Exception]) -> None:
+    """A tolerance that is none is refused where it is declared."""
+    with pytest.raises(error, match=r"tolerance|rtol"):
+        record(tolerance=tolerance)(lambda: None)
+
+
+def test_many_differences_in_a_folder(made: Made, tmp_path: Path) -> None:
+    """A difference that is not listed still counts: a folder is not close for its first hundred differences."""
+    for name, last in (("a", 1.0), ("b", 9.0)):
+        (tmp_path / name).mkdir()
+        values = [1.0 if name == "a" else 1.001] * 200 + [last]
+        (tmp_path / name / "v.json").write_text(json.dumps(values))
+    a, b = (made.record(1, outputs={"out": tmp_path / name}) for name in "ab")
+    item = made.verify(a, b, rtol=0.01).items[1]
+    assert (item.verdict, item.count, len(item.differences)) == ("different", 201, 100)
+    assert item.max_abs_error == 8.0
+
+
+def test_a_damaged_object_is_no_divergence(made: Made) -> None:
+    """An output whose object is damaged is said to be that, rather than different."""
+    a, b = (made.record(1, outputs={"f": data}) for data in (b"one", b"two"))
+    path = made.objects.path(a.outputs[0].digest)
+    path.chmod(0o644)
+    path.write_bytes(b"eno")
+    with pytest.raises(DamageError):
+        made.verify(a, b)
+
+
 def test_outputs_missing_extra_and_swapped(made: Made) -> None:
     """Outputs count both ways; swapped contents are said to be swapped."""
     a = made.record(1, outputs={"one": b"1", "two": b"2", "gone": b"3"})
     b = made.record(1, outputs={"one": b"2", "two": b"1", "new": b"3"})
     found = {item.name: item for item in made.verify(a, b).items}
     assert (found["gone"].verdict, found["new"].verdict) == ("missing", "extra")
-    assert found["one"].verdict == "different" and "content that two had" in found["one"].detail
+    assert found["one"].verdict == "different" and found["one"].detail == "swapped with two"
+    assert found["gone"].detail.endswith("the same bytes as new there")
 
 
 def test_folders_are_compared_path_by_path(made: Made, tmp_path: Path) -> None:

@@ -184,3 +184,11 @@ def test_what_cannot_be_described_is_a_warning(project: Project) -> None:
     project.write("e.py", FAILING.replace("STRICT", "True"))
     assert "start method could not be described" in project.python("e.py", status=1).stderr
     assert len(Store(project.root).runs()) == 1
+
+
+def test_what_torchrun_says_of_one_job_is_left_out() -> None:
+    """The variables that torchrun gives each job afresh are no part of the environment, those for torch are."""
+    found = allowed_variables(
+        {"TORCHELASTIC_RUN_ID": "x", "TORCH_HOME": "/t", "OMP_NUM_THREADS": "1"}
+    )
+    assert found == {"TORCH_HOME": "/t", "OMP_NUM_THREADS": "1"}

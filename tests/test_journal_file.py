@@ -20,8 +20,11 @@ from tinydb.middlewares import CachingMiddleware
 from tinydb.table import Document
 
 from recorder.errors import DamageError, RecorderWarning
+from recorder.store import journal_file
 from recorder.store.disk import ProcessLock
 from recorder.store.journal import Journal, JournalStorage
+from recorder.store.journal_index import index_path
+from recorder.store.journal_view import OpenFile
 from recorder.store.lines import make_line
 
 said = pytest.mark.filterwarnings("ignore:the line at byte")  # tested in test_journal.py
@@ -415,3 +418,66 @@ def test_a_compaction_that_fails_changes_nothing(path: Path) -> None:
     assert python(code, path).communicate()[0] == "File too large 100\n101\n"
     assert sorted(p.name for p in path.parent.iterdir()) == ["runs.jsonl", "runs.jsonl.lock"]
     assert len(Journal(path)) == 101
+
+
+# The index
+
+
+@pytest.fixture
+def indexed(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A journal of 60 runs, some of them written anew, some removed, and two tables, with its index."""
+    monkeypatch.setattr(journal_file, "WORTH_BYTES", 1)
+    db = Journal(path, sync=False)
+    db.insert_multiple({"x": i} for i in range(60))
+    db.table("other").insert({"x": -1})
+    db.update({"x": -2}, doc_ids=[7])
+    db.remove(doc_ids=[9, 60])
+    Journal(path).close()
+    assert index_path(path).exists()
+    return path
+
+
+def test_an_index_says_what_the_lines_say(indexed: Path) -> None:
+    """Opened by its index, with lines appended since, a journal holds the same as when its lines are read."""
+    Journal(indexed, sync=False).insert({"x": 100})
+    by_index = Journal(indexed)
+    found = [(name, list(map(dict, by_index.table(name)))) for name in sorted(by_index.tables())]
+    known = by_index.storage.file.is_wasteful, by_index.insert({"x": 101})
+    assert by_index.remove(doc_ids=[known[1]]) == [62]
+    index_path(indexed).unlink()
+    by_lines = Journal(indexed)
+    assert found == [
+        (name, list(map(dict, by_lines.table(name)))) for name in sorted(by_lines.tables())
+    ]
+    assert (by_lines.storage.file.is_wasteful, by_lines.insert({"x": 102})) == (known[0], 63)
+
+
+def test_the_lines_behind_an_index_are_not_read(
+    indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal with an index is opened without a look at the lines that it is about."""
+    read: list[int] = []
+    lines = OpenFile.lines
+    monkeypatch.setattr(
+        OpenFile,
+        "lines",
+        lambda self, start, end: read.append(end - start) or lines(self, start, end),
+    )
+    assert len(Journal(indexed)) == 58
+    assert sum(read) == 0
+
+
+@said
+@pytest.mark.parametrize("place", ["journal", "index", "short index", "journal, the same size"])
+def test_an_index_of_other_bytes_is_passed_over(indexed: Path, place: str) -> None:
+    """A journal that was changed in place, or an index that is damaged: the lines are read, and all that are whole."""
+    file = indexed if place.startswith("journal") else index_path(indexed)
+    data = file.read_bytes()
+    if place == "short index":
+        file.write_bytes(data[:-8])
+    elif place == "journal":
+        file.write_bytes(data[data.index(b"\n") + 1 :])
+    else:
+        file.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
+    assert len(Journal(indexed)) == (58 if "index" in place else 57)
+    assert len(Journal(indexed)) == (58 if "index" in place else 57)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -427,3 +428,65 @@ def test_other_files_are_no_objects(objects: Objects) -> None:
     (objects.path(digest).parent / "tmp").write_text("x")
     assert list(objects) == [digest]
     assert list(Objects(objects.root / "none", staging=objects.staging)) == []
+
+
+LARGE = os.urandom(1 << 20) * 9
+
+
+def test_a_large_file_is_taken_in_once(objects: Objects, tmp_path: Path) -> None:
+    """A file that is copied while it is digested comes back as it was; the same bytes again leave nothing behind."""
+    (tmp_path / "a").write_bytes(LARGE)
+    digest, size = objects.put_file(tmp_path / "a")
+    assert (digest, size) == (digest_bytes(LARGE), len(LARGE))
+    (tmp_path / "b").write_bytes(LARGE)
+    assert objects.put_file(tmp_path / "b") == (digest, size)
+    assert list(objects) == [digest] and objects.read(digest) == LARGE
+    assert list(objects.staging.iterdir()) == []
+
+
+def test_a_large_file_that_is_being_written_to(objects: Objects, tmp_path: Path) -> None:
+    """What is stored has the digest that is said, whoever writes to the file: before, and from in between."""
+    path, ended = tmp_path / "a", threading.Event()
+    path.write_bytes(LARGE)
+
+    def write() -> None:
+        while not ended.is_set():
+            with path.open("r+b", buffering=0) as file:
+                file.seek(random.randrange(len(LARGE)))
+                file.write(b"changed")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        found = [objects.put_file(path)[0] for _ in range(20)]
+        with path.open("r+b", buffering=0):
+            found.append(objects.put_file(path)[0])
+    finally:
+        ended.set()
+        thread.join()
+    assert all(objects.verify(digest) for digest in found)
+    assert list(objects.staging.iterdir()) == []
+
+
+def test_a_large_file_cannot_be_copied_without_an_error(tmp_path: Path) -> None:
+    """When the disk is full in the middle of a large file the error comes out, and nothing of it stays."""
+    if sys.platform == "win32":
+        pytest.skip("needs RLIMIT_FSIZE to fail a write")
+    make(tmp_path)
+    (tmp_path / "large").write_bytes(LARGE)
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from recorder.store.objects import Objects
+folder = Path(sys.argv[1])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, -1))
+try:
+    Objects(folder / "objects", staging=folder / "staging").put_file(folder / "large")
+except OSError as error:
+    print(error.strerror)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "File too large\n", done.stderr
+    assert list(make(tmp_path)) == [] and list((tmp_path / "staging").iterdir()) == []

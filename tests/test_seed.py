@@ -51,6 +51,21 @@ def test_a_seed_is_planted_as_a_person_would() -> None:
     assert {"random", "numpy"} <= set(planting.names)
 
 
+def test_overlapping_plantings() -> None:
+    """Of plantings that overlap, as runs in threads and tasks do, the last to end puts back what was before all."""
+    before = random.getstate(), np.random.get_state()[1].tobytes()
+    for order in ((0, 1, 2), (2, 0, 1), (1, 2, 0), (1, 0, 2)):
+        plantings = [plant(seed) for seed in range(3)]
+        numbers = [random.random() for _ in range(2)]
+        for n in order[:-1]:
+            plantings[n].restore()
+        if order[-1] == 2:  # the newest goes on where it was
+            expected = random.Random(2)
+            assert [*numbers, random.random()] == [expected.random() for _ in range(3)]
+        plantings[order[-1]].restore()
+        assert (random.getstate(), np.random.get_state()[1].tobytes()) == before
+
+
 def test_nested_plantings() -> None:
     """A planting within another gives the outer one its numbers back where it was."""
     outer = plant(1)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import math
 import os
+import random
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.series import SeriesWriter, parse_series
+from recorder.records import Content
+from recorder.series import SeriesWriter, parse_series, read_points
 
 NUMBERS = st.one_of(st.integers(), st.floats())
 
@@ -112,3 +116,60 @@ def test_a_fork_writes_no_point_twice(tmp_path: Path) -> None:
     assert os.waitpid(pid, 0)[1] == 0
     writer.close()
     assert [p.value for p in parse_series((tmp_path / "s").read_text())["loss"]] == list(range(100))
+
+
+def keep(path: Path) -> Content:
+    """A file's bytes as an object, which the test has in `text` all the same."""
+    data = path.read_bytes()
+    return Content(digest="", size_bytes=len(data), text=data.hex())
+
+
+def test_many_points_are_kept_gzipped(tmp_path: Path) -> None:
+    """Ten thousand points come back exactly from no more than 20 bytes each, and gzip reads them too."""
+    values = [random.Random(1).gauss(0, 1) * 10.0**n for n in range(-5000, 5000, 1) if abs(n) < 300]
+    values = values * 20 + [math.inf, 2**70, math.nan, 1, -0.0]
+    writer = SeriesWriter(tmp_path / "s")
+    for i, value in enumerate(values):
+        writer.add({"loss": value, "two\nlines, quoted": i}, step=i / 2)
+    writer.close()
+    kept = writer.keep(data=lambda data: pytest.fail("these are not few"), file=keep)
+    assert kept is not None and kept.text is not None
+    assert kept.size_bytes <= 20 * 2 * len(values)
+    found = read_points(bytes.fromhex(kept.text))
+    assert [repr(p.value) for p in found["loss"]] == [repr(value) for value in values]
+    assert [p.step for p in found["two\nlines, quoted"]] == [i / 2 for i in range(len(values))]
+    assert gzip.decompress(bytes.fromhex(kept.text)) == (tmp_path / "s").read_bytes()
+    total = writer.metrics(lambda value: value)["loss"]
+    numbers = [value for value in values if value == value]
+    assert (total.min, total.max, total.count) == (min(numbers), max(numbers), len(values))
+    with pytest.raises(ValueError, match="unpacked"):
+        read_points(bytes.fromhex(kept.text)[:100])
+
+
+def test_few_points_are_kept_as_they_are(tmp_path: Path) -> None:
+    """Few points are kept as the CSV that the file has, none as nothing."""
+    writer = SeriesWriter(tmp_path / "s")
+    never = SeriesWriter(tmp_path / "never")
+    writer.add({"loss": 1.5})
+    writer.close()
+    never.close()
+    kept = writer.keep(
+        data=lambda d: Content(digest="", size_bytes=len(d), text=d.decode()), file=keep
+    )
+    assert kept is not None and kept.text == (tmp_path / "s").read_text()
+    assert never.keep(data=lambda d: pytest.fail("there is nothing"), file=keep) is None
+
+
+def test_the_thread_that_writes_ends(tmp_path: Path) -> None:
+    """Points that nothing follows are written by a thread, which is gone when there is nothing left to write."""
+    writer = SeriesWriter(tmp_path / "s")
+    for i in range(10):
+        writer.add({"loss": i})
+    deadline = time.monotonic() + 30
+    while len(parse_series((tmp_path / "s").read_text())["loss"]) < 10:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    writer.close()
+    while any(thread.name == "recorder-series" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,9 +20,10 @@ from tinydb import Query, TinyDB
 
 from recorder.errors import DamageError, RunNotFoundError, StoreFormatError, StoreNotFoundError
 from recorder.records import Function, Record, new_id
+from recorder.store.collection import collect
 from recorder.store.format import find_store
 from recorder.store.journal import JournalStorage
-from recorder.store.live import Live
+from recorder.store.live import Live, is_alive
 from recorder.store.names import KnownOutputs
 from recorder.store.store import Store
 
@@ -181,3 +188,100 @@ def test_known_outputs(tmp_path: Path) -> None:
     with (tmp_path / "outputs").open("a") as file:
         file.write('"cut')
     assert other.read() == {"a", "b\n", "c"}
+
+
+def wait_until_empty(folder: Path) -> None:
+    """Until the thread that empties the folders of ended runs has ended."""
+    deadline = time.monotonic() + 60
+    while any(thread.name == "recorder-spare" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not any(file.stat().st_size for file in folder.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder with an open file cannot be renamed there")
+def test_a_live_folder_serves_the_next_run(store: Store) -> None:
+    """The next run of a process gets the emptied folder of one that has ended: young, locked, and out of gc's reach."""
+    _, live = begin(store)
+    inode, lock = live.path.stat().st_ino, live.path / "lock"
+    for file in (live.stdout, live.series, live.outputs, live.files / "own", live.path / "else"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("of the first")
+    for file in (live.path, lock):
+        os.utime(file, (1, 1))
+    live.close()
+    assert not list((store.path / "live").iterdir())
+    (spare,) = (store.path / "staging").iterdir()
+    wait_until_empty(spare)
+    time.sleep(0.05)
+    collect(store)
+    assert is_alive(spare)
+    _, live = begin(store)
+    assert live.path.stat().st_ino == inode and is_alive(live.path)
+    assert not list((store.path / "staging").iterdir())
+    assert {file.name for file in live.path.iterdir()} <= {
+        "lock",
+        "stdout",
+        "series.csv",
+        "outputs.jsonl",
+    }
+    assert not any(file.stat().st_size for file in live.path.iterdir())
+    assert min(live.path.stat().st_mtime, (live.path / "lock").stat().st_mtime) > 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder with an open file cannot be renamed there")
+def test_a_live_folder_that_was_swept_away_is_made_anew(store: Store) -> None:
+    """Where the folder, or its lock, of a run that has ended is gone, the next run gets a new one with a lock."""
+    for what in ("lock", "folder"):
+        _, live = begin(store)
+        live.close()
+        spare = store.path / "staging" / live.id
+        wait_until_empty(spare)
+        (spare / "lock").unlink()
+        if what == "folder":
+            shutil.rmtree(spare)
+        _, live = begin(store)
+        assert is_alive(live.path)
+        live.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_takes_no_folder_of_its_parents(store: Store) -> None:
+    """A folder that waits for its process's next run is not a forked child's, and outlives the child."""
+    _, live = begin(store)
+    live.close()
+    (spare,) = (store.path / "staging").iterdir()
+    wait_until_empty(spare)
+    pid = os.fork()
+    if pid == 0:
+        other = Live(store.path / "live" / new_id())
+        other.begin()
+        os._exit(0 if spare.exists() and is_alive(other.path) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert is_alive(spare)
+
+
+def test_what_a_process_kept_is_gone_with_it(tmp_path: Path) -> None:
+    """A process that ends leaves no folder behind in staging; one that is killed leaves one that gc removes."""
+    code = """
+import os, signal, sys
+from recorder.records import new_id
+from recorder.store.live import Live, is_alive
+from recorder.store.store import Store
+store = Store(sys.argv[1], create=True)
+for _ in range(2):
+    live = store.reserve()
+    live.close()
+if sys.argv[2:]:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / ".recorder")]
+    subprocess.run(command, check=True)
+    staging = tmp_path / ".recorder" / "staging"
+    assert not list(staging.iterdir())
+    if os.name != "nt":
+        subprocess.run([*command, "killed"])
+        assert list(staging.iterdir())
+        time.sleep(0.05)  # gc leaves what is as young as itself, by a clock that ticks
+        collect(Store(tmp_path))
+        assert not list(staging.iterdir())

@@ -74,7 +74,9 @@ def archive(made: Path) -> Path:
 @pytest.fixture
 def other(tmp_path: Path) -> Store:
     """An empty store of somebody's."""
-    return Store(tmp_path / "other" / ".recorder", create=True)
+    store = Store(tmp_path / "other" / ".recorder", create=True)
+    assert len(store) == 0
+    return store
 
 
 def bring(store: Store, path: Path, **options: Any) -> Imported:

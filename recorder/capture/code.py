@@ -15,13 +15,17 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..digest import digest_json
 from ..errors import SnapshotError
-from ..records import Skipped
+from ..records import Redacted, Skipped
 from ..repository import remote_url, run_git
+from . import formats
+from .scrub import REDACTED
+from .secrets import marker_of
 
 MAX_FILE_BYTES = 10 * 1024 * 1024
 # Without a repository nothing says what belongs to the project: a script may lie in a home folder.
@@ -32,8 +36,22 @@ MAX_WALKED_BYTES = 100 * 1024 * 1024
 _LISTED_CHANGES = 500
 
 _SECRETS = (
-    ".env", ".env.*", "*.pem", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".netrc", ".pypirc", "*.p12", "*.pfx"
+    ".env", ".env.*", "*.env", ".envrc", "*.pem", "*.key", "*.ppk", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx",
+    "*.pkcs12", "*.p8", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_*_sk", "*_rsa", "*_ed25519",
+    ".netrc", "_netrc", ".pgpass", ".my.cnf", ".pypirc", ".npmrc", ".dockercfg", ".htpasswd", ".git-credentials",
+    ".vault-token", ".s3cfg", ".boto", "credentials", "credentials.json", "client_secret*.json",
+    "service_account*.json", "service-account*.json", "secrets.json", "secrets.toml", "secrets.yaml", "secrets.yml",
+    "kaggle.json", "terraform.tfvars", "*.tfstate", "*.ovpn", "kubeconfig",
 )  # fmt: skip
+# Files of the first names that say what others are to hold.
+_TEMPLATES = (
+    ".env.example",
+    ".env.sample",
+    ".env.template",
+    ".env.dist",
+    "example.env",
+    "sample.env",
+)
 _DERIVED = ("__pycache__", ".recorder", ".git")
 _NOT_WALKED = (*_DERIVED, "node_modules", "site-packages", ".venv", "venv")
 # A file changed in the tick of the clock in which it was looked at cannot be told from an unchanged one.
@@ -57,6 +75,7 @@ class WorkingTree(NamedTuple):
     changed: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     warnings: tuple[str, ...] = ()
+    redacted: tuple[Redacted, ...] = ()
 
 
 def find_root(file: Path | None, *, module: str = "", cwd: Path) -> Path:
@@ -66,13 +85,18 @@ def find_root(file: Path | None, *, module: str = "", cwd: Path) -> Path:
     that the package is imported from. Without a file: the same from the working directory.
     """
     start = cwd if file is None else file.parent
-    for folder in (start, *start.parents):
-        if (folder / ".git").exists():
+    for folder in _upwards(start):
+        if os.path.exists(f"{folder}{os.sep}.git"):  # noqa: PTH110 - at each recorded call
             return folder
     if file is not None:
         while (start / "__init__.py").is_file():
             start = start.parent
     return start
+
+
+@lru_cache(maxsize=100)
+def _upwards(folder: Path) -> tuple[Path, ...]:
+    return (folder, *folder.parents)
 
 
 def describe_tree(
@@ -150,6 +174,7 @@ def _describe_repository(
         commit=status.commit,
         branch=status.branch,
         remote=None if url is None else without_credentials(url),
+        redacted=() if url is None else redact_url(url, "code.remote"),
         dirty=bool(changed),
         changed=tuple(
             os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -230,11 +255,28 @@ def _nested_files(root: Path, folder: str, warnings: list[str]) -> Iterator[str]
         yield from _nested_files(root, f"{folder}/{inner}", warnings)
 
 
+_USER = re.compile(r"^([\w.+-]+://)([^/\s]*)@")
+
+
 def without_credentials(url: str) -> str:
-    """The URL without a user's name, password or token before the host (``ssh://git@`` stays)."""
-    return re.sub(
-        r"^(https?|ftp)://[^/@]*@", r"\1://", re.sub(r"^(\w+://[^/:@]*):[^/@]*@", r"\1@", url)
-    )
+    """The URL without a user's name, password or token before the host (``ssh://git@`` stays), or in its query."""
+    found = _USER.match(url)
+    if found is not None:
+        name, colon, _ = found[2].partition(":")
+        by_ssh = found[1].lower() in ("ssh://", "git+ssh://", "git://", "sftp://")
+        kept = f"{name}@" if name and (by_ssh or (colon and "http" not in found[1].lower())) else ""
+        url = f"{found[1]}{kept}{url[found.end() :]}"
+    data = url.encode("utf-8", "surrogateescape")
+    for start, end in reversed(formats.find(data)):
+        data = data[:start] + REDACTED + data[end:]
+    return data.decode("utf-8", "surrogateescape")
+
+
+def redact_url(url: str, place: str) -> tuple[Redacted, ...]:
+    """What is listed of a URL that `without_credentials` takes some out of."""
+    if without_credentials(url) == url:
+        return ()
+    return (Redacted(place=place, marker=marker_of(url), reason="a URL with a credential"),)
 
 
 # Without one
@@ -318,9 +360,18 @@ def _sift(
     return tuple(files), tuple(skipped)
 
 
+@lru_cache(maxsize=1 << 16)
+def is_secret_file(path: str) -> bool:
+    """Whether a file of that name holds credentials: ``.env``, ``*.pem``, ``id_rsa`` and their like."""
+    name = path.rpartition("/")[2].lower()
+    return _SECRET_NAMES.match(name) is not None and name not in _TEMPLATES
+
+
+_SECRET_NAMES = re.compile("|".join(fnmatch.translate(pattern) for pattern in _SECRETS))
+
+
 def _reason_to_skip(path: str, status: os.stat_result) -> str:
-    name = path.rpartition("/")[2]
-    if any(fnmatch.fnmatch(name, pattern) for pattern in _SECRETS):
+    if is_secret_file(path):
         return "its name is that of a secret"
     if stat.S_ISREG(status.st_mode) and status.st_size > MAX_FILE_BYTES:
         return f"larger than {MAX_FILE_BYTES // 1024**2} MB"
@@ -342,6 +393,9 @@ class _Memo:
     def __init__(self, tree: WorkingTree, exclude: Sequence[Path]) -> None:
         self.tree = tree
         self._prefix = f"{tree.root}{os.sep}"
+        self._is_linked = (
+            tree.root / ".git"
+        ).is_file()  # a linked worktree: its index lies elsewhere
         self._excluded = {os.fspath(path) for path in exclude}
         self._files = {path: self._stat(path) for path in tree.files}
         self._git = {path: self._stat(path) for path in self._git_files()}
@@ -379,13 +433,24 @@ class _Memo:
 
     def holds(self, outputs: frozenset[str]) -> bool:
         """Whether the tree is as it was, but for files of the names in `outputs`."""
-        now = self._stat
-        if (self.tree.root / ".git").is_file():
-            return False  # a linked worktree: its index lies elsewhere
-        for known in (self._git, self._files):
-            if any(now(path) != then for path, then in known.items()):
-                return False
+        if self._is_linked or self._is_other():
+            return False
         return all(self._folder_holds(folder, outputs) for folder in self._folders)
+
+    def _is_other(self) -> bool:
+        # (Written out: it is a stat for each file of the project, at each recorded call.)
+        lstat, prefix = os.lstat, self._prefix
+        for known in (self._git, self._files):
+            for path, then in known.items():
+                try:
+                    s = lstat(prefix + path)
+                except OSError:
+                    if then is not None:
+                        return True
+                    continue
+                if (s.st_mtime_ns, s.st_size, s.st_ino, s.st_mode) != then:
+                    return True
+        return False
 
     def _folder_holds(self, folder: str, outputs: frozenset[str]) -> bool:
         then, names = self._folders[folder]

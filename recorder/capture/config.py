@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from .. import codec
 from ..records import JSON, Seed
+from .redaction import redact_encoded
+from .secrets import Secrets
 from .seed import draw_seed
 
 
@@ -55,9 +57,13 @@ def _is_required(parameter: inspect.Parameter) -> bool:
 
 
 def choose_seed(
-    bound: inspect.BoundArguments, *, parameter: str | None, given: int | None = None
+    bound: inspect.BoundArguments,
+    *,
+    parameter: str | None,
+    given: int | None = None,
+    drawn: int | None = None,
 ) -> Seed:
-    """The seed of a call: the argument if it is an integer, else `given`, else a fresh one.
+    """The seed of a call: the argument if it is an integer, else `given`, else `drawn`, else a fresh one.
 
     A parameter for the seed that was bound to nothing, or to None, is handed the seed in `bound`.
     """
@@ -66,7 +72,10 @@ def choose_seed(
     value = as_integer(argument)
     if value is not None:
         return Seed(value=value, origin="argument", parameter=parameter)
-    value = draw_seed() if given is None else given
+    if given is None and drawn is None:
+        drawn = draw_seed()
+    value = given if given is not None else drawn
+    assert value is not None
     if takes and argument is None:
         assert parameter is not None
         _put(bound, parameter, value)
@@ -94,17 +103,31 @@ def as_integer(value: object) -> int | None:
         return None
 
 
-def encode_config(arguments: Mapping[str, Any]) -> Config:
-    """Each argument as a form; nothing is refused, what nothing can encode is opaque."""
-    forms: dict[str, JSON] = {}
-    objects: dict[str, bytes] = {}
-    opaque: list[str] = []
-    for name, value in arguments.items():
-        encoded = codec.encode(value)
-        forms[name] = encoded.form
-        objects.update(encoded.objects)
-        opaque += [f"{name}.{path}" if path else name for path in encoded.opaque]
-    return Config(forms, objects, tuple(opaque))
+def encode_config(arguments: Mapping[str, Any], *, secrets: Secrets | None = None) -> Config:
+    """Each argument as a form, without credentials; nothing is refused, what nothing can encode is opaque.
+
+    `secrets` says what else is one, and is told what was kept out.
+    """
+    secrets = Secrets() if secrets is None else secrets
+    known = -1
+    encoded = {name: codec.encode(value, inline_limit=None) for name, value in arguments.items()}
+    clean: dict[str, codec.Encoded] = {}
+    while known != secrets.count:  # what is found in one argument may stand in another
+        known = secrets.count
+        clean = {
+            name: redact_encoded(one, secrets, place="config", path=name)
+            for name, one in encoded.items()
+        }
+    opaque = [
+        secrets.scrub(f"{name}.{path}" if path else name, "config")
+        for name, one in encoded.items()
+        for path in one.opaque
+    ]
+    return Config(
+        {name: one.form for name, one in clean.items()},
+        {digest: payload for one in clean.values() for digest, payload in one.objects.items()},
+        tuple(opaque),
+    )
 
 
 def call_with(function: Callable[..., Any], values: Mapping[str, Any]) -> inspect.BoundArguments:

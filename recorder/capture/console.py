@@ -17,10 +17,13 @@ import functools
 import os
 import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 
+from . import formats
+from .scrub import Rules, Scrubber
 from .streams import StandIns, flush, holds_back
-from .tap import Scribe, Tap
+from .tap import Scribe, Tap, Written
 from .tee import Sink
 
 LIMIT_BYTES = 16 * 1024 * 1024
@@ -30,16 +33,26 @@ FLUSH_EVERY_S = 1.0
 class Console:
     """What is printed from `start` to `stop`, in the files `stdout` and `stderr`, as it comes.
 
-    Of each stream the first and the last half of `limit_bytes` are kept, with a line between them that says
-    how much is missing; `cut_bytes` has that for stdout and stderr once stopped. `warnings` says what was not
-    recorded, and why; nothing is ever raised.
+    Credentials are taken out before anything is written: those of known formats, and `values`. `taken` are the ones
+    that were, with "stdout" or "stderr", once stopped. Of each stream the first and the last half of `limit_bytes` are
+    kept, with a line between them that says how much is missing; `cut_bytes` has that for stdout and stderr once
+    stopped. `warnings` says what was not recorded, and why; nothing is ever raised.
     """
 
-    def __init__(self, stdout: Path, stderr: Path, *, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(
+        self,
+        stdout: Path,
+        stderr: Path,
+        *,
+        limit_bytes: int = LIMIT_BYTES,
+        values: Collection[bytes] = (),
+    ) -> None:
         self.cut_bytes = (0, 0)
+        self.taken: frozenset[tuple[str, bytes]] = frozenset()
         self.warnings: list[str] = []
         self._paths = (stdout, stderr)
         self._limit_bytes = limit_bytes
+        self._values = values
         self._tap: Tap | LocalTap | None = None
         self._sink = 0
 
@@ -67,13 +80,16 @@ class Console:
     def _add(self, files: tuple[int, int]) -> tuple[Tap | LocalTap, int]:
         tap = _find_tap(self.warnings)
         try:
-            return tap, tap.add(files, limit_bytes=self._limit_bytes)
+            return tap, self._add_to(tap, files)
         except ConnectionError:
             if not tap.is_idle:
                 raise
             _hang_up()  # somebody ended the tee's process since the last run: this one gets another
             tap = _find_tap(self.warnings)
-            return tap, tap.add(files, limit_bytes=self._limit_bytes)
+            return tap, self._add_to(tap, files)
+
+    def _add_to(self, tap: Tap | LocalTap, files: tuple[int, int]) -> int:
+        return tap.add(files, limit_bytes=self._limit_bytes, values=self._values)
 
     def stop(self) -> None:
         """End it: what was printed so far is in the files.
@@ -94,11 +110,14 @@ class Console:
                     )
 
     def _end(self, tap: Tap | LocalTap) -> None:
-        out, err, trouble = tap.remove(self._sink)
-        self.cut_bytes = (out, err)
-        if trouble:
+        written = tap.remove(self._sink)
+        self.cut_bytes = written.cut_bytes
+        self.taken = frozenset(
+            ({"o": "stdout", "e": "stderr"}[letter], one) for letter, one in written.taken
+        )
+        if written.errno:
             self.warnings.append(
-                f"not all that the run printed is recorded: {os.strerror(trouble)}"
+                f"not all that the run printed is recorded: {os.strerror(written.errno)}"
             )
 
 
@@ -108,28 +127,48 @@ class LocalTap:
     def __init__(self) -> None:
         self._sinks: dict[int, tuple[Sink, Sink]] = {}
         self._stand_ins = StandIns()
+        self._rules = Rules(formats.find)
+        self._scrubbers = (Scrubber(self._rules), Scrubber(self._rules))
+        self._taken: dict[int, set[tuple[str, bytes]]] = {}
 
-    def add(self, files: tuple[int, int], *, limit_bytes: int) -> int:
+    def add(
+        self, files: tuple[int, int], *, limit_bytes: int, values: Collection[bytes] = ()
+    ) -> int:
         """Write what Python prints from now on to the two files too; the new sink's number."""
+        self._flush()
+        self._rules.set_values({*self._rules.values, *values})
         out, err = (Sink(os.dup(file), limit_bytes=limit_bytes) for file in files)
         number = id(out)
         self._sinks[number] = (out, err)
+        self._taken[number] = set()
         for fd in self._stand_ins.find_strangers(frozenset()):
             self._stand_ins.place(fd, take=functools.partial(self._take, fd - 1))
         return number
 
     def _take(self, stream: int, data: bytes) -> None:
-        for sinks in list(self._sinks.values()):
-            sinks[stream].write(data)
+        self._write(stream, self._scrubbers[stream].feed(data))
 
-    def remove(self, number: int) -> tuple[int, int, int]:
-        """End a sink: the bytes cut from its two files, and an errno."""
+    def _flush(self) -> None:
+        for stream, scrubber in enumerate(self._scrubbers):
+            self._write(stream, scrubber.flush())
+
+    def _write(self, stream: int, data: bytes) -> None:
+        scrubber = self._scrubbers[stream]
+        taken, scrubber.found = scrubber.found, []
+        for number, sinks in list(self._sinks.items()):
+            sinks[stream].write(data)
+            self._taken[number].update(("oe"[stream], one) for one in taken)
+
+    def remove(self, number: int) -> Written:
+        """End a sink; what its files lack."""
+        self._flush()
         out, err = self._sinks.pop(number)
         if not self._sinks:
             self._stand_ins.remove()
         out.close()
         err.close()
-        return out.cut_bytes, err.cut_bytes, out.errno or err.errno
+        taken = frozenset(self._taken.pop(number))
+        return Written((out.cut_bytes, err.cut_bytes), out.errno or err.errno, taken)
 
     @property
     def is_idle(self) -> bool:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import locale
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..records import JSON
+from .. import codec
+from ..records import JSON, Redacted
 from .attempt import attempt
 from .hardware import describe_platform
+from .names import kind_of, promises_secret
 from .packages import Packages, find_packages, folders_key
+from .secrets import format_of, marker_of
 
 # What else decides a run: see each one's documentation. Everything else stays out of the record.
 _ALLOWED_PREFIXES = (
@@ -28,23 +31,54 @@ _ALLOWED_PREFIXES = (
     "CUDNN_", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TF_", "XLA_", "JAX_", "ATEN_", "TOKENIZERS_PARALLELISM",
 )  # fmt: skip
 _ALLOWED = frozenset({"TZ", "LANG", "LANGUAGE"})
-_SECRET = re.compile(r"token|secret|passw|api_?key|credential|private|auth", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"\w+://[^/\s:@]*:[^/\s@]+@")
 # They say how this process was started or debugged, not what it computes.
 _OF_ONE_PROCESS = frozenset(
     {"PYTHONHASHSEED", "PYTHONSTARTUP", "PYTHONBREAKPOINT", "PYTHONINSPECT"}
 )
+_OF_ONE_JOB = "TORCHELASTIC_"
 
 
 def allowed_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that a record holds: those of an allow-list that look like no credential."""
+    return {name: value for name, value in _listed(environ) if not _is_secret(name, value)}
+
+
+def redacted_variables(environment: Mapping[str, Any]) -> tuple[Redacted, ...]:
+    """The variables of an environment object that were redacted."""
+    return tuple(
+        Redacted(
+            place=f"variables.{name}", marker=said["$redacted"]["marker"], reason=_reason(name)
+        )
+        for name, said in (environment.get("variables") or {}).items()
+        if isinstance(said, dict)
+    )
+
+
+def _reason(name: str) -> str:
+    return f"the name {name}" if kind_of(name) else "its value has a known format"
+
+
+def _listed(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    # By name first: os.environ decodes each value that it is asked for.
+    return [(name, environ[name]) for name in sorted(filter(_is_listed, environ))]
+
+
+@lru_cache(maxsize=1000)
+def _is_listed(name: str) -> bool:
+    listed = name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES)
+    return listed and name not in _OF_ONE_PROCESS and not name.startswith(_OF_ONE_JOB)
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(name: str, value: str) -> bool:
+    return promises_secret(kind_of(name), value) or bool(format_of(value))
+
+
+def _describe_variables(environ: Mapping[str, str]) -> dict[str, JSON]:
+    """By name; a redacted form for what is on the allow-list and looks like a credential."""
     return {
-        name: value
-        for name, value in sorted(environ.items())
-        if (name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES))
-        and name not in _OF_ONE_PROCESS
-        and not _SECRET.search(name)
-        and not _URL_PASSWORD.search(value)
+        name: codec.redacted(marker_of(value), type="str") if _is_secret(name, value) else value
+        for name, value in _listed(environ)
     }
 
 
@@ -91,7 +125,7 @@ def _describe(cache: Path | None) -> Environment:
         "python": _describe_python,
         "platform": describe_platform,
         "packages": (packages or Packages()).describe,
-        "variables": lambda: allowed_variables(os.environ),
+        "variables": lambda: _describe_variables(os.environ),
         "locale": _describe_locale,
     }
     described = {

@@ -32,8 +32,7 @@ class Exclusion:
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
-        self._paths = resolve_all(tuple(os.fspath(path) for path in paths)) | _interpreter_paths()
-        self._below = tuple(path + os.sep for path in self._paths)
+        self._paths, self._below = _places(tuple([os.fspath(path) for path in paths]))
         self._folders: dict[str, str | None] = {}
 
     def find(self, path: str) -> str | None:
@@ -57,6 +56,13 @@ class Exclusion:
         if real.startswith(self._below) or not _NAMES.isdisjoint(real.split(os.sep)):
             return None
         return real
+
+
+@functools.lru_cache(maxsize=64)
+def _places(paths: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The paths and the interpreter's, and what a path below one of them begins with."""
+    found = resolve_all(paths) | _interpreter_paths()
+    return found, tuple(path + os.sep for path in found)
 
 
 @functools.lru_cache(maxsize=64)

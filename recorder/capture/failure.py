@@ -6,15 +6,17 @@ import traceback
 from pathlib import Path
 
 from ..records import Failure
+from .secrets import Secrets
 
 
-def describe_failure(error: BaseException) -> Failure:
-    """The exception's class, text and traceback, without the recorder's own frames at its head."""
+def describe_failure(error: BaseException, *, secrets: Secrets | None = None) -> Failure:
+    """The exception's class, text and traceback, without the recorder's own frames at its head, and credentials."""
+    secrets = Secrets() if secrets is None else secrets
     kind = type(error)
     return Failure(
         type=f"{kind.__module__}.{kind.__qualname__}",
-        message=str(error),
-        traceback=own_traceback(error),
+        message=secrets.scrub(str(error), "failure"),
+        traceback=secrets.scrub(own_traceback(error), "failure"),
     )
 
 

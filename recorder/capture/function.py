@@ -11,35 +11,46 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import codec
-from ..records import Function
+from ..records import Function, Redacted
 from .code import describe_function as describe_source
+from .redaction import redact_encoded
+from .scrub import REDACTED
+from .secrets import Secrets
 
 
 class Place(NamedTuple):
     """Where a function stands.
 
     `module` is its importable name, a script's own stem; `file` is None for a function of a notebook or
-    a REPL, and for one that is `installed` (in site-packages), whose code the environment holds.
+    a REPL, and for one that is `installed` (in site-packages), whose code the environment holds;
+    `importable` says that its module has it under its qualified name.
     """
 
     module: str
     file: Path | None
     script: bool
     installed: bool
+    importable: bool
+
+
+# A script's own name, in the program that it is, and in the workers that multiprocessing starts afresh.
+_MAINS = ("__main__", "__mp_main__")
 
 
 def locate(function: Callable[..., Any], *, code_file: Path) -> Place:
     """Where the function stands; `code_file` is its code's file, absolute, as it was when defined."""
     module = function.__module__ or "__main__"
-    script = module == "__main__"
+    script = module in _MAINS
+    importable = is_importable(function)
     if script:
-        spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+        spec = getattr(sys.modules.get(module), "__spec__", None)
         module = spec.name if spec is not None else code_file.stem
     if not code_file.is_file():
-        return Place(module if not script else "__main__", None, False, False)
+        return Place(module if not script else "__main__", None, False, False, importable)
     if _is_installed(code_file):
-        return Place(module, None, False, True)
-    return Place(module.removesuffix(".__main__") if script else module, code_file, script, False)
+        return Place(module, None, False, True, importable)
+    module = module.removesuffix(".__main__") if script else module
+    return Place(module, code_file, script, False, importable)
 
 
 def _is_installed(file: Path) -> bool:
@@ -53,42 +64,61 @@ def _installed_folders() -> tuple[Path, ...]:
 
 
 class Described(NamedTuple):
-    """A function's part of the record, the payloads that it names, and what to warn about."""
+    """A function's part of the record, the payloads that it names, what to warn about, and what was left out."""
 
     function: Function
     objects: dict[str, bytes]
     warnings: tuple[str, ...]
+    redacted: tuple[Redacted, ...]
 
 
 def describe(
-    function: Callable[..., Any], *, place: Place, root: Path | None, seed_parameter: str | None
+    function: Callable[..., Any],
+    *,
+    place: Place,
+    root: Path | None,
+    seed_parameter: str | None,
+    secrets: Secrets | None = None,
 ) -> Described:
-    """The record's part for the function; by value where no other process could import it."""
+    """The record's part for the function; by value where no other process could import it.
+
+    What stands in its signature as a default, and is a credential, is left out of it.
+    """
+    secrets = Secrets() if secrets is None else secrets
     source, _ = describe_source(function)
     part = Function(
         module=place.module,
         qualname=function.__qualname__,
-        signature=signature_text(function),
+        signature=signature_text(function, secrets=secrets),
         file=_relative(place.file, root),
         script=place.script,
         source=source,
         seed_parameter=seed_parameter,
     )
-    if is_importable(function):
-        return Described(part, {}, ())
-    return _by_value(function, part)
+    if place.importable:
+        return Described(part, {}, (), secrets.found)
+    return _by_value(function, part, secrets)
 
 
-def _by_value(function: Callable[..., Any], part: Function) -> Described:
+def _by_value(function: Callable[..., Any], part: Function, secrets: Secrets) -> Described:
     encoded = codec.encode_function(function)
+    clean = redact_encoded(encoded, secrets, place="function")
+    if codec.has_tag(clean.form, "$redacted"):
+        warning = (
+            f"{part.qualname} takes a credential along ({secrets.found[-1].reason}), so it was not kept, and the run"
+            " will not be replayable: hand it to the function as an argument, or define the function in a file"
+        )
+        return Described(part, {}, (warning,), secrets.found)
     if encoded.opaque:
         warning = (
             f"{part.qualname} can be neither imported nor pickled, so the run will not be replayable:"
             " define it at the top level of a file"
         )
-        return Described(part, {}, (warning,))
+        return Described(part, {}, (warning,), secrets.found)
     values = {name: getattr(part, name) for name in part.__struct_fields__}
-    return Described(Function(**{**values, "pickled": encoded.form}), encoded.objects, ())
+    return Described(
+        Function(**{**values, "pickled": encoded.form}), encoded.objects, (), secrets.found
+    )
 
 
 def is_importable(function: Callable[..., Any]) -> bool:
@@ -110,10 +140,30 @@ def _has_file(function: Callable[..., Any]) -> bool:
     return code is not None and not code.co_filename.startswith("<")
 
 
-def signature_text(function: Callable[..., Any]) -> str:
-    """The function's signature as one would read it, defaults included, without memory addresses."""
-    text = str(inspect.signature(function))
-    return " ".join(text.split())
+def signature_text(function: Callable[..., Any], *, secrets: Secrets | None = None) -> str:
+    """The function's signature as one would read it, defaults included, without memory addresses and credentials."""
+    signature = inspect.signature(function)
+    secrets = Secrets() if secrets is None else secrets
+    clean = [_without_credential(p, secrets) for p in signature.parameters.values()]
+    return secrets.scrub(" ".join(str(signature.replace(parameters=clean)).split()), "signature")
+
+
+class _Left(str):
+    """Stands in a signature for a default that is left out."""
+
+    def __repr__(self) -> str:
+        return REDACTED.decode()
+
+
+def _without_credential(parameter: inspect.Parameter, secrets: Secrets) -> inspect.Parameter:
+    default = parameter.default
+    if default is inspect.Parameter.empty or default is None:
+        return parameter
+    encoded = codec.encode(default, inline_limit=None)
+    clean = redact_encoded(encoded, secrets, place="signature", path=parameter.name)
+    if codec.has_tag(clean.form, "$redacted"):
+        return parameter.replace(default=_Left())
+    return parameter
 
 
 def _relative(file: Path | None, root: Path | None) -> str | None:

@@ -66,7 +66,7 @@ class Watch:
     after it began by what the hook cannot see.
     """
 
-    def __init__(self, *, exclude: Sequence[Path] = (), around: Watch | None = None) -> None:
+    def __init__(self, *, exclude: Sequence[str | Path] = (), around: Watch | None = None) -> None:
         self.warnings: list[str] = []
         self.products: list[Path] = []
         self.around = around
@@ -151,7 +151,7 @@ class Watch:
         )
 
 
-def watch_inputs(*, exclude: Sequence[Path] = ()) -> Watch:
+def watch_inputs(*, exclude: Sequence[str | Path] = ()) -> Watch:
     """Begin to collect what is read; nothing at or below the paths `exclude` counts."""
     global _active
     _install()

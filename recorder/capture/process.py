@@ -9,26 +9,31 @@ import sysconfig
 from functools import lru_cache
 from pathlib import Path
 
-from ..records import Process
+from ..records import Process, Ranks
+from .secrets import Secrets
 
 # Its hash is another one under every hash seed.
 _PROBE = "recorder"
 
 
-def describe_process(*, root: Path | None) -> Process:
-    """The process as it is now; what lies in `root` relative to it."""
-    cwd = os.getcwd()  # noqa: PTH109 - this is done for every call
+def describe_process(
+    *, root: Path | None, ranks: Ranks | None = None, secrets: Secrets | None = None
+) -> Process:
+    """The process as it is now; what lies in `root` relative to it. Its arguments have lost their credentials."""
+    secrets = Secrets() if secrets is None else secrets
+    cwd = os.getcwd()  # noqa: PTH109
     return Process(
         pid=os.getpid(),
         host=platform.node(),
         user=_user(),
-        argv=tuple(sys.argv) if hasattr(sys, "argv") else (),
+        argv=secrets.scrub_arguments(getattr(sys, "argv", ())),
         cwd=cwd,
         cwd_in_root=_inside(cwd, root),
         path_in_root=_path_in_root(root, cwd, tuple(sys.path), sys.prefix),
         hash_seed=hash_seed(),
         hash_probe=f"{hash(_PROBE) & 0xFFFFFFFFFFFFFFFF:016x}",
         umask=_umask(os.getpid()),
+        ranks=ranks,
     )
 
 

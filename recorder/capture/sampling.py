@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..series import SAMPLED
+from ..points import SAMPLED
 
 Write = Callable[[dict[str, int | float]], None]
 
@@ -27,7 +27,7 @@ class Sampler:
     A sample has usage.cpu_percent (of one processor, since the last sample), usage.memory_bytes (resident), both of
     this process and its children, and, where pynvml is installed, usage.gpuN.percent and usage.gpuN.memory_bytes of
     each GPU as a whole, whoever uses it. Raises ImportError where psutil is not installed; anything else that goes
-    wrong ends the sampling, and is said in `problem`.
+    wrong ends the sampling, and is said in `problem`. `names` are the metrics that were written.
     """
 
     def __init__(self, interval_s: float, write: Write) -> None:
@@ -39,6 +39,7 @@ class Sampler:
         self._write = write
         self._stopped = threading.Event()
         self.problem = ""
+        self.names: set[str] = set()
         self._attempt(self._begin)
         self._thread = threading.Thread(target=self._run, name="recorder-usage", daemon=True)
         self._thread.start()
@@ -67,7 +68,9 @@ class Sampler:
             self.problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
 
     def _sample(self) -> None:
-        self._write({**self._describe(), **self._gpus.describe()})
+        sample = {**self._describe(), **self._gpus.describe()}
+        self.names |= sample.keys()
+        self._write(sample)
 
     def _describe(self) -> dict[str, int | float]:
         now = time.monotonic()

@@ -6,8 +6,10 @@ planted as soon as the module has been executed.
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -38,6 +40,14 @@ class Generator(NamedTuple):
     plant: Callable[[Any, int], object]
     capture: Callable[[Any], Any]
     restore: Callable[[Any, Any], object]
+
+
+class _Planted(NamedTuple):
+    """A generator that was planted, and the state that it had before."""
+
+    generator: Generator
+    module: ModuleType
+    state: Any
 
 
 def _plant_torch(torch: Any, seed: int) -> None:
@@ -95,12 +105,34 @@ GENERATORS: tuple[Generator, ...] = (
 )
 
 
+# The plantings in progress, in the order in which they were made: runs in threads and tasks overlap.
+_in_progress: list[Planting] = []
+_lock = threading.RLock()
+
+
+def _renew_lock() -> None:
+    """In a forked child: the thread that held it is not here."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 class Planting:
     """A seed that was planted; `names` are the generators that have it, `restore` puts their states back."""
 
     def __init__(self, seed: int, generators: Sequence[Generator]) -> None:
         self._seed = seed
-        self._states: list[tuple[Generator, ModuleType, Any]] = []
+        self._states: list[_Planted] = []
+        with _lock:
+            _in_progress.append(self)
+            self._finder = _PlantingFinder(self, self._plant_loaded(generators))
+            sys.meta_path.insert(0, self._finder)
+
+    def _plant_loaded(self, generators: Sequence[Generator]) -> dict[str, Generator]:
+        """Plant those whose modules are loaded; the others by their modules."""
         waiting = {}
         for generator in generators:
             module = sys.modules.get(generator.module)
@@ -108,13 +140,12 @@ class Planting:
                 self.plant(generator, module)
             else:
                 waiting[generator.module] = generator
-        self._finder = _PlantingFinder(self, waiting)
-        sys.meta_path.insert(0, self._finder)
+        return waiting
 
     @property
     def names(self) -> tuple[str, ...]:
         """The generators that were planted, those of modules that were imported since included."""
-        return tuple(generator.name for generator, _, _ in self._states)
+        return tuple(planted.generator.name for planted in self._states)
 
     def plant(self, generator: Generator, module: ModuleType) -> None:
         """Plant the seed in a generator whose module is loaded; one that refuses is warned about."""
@@ -124,18 +155,39 @@ class Planting:
         except Exception as error:  # noqa: BLE001 - a broken or replaced library must not end the run
             _warn(f"the seed was not planted in {generator.name}: {error}")
         else:
-            self._states.append((generator, module, state))
+            self._states.append(_Planted(generator, module, state))
 
     def restore(self) -> None:
-        """Put every generator back to the state that it had before it was planted. A second call does nothing."""
-        if self._finder in sys.meta_path:
-            sys.meta_path.remove(self._finder)
-        for generator, module, state in self._states if not self._finder.ended else ():
-            try:
-                generator.restore(module, state)
-            except Exception as error:  # noqa: BLE001 - the experiment's own result must come out
-                _warn(f"the generator of {generator.name} was not put back: {error}")
-        self._finder.ended = True
+        """Put every generator back to the state that it had before it was planted. A second call does nothing.
+
+        A later planting that goes on keeps its generators, and puts this one's states back when it ends.
+        """
+        with _lock:
+            if self._finder.ended:
+                return
+            self._finder.ended = True
+            if self._finder in sys.meta_path:
+                sys.meta_path.remove(self._finder)
+            at = _in_progress.index(self)
+            later = _in_progress[at + 1 :]
+            del _in_progress[at]
+            for planted in self._states:
+                if not any(one.inherit(planted) for one in later):
+                    self._put_back(planted)
+
+    def inherit(self, planted: _Planted) -> bool:
+        """Put back `planted.state` in place of what was found here; whether this one has that generator."""
+        for i, own in enumerate(self._states):
+            if own.generator is planted.generator:
+                self._states[i] = planted
+                return True
+        return False
+
+    def _put_back(self, planted: _Planted) -> None:
+        try:
+            planted.generator.restore(planted.module, planted.state)
+        except Exception as error:  # noqa: BLE001 - the experiment's own result must come out
+            _warn(f"the generator of {planted.generator.name} was not put back: {error}")
 
 
 def plant(seed: int) -> Planting:

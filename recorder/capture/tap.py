@@ -11,8 +11,9 @@ import functools
 import itertools
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import tee
 from .streams import StandIns, is_open
@@ -25,6 +26,17 @@ _numbers = itertools.count(1)
 # the program is not the tee's parent: its os.wait() meets no stranger.
 _SIGNALS = "HUP INT QUIT TERM TSTP TTIN TTOU USR1 USR2 ALRM VTALRM PROF XCPU"
 _START = f'trap "" {_SIGNALS}; "$@" >/dev/null 2>&1 &'
+
+
+class Written(NamedTuple):
+    """What the two files of a sink lack: bytes cut from each, and the credentials, with "o" or "e" for the stream.
+
+    `errno` is the last trouble with a file, 0 without.
+    """
+
+    cut_bytes: tuple[int, int]
+    errno: int
+    taken: frozenset[tuple[str, bytes]]
 
 
 class Scribe:
@@ -42,6 +54,7 @@ class Scribe:
             child = -1
             self._control.settimeout(_READY_WITHIN_S)
             self.pid = int(self._hear()[1])
+            self._values: frozenset[bytes] = frozenset()
             self._control.settimeout(None)
         except BaseException:
             self._control.close()
@@ -54,13 +67,24 @@ class Scribe:
         """Send one message."""
         tee.send(self._control, " ".join(map(str, words)), fds)
 
-    def hear_of(self, sink: int) -> tuple[int, int, int]:
+    def scrub(self, values: Collection[bytes]) -> None:
+        """Let nothing of `values` be written from now on, and nothing of what was named before."""
+        if not self._values.issuperset(values):
+            self._values |= frozenset(values)
+            payload = "\n".join(sorted(one.hex() for one in self._values)).encode()
+            self.tell("scrub", len(payload))
+            tee.send_bytes(self._control, payload)
+
+    def hear_of(self, sink: int) -> Written:
         """The answer about a sink; earlier ones, which an interrupt left unread, are passed over."""
         while True:
             words = self._hear()
+            taken = tee.receive_bytes(self._control, int(words[4])).decode()
             if words[0] == str(sink):
-                out, err, errno = map(int, words[1:])
-                return out, err, errno
+                out, err, errno = map(int, words[1:4])
+                pairs = [line.split() for line in taken.splitlines()]
+                found = {(letter, bytes.fromhex(text)) for letter, text in pairs}
+                return Written((out, err), errno, frozenset(found))
 
     def _hear(self) -> list[str]:
         words, _ = tee.receive(self._control)
@@ -134,10 +158,16 @@ class Tap:
         self._stand_ins = StandIns()
         self._pipes: list[int] = []
 
-    def add(self, files: tuple[int, int], *, limit_bytes: int) -> int:
-        """Write what is printed from now on to the two files too; the new sink's number. Raises OSError."""
+    def add(
+        self, files: tuple[int, int], *, limit_bytes: int, values: Collection[bytes] = ()
+    ) -> int:
+        """Write what is printed from now on to the two files too, but for credentials; the new sink's number.
+
+        `values` are credentials that are known by their text. Raises OSError.
+        """
         sink, nested = next(_numbers), bool(self._sinks)
         try:
+            self._scribe.scrub(values)
             self._add(sink, files, limit_bytes, nested)
         except BaseException:
             if not nested:
@@ -172,8 +202,8 @@ class Tap:
             self._pipes.append(near)
             self._stand_ins.place(fd, take=functools.partial(_write_all, near))
 
-    def remove(self, sink: int) -> tuple[int, int, int]:
-        """End a sink: what was printed until now is in its files. The bytes cut from each, and an errno.
+    def remove(self, sink: int) -> Written:
+        """End a sink: what was printed until now is in its files.
 
         Raises OSError where the tee's process has gone.
         """

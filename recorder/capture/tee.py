@@ -3,15 +3,19 @@
 A process, and not a thread of the program: it goes on when the program holds Python's lock in C code for a
 minute, when it crashes, and when it is killed, so that the last words are kept. It costs one start a program.
 
-Run as a script, this module imports nothing of recorder's. It is told what to do by messages of `MESSAGE_BYTES`
-on the socket at descriptor 3, blanks at the end, descriptors sent along (SCM_RIGHTS):
+Run as a script, this module imports nothing of recorder's but its neighbours `formats` and `scrub`, which import
+nothing of recorder's at all. It is told what to do by messages of `MESSAGE_BYTES` on the socket at descriptor 3, blanks
+at the end, descriptors sent along (SCM_RIGHTS):
 
     add TAP SINK LIMIT ACK LANES    a run begins: LANES is one letter for each new lane, "o" stdout, "e" stderr,
                                     capitals for lanes that are passed on; descriptors: of each lane what to
                                     read and, for a capital, where to pass it on; then the sink's two files
     remove TAP SINK                 a run ends: what has been printed until now is still its own
+    scrub LENGTH                    these many bytes follow: credentials, each a line of hex digits, that are taken
+                                    out of the files from now on, as those of the known formats are from the start
 
-The answer to both is ``SINK CUT_OUT CUT_ERR ERRNO``: bytes cut from each file, and the last trouble with a file.
+The answer to `add` and `remove` is ``SINK CUT_OUT CUT_ERR ERRNO LENGTH``: bytes cut from each file, the last trouble
+with a file, and how many bytes follow: the credentials that were taken out of them, "o" or "e" and hex digits a line.
 Its first word of all is ``ready PID``.
 It ends when the program has ended and nobody is left who could print.
 """
@@ -23,6 +27,10 @@ import _socket
 import os
 import select
 import sys
+
+TYPE_CHECKING = False  # typing takes 5 ms to import
+if TYPE_CHECKING:
+    from .scrub import Rules, Scrubber
 
 MESSAGE_BYTES = 64
 CONTROL = 3
@@ -83,12 +91,13 @@ class Sink:
 class Lane:
     """One way into a tap: what is read from `fd` belongs to a stream (0 or 1) and is passed on to `onward`."""
 
-    def __init__(self, fd: int, *, stream: int, onward: int | None) -> None:
+    def __init__(self, fd: int, *, stream: int, onward: int | None, scrubber: Scrubber) -> None:
         os.set_blocking(fd, False)
         self.fd = fd
         self.stream = stream
         self.onward = onward
         self.closed = False
+        self.scrubber = scrubber
 
     def read(self) -> bytes | None:
         """What is there to read, None where there is nothing now; closes the lane at its end."""
@@ -134,16 +143,25 @@ class Tap:
     def __init__(self) -> None:
         self.lanes: list[Lane] = []
         self.sinks: dict[int, tuple[Sink, Sink]] = {}
+        # The credentials that were taken out of each sink, with their stream's letter.
+        self.taken: dict[int, set[tuple[str, bytes]]] = {}
 
     def pump(self, lane: Lane) -> int:
         """Take in and pass on what there is to read at once; how many bytes that was."""
         data = lane.read()
         if data is None:
+            if lane.closed:
+                self._write(lane, lane.scrubber.flush())
             return 0
-        for sinks in self.sinks.values():
-            sinks[lane.stream].write(data)
+        self._write(lane, lane.scrubber.feed(data))
         lane.pass_on(data)
         return len(data)
+
+    def _write(self, lane: Lane, data: bytes) -> None:
+        taken, lane.scrubber.found = lane.scrubber.found, []
+        for number, sinks in self.sinks.items():
+            sinks[lane.stream].write(data)
+            self.taken[number].update(("oe"[lane.stream], one) for one in taken)
 
     def drain(self) -> None:
         """Take in everything that has been printed so far."""
@@ -154,22 +172,28 @@ class Tap:
                 if not count:
                     break
                 done += count
+            self._write(lane, lane.scrubber.flush())
         self.lanes = [lane for lane in self.lanes if not lane.closed]
 
-    def remove(self, number: int) -> tuple[int, int, int]:
-        """Close a sink: the bytes cut from its two files, and the last errno."""
+    def remove(self, number: int) -> tuple[tuple[int, int, int], bytes]:
+        """Close a sink: the bytes cut from its two files and the last errno; what was taken out of them."""
         out, err = self.sinks.pop(number)
         out.close()
         err.close()
-        return out.cut_bytes, err.cut_bytes, out.errno or err.errno
+        lines = [f"{letter} {one.hex()}\n" for letter, one in sorted(self.taken.pop(number))]
+        return (out.cut_bytes, err.cut_bytes, out.errno or err.errno), "".join(lines).encode()
 
 
 class Tee:
     """The loop: messages first, then whatever was printed."""
 
-    def __init__(self, control: _socket.socket) -> None:
+    def __init__(
+        self, control: _socket.socket, *, rules: Rules, new_scrubber: type[Scrubber]
+    ) -> None:
         self._control: _socket.socket | None = control
         self._taps: dict[int, Tap] = {}
+        self._rules = rules
+        self._new_scrubber = new_scrubber
 
     def run(self) -> None:
         """Work until the program has ended and every lane has."""
@@ -206,20 +230,27 @@ class Tee:
             tap.drain()
             self._add(tap, int(words[2]), int(words[3]), words[5] if len(words) > 5 else "", fds)
             if words[4] == "1":
-                send(control, f"{words[2]} 0 0 0")
+                send(control, f"{words[2]} 0 0 0 0")
+        elif words[0] == "scrub":
+            lines = receive_bytes(control, int(words[1])).decode().split()
+            self._rules.set_values(bytes.fromhex(line) for line in lines)
         else:
             tap = self._taps[int(words[1])]
             tap.drain()
-            send(control, " ".join(map(str, (words[2], *tap.remove(int(words[2]))))))
+            said, taken = tap.remove(int(words[2]))
+            send(control, " ".join(map(str, (words[2], *said, len(taken)))))
+            send_bytes(control, taken)
 
     def _add(self, tap: Tap, number: int, limit_bytes: int, lanes: str, fds: list[int]) -> None:
         for letter in lanes:
             fd = fds.pop(0)
             onward = fds.pop(0) if letter.isupper() else None
-            tap.lanes.append(Lane(fd, stream="oe".index(letter.lower()), onward=onward))
+            stream, scrubber = "oe".index(letter.lower()), self._new_scrubber(self._rules)
+            tap.lanes.append(Lane(fd, stream=stream, onward=onward, scrubber=scrubber))
             if onward is not None and os.isatty(onward):
                 self._follow_size()
         out, err = fds
+        tap.taken[number] = set()
         tap.sinks[number] = (Sink(out, limit_bytes=limit_bytes), Sink(err, limit_bytes=limit_bytes))
 
     def _follow_size(self) -> None:
@@ -275,6 +306,20 @@ def receive(control: _socket.socket) -> tuple[list[str], list[int]]:
     return data.decode().split(), fds
 
 
+def send_bytes(control: _socket.socket, data: bytes) -> None:
+    """Send what a message has announced. Raises OSError where nobody listens."""
+    if data:
+        control.sendall(data, getattr(_socket, "MSG_NOSIGNAL", 0))
+
+
+def receive_bytes(control: _socket.socket, count: int) -> bytes:
+    """What a message has announced; less of it where the other side has gone."""
+    data = b""
+    while len(data) < count and (more := control.recv(count - len(data))):
+        data += more
+    return data
+
+
 def _close_others() -> None:
     """Close every descriptor that was inherited by accident: it might keep a pipe of somebody's open."""
     for name in os.listdir("/dev/fd"):  # noqa: PTH208 - pathlib takes 10 ms to import
@@ -288,10 +333,16 @@ def _close_others() -> None:
 def main() -> None:
     """Serve the program at the other end of the socket."""
     _close_others()
+    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - as above
     os.chdir("/")
     control = _socket.socket(fileno=CONTROL)
     send(control, f"ready {os.getpid()}")
-    Tee(control).run()
+    # This is a script: the folder that it lies in is no package here. Nothing of the same names is in the library.
+    sys.path.append(here)
+    import formats  # type: ignore[import-not-found]
+    import scrub  # type: ignore[import-not-found]
+
+    Tee(control, rules=scrub.Rules(formats.find), new_scrubber=scrub.Scrubber).run()
 
 
 if __name__ == "__main__":

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
 import msgspec
 
+from ..errors import ConfigError, RecorderError
+from ..records import Record
 from ..replay.replay import Replay, replay
+from ..replay.secrets import variable_of
 from ..replay.settings import split_settings
 from ..store.signature import is_trusted
 from ..store.store import Store
 from .view.findings import describe_runs
+from .view.junit import junit_of, junit_of_error
 from .view.verdict import describe_replay, verification_document
+
+# A tolerance: infinity or a negative one would be a mistake.
+BOUND = click.FloatRange(min=0, max=sys.float_info.max)
 
 
 @click.command()
@@ -25,10 +36,23 @@ from .view.verdict import describe_replay, verification_document
     help="Change the config; no verdict then.",
 )
 @click.option(
-    "--rtol", type=float, default=0.0, metavar="X", help="Close up to this relative difference."
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="KEY[=VALUE]",
+    help="The value of a redacted argument; without VALUE it is read from RECORDER_SECRET_KEY, or asked for.",
 )
 @click.option(
-    "--atol", type=float, default=0.0, metavar="X", help="Close up to this absolute difference."
+    "--rtol",
+    type=BOUND,
+    metavar="X",
+    help="Close up to this relative difference, whatever was declared.",
+)
+@click.option(
+    "--atol",
+    type=BOUND,
+    metavar="X",
+    help="Close up to this absolute difference, whatever was declared.",
 )
 @click.option(
     "--trust",
@@ -39,21 +63,30 @@ from .view.verdict import describe_replay, verification_document
 @click.option(
     "--json", "as_json", is_flag=True, help="The verdict as JSON; the experiment prints to stderr."
 )
+@click.option(
+    "--junit",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Write the verdict as JUnit XML too, for CI: a test for each item.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
     run: str,
     settings: tuple[str, ...],
-    rtol: float,
-    atol: float,
+    secrets: tuple[str, ...],
+    rtol: float | None,
+    atol: float | None,
     trust: bool,
     keep: bool,
     as_json: bool,
+    junit: Path | None,
 ) -> None:
     """Run RUN again, from its snapshot, with its config and seed, in a workspace of its own.
 
     The replay is a run itself. Its result, outputs and metrics are compared with the recorded ones, both ways:
-    0 reproduced (or close), 1 diverged, 3 could not be done, 4 nothing could be verified.
+    0 reproduced (or close), 1 diverged, 3 could not be done, 4 nothing could be verified. Numbers are close within
+    what the experiment declared, @record(tolerance=...), or within --rtol and --atol.
 
     Example: recorder replay last
     """
@@ -63,18 +96,48 @@ def command(
         trusted = describe_runs(store.trust(record))
         click.secho(f"note: trusted from now on: {trusted}", err=True, dim=True)
         record = store.get(record.number)
-    done = replay(
-        store,
-        record,
-        settings=split_settings(settings),
-        rtol=rtol,
-        atol=atol,
-        keep=keep,
-        stdout=sys.stderr.fileno() if as_json else None,
-        say=lambda line: click.secho(f"note: {line}", err=True, dim=True),
-    )
+    with _errors_in(junit, record):
+        done = replay(
+            store,
+            record,
+            settings=split_settings(settings),
+            secrets=dict(map(_read_secret, secrets)),
+            rtol=rtol,
+            atol=atol,
+            keep=keep,
+            stdout=sys.stderr.fileno() if as_json else None,
+            say=lambda line: click.secho(f"note: {line}", err=True, dim=True),
+        )
     _print(done, as_json=as_json)
+    if junit is not None:
+        junit.write_bytes(junit_of(done))
     ctx.exit(done.exit_status)
+
+
+def _read_secret(text: str) -> tuple[str, str]:
+    """The key and the value of a ``--secret``. Raises ConfigError where there is none, and nobody to ask."""
+    key, equals, value = text.partition("=")
+    if equals:
+        return key, value
+    variable = variable_of(key)
+    if variable in os.environ:
+        return key, os.environ[variable]
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"no value for {key}: set {variable}, or write --secret {key}=VALUE", key=key
+        )
+    return key, click.prompt(f"value of {key}", hide_input=True, err=True)
+
+
+@contextmanager
+def _errors_in(junit: Path | None, record: Record) -> Iterator[None]:
+    """A replay that cannot be done is an error in the file, too."""
+    try:
+        yield
+    except RecorderError as error:
+        if junit is not None:
+            junit.write_bytes(junit_of_error(record, str(error)))
+        raise
 
 
 def _print(done: Replay, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..attendance import Attendance
 from ..capture.failure import own_traceback
 from ..errors import ConfigError, RecorderError
 from ..experiment import Experiment, Recording
@@ -25,7 +26,8 @@ def command(path: str | None, target: str, settings: tuple[str, ...]) -> None:
     """Run the experiment TARGET, FILE.py:NAME or MODULE:NAME, and record it.
 
     Values are typed by the function's annotations and defaults; lists and dicts are JSON; a dotted key sets one
-    entry of a dict. A function without @record is recorded all the same.
+    entry of a dict. A function without @record is recorded all the same. In a job of several ranks the first one
+    records, the others run it without.
 
     Example: recorder run train.py:train lr=0.2 epochs=10
     """
@@ -52,10 +54,15 @@ def _run(experiment: Experiment, settings: dict[str, str]) -> None:
     ordered = {name: values[name] for name in signature.parameters if name in values}
     bound = inspect.BoundArguments(signature, ordered)
     try:
-        call, bound = experiment.prepare(*_arguments(bound))
+        attendance = experiment.attend(*_arguments(bound))
+        if attendance is None:
+            call, bound = experiment.prepare(*_arguments(bound))
     except TypeError as error:
         text = f"{experiment.function.__name__}{signature}"
         raise ConfigError(f"{error}: {text}", signature=text) from error
+    if attendance is not None:
+        _attend(experiment, attendance)
+        return
     recording = Recording(call)
     try:
         with recording:
@@ -66,6 +73,16 @@ def _run(experiment: Experiment, settings: dict[str, str]) -> None:
     finally:
         number = recording.run.number
         click.secho(f"run {number}: recorder show {number}", err=True, dim=True)
+
+
+def _attend(experiment: Experiment, attendance: Attendance) -> None:
+    """Run it in a rank of a job that is not the first: nothing is recorded."""
+    try:
+        with attendance as bound:
+            experiment.invoke(bound)
+    except Exception as error:  # noqa: BLE001 - the experiment's own, shown as Python would
+        click.echo(own_traceback(error), nl=False, err=True)
+        raise SystemExit(RecorderError.exit_status) from None
 
 
 def _arguments(bound: inspect.BoundArguments) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -7,7 +7,7 @@ user's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,14 +17,27 @@ from ..errors import DecodeError
 from ..records import JSON
 from . import numpy, pandas, pickle, plain, torch
 from .comparing import Comparer
-from .differences import Comparison, Difference, Numbers, conclude
-from .forms import describe, fields_of, flatten, has_tag, identity, references, tag_of
+from .differences import Comparison, Difference, Findings, Numbers, conclude, same_number
+from .forms import (
+    canonical,
+    describe,
+    fields_of,
+    flatten,
+    has_tag,
+    identity,
+    redacted,
+    references,
+    replace_parts,
+    tag_of,
+)
 
 __all__ = [
     "Comparison",
     "Difference",
     "Encoded",
+    "Findings",
     "Numbers",
+    "canonical",
     "compare",
     "conclude",
     "decode",
@@ -35,7 +48,12 @@ __all__ = [
     "flatten",
     "has_tag",
     "identity",
+    "inline",
+    "outline",
+    "redacted",
     "references",
+    "replace_parts",
+    "same_number",
     "tag_of",
 ]
 
@@ -44,14 +62,20 @@ INLINE_BYTES = 4096
 _DEEPEST = 200
 
 Load = Callable[[str], bytes]
+# What a comparison reads may be a memory map.
+LoadBuffer = Callable[[str], bytes | memoryview]
 
 
 class Encoded(NamedTuple):
-    """A value's form, the payloads that it names by digest, and the dotted places that nothing could encode."""
+    """A value's form, the payloads that it names by digest, and the dotted places that nothing could encode.
+
+    `pickled` are the values that only a pickle holds, by the digest of that payload.
+    """
 
     form: JSON
     objects: dict[str, bytes]
     opaque: tuple[str, ...] = ()
+    pickled: Mapping[str, Any] = {}
 
 
 class _Unshapely(Exception):
@@ -64,6 +88,7 @@ class _Encoder:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.opaque: list[str] = []
+        self.pickled: dict[str, Any] = {}
         self._inside: set[int] = set()
 
     def encode(self, value: Any, path: str) -> JSON:
@@ -92,38 +117,39 @@ class _Encoder:
             raise
         except Exception:  # noqa: BLE001 - a value's own __len__, __eq__ or property may raise: the pickle is next
             form = None
-        if form is None:
-            form = pickle.encode(value, self.objects)
+        return self.pickle(value, path) if form is None else form
+
+    def pickle(self, value: Any, path: str) -> JSON:
+        form = pickle.encode(value, self.objects)
         if form is None:
             self.opaque.append(path)
-            form = pickle.opaque(value)
+            return pickle.opaque(value)
+        self.pickled[form["$pickle"]["object"]] = value
         return form
 
 
 _ATOMS = frozenset({type(None), bool, int, float, str})
 
 
-def encode(value: Any, *, inline_limit: int = INLINE_BYTES) -> Encoded:
+def encode(value: Any, *, inline_limit: int | None = INLINE_BYTES) -> Encoded:
     """The form of any value; it raises for none.
 
     A value that contains itself, or is nested deeper than 200, is pickled as a whole. A form whose JSON is
-    longer than `inline_limit` bytes becomes an object, ``{"$json": ...}``.
+    longer than `inline_limit` bytes becomes an object, ``{"$json": ...}``; for None that is left to `outline`.
     """
     encoder = _Encoder()
     try:
         form = encoder.encode(value, "")
     except (_Unshapely, RecursionError):
         encoder = _Encoder()
-        form = pickle.encode(value, encoder.objects)
-        if form is None:
-            encoder.opaque.append("")
-            form = pickle.opaque(value)
-    return Encoded(
-        _outline(form, encoder.objects, inline_limit), encoder.objects, tuple(encoder.opaque)
-    )
+        form = encoder.pickle(value, "")
+    if inline_limit is not None:
+        form = outline(form, encoder.objects, limit=inline_limit)
+    return Encoded(form, encoder.objects, tuple(encoder.opaque), encoder.pickled)
 
 
-def _outline(form: JSON, objects: dict[str, bytes], limit: int) -> JSON:
+def outline(form: JSON, objects: dict[str, bytes], *, limit: int = INLINE_BYTES) -> JSON:
+    """The form, or, where its JSON is longer than `limit` bytes, one that names it as an object, put into `objects`."""
     if type(form) in _ATOMS and not (type(form) is str and len(form) > limit // 4):
         return form
     data = msgspec.json.encode(form)
@@ -141,13 +167,20 @@ def _outline(form: JSON, objects: dict[str, bytes], limit: int) -> JSON:
     return {"$json": said}
 
 
+def inline(form: JSON, load: Load) -> JSON:
+    """The form that `outline` has made an object of; any other as it is."""
+    if tag_of(form) == "$json":
+        return msgspec.json.decode(load(form["$json"]["object"]))
+    return form
+
+
 def encode_function(function: Callable[..., Any]) -> Encoded:
     """A function by value, with the globals that it uses: for one that no module holds."""
     objects: dict[str, bytes] = {}
     form = pickle.encode_function(function, objects)
     if form is None:
         return Encoded(pickle.opaque(function), {}, ("",))
-    return Encoded(form, objects)
+    return Encoded(form, objects, pickled={form["$pickle"]["object"]: function})
 
 
 def decode(form: JSON, load: Load) -> Any:
@@ -188,7 +221,9 @@ def _decode(form: JSON, load: Load) -> Any:
     if tag in _WITH_PAYLOAD:
         return _WITH_PAYLOAD[tag](said, load(said["object"]))
     if tag == "$json":
-        return _decode(msgspec.json.decode(load(said["object"])), load)
+        return _decode(inline(form, load), load)
+    if tag == "$redacted":
+        raise DecodeError("a credential that was redacted: its value is not in the store")
     if tag == "$opaque":
         raise DecodeError(f"a {said['type']} was opaque: nothing could encode it")
     raise DecodeError(f"no form has the tag {tag}: a newer version wrote it")
@@ -207,8 +242,16 @@ _WITH_PAYLOAD: dict[str, Callable[[Any, bytes], Any]] = {
 }
 
 
-def compare(a: JSON, b: JSON, *, load: Load, rtol: float = 0.0, atol: float = 0.0) -> Comparison:
-    """Hold two forms against each other.
+def compare(
+    a: JSON,
+    b: JSON,
+    *,
+    load: LoadBuffer,
+    numbers: Numbers | None = None,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+) -> Comparison:
+    """Hold two forms against each other; `numbers`, where given, says what is close in the place of `rtol`, `atol`.
 
     identical: the same to the byte (dicts and sets in any order); equal: the same content in other bytes (an
     array in another memory order); close: every number within ``|a-b| <= atol + rtol * max(|a|, |b|)``; opaque:
@@ -217,4 +260,4 @@ def compare(a: JSON, b: JSON, *, load: Load, rtol: float = 0.0, atol: float = 0.
     """
     if not has_tag(a, "$opaque") and identity(a) == identity(b):
         return Comparison(verdict="identical")
-    return Comparer(load, Numbers(rtol=rtol, atol=atol)).compare(a, b)
+    return Comparer(load, numbers or Numbers(rtol=rtol, atol=atol)).compare(a, b)

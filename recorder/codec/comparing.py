@@ -9,11 +9,12 @@ import msgspec
 
 from ..digest import canonical_json
 from ..records import JSON
-from .differences import Comparison, Difference, Numbers, conclude
+from .arrays import compare_arrays
+from .differences import Comparison, Difference, Findings, Number, Numbers, same_number
 from .forms import UNORDERED, canonical, describe, tag_of
-from .numpy import compare_arrays, decode_scalar, read_array
+from .numpy import decode_scalar, map_array
 from .pandas import compare_frames
-from .torch import widen
+from .torch import widening
 
 _SHOWN = 60
 
@@ -21,20 +22,20 @@ _SHOWN = 60
 class Comparer:
     """Compares forms; `load` gives payloads, `numbers` says when two numbers are close."""
 
-    def __init__(self, load: Callable[[str], bytes], numbers: Numbers) -> None:
+    def __init__(self, load: Callable[[str], bytes | memoryview], numbers: Numbers) -> None:
         self._load = load
         self._numbers = numbers
-        self._found: list[Difference] = []
+        self._found = Findings()
 
     def compare(self, a: JSON, b: JSON) -> Comparison:
         """The verdict on two forms that are not identical."""
-        self._found = []
+        self._found = Findings()
         self._walk(a, b, "")
-        return conclude(self._found)
+        return self._found.conclude()
 
     def _say(self, path: str, a: JSON, b: JSON, what: Any = "changed", **more: Any) -> None:
         left, right = describe(a, width=_SHOWN), describe(b, width=_SHOWN)
-        self._found.append(Difference(path=path, what=what, left=left, right=right, **more))
+        self._found.add(Difference(path=path, what=what, left=left, right=right, **more))
 
     def _walk(self, a: JSON, b: JSON, path: str) -> None:
         a, b = self._inline(a), self._inline(b)
@@ -58,9 +59,9 @@ class Comparer:
             return msgspec.json.decode(self._load(form["$json"]["object"]))
         return form
 
-    def _numbers_differ(self, a: JSON, b: JSON, left: float, right: float, path: str) -> None:
-        abs_error, rel_error, close = self._numbers.errors(left, right)
-        if abs_error:
+    def _numbers_differ(self, a: JSON, b: JSON, left: Number, right: Number, path: str) -> None:
+        if not same_number(left, right):
+            abs_error, rel_error, close = self._numbers.at(path).errors(left, right)
             self._say(path, a, b, abs_error=abs_error, rel_error=rel_error, close=close)
 
     def _walk_lists(self, a: list[JSON], b: list[JSON], path: str) -> None:
@@ -72,10 +73,10 @@ class Comparer:
             self._new(f"{path}[{i}]", form)
 
     def _gone(self, path: str, form: JSON) -> None:
-        self._found.append(Difference(path=path, what="removed", left=describe(form, width=_SHOWN)))
+        self._found.add(Difference(path=path, what="removed", left=describe(form, width=_SHOWN)))
 
     def _new(self, path: str, form: JSON) -> None:
-        self._found.append(Difference(path=path, what="added", right=describe(form, width=_SHOWN)))
+        self._found.add(Difference(path=path, what="added", right=describe(form, width=_SHOWN)))
 
     def _walk_keys(
         self, a: dict[str, JSON], b: dict[str, JSON], path: str, place: Callable[[str], str]
@@ -136,12 +137,12 @@ class Comparer:
             return
         data = self._load(left["object"]), self._load(right["object"])
         if tag == "$frame":
-            self._found += compare_frames(path, *data, self._numbers)
+            self._found.extend(compare_frames(path, *data, self._numbers.at(path)))
             return
-        first, second = read_array(data[0]), read_array(data[1])
-        if tag == "$tensor":
-            first, second = widen(left, first), widen(right, second)
-        self._found += compare_arrays(path, first, second, self._numbers)
+        first, second = map_array(data[0]), map_array(data[1])
+        widen = widening(left["dtype"]) if tag == "$tensor" else None
+        found = compare_arrays(path, first, second, self._numbers.at(path), widen=widen)
+        self._found.extend(found)
 
 
 def _text(form: JSON) -> str:
@@ -152,8 +153,8 @@ def _by_text(forms: Iterable[JSON]) -> dict[str, JSON]:
     return {_text(form): form for form in forms}
 
 
-def _number(form: JSON) -> int | float | None:
-    """The number that a form says: plain, ``$float``, ``$int``, or a real NumPy scalar as a float."""
+def _number(form: JSON) -> Number | None:
+    """The number that a form says: plain, ``$float``, ``$int``, ``$complex``, or a NumPy scalar's."""
     if isinstance(form, int | float) and not isinstance(form, bool):
         return form
     tag = tag_of(form)
@@ -161,6 +162,12 @@ def _number(form: JSON) -> int | float | None:
         return float(form[tag])
     if tag == "$int":
         return int(form[tag], 0)
-    if tag == "$numpy" and form[tag]["dtype"].startswith(("float", "int", "uint")):
-        return float(decode_scalar(form[tag]))
+    if tag == "$complex":
+        real, imaginary = (_number(part) for part in form[tag])
+        return complex(real, imaginary)  # type: ignore[arg-type]
+    if tag == "$numpy" and form[tag]["dtype"].startswith(("float", "int", "uint", "complex")):
+        value = decode_scalar(form[tag])
+        number: Number = value.item()
+        wide = complex if value.dtype.kind == "c" else float  # a longdouble's item is one itself
+        return number if isinstance(number, int | float | complex) else wide(number)
     return None

@@ -7,7 +7,7 @@ a dict whose keys are strings that do not begin with ``$``. Anything else is a d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..digest import canonical_json, digest_json, is_digest
@@ -75,6 +75,57 @@ def has_tag(form: JSON, tag: str) -> bool:
     if isinstance(form, dict):
         return tag_of(form) == tag or any(has_tag(value, tag) for value in form.values())
     return False
+
+
+# Sees each part of a form from the top downwards: its path, the names on the way to it. What it gives takes the
+# part's place; the part itself lets what is inside be seen.
+Replace = Callable[[JSON, str, tuple[str, ...]], JSON]
+_LISTS = frozenset({"$tuple", "$set", "$frozenset"})
+_FIELDS = frozenset({"$dataclass", "$model", "$namedtuple"})
+
+
+def replace_parts(form: JSON, path: str, names: tuple[str, ...], replace: Replace) -> JSON:
+    """The form with parts of it replaced, the same form where none is. Payloads are not looked into."""
+    new = replace(form, path, names)
+    if new is not form or not isinstance(form, list | dict):
+        return new
+
+    def inner(part: JSON, step: str, *name: str) -> JSON:
+        return replace_parts(part, path + step, (*names, *name), replace)
+
+    if isinstance(form, list):
+        return [inner(part, f"[{i}]") for i, part in enumerate(form)]
+    tag = tag_of(form)
+    if tag is None:
+        return {key: inner(part, f".{key}" if path else key, key) for key, part in form.items()}
+    said = form[tag]
+    if tag in _LISTS:
+        return {tag: [inner(part, f"[{i}]") for i, part in enumerate(said)]}
+    if tag in _FIELDS:
+        fields = {key: inner(part, f".{key}", key) for key, part in said["fields"].items()}
+        return {tag: {**said, "fields": fields}}
+    pairs = said if tag == "$dict" else said["items"] if tag == "$collection" else None
+    if pairs is None:
+        return form
+    if tag == "$collection" and said["type"] == "deque":
+        new_pairs = [inner(part, f"[{i}]") for i, part in enumerate(pairs)]
+    else:
+        new_pairs = [_replace_pair(key, part, inner) for key, part in pairs]
+    return {tag: new_pairs if tag == "$dict" else {**said, "items": new_pairs}}
+
+
+def _replace_pair(key: JSON, part: JSON, inner: Callable[..., JSON]) -> list[JSON]:
+    key = inner(key, " key")
+    name = (key,) if isinstance(key, str) else ()
+    return [key, inner(part, f"[{describe(key, width=30)}]", *name)]
+
+
+def redacted(marker: str, *, type: str) -> JSON:
+    """The form that stands for a credential: its marker, and the type of the value.
+
+    That is ``str``, ``int``, ``module:QualName``, or ``secret module:QualName`` for pydantic's SecretStr and its like.
+    """
+    return {"$redacted": {"marker": marker, "type": type}}
 
 
 def flatten(config: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -201,4 +252,6 @@ _PLAIN_TAGS: dict[str, Any] = {
     ),
     "$opaque": lambda said: f"<{_class_name(said['type'])}, opaque>",
     "$json": lambda said: str(said["text"]),
+    "$secret": lambda said: f"{_class_name(said['type'])}('**********')",
+    "$redacted": lambda said: f"<redacted, {said['marker'].rpartition('-')[2][:8]}>",
 }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import math
 import sys
 from typing import Any
 
 from ..errors import DecodeError
 from ..records import JSON
-from .differences import Difference, Numbers
+
+# The head of a .npy file is not longer than this: NumPy itself reads no more of one that it does not trust.
+_LONGEST_HEAD = 1 << 16
 
 
 def loaded() -> Any:
@@ -78,6 +81,25 @@ def read_array(data: bytes) -> Any:
         raise DecodeError(f"not a .npy payload: {error}") from error
 
 
+def map_array(data: bytes | memoryview) -> Any:
+    """The same as a read-only view of the bytes, which may be a memory map: nothing is copied."""
+    import numpy
+
+    form, head = numpy.lib.format, io.BytesIO(data[:_LONGEST_HEAD])
+    readers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
+    try:
+        version = form.read_magic(head)
+        if version not in readers:  # names of fields beyond Latin-1: numpy.load alone reads them
+            return read_array(bytes(data))
+        shape, fortran, dtype = readers[version](head)
+        if dtype.hasobject or any(n < 0 for n in shape):
+            raise ValueError("it holds a pickle, or is damaged")
+        flat = numpy.frombuffer(data, dtype=dtype, count=math.prod(shape), offset=head.tell())
+        return flat.reshape(shape, order="F" if fortran else "C")
+    except (ValueError, EOFError, OSError, TypeError, OverflowError) as error:
+        raise DecodeError(f"not a .npy payload: {error}") from error
+
+
 def dtype_name(array: Any) -> str:
     """``float64`` for the usual ones, the byte order's text for others."""
     dtype = array.dtype
@@ -105,63 +127,3 @@ def decode_dtype(said: str) -> Any:
     import numpy
 
     return numpy.dtype(said)
-
-
-def compare_arrays(path: str, a: Any, b: Any, numbers: Numbers) -> list[Difference]:
-    """Where two arrays differ: none where they are equal, NaN being equal to NaN.
-
-    One difference in all: with the first index, how many elements, and the largest errors.
-    """
-    import numpy
-
-    if a.shape != b.shape:
-        return [Difference(path=path, what="shape", left=str(a.shape), right=str(b.shape))]
-    if a.dtype.newbyteorder("=") != b.dtype.newbyteorder("="):
-        return [Difference(path=path, what="dtype", left=str(a.dtype), right=str(b.dtype))]
-    with numpy.errstate(all="ignore"):
-        unlike = _unlike(numpy, a, b)
-        count = int(unlike.sum())
-        if not count:
-            return []
-        first = numpy.unravel_index(int(numpy.argmax(unlike)), a.shape)
-        index = tuple(int(i) for i in first)
-        abs_error, rel_error, close = _errors(numpy, a, b, unlike, numbers)
-    return [
-        Difference(
-            path=path,
-            left=str(a[first]),
-            right=str(b[first]),
-            abs_error=abs_error,
-            rel_error=rel_error,
-            close=close,
-            index=index,
-            count=count,
-            size=int(a.size),
-        )
-    ]
-
-
-def _unlike(numpy: Any, a: Any, b: Any) -> Any:
-    unlike = numpy.asarray(a != b)
-    if a.dtype.kind in "fcmM":
-        unlike &= ~(
-            numpy.isnat(a) & numpy.isnat(b)
-            if a.dtype.kind in "mM"
-            else numpy.isnan(a) & numpy.isnan(b)
-        )
-    return unlike
-
-
-def _errors(
-    numpy: Any, a: Any, b: Any, unlike: Any, numbers: Numbers
-) -> tuple[float | None, float | None, bool]:
-    """The largest absolute and relative error among the unlike elements, and whether all of them are close."""
-    if a.dtype.kind not in "fciub":
-        return None, None, False
-    wide = numpy.complex128 if a.dtype.kind == "c" else numpy.float64
-    left, right = a[unlike].astype(wide), b[unlike].astype(wide)
-    off = numpy.abs(left - right)
-    scale = numpy.maximum(numpy.abs(left), numpy.abs(right))
-    close = bool((off <= numbers.atol + numbers.rtol * scale).all())
-    relative = numpy.where(scale > 0, off / numpy.where(scale > 0, scale, 1), 0.0)
-    return float(off.max()), float(relative.max()), close

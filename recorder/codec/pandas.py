@@ -10,8 +10,8 @@ from typing import Any
 from ..digest import digest_bytes
 from ..errors import DecodeError
 from ..records import JSON
+from .arrays import compare_arrays
 from .differences import Difference, Numbers
-from .numpy import compare_arrays
 
 _SERIES = "recorder_series"
 
@@ -65,7 +65,7 @@ def _to_parquet(frame: Any) -> bytes | None:
     return stream.getvalue()
 
 
-def _read(data: bytes) -> Any:
+def _read(data: bytes | memoryview) -> Any:
     import pandas
 
     try:
@@ -95,7 +95,9 @@ def decode(said: dict[str, Any], data: bytes) -> Any:
     return _from_frame(said["type"], said.get("name"), _read(data))
 
 
-def compare_frames(path: str, a: bytes, b: bytes, numbers: Numbers) -> list[Difference]:
+def compare_frames(
+    path: str, a: bytes | memoryview, b: bytes | memoryview, numbers: Numbers
+) -> list[Difference]:
     """Where two parquet payloads differ: shape, columns, index, then column by column."""
     left, right = _read(a), _read(b)
     if left.shape != right.shape:

@@ -209,12 +209,15 @@ ENCODERS: dict[type, Callable[[Any, str, Encode], JSON]] = {
 
 
 def encode_other(value: Any, path: str, inner: Encode) -> JSON | None:
-    """The form of an enum's member, a dataclass, a named tuple, a pydantic model, or of something that a module
-    holds by name; None for anything else.
+    """The form of pydantic's SecretStr and its like, an enum's member, a dataclass, a named tuple, a pydantic model,
+    or of something that a module holds by name; None for anything else.
     """
     kind = type(value)
     if isinstance(value, FunctionType | BuiltinFunctionType | type | ModuleType):
         return _by_name(value)
+    if callable(getattr(kind, "get_secret_value", None)):
+        said = {"type": type_name(kind), "value": inner(value.get_secret_value(), path)}
+        return {"$secret": said}
     if not is_named(kind, type_name(kind)):
         return None
     if isinstance(value, enum.Enum):
@@ -309,6 +312,10 @@ def _decode_model(said: Any, inner: Decode) -> Any:
     return kind.model_construct(**{name: inner(form) for name, form in said["fields"].items()})
 
 
+def _decode_secret(said: Any, inner: Decode) -> Any:
+    return _class(said["type"])(inner(said["value"]))
+
+
 def _class(name: str) -> type:
     kind = find_named(name)
     if not isinstance(kind, type):
@@ -374,6 +381,7 @@ DECODERS: dict[str, Callable[[Any, Decode], Any]] = {
     "$namedtuple": _decode_namedtuple,
     "$model": _decode_model,
     "$collection": _decode_collection,
+    "$secret": _decode_secret,
     "$name": lambda said, inner: find_named(said),
 }
 

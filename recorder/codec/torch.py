@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import DecodeError
@@ -11,6 +13,9 @@ from .numpy import put_array, read_array
 
 # NumPy has no such types; their bits go into an integer of the same width.
 _BITS = {"bfloat16": "int16", "float8_e4m3fn": "uint8", "float8_e5m2": "uint8"}
+# Bits of the exponent, of the mantissa, the exponent's bias, and whether there are infinities, as in IEEE 754.
+# Source: FP8 Formats for Deep Learning, https://arxiv.org/abs/2209.05433
+_FLOAT8 = {"float8_e4m3fn": (4, 3, 7, False), "float8_e5m2": (5, 2, 15, True)}
 
 
 def encode(value: Any, objects: dict[str, bytes]) -> JSON | None:
@@ -72,10 +77,41 @@ def decode_device(said: str) -> Any:
     return torch.device(said)
 
 
-def widen(said: dict[str, Any], array: Any) -> Any:
-    """The payload's array as numbers: the bits of bfloat16 as float32, anything else as it is."""
+def widening(dtype: str) -> Callable[[Any], Any] | None:
+    """What turns the stored bits of a dtype that NumPy lacks into float32; None for the others."""
+    if dtype == "bfloat16":
+        return _widen_bfloat16
+    if dtype in _FLOAT8:
+        return lambda bits: _float8_values(dtype)[bits.view("uint8")]
+    return None
+
+
+def _widen_bfloat16(bits: Any) -> Any:
+    """The upper half of a float32's bits, as a float32."""
     import numpy
 
-    if said["dtype"] == "bfloat16":
-        return (array.view(numpy.uint16).astype(numpy.uint32) << 16).view(numpy.float32)
-    return array
+    return (bits.view(numpy.uint16).astype(numpy.uint32) << 16).view(numpy.float32)
+
+
+@functools.cache
+def _float8_values(dtype: str) -> Any:
+    """The 256 values of an 8-bit float, as float32, by its bits."""
+    import numpy
+
+    exponent_bits, mantissa_bits, bias, has_infinity = _FLOAT8[dtype]
+    values = numpy.empty(256, dtype=numpy.float32)
+    top = (1 << exponent_bits) - 1
+    for bits in range(256):
+        exponent, mantissa = (bits >> mantissa_bits) & top, bits & ((1 << mantissa_bits) - 1)
+        fraction = mantissa / (1 << mantissa_bits)
+        value = (
+            fraction * 2.0 ** (1 - bias)
+            if not exponent
+            else (1 + fraction) * 2.0 ** (exponent - bias)
+        )
+        if has_infinity and exponent == top:
+            value = numpy.nan if mantissa else numpy.inf
+        elif not has_infinity and bits & 0x7F == 0x7F:
+            value = numpy.nan
+        values[bits] = -value if bits & 0x80 else value
+    return values

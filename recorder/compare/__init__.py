@@ -17,3 +17,6 @@ class ObjectReader(Protocol):
 
     def path(self, digest: str) -> Path:
         """The file that has them."""
+
+    def verify(self, digest: str) -> bool:
+        """Whether that file's bytes are those of the digest; raises ObjectNotFoundError."""

@@ -1,7 +1,7 @@
 """What is different about two runs, section by section.
 
 Numbers, ids, times, durations, hosts and pids do not count: they are never the same. Everything else does:
-experiment, config, code, environment, seed, inputs, metrics, outputs, result, status.
+experiment, config, code, environment, seed, inputs, metrics, outputs, result, status, and what was redacted.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from .. import codec
+from ..points import SAMPLED
 from ..records import JSON, Part, Record
-from ..series import SAMPLED
 from . import ObjectReader
 from .environment import facts
 
@@ -28,6 +28,7 @@ SECTIONS = (
     "outputs",
     "result",
     "status",
+    "redacted",
 )
 _SHOWN = 48
 
@@ -86,6 +87,7 @@ def diff(a: Record, b: Record, objects: ObjectReader, *, files: Files | None = N
         "outputs": _outputs(a, b),
         "result": _result(a, b, objects),
         "status": _status(a, b),
+        "redacted": _redacted(a, b),
     }
     return Diff(
         a=a.number, b=b.number, sections={name: tuple(found) for name, found in sections.items()}
@@ -126,8 +128,20 @@ def _value(
             left_text=text(a),
             right_text=text(b),
             ratio=ratio,
-            note=note,
+            note=note or _redacted_note(a, b),
         )
+
+
+def _redacted_note(a: JSON, b: JSON) -> str:
+    """What can be said of values that are not known: under one key, unlike markers mean unlike values."""
+    if codec.tag_of(a) != "$redacted" or codec.tag_of(b) != "$redacted":
+        return ""
+    return _markers_note(*({form["$redacted"]["marker"]} for form in (a, b)))
+
+
+def _markers_note(a: set[str], b: set[str]) -> str:
+    keys = {marker.partition("-")[0] for marker in (*a, *b)}
+    return "changed (redacted)" if len(keys) < 2 else "redacted under another key: cannot be told"
 
 
 def _ratio(a: JSON, b: JSON) -> float | None:
@@ -316,3 +330,29 @@ def _status(a: Record, b: Record) -> Iterator[Entry]:
     for key in ("type", "message"):
         left, right = (getattr(r.failure, key) if r.failure is not None else None for r in (a, b))
         yield from _value(f"failure.{key}", left, right)
+
+
+def _redacted(a: Record, b: Record) -> Iterator[Entry]:
+    """Credentials outside the config and the variables, which show them in their places."""
+    left, right = (_markers(record) for record in (a, b))
+    for place in dict.fromkeys([*left, *right]):
+        one, other = left.get(place, set()), right.get(place, set())
+        if one != other:
+            change = "changed" if one and other else "added" if other else "removed"
+            yield Entry(
+                key=place,
+                change=change,  # type: ignore[arg-type]
+                left=sorted(one),
+                right=sorted(other),
+                left_text="<redacted>" if one else "",
+                right_text="<redacted>" if other else "",
+                note=_markers_note(one, other) if change == "changed" else "",
+            )
+
+
+def _markers(record: Record) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for one in record.redacted:
+        if not one.place.startswith(("config.", "variables.", "result")):
+            found.setdefault(one.place, set()).add(one.marker)
+    return found

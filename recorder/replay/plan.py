@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import codec
+from ..capture.code import is_secret_file
+from ..capture.scrub import REDACTED
+from ..capture.secrets import marker_of, secret_digest
 from ..digest import digest_file
 from ..errors import ReplayError
-from ..records import Input, Part, Record
+from ..records import JSON, Input, Part, Record
 from ..store.signature import is_trusted, standing
 from ..store.store import Store
+from .secrets import take_secrets
 
 
 class Plan(Part, frozen=True):
-    """`blockers` make the replay impossible; `notes` may make it come out differently."""
+    """`blockers` make the replay impossible; `notes` may make it come out differently.
+
+    `secrets` are the forms of the redacted arguments, by key, as they were given.
+    """
 
     blockers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    secrets: Mapping[str, JSON] = {}
 
     def check(self, record: Record) -> None:
         """Raises ReplayError with the first blocker, if there is one."""
@@ -29,9 +38,24 @@ class Plan(Part, frozen=True):
             )
 
 
-def make_plan(store: Store, record: Record) -> Plan:
-    """Look at everything that the replay of `record` needs."""
-    return Plan(blockers=tuple(_blockers(store, record)), notes=tuple(_notes(store, record)))
+def make_plan(
+    store: Store,
+    record: Record,
+    *,
+    secrets: Mapping[str, str] | None = None,
+    settings: Iterable[str] = (),
+) -> Plan:
+    """Look at everything that the replay of `record` needs.
+
+    `secrets` are the values of redacted arguments by their keys; `settings` the keys that get other values. Raises
+    ConfigError for a secret that the run does not need.
+    """
+    given = take_secrets(store, record, secrets=secrets or {}, settings=settings)
+    return Plan(
+        blockers=(*_blockers(store, record), *given.blockers),
+        notes=(*given.notes, *_notes(store, record)),
+        secrets=given.forms,
+    )
 
 
 def _distrust(record: Record) -> str | None:
@@ -70,8 +94,17 @@ def _blockers(store: Store, record: Record) -> Iterator[str]:
     if what:
         yield f"its function {what}"
     for item in record.inputs:
-        if item.in_root and not _kept(store, record, item):
+        if not item.in_root or _kept(store, record, item):
+            continue
+        if not is_secret_file(item.path):
             yield f"the input {item.path} was not kept in the store"
+        elif not live_input(record, item).is_file():
+            yield f"it reads {item.path}, which is not kept for its name: put it at {live_input(record, item)}"
+
+
+def live_input(record: Record, item: Input) -> Path:
+    """Where a file of the project lay that the run read."""
+    return Path(record.code.root if record.code is not None else ".") / item.path
 
 
 def _kept(store: Store, record: Record, item: Input) -> bool:
@@ -111,11 +144,20 @@ def _tags(form: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _notes(store: Store, record: Record) -> Iterator[str]:
+    ranks = None if record.process is None else record.process.ranks
+    if ranks is not None:
+        yield f"run {record.number} was the first of {ranks.count} ranks; its replay is one process"
     for item in record.inputs:
-        if item.in_root:
+        path = live_input(record, item) if item.in_root else Path(item.path)
+        if item.in_root and not (is_secret_file(item.path) and path.is_file()):
             continue
-        path = Path(item.path)
         if not path.is_file():
             yield f"the input {item.path} is not there any more"
-        elif digest_file(path) != item.digest:
+        elif item.digest not in (digest := digest_file(path), secret_digest(digest)):
             yield f"the input {item.path} has changed since run {record.number}"
+    for one in record.redacted:
+        place, _, name = one.place.partition(".")
+        if place == "variables" and marker_of(os.environ.get(name, "")) != one.marker:
+            yield f"the variable {name} was redacted, and has not that value here"
+        elif place.startswith("argv"):
+            yield f"{place} was redacted: the program finds {REDACTED.decode()} in its place"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -17,6 +17,7 @@ from ..errors import ReplayError
 from ..records import Part, Record, Verdict
 from ..store.store import Store
 from .plan import Plan, make_plan
+from .secrets import VARIABLE_PREFIX
 from .worker import Job, Report
 from .workspace import Workspace
 
@@ -25,10 +26,10 @@ from .workspace import Workspace
 _START = """\
 import sys
 sys.path[:] = [entry for entry in sys.path if entry != ""]
-sys.path.append(sys.argv[2])
+sys.path.append(sys.argv[1])
 from recorder.replay.worker import main
 sys.path.pop()
-sys.exit(main(sys.argv[1]))
+sys.exit(main(int(sys.argv[2])))
 """
 # An exit status as a shell gives it for a program that Ctrl-C ended.
 INTERRUPTED = 130
@@ -62,8 +63,9 @@ def replay(
     record: Record,
     *,
     settings: Mapping[str, str] | None = None,
-    rtol: float = 0.0,
-    atol: float = 0.0,
+    secrets: Mapping[str, str] | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
     stdout: int | None = None,
     keep: bool = False,
     say: Callable[[str], None] = lambda line: None,
@@ -74,7 +76,10 @@ def replay(
         store: Where the run is, and where its replay goes.
         record: The run.
         settings: Changes to the config as texts, see `recorder.replay.settings`; with any, no verdict.
-        rtol: Numbers count as close up to this relative difference.
+        secrets: The values of arguments that were redacted, as texts by their keys (``db.password``). They must
+            be the recorded ones, and are no change.
+        rtol: Numbers count as close up to this relative difference. Where this or `atol` is given, it takes the
+            place of what the experiment declared.
         atol: Numbers count as close up to this absolute difference.
         stdout: A file descriptor for what the experiment prints, this process's stdout by default.
         keep: Leave the workspace where it is.
@@ -82,16 +87,16 @@ def replay(
 
     Raises:
         ReplayError: where it cannot be done; nothing has been recorded then.
-        ConfigError: for settings that the experiment does not take.
+        ConfigError: for settings that the experiment does not take, and secrets that it does not need.
     """
-    plan = make_plan(store, record)
+    plan = make_plan(store, record, secrets=secrets, settings=settings or {})
     plan.check(record)
     for note in plan.notes:
         say(note)
     with Workspace(store, record, keep=keep) as workspace:
         if keep:
             say(f"the workspace stays in {workspace.path}")
-        report = _run_worker(store, record, workspace, settings or {}, stdout)
+        report = _run_worker(store, record, workspace, plan, settings or {}, stdout)
     if report.run is None:
         raise _error(report, record)
     new = store.find_id(report.run)
@@ -105,7 +110,13 @@ def replay(
 
 
 def _verify(
-    store: Store, record: Record, new: Record, report: Report, *, rtol: float, atol: float
+    store: Store,
+    record: Record,
+    new: Record,
+    report: Report,
+    *,
+    rtol: float | None,
+    atol: float | None,
 ) -> Verification:
     verification = verify(record, new, store.objects, rtol=rtol, atol=atol)
     if report.leaks:
@@ -127,6 +138,7 @@ def _run_worker(
     store: Store,
     record: Record,
     workspace: Workspace,
+    plan: Plan,
     settings: Mapping[str, str],
     stdout: int | None,
 ) -> Report:
@@ -139,22 +151,35 @@ def _run_worker(
         cwd=str(workspace.cwd),
         report=str(report),
         settings=dict(settings),
+        secrets=plan.secrets,
     )
-    job_file = workspace.path / "job.json"
-    job_file.write_bytes(msgspec.json.encode(job))
     home = str(Path(__file__).resolve().parent.parent.parent)
-    command = [sys.executable, "-c", _START, str(job_file), home]
+    command = [sys.executable, "-c", _START, home]
+    variables = _environment(store, record, workspace)
     status = _wait(
-        command, cwd=workspace.path, env=_environment(store, record, workspace), stdout=stdout
+        command, msgspec.json.encode(job), cwd=workspace.path, env=variables, stdout=stdout
     )
     if not report.is_file():
         return Report(error=_death(status), exit_status=3)
     return msgspec.json.decode(report.read_bytes(), type=Report)
 
 
-def _wait(command: list[str], *, cwd: Path, env: Mapping[str, str], stdout: int | None) -> int:
-    """Run the command to its end. Ctrl-C reaches it as well, and it gets the time to record that."""
-    process = subprocess.Popen(command, cwd=cwd, env=dict(env), stdout=stdout)
+def _wait(
+    command: list[str], job: bytes, *, cwd: Path, env: Mapping[str, str], stdout: int | None
+) -> int:
+    """Run the command to its end, telling it the job through a pipe whose number is its last argument.
+
+    Ctrl-C reaches it as well, and it gets the time to record that.
+    """
+    ours, theirs = os.pipe()
+    with open(theirs, "wb") as pipe:  # noqa: PTH123 - a descriptor has no path
+        try:
+            process = subprocess.Popen(
+                [*command, str(ours)], cwd=cwd, env=dict(env), stdout=stdout, pass_fds=(ours,)
+            )
+        finally:
+            os.close(ours)
+        _tell(pipe, job)
     while True:
         try:
             return process.wait()
@@ -165,13 +190,23 @@ def _wait(command: list[str], *, cwd: Path, env: Mapping[str, str], stdout: int 
                 process.kill()
 
 
+def _tell(pipe: IO[bytes], job: bytes) -> None:
+    try:
+        pipe.write(job)
+        pipe.flush()
+    except BrokenPipeError:
+        return  # it has died already: its exit status says so
+
+
 def _environment(store: Store, record: Record, workspace: Workspace) -> dict[str, str]:
     """This process's variables, with those that recorder records as they were then."""
     recorded: dict[str, str] = {}
     if record.environment is not None:
-        recorded = msgspec.json.decode(store.read(record.environment)).get("variables", {})
+        said = msgspec.json.decode(store.read(record.environment)).get("variables") or {}
+        recorded = {name: value for name, value in said.items() if isinstance(value, str)}
     ours = allowed_variables(os.environ)
     variables = {name: value for name, value in os.environ.items() if name not in ours}
+    variables = {n: v for n, v in variables.items() if not n.startswith(VARIABLE_PREFIX)}
     variables.update(_moved(recorded, record, workspace))
     variables.pop("PYTHONHASHSEED", None)
     if record.process is not None and record.process.hash_seed is not None:

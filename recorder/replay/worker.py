@@ -17,11 +17,14 @@ import msgspec
 from .. import codec, setting
 from ..capture.config import call_with, encode_config
 from ..capture.failure import own_traceback
+from ..capture.names import kind_of, promises_secret
+from ..capture.secrets import Secrets
 from ..errors import ConfigError, RecorderError, ReplayError
 from ..experiment import Experiment, Recording
-from ..records import Change, Function, Part, Record
+from ..records import JSON, Change, Function, Part, Record
 from ..run import Call
 from ..store.store import Store
+from .secrets import fill
 from .settings import apply_settings
 from .target import as_experiment, load_module, load_script
 from .workspace import LiveTree
@@ -30,7 +33,10 @@ JOB_VARIABLE = "RECORDER_REPLAY_JOB"
 
 
 class Job(Part, frozen=True):
-    """What to replay: the run's number in the store, its workspace, and settings for its config."""
+    """What to replay: the run's number in the store, its workspace, and settings for its config.
+
+    `secrets` are the forms of redacted arguments by their keys.
+    """
 
     store: str
     number: int
@@ -38,6 +44,7 @@ class Job(Part, frozen=True):
     cwd: str
     report: str
     settings: Mapping[str, str] = msgspec.field(default_factory=dict)
+    secrets: Mapping[str, JSON] = msgspec.field(default_factory=dict)
 
 
 class Report(Part, frozen=True):
@@ -52,9 +59,13 @@ class Report(Part, frozen=True):
     leaks: tuple[str, ...] = ()
 
 
-def main(job_file: str) -> int:
-    """Carry out the job in the file; the report goes into the file that the job names."""
-    job = msgspec.json.decode(Path(job_file).read_bytes(), type=Job)
+def main(descriptor: int) -> int:
+    """Carry out the job that is read from the descriptor; the report goes into the file that the job names.
+
+    A pipe, and no file: what a user sets may be a credential, and the workspace lies in the store's folder.
+    """
+    with open(descriptor, "rb") as pipe:
+        job = msgspec.json.decode(pipe.read(), type=Job)
     try:
         report = _replay(job)
     except ConfigError as error:
@@ -67,8 +78,21 @@ def main(job_file: str) -> int:
         sys.stderr.write(own_traceback(error))
         said = f"{type(error).__name__}: {error}"
         report = Report(error=f"its code could not be loaded: {said}", exit_status=3)
+    report = msgspec.structs.replace(report, error=_secrets(job).scrub(report.error, "report"))
     Path(job.report).write_bytes(msgspec.json.encode(report))
     return report.exit_status
+
+
+def _secrets(job: Job) -> Secrets:
+    """What no file of the workspace may hold."""
+    secrets = Secrets()
+    for key, text in job.settings.items():
+        if promises_secret(kind_of(key.rpartition(".")[2]), text):
+            secrets.know(text, f"the value of {key}")
+    for key, form in job.secrets.items():
+        if isinstance(form, str):
+            secrets.know(form, f"the value of {key}")
+    return secrets
 
 
 def _replay(job: Job) -> Report:
@@ -146,7 +170,10 @@ def _refuse_leaks(live: LiveTree | None) -> None:
 
 def _run(record: Record, experiment: Experiment, job: Job, store: Store) -> str:
     """Run it; the id of the new run. Its exception is in the run's record."""
-    values = {name: codec.decode(form, store.read) for name, form in record.config.items()}
+    values = {
+        name: codec.decode(fill(store, form, name=name, given=job.secrets), store.read)
+        for name, form in record.config.items()
+    }
     changed = apply_settings(experiment.function, job.settings, values=values)
     try:
         bound = call_with(experiment.function, changed)
@@ -165,7 +192,10 @@ def _run(record: Record, experiment: Experiment, job: Job, store: Store) -> str:
         setting=setting.given,
         tags=(),
         replay_of=record.id,
-        changes=_changes(record, changed, job),
+        changes=_changes(record, changed, job, experiment),
+        tolerance=record.tolerance,
+        secrets=experiment.secrets,
+        public=experiment.public,
     )
     recording = Recording(call)
     try:
@@ -186,9 +216,12 @@ def _seed_changes(record: Record, changed: dict[str, Any]) -> dict[str, Any]:
     return {"value": record.seed_info.value if value is None else value, "generators": ()}
 
 
-def _changes(record: Record, changed: dict[str, Any], job: Job) -> tuple[Change, ...]:
+def _changes(
+    record: Record, changed: dict[str, Any], job: Job, experiment: Experiment
+) -> tuple[Change, ...]:
     names = {key.partition(".")[0] for key in job.settings}
-    forms = encode_config(changed).forms
+    secrets = Secrets(named=experiment.secrets, public=experiment.public)
+    forms = encode_config(changed, secrets=secrets).forms
     return tuple(
         Change(key=name, old=record.config.get(name), new=form)
         for name, form in sorted(forms.items())

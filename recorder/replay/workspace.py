@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from ..capture.code import is_secret_file
 from ..digest import digest_file
-from ..records import Record, new_id
+from ..records import Input, Record, new_id
 from ..store.store import Store
+from .plan import live_input
 
 
 class Workspace:
@@ -81,6 +83,8 @@ class Workspace:
     def _lay_inputs(self) -> None:
         for item in self._record.inputs:
             path = self.tree / item.path
+            if item.in_root and is_secret_file(item.path):
+                self._link_secret(item, path)
             if not item.in_root or not self._store.objects.has(item.digest):
                 continue
             if path.exists() and digest_file(path) == item.digest:
@@ -88,6 +92,13 @@ class Workspace:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
             self._store.objects.restore_file(item.digest, path)
+
+    def _link_secret(self, item: Input, path: Path) -> None:
+        """A file of credentials is never copied into the store's folder: the replay reads the one in the project."""
+        live = live_input(self._record, item)
+        if live.is_file() and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(live)
 
     def _remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

@@ -171,9 +171,15 @@ class _Collection:
         )
 
     def _staged(self) -> Freed:
+        # (A folder whose lock is held is one that a process keeps for its next run.)
         folder = self._store.path / "staging"
         return self._sweep(
-            "staged file", (p for p in _entries(folder) if p.lstat().st_ctime_ns < self._before)
+            "staged file",
+            (
+                p
+                for p in _entries(folder)
+                if p.lstat().st_ctime_ns < self._before and not is_alive(p)
+            ),
         )
 
     def _cache(self, kind: Kind, name: str) -> Freed:

@@ -43,15 +43,24 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def sync_folder(path: Path) -> None:
+def sync_folder(path: str | Path) -> None:
     """Make the names in a folder durable."""
-    if os.name == "nt":
-        return  # a folder cannot be opened there, and NTFS journals its names
+    if os.name != "nt":  # a folder cannot be opened there, and NTFS journals its names
+        sync_file(path)
+
+
+def sync_file(path: str | Path) -> None:
+    """Make what is in a file durable."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def has_process_locks() -> bool:
+    """Whether a lock is one on an open file, which may be renamed while it is held."""
+    return fcntl is not None
 
 
 class ProcessLock:
@@ -127,6 +136,10 @@ class ProcessLock:
         finally:
             os.close(fd)
         return False
+
+    def is_at(self, path: str) -> bool:
+        """Whether the file of the lock, which is held, stands at `path` now. Raises OSError."""
+        return os.path.samestat(os.fstat(self._fd), os.lstat(path))
 
     def _acquire_other(self) -> None:
         from filelock import FileLock

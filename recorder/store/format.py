@@ -23,8 +23,8 @@ VARIABLE = "RECORDER_STORE"
 _FOLDERS = ("objects", "staging", "live")
 # Everything that may stand in a store's folder.
 NAMES = (
-    *_FOLDERS, "FORMAT", ".gitignore", "runs.jsonl", "runs.jsonl.lock", "outputs", "objects.gate", "code.git",
-    "code.gate", "workspaces", "envs", "lost+found",
+    *_FOLDERS, "FORMAT", ".gitignore", "runs.jsonl", "runs.jsonl.lock", "runs.jsonl.index", "outputs", "objects.gate",
+    "code.git", "code.gate", "workspaces", "envs", "lost+found",
 )  # fmt: skip
 GITIGNORE = "*\n"
 

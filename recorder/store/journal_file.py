@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..errors import RecorderWarning
 from .disk import ProcessLock, sync_folder, write_all
+from .journal_index import WORTH_BYTES, Known, read_index, write_index
 from .journal_view import OpenFile, TableIndex, TableView
 from .lines import Line, make_line, read_lines
 
@@ -38,7 +39,9 @@ class JournalFile:
         self._sync_wanted = False
         self._renew_locks()
         self._open()
+        self._start_from_index()
         self.refresh()
+        self._index()
 
     def _open(self) -> None:
         self._file = OpenFile(self.path, read_only=self._read_only)
@@ -51,7 +54,25 @@ class JournalFile:
         self._last_at = 0
         self._mark = b""
         self._live_bytes = 0
+        self._damaged = False
         self._state: tuple[int, ...] = ()
+
+    def _start_from_index(self) -> None:
+        """Take over what the index beside the journal says, so that only what was appended since is read."""
+        self._indexed = 0
+        if self._file.state().st_size >= WORTH_BYTES and (known := read_index(self._file)):
+            self.tables = known.tables
+            self._indexed = self._end = known.end
+            self._last_at = known.last_at
+            self._mark = self._file.read(_MARK_BYTES, self._last_at)
+            sizes = (size for index in self.tables.values() for _, size in index.places.values())
+            self._live_bytes = sum(sizes)
+
+    def _index(self) -> None:
+        """Write the index if it would spare the next to open the journal enough."""
+        if self._end - self._indexed >= WORTH_BYTES and not self._read_only and not self._damaged:
+            write_index(self._file, Known(self._end, self._last_at, self.tables))
+            self._indexed = self._end
 
     def close(self) -> None:
         """To read or write from now on is a ValueError."""
@@ -151,6 +172,9 @@ class JournalFile:
 
     def _note(self, line: Line) -> None:
         if line.damage:
+            self._damaged = (
+                True  # and is to be said by whoever opens the journal: no index passes over it
+            )
             self._warn(line)
         elif line.id is None:
             self._note_table(line)

@@ -54,9 +54,12 @@ def make_line(table: str, id: int | None, doc: Mapping[str, Any] | None) -> byte
     return b'{"crc":"%08x",%b\n' % (zlib.crc32(body), body)
 
 
+_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def _encode(value: Any) -> bytes:
     try:
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = _encoder.encode(value)
     except ValueError as error:
         if not str(error).startswith("Out of range"):
             raise

@@ -7,11 +7,13 @@ says nothing: pids are reused, and mean nothing on another host. Nor do children
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
 
 from .disk import ProcessLock, append_all
+from .spare import Spare, give_back, take
 
 _O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
@@ -55,7 +57,16 @@ class Live:
         return self.path / "files"
 
     def begin(self) -> None:
-        """Make the folder and take its lock."""
+        """Make the folder and take its lock; that of an ended run of this process serves where there is one."""
+        spare = take(self.path.parent)
+        if spare is not None:
+            with contextlib.suppress(OSError):  # somebody has tidied up: a new one, then
+                spare.rename(self.path)
+                for born in (self.path, self.path / "lock"):  # what the run puts is younger
+                    os.utime(born)
+                self._lock = spare.lock
+                return
+            spare.drop()
         self.path.mkdir(parents=True)
         self._lock.acquire()
 
@@ -79,6 +90,8 @@ class Live:
         """Let go of the lock and remove the folder, unless `keep`."""
         if self._pid != os.getpid():
             return  # a forked child does not end its parent's run
+        if not keep and give_back(Spare(self.path, self._lock)):
+            return
         if not keep:
             shutil.rmtree(self.path, ignore_errors=True)
         self._lock.release()

@@ -23,16 +23,16 @@ from typing import IO, BinaryIO
 
 from ..digest import PREFIX, digest_bytes, digest_file, is_digest
 from ..errors import DamageError, ObjectNotFoundError, RecorderWarning
-from .copying import copy_bytes, is_ours_alone
+from .copying import LargeCopy, copy_bytes, is_ours_alone, share_extents
 from .disk import Gate, write_all
 from .placing import Placing, object_path, touch
 from .trees import Tree, TreeEntry, drop_links_out, os_name, read_entries, text_of, write_entries
 
 __all__ = ["Objects", "Tree", "TreeEntry"]
 
-# Above this a file is digested in place first (mapped, on every core) to see whether it is there already;
-# below, reading it twice would cost more than staging it.
-_LOOK_FIRST_BYTES = 1 << 22
+# Below this a file is read whole, and staged only if it is not there already; above it is digested in place (mapped,
+# on every core) while it is copied.
+_LARGE_BYTES = 1 << 22
 _FOLDER_NAME = re.compile("[0-9a-f]{2}")
 _FILE_NAME = re.compile("[0-9a-f]{62}")
 
@@ -98,12 +98,7 @@ class Objects:
 
     def put_bytes(self, data: bytes | bytearray | memoryview, *, sync: bool = True) -> str:
         """Keep the bytes; their digest."""
-        digest, place = digest_bytes(data), self._placing(sync)
-        if not place.is_kept(digest, len(data)):
-            with self._staged() as (file, path):
-                write_all(file.fileno(), data)
-                place.put(file, path, digest)
-        return digest
+        return self._put_bytes(data, self._placing(sync))
 
     def put_file(self, source: Path, *, sync: bool = True, move: bool = False) -> tuple[str, int]:
         """Keep the file's bytes as they are now: digest and size.
@@ -124,7 +119,7 @@ class Objects:
         place = self._placing(sync)
         if not place.is_kept(digest, size):
             with path.open("rb") as file:
-                place.put(file, path, digest)
+                place.put(file, str(path), digest)
 
     def put_tree(self, folder: Path, *, sync: bool = True) -> Tree:
         """Keep a folder: its files as objects, links as links, and the list of them as an object.
@@ -144,20 +139,43 @@ class Objects:
         )
 
     def _put_file(self, source: Path, place: Placing) -> tuple[str, int]:
-        status = source.stat()
+        status = os.stat(source)  # noqa: PTH116
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "no regular file", str(source))
-        if status.st_size >= _LOOK_FIRST_BYTES:
-            digest = digest_file(source)
-            if place.is_kept(digest, status.st_size):
-                return digest, status.st_size
-        with source.open("rb", buffering=0) as stream:
-            return self._put_stream(stream, place)
+        with open(source, "rb", buffering=0) as file:  # noqa: PTH123
+            if status.st_size >= _LARGE_BYTES:
+                return self._put_large(file, source, place)
+            data = file.readall()
+        return self._put_bytes(data, place), len(data)
+
+    def _put_bytes(self, data: bytes | bytearray | memoryview, place: Placing) -> str:
+        digest = digest_bytes(data)
+        if not place.is_kept(digest, len(data)):
+            with self._staged() as (file, path):
+                write_all(file.fileno(), data)
+                place.put(file, path, digest)
+        return digest
+
+    def _put_large(self, source: IO[bytes], name: Path, place: Placing) -> tuple[str, int]:
+        with self._staged() as (file, path):
+            if share_extents(source, file):
+                digest, size = digest_file(Path(path)), os.fstat(file.fileno()).st_size
+                is_wanted = not place.is_kept(digest, size)
+            else:
+                copy = LargeCopy(source, file, path)
+                digest, size, is_wanted = copy.run(name, is_kept=place.is_kept)
+            if is_wanted:
+                place.put(file, path, digest)
+            else:
+                os.unlink(path)  # noqa: PTH108
+        return digest, size
 
     def _put_stream(self, stream: IO[bytes], place: Placing) -> tuple[str, int]:
         with self._staged() as (file, path):
             digest, size = copy_bytes(stream, file, path)
-            if not place.is_kept(digest, size):
+            if place.is_kept(digest, size):
+                os.unlink(path)  # noqa: PTH108
+            else:
                 place.put(file, path, digest)
         return digest, size
 
@@ -191,7 +209,7 @@ class Objects:
                 return self._put_stream(file, place)
             digest, size = digest_file(staged), os.fstat(file.fileno()).st_size
             if not place.is_kept(digest, size):
-                place.put(file, staged, digest)
+                place.put(file, str(staged), digest)
         return digest, size
 
     def _entries(self, top: Path, folder: Path, place: Placing) -> Iterator[TreeEntry]:
@@ -219,15 +237,16 @@ class Objects:
         return TreeEntry(name, "file", digest=digest, size_bytes=size, executable=executable)
 
     @contextlib.contextmanager
-    def _staged(self) -> Iterator[tuple[BinaryIO, Path]]:
-        """A new file in staging; it is gone at the end unless it was placed."""
-        path = self.staging / secrets.token_hex(12)
-        try:
-            with path.open("x+b", buffering=0) as file:
+    def _staged(self) -> Iterator[tuple[IO[bytes], str]]:
+        """A new file in staging, to be placed or removed; after an error it is gone."""
+        path = f"{self.staging}{os.sep}{secrets.token_hex(12)}"
+        with open(path, "x+b", buffering=0) as file:  # noqa: PTH123 - a hundredth of a recorded call
+            try:
                 yield file, path
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)  # noqa: PTH108
+                raise
 
     # Reading
 
@@ -282,7 +301,7 @@ class Objects:
         """
         with self.open(digest) as source, dest.open("xb", buffering=0) as file:
             try:
-                if copy_bytes(source.raw, file, dest)[0] != digest:  # type: ignore[attr-defined]
+                if copy_bytes(source.raw, file, str(dest))[0] != digest:  # type: ignore[attr-defined]
                     raise self._damaged(digest)
             except BaseException:
                 dest.unlink()

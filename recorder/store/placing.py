@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
 from typing import IO
 
 from ..digest import PREFIX
-from .disk import Gate, sync_folder
+from .disk import Gate, sync_file, sync_folder
 
 # What was not synced is on the disk by itself after this time: systems write back every 5 to 35 s.
 _SETTLED_S = 60.0
@@ -21,10 +22,10 @@ def object_path(root: Path, digest: str) -> Path:
     return root / hexes[:2] / hexes[2:]
 
 
-def touch(path: Path) -> os.stat_result | None:
+def touch(path: str | Path) -> os.stat_result | None:
     """Set the file's ctime to now; its status before that, None where there is no such file, or it is another's."""
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116
         # Its mtime stays: it says when the bytes were written.
         os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))
     except (FileNotFoundError, PermissionError):
@@ -35,7 +36,8 @@ def touch(path: Path) -> os.stat_result | None:
 class Placing:
     """How what was staged gets its name: durably or not, and at once or together with what else there is.
 
-    `durable` has the digests, and the names of folders, of which this process knows that they are on the disk.
+    `durable` has the digests, and the states of the folder of folders, of which this process knows that they are on
+    the disk.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Placing:
         self._sync = sync
         self._together = together
         self._durable = durable
-        self._waiting: dict[str, Path] = {}
+        self._waiting: dict[str, str] = {}
 
     def is_kept(self, digest: str, size: int) -> bool:
         """Whether the object is there already, of that size (one that was cut short is put anew), and durable.
@@ -54,7 +56,7 @@ class Placing:
         Its ctime is then that of now: what is younger than the oldest run in progress is not collected, since
         that run may have counted on it though no record says so yet.
         """
-        path = object_path(self._root, digest)
+        path = self._place(digest)
         with self._gate.shared():
             status = touch(path)
         if status is None or status.st_size != size:
@@ -62,28 +64,39 @@ class Placing:
         is_fresh = time.time() - status.st_mtime < _SETTLED_S
         if self._sync and is_fresh and digest not in self._durable:
             # Who put it may not have come to its sync yet, or have wanted none.
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-            self._sync_name(digest, path.parent)
+            sync_file(path)
+            self._sync_name(digest, path)
         return True
 
-    def put(self, file: IO[bytes], staged: Path, digest: str) -> None:
+    def put(self, file: IO[bytes], staged: str, digest: str) -> None:
         """Rename the staged file to its name."""
-        os.fchmod(file.fileno(), 0o444) if hasattr(os, "fchmod") else staged.chmod(0o444)
+        os.chmod(file.fileno() if os.chmod in os.supports_fd else staged, 0o444)  # noqa: PTH101
         if self._sync:
             os.fsync(file.fileno())
-        final = object_path(self._root, digest)
+        path = self._place(digest)
         with self._gate.shared():
             try:
-                staged.replace(final)
+                os.replace(staged, path)  # noqa: PTH105 - a Path costs more than that, here and below
             except FileNotFoundError:
-                final.parent.mkdir(exist_ok=True)
-                staged.replace(final)
+                self._make_folders()
+                os.replace(staged, path)  # noqa: PTH105
         if self._sync:
-            self._sync_name(digest, final.parent)
+            self._sync_name(digest, path)
 
-    def _sync_name(self, digest: str, folder: Path) -> None:
-        self._waiting[digest] = folder
+    def _make_folders(self) -> None:
+        """Make every folder that there can be: one by one, each would cost a sync of its own."""
+        self._root.mkdir(exist_ok=True)
+        for number in range(256):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(f"{self._root}{os.sep}{number:02x}")  # noqa: PTH102
+
+    def _place(self, digest: str) -> str:
+        """`object_path` as text."""
+        at = len(PREFIX)
+        return f"{self._root}{os.sep}{digest[at : at + 2]}{os.sep}{digest[at + 2 :]}"
+
+    def _sync_name(self, digest: str, path: str) -> None:
+        self._waiting[digest] = path[: path.rindex(os.sep)]
         if not self._together:
             self.finish()
 
@@ -92,16 +105,17 @@ class Placing:
         folders = set(self._waiting.values())
         for folder in folders:
             sync_folder(folder)
-        self._sync_folders({folder.name for folder in folders})
+        self._sync_folders()
         if len(self._durable) > _REMEMBERED:
             self._durable.clear()
         self._durable.update(self._waiting)
         self._waiting.clear()
 
-    def _sync_folders(self, names: set[str]) -> None:
+    def _sync_folders(self) -> None:
         """Make the folders' own names durable: whoever made one may not have come to it, or was killed before."""
-        if names <= self._durable:
-            return
-        if time.time() - self._root.stat().st_mtime < _SETTLED_S:
-            sync_folder(self._root)
-        self._durable |= names
+        status = self._root.stat()
+        state = f"{status.st_ino}:{status.st_nlink}:{status.st_mtime_ns}"  # another one when a folder has been made
+        if state not in self._durable:
+            if time.time() - status.st_mtime < _SETTLED_S:
+                sync_folder(self._root)
+            self._durable.add(state)

@@ -60,7 +60,12 @@ def signer(record: Record) -> str | None:
 
 
 def _signature(document: Mapping[str, JSON]) -> str:
-    said = {name: value for name, value in document.items() if name not in _UNSIGNED}
+    said = {
+        name: value
+        for name, value in document.items()
+        # What holds nothing is left out, so that a later version's new field does not change what was signed.
+        if name not in _UNSIGNED and value not in (None, "", [], (), {})
+    }
     try:
         text = msgspec.json.encode(said, order="deterministic")
     except (msgspec.MsgspecError, ValueError, OverflowError):

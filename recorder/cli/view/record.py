@@ -32,6 +32,7 @@ def describe_record(record: Record, store: Store) -> str:
         ("stdout", _console(record.stdout, store)),
         ("stderr", _console(record.stderr, store)),
         ("failure", _failure(record)),
+        ("redacted", _redacted(record)),
         ("warnings", [f"  {text}" for text in record.warnings]),
         ("next", _next(record)),
     ]
@@ -143,6 +144,8 @@ def _environment(record: Record, store: Store) -> Iterator[str]:
     if record.process is not None:
         process = record.process
         yield f"  {process.user}@{process.host} in {process.cwd}"
+        if process.ranks is not None:
+            yield f"  rank     the first of {process.ranks.count}, started by {process.ranks.launcher}"
         yield f"  argv     {shorten(' '.join(process.argv), 90)}"
         yield f"  PYTHONHASHSEED {'not fixed' if process.hash_seed is None else process.hash_seed}"
 
@@ -240,6 +243,13 @@ def _failure(record: Record) -> Iterator[str]:
             left_out = len(lines) - _TRACEBACK_LINES
             lines[4 : 4 + left_out] = [f"  ... {left_out} lines (--json has all) ..."]
         yield from (f"  {line}" for line in lines)
+
+
+def _redacted(record: Record) -> Iterator[str]:
+    width = max([len(one.place) for one in record.redacted] + [4])
+    for one in record.redacted:
+        mark = click.style(one.marker.rpartition("-")[2][:8], dim=True)
+        yield f"  {one.place:<{width}}  {mark}  {one.reason}"
 
 
 def _next(record: Record) -> Iterator[str]:

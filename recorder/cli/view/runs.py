@@ -8,8 +8,8 @@ import click
 
 from ... import codec
 from ...compare.diff import varying_keys
+from ...points import SAMPLED
 from ...records import JSON, Record
-from ...series import SAMPLED
 from .text import Column, age, duration, fit, metric, render, shorten, status, terminal_width
 
 _CELL = 24

@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from ... import codec
-from ...compare.verify import Item, Verification
+from ...compare.items import Item, Verification
+from ...compare.wording import describe_difference
 from ...replay.replay import Replay
 from .text import Column, duration, render
 
@@ -65,8 +66,8 @@ def _located(item: Item) -> list[str]:
     """The single differences of an item that has several; one is said in its line already."""
     if len(item.differences) < 2:
         return []
-    shown = [f"{d.path or 'value'}: {d.left} -> {d.right}" for d in item.differences[:5]]
-    more = len(item.differences) - len(shown)
+    shown = [describe_difference(d) for d in item.differences[:5]]
+    more = item.count - len(shown)
     return [*shown, f"and {more} more"] if more else shown
 
 
@@ -84,18 +85,27 @@ def _changes(done: Replay) -> list[str]:
 
 
 def _item_document(item: Item) -> dict[str, Any]:
-    return {
-        "kind": item.kind,
-        "name": item.name,
-        "verdict": item.verdict,
-        "decides": item.decides,
-        "detail": item.detail,
-        "differences": msgspec.to_builtins(item.differences),
-    }
+    return {field: msgspec.to_builtins(getattr(item, field)) for field in item.__struct_fields__}
 
 
 def verification_document(done: Replay) -> dict[str, Any]:
-    """The replay as plain JSON: run, replay, verdict (null for a changed config), reason, items, exit_status."""
+    """The replay as plain JSON.
+
+    - ``run``, ``replay``: the numbers of the original and the replay; ``replay_id``: the replay's global id;
+    - ``verdict``: reproduced, close, diverged, failed, nothing verified; null for a changed config;
+    - ``reason``: the verdict's reason in a sentence, or ""; ``counts``: how many deciding items got which verdict;
+    - ``items``: a list of
+        - ``kind``: result, output, metric, exception, console; ``name``;
+        - ``verdict``: identical, equal, close, different, missing, extra, opaque;
+        - ``decides``: false for what is only reported; ``detail``: where and by how much, for people;
+        - ``tolerance``: ``rtol`` and ``atol`` that it was held to as a whole, left out where 0;
+        - ``count``: how many differences; ``max_abs_error``, ``max_rel_error``: the largest of all, or null;
+        - ``differences``: the first 100, see `recorder.codec.Difference`; a field at its default is left out;
+        - ``departure``: of a series, see `recorder.compare.items.Departure`, else null;
+    - ``changes``: what was set anew; ``notes``: what the plan said; ``exit_status``: the command's own.
+
+    A number that is infinite is null, as JSON has none.
+    """
     verification: Verification | None = done.verification
     return {
         "run": done.original.number,
@@ -103,6 +113,7 @@ def verification_document(done: Replay) -> dict[str, Any]:
         "replay_id": done.record.id,
         "verdict": None if verification is None else verification.verdict,
         "reason": "" if verification is None else verification.reason,
+        "counts": {} if verification is None else verification.counts,
         "items": []
         if verification is None
         else [_item_document(item) for item in verification.items],

@@ -210,7 +210,10 @@ class CodeCheck:
     def _existing(self) -> set[str]:
         """The runs' snapshots whose tree is there."""
         said = "".join(f"{tree}\n" for tree in self._records).encode()
-        lines = self._git("cat-file", "--batch-check", said=said).decode().splitlines()
+        try:
+            lines = self._git("cat-file", "--batch-check", said=said).decode().splitlines()
+        except SnapshotError:
+            return set(self._records)  # one is damaged, and found as such
         return {line.split()[0] for line in lines if not line.endswith("missing")}
 
     def _missing_object(self, id: str) -> Finding:

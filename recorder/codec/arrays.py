@@ -1,0 +1,213 @@
+"""Two arrays side by side, in blocks that fit a processor's cache: no temporary is as large as the arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .differences import Difference, Numbers
+
+# Elements of a block: half a megabyte of float64, so that the passes over it stay in the cache.
+_BLOCK = 1 << 16
+_NUMERIC = "biufc"
+# What turns stored bits (bfloat16 as uint16) into numbers, block by block.
+Widen = Callable[[Any], Any]
+
+
+def compare_arrays(
+    path: str, a: Any, b: Any, numbers: Numbers, *, widen: Widen | None = None
+) -> list[Difference]:
+    """Where two arrays differ: none where they are equal, NaN being equal to NaN, infinities by their sign.
+
+    One difference in all (for records of fields one each): with the first index in C order, how many elements, and
+    the largest errors. Integers are exact unless the absolute tolerance is given. Another dtype with the same
+    values is said, and is no difference in content. The arrays may lie in a memory map: they are read once.
+    """
+    if a.shape != b.shape:
+        return [Difference(path=path, what="shape", left=str(a.shape), right=str(b.shape))]
+    if a.dtype.names or b.dtype.names:
+        return _compare_fields(path, a, b, numbers)
+    note = ""
+    if a.dtype.newbyteorder("=") != b.dtype.newbyteorder("="):
+        kinds = a.dtype.kind, b.dtype.kind
+        if not (set(kinds) <= set(_NUMERIC) or kinds in (("S", "S"), ("U", "U"))):
+            return [_other_dtype(path, a, b)]
+        note = f"dtype {a.dtype} -> {b.dtype}"
+    tally = _Tally(a, b, numbers, widen)
+    if tally.count:
+        return [tally.difference(path, note)]
+    return [_other_dtype(path, a, b, equal=True)] if note else []
+
+
+def _other_dtype(path: str, a: Any, b: Any, *, equal: bool = False) -> Difference:
+    return Difference(path=path, what="dtype", left=str(a.dtype), right=str(b.dtype), equal=equal)
+
+
+def _compare_fields(path: str, a: Any, b: Any, numbers: Numbers) -> list[Difference]:
+    """Arrays of records, field by field."""
+    if a.dtype.names != b.dtype.names:
+        return [_other_dtype(path, a, b)]
+    found: list[Difference] = []
+    for name in a.dtype.names:
+        place = f"{path}[{name!r}]" if path else f"[{name!r}]"
+        found += compare_arrays(place, a[name], b[name], numbers)
+    return found
+
+
+def _blocks(a: Any, b: Any, start: int = 0) -> Iterator[tuple[int, Any, Any]]:
+    """Both arrays piece by piece in C order: where the piece begins, and its elements in one dimension."""
+    if (a.flags.c_contiguous and b.flags.c_contiguous) or a.ndim < 2:
+        left, right = a.reshape(-1), b.reshape(-1)
+        for at in range(0, left.size, _BLOCK):
+            yield start + at, left[at : at + _BLOCK], right[at : at + _BLOCK]
+        return
+    row = a.size // max(len(a), 1)
+    if row > _BLOCK:
+        for i in range(len(a)):
+            yield from _blocks(a[i], b[i], start + i * row)
+    elif row:
+        step = _BLOCK // row
+        for i in range(0, len(a), step):
+            pieces = (array[i : i + step].reshape(-1) for array in (a, b))
+            yield (start + i * row, *pieces)
+
+
+class _Tally:
+    """What the blocks come to: the first element that differs, how many, the largest errors, whether all are close."""
+
+    def __init__(self, a: Any, b: Any, numbers: Numbers, widen: Widen | None) -> None:
+        import numpy
+
+        self._numpy = numpy
+        self._numbers = numbers
+        self._widen = widen
+        self._shape = a.shape
+        self._dtypes = a.dtype, b.dtype
+        self._scratch = [numpy.empty(_BLOCK) for _ in range(3)]
+        self._first: tuple[int, str, str] = (0, "", "")
+        self.count = 0
+        self._abs_error: float | None = None
+        self._rel_error: float | None = None
+        self._close = bool(numbers.atol or numbers.rtol)
+        with numpy.errstate(all="ignore"):
+            for start, x, y in _blocks(a, b):
+                unlike = x != y
+                if unlike.any():
+                    self._add(start, x, y, unlike)
+
+    def difference(self, path: str, note: str) -> Difference:
+        """The one difference that says it all."""
+        at, left, right = self._first
+        return Difference(
+            path=path,
+            left=left,
+            right=right,
+            abs_error=self._abs_error,
+            rel_error=self._rel_error,
+            close=self._close,
+            index=tuple(int(i) for i in self._numpy.unravel_index(at, self._shape)),
+            count=self.count,
+            size=math.prod(self._shape),
+            note=note,
+        )
+
+    def _add(self, start: int, x: Any, y: Any, unlike: Any) -> None:
+        if self._widen is not None:
+            x, y = self._widen(x), self._widen(y)
+            unlike = x != y
+        self._forgive_nans(x, y, unlike)
+        count = int(self._numpy.count_nonzero(unlike))
+        if not count:
+            return
+        if not self.count:
+            at = int(unlike.argmax())
+            self._first = start + at, str(x[at]), str(y[at])
+        self.count += count
+        kinds = x.dtype.kind + y.dtype.kind
+        if not set(kinds) <= set(_NUMERIC):
+            self._close = False
+        elif set(kinds) <= set("biu"):
+            self._weigh_integers(x[unlike], y[unlike])
+        elif "c" in kinds or not self._weigh_block(x, y):
+            self._weigh(x[unlike], y[unlike])
+
+    def _forgive_nans(self, x: Any, y: Any, unlike: Any) -> None:
+        """NaN is equal to NaN: of a complex number part by part."""
+        numpy = self._numpy
+        if x.dtype.kind in "mM" and y.dtype.kind in "mM":
+            unlike &= ~(numpy.isnat(x) & numpy.isnat(y))
+        elif x.dtype.kind in "fc" and y.dtype.kind in "fc":
+            suspects = unlike & (x != x)
+            suspects &= y != y
+            if suspects.any():
+                unlike[suspects] = _nan_parts_differ(numpy, x[suspects], y[suspects])
+
+    def _weigh_block(self, x: Any, y: Any) -> bool:
+        """The errors of a whole block of real numbers; False where one is not finite, and nothing was done."""
+        numpy = self._numpy
+        off, scale, other = (buffer[: x.size] for buffer in self._scratch)
+        numpy.subtract(x, y, out=off, dtype=numpy.float64)
+        numpy.abs(off, out=off)
+        worst = float(off.max())
+        if not math.isfinite(worst):
+            return False
+        numpy.abs(x, out=scale, casting="unsafe")
+        numpy.abs(y, out=other, casting="unsafe")
+        numpy.maximum(scale, other, out=scale)
+        # The least positive number in the place of 0: only 0 and 0 have it, whose error is 0.
+        numpy.maximum(scale, 5e-324, out=scale)
+        numpy.divide(off, scale, out=other)
+        self._note_errors(worst, float(other.max()))
+        if self._close:
+            scale *= self._numbers.rtol
+            scale += self._numbers.atol
+            self._close = bool((off <= scale).all())
+        return True
+
+    def _weigh(self, x: Any, y: Any) -> None:
+        """The errors of numbers that are all unlike, infinities and NaN among them."""
+        numpy = self._numpy
+        wide = numpy.complex128 if "c" in x.dtype.kind + y.dtype.kind else numpy.float64
+        x, y = x.astype(wide), y.astype(wide)
+        finite = numpy.isfinite(x) & numpy.isfinite(y)
+        if not finite.all():
+            self._note_errors(math.inf, math.inf)
+            self._close = False
+        off = numpy.abs(x - y)[finite]
+        scale = numpy.maximum(numpy.abs(x), numpy.abs(y))[finite]
+        if off.size:
+            self._note_errors(float(off.max()), float((off / numpy.maximum(scale, 5e-324)).max()))
+            allowed = self._numbers.atol + self._numbers.rtol * scale
+            self._close = self._close and bool((off <= allowed).all())
+
+    def _weigh_integers(self, x: Any, y: Any) -> None:
+        """Exact: the difference of two 64-bit integers fits an unsigned one, whatever wraps on the way."""
+        numpy = self._numpy
+        if self._signs_mixed(x, y):
+            off = abs(x.astype(object) - y.astype(object))
+            scale = numpy.maximum(abs(x.astype(object)), abs(y.astype(object)))
+            worst, relative = float(off.max()), float((off / scale).max())
+        else:
+            high, low = numpy.maximum(x, y), numpy.minimum(x, y)
+            off = high.astype(numpy.uint64) - low.astype(numpy.uint64)
+            scale = numpy.maximum(abs(x.astype(numpy.float64)), abs(y.astype(numpy.float64)))
+            worst, relative = float(off.max()), float((off / scale).max())
+        self._note_errors(worst, relative)
+        self._close = self._close and int(off.max()) <= self._numbers.atol
+
+    def _signs_mixed(self, x: Any, y: Any) -> bool:
+        """Whether no integer type holds both, so that NumPy would compare them as floats."""
+        return bool(self._numpy.result_type(x, y).kind == "f")
+
+    def _note_errors(self, abs_error: float, rel_error: float) -> None:
+        self._abs_error = max(abs_error, self._abs_error or 0.0)
+        self._rel_error = max(rel_error, self._rel_error or 0.0)
+
+
+def _nan_parts_differ(numpy: Any, x: Any, y: Any) -> Any:
+    """Of pairs that are both NaN, those that differ: in a complex number, the part that is none may."""
+    differ = numpy.zeros(x.shape, dtype=bool)
+    for left, right in ((x.real, y.real), (x.imag, y.imag)):
+        differ |= (left != right) & ~(numpy.isnan(left) & numpy.isnan(right))
+    return differ

@@ -1,0 +1,24 @@
+"""Arrays: .npy here, .npz as the archive that it is; never a pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+
+from ...codec import Difference
+from ...codec.arrays import compare_arrays
+from ...codec.numpy import map_array
+from .pair import Pair, UnreadableError
+
+
+def compare_npy(pair: Pair) -> Iterable[Difference]:
+    """Two arrays, read where they lie."""
+    need_numpy()
+    left, right = (map_array(side.data) for side in pair.sides)
+    return compare_arrays(pair.path, left, right, pair.numbers)
+
+
+def need_numpy() -> None:
+    """UnreadableError where there is no NumPy."""
+    if find_spec("numpy") is None:
+        raise UnreadableError("NumPy is not installed")

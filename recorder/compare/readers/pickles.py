@@ -1,0 +1,82 @@
+"""Pickles: never loaded. They are taken apart into opcodes, which says whether two say the same.
+
+What differs is opaque: the order of a set, or the memory's layout, make other bytes of equal values.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Iterator
+from itertools import islice, zip_longest
+from typing import Any
+
+from ...codec import Difference
+from .pair import Pair, Source
+
+# A pickle of more opcodes than this is not taken apart: pickletools does a million a second or so.
+_MOST_OPCODES = 2_000_000
+_FRAMING = frozenset({"PROTO", "FRAME"})
+_MEMOIZING = frozenset({"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"})
+_RECALLING = frozenset({"GET", "BINGET", "LONG_BINGET"})
+_ATOMS = frozenset({"text", "bytes"})
+# joblib writes arrays between the opcodes, as raw bytes that would be taken for opcodes.
+_JOBLIB = b"joblib.numpy_pickle"
+_REASON = "a pickle is never loaded, and its bytes differ"
+
+Step = tuple[str, Any]
+
+
+def compare_pickles(pair: Pair) -> Iterator[Difference]:
+    """Nothing where both are the same but for framing and what they share in memory; else opaque."""
+    steps = zip_longest(*(_steps(side) for side in pair.sides))
+    try:
+        unlike = next(((a, b) for a, b in islice(steps, _MOST_OPCODES) if a != b), None)
+        more = next(steps, None)
+    except (ValueError, UnicodeDecodeError, IndexError, OverflowError):
+        yield Difference(path=pair.path, what="opaque", note=f"{_REASON}; it cannot be taken apart")
+        return
+    if unlike is not None:
+        left, right = (_text(step) for step in unlike)
+        yield Difference(path=pair.path, what="opaque", left=left, right=right, note=_REASON)
+    elif more is not None:
+        yield Difference(path=pair.path, what="opaque", note=f"{_REASON}; it is too long")
+
+
+def _steps(side: Source) -> Iterator[Step]:
+    """What the pickle does, step by step: without frames, and an atom that is recalled as if it stood there.
+
+    Whether two equal strings are one object in memory is chance; whether two lists are is content.
+    """
+    if _JOBLIB in side.data.tobytes():
+        raise ValueError("arrays stand between its opcodes")
+    memo: dict[int, Step] = {}
+    shared = 0
+    last: Step = ("", None)
+    with side.open() as stream:
+        for code, argument, _ in pickletools.genops(stream):
+            if code.name in _MEMOIZING:
+                key = len(memo) if code.name == "MEMOIZE" else int(argument or 0)
+                memo[key] = last if last[0] in _ATOMS else ("recall", shared)
+                shared += last[0] not in _ATOMS
+            elif code.name in _RECALLING:
+                last = memo.get(int(argument or 0), ("recall", None))
+                yield last
+            elif code.name not in _FRAMING:
+                last = _step(code.name, argument)
+                yield last
+        yield ("what follows", stream.read())
+
+
+def _step(name: str, argument: Any) -> Step:
+    if isinstance(argument, str) and "UNICODE" in name:
+        return ("text", argument)
+    if isinstance(argument, bytes):
+        return ("bytes", argument)
+    return (name, repr(argument) if isinstance(argument, float) else argument)
+
+
+def _text(step: Step | None) -> str:
+    if step is None:
+        return "(its end)"
+    name, argument = step
+    return name if argument is None else f"{name} {str(argument)[:40]!r}"

@@ -1,0 +1,181 @@
+"""Tables of rows: CSV and TSV, cells as numbers where they are numbers, located by row and the header's name."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import TextIOWrapper
+from itertools import chain, zip_longest
+from typing import Any, BinaryIO
+
+from ...codec import Difference, Numbers, same_number
+from .pair import Pair, UnreadableError
+
+_SHOWN = 60
+_NAME = re.compile(r"[+-]?0[0-9]")
+Row = Sequence[Any]
+# What makes a value of a cell, to compare it as.
+Typed = Callable[[Any], Any]
+
+
+def compare_csv(pair: Pair) -> Iterable[Difference]:
+    """Cells between commas."""
+    return _compare_delimited(pair, ",")
+
+
+def compare_tsv(pair: Pair) -> Iterable[Difference]:
+    """Cells between tabs."""
+    return _compare_delimited(pair, "\t")
+
+
+def _compare_delimited(pair: Pair, delimiter: str) -> list[Difference]:
+    if any(b"\0" in bytes(side.data[: 1 << 16]) for side in pair.sides):
+        raise UnreadableError("it is no text")
+    with pair.a.open() as left, pair.b.open() as right:
+        return _compare_streams(pair, *(_rows(stream, delimiter) for stream in (left, right)))
+
+
+def _rows(stream: BinaryIO, delimiter: str) -> Iterator[list[str]]:
+    text = TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    return csv.reader(text, delimiter=delimiter, strict=True)
+
+
+def _compare_streams(
+    pair: Pair, left: Iterator[list[str]], right: Iterator[list[str]]
+) -> list[Difference]:
+    first, other = next(left, None), next(right, None)
+    if first is None or other is None:
+        raise UnreadableError("one of them is empty")
+    if first == other and not any(_is_number(cell) for cell in first):
+        return compare_rows(pair, first, left, right, first_row=1, typed=_typed)
+    names = [str(i) for i in range(max(len(first), len(other)))]
+    return compare_rows(pair, names, chain([first], left), chain([other], right), typed=_typed)
+
+
+def _is_number(cell: str) -> bool:
+    return not isinstance(_typed(cell), str)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _typed(cell: str | None) -> int | float | str | None:
+    """The number that a cell says; text as it is, and what is a number for Python only, or a name of digits.
+
+    These are 1_000, 007, and what is larger than the largest float.
+    """
+    if cell is None or "_" in cell or _NAME.match(cell):
+        return cell
+    for kind in (int, float):
+        try:
+            number = kind(cell)
+        except ValueError:
+            continue
+        return cell if abs(number) == math.inf and "n" not in cell.lower() else number
+    return cell
+
+
+class _Column:
+    """What one column comes to: its first row that differs, how many, the largest errors, whether all are close."""
+
+    def __init__(self, row: int, a: Any, b: Any) -> None:
+        self.row, self.left, self.right = row, a, b
+        self.count = 0
+        self.abs_error: float | None = None
+        self.rel_error: float | None = None
+        self.close = True
+
+    def add(self, a: Any, b: Any, numbers: Numbers) -> None:
+        """One more row in which it differs."""
+        self.count += 1
+        if not (_is_numeric(a) and _is_numeric(b)):
+            self.close = False
+            return
+        abs_error, rel_error, close = numbers.errors(a, b)
+        self.abs_error = max(abs_error, self.abs_error or 0.0)
+        self.rel_error = max(rel_error, self.rel_error or 0.0)
+        self.close = self.close and close
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def compare_rows(
+    pair: Pair,
+    header: Sequence[str],
+    left: Iterable[Row],
+    right: Iterable[Row],
+    *,
+    first_row: int = 0,
+    typed: Typed = lambda cell: cell,
+    inside: str = "",
+) -> list[Difference]:
+    """Where two tables differ: one difference for each column, by its first row, and one for missing rows.
+
+    `first_row` is the number of the first of the rows, `inside` the table's name in its file.
+    """
+    found: dict[int, _Column] = {}
+    numbers = [pair.numbers.at(name) for name in header]
+    lengths = [first_row, first_row]
+    for i, (row, other) in enumerate(zip_longest(left, right), start=first_row):
+        if row is not None:
+            lengths[0] += 1
+        if other is not None:
+            lengths[1] += 1
+        if row != other and row is not None and other is not None:
+            _compare_row(found, i, row, other, typed, numbers)
+    differences = [
+        _column_difference(pair, inside, header, j, column, max(lengths) - first_row)
+        for j, column in sorted(found.items(), key=lambda item: (item[1].row, item[0]))
+    ]
+    if lengths[0] != lengths[1]:
+        said = [f"{n} rows" for n in lengths]
+        place = pair.place(inside)
+        differences.append(Difference(path=place, what="shape", left=said[0], right=said[1]))
+    return differences
+
+
+def _compare_row(
+    found: dict[int, _Column], i: int, row: Row, other: Row, typed: Typed, numbers: list[Numbers]
+) -> None:
+    for j, (cell, that) in enumerate(zip_longest(row, other)):
+        if cell == that and type(cell) is type(that):
+            continue
+        a, b = typed(cell), typed(that)
+        if _same(a, b):
+            continue
+        column = found.get(j)
+        if column is None:
+            column = found[j] = _Column(i, cell, that)
+        column.add(a, b, numbers[j] if j < len(numbers) else Numbers())
+
+
+def _same(a: Any, b: Any) -> bool:
+    if _is_numeric(a) and _is_numeric(b):
+        return same_number(a, b)
+    return type(a) is type(b) and bool(a == b)
+
+
+def _column_difference(
+    pair: Pair, inside: str, header: Sequence[str], j: int, column: _Column, rows: int
+) -> Difference:
+    name = header[j] if j < len(header) else j
+    place = f"row {column.row}, column {name}"
+    several = column.count > 1
+    return Difference(
+        path=pair.place(f"{inside}, {place}" if inside else place),
+        left=_text(column.left),
+        right=_text(column.right),
+        abs_error=column.abs_error,
+        rel_error=column.rel_error,
+        close=column.close,
+        count=column.count if several else None,
+        size=rows if several else None,
+    )
+
+
+def _text(cell: Any) -> str:
+    text = "(nothing)" if cell is None else cell if isinstance(cell, str) else repr(cell)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

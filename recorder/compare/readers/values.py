@@ -1,0 +1,138 @@
+"""JSON, JSON lines, YAML and TOML: values, whatever the order of their keys."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
+from typing import Any
+
+from ...codec import Difference, Numbers, same_number
+from .pair import Budget, Pair, Source, UnreadableError
+
+_SHOWN = 60
+_NUMBERS = (int, float, complex)
+
+
+def compare_json(pair: Pair) -> Iterable[Difference]:
+    """Two JSON documents."""
+    return _compare_loaded(pair, lambda side: json.loads(side.text()))
+
+
+def compare_json_lines(pair: Pair) -> Iterable[Difference]:
+    """A JSON document a line."""
+    return _compare_loaded(
+        pair, lambda side: [json.loads(line) for line in side.text().splitlines() if line.strip()]
+    )
+
+
+def compare_yaml(pair: Pair) -> Iterable[Difference]:
+    """YAML documents, where PyYAML is installed: plain values only, no tags of Python's."""
+    if find_spec("yaml") is None:
+        raise UnreadableError("PyYAML is not installed")
+    import yaml
+
+    return _compare_loaded(pair, lambda side: list(yaml.safe_load_all(side.text())))
+
+
+def compare_toml(pair: Pair) -> Iterable[Difference]:
+    """TOML documents, where Python or a package can read them."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    elif find_spec("tomli") is not None:
+        import tomli as tomllib
+    else:
+        raise UnreadableError("reading TOML takes Python 3.11, or tomli")
+    return _compare_loaded(pair, lambda side: tomllib.loads(side.text()))
+
+
+def compare_notebook(pair: Pair) -> Iterable[Difference]:
+    """A Jupyter notebook: JSON, whose cells' ids and times of execution do not count."""
+    return _compare_loaded(pair, lambda side: _without_ids(json.loads(side.text())))
+
+
+def _without_ids(document: Any) -> Any:
+    cells = document.get("cells", []) if isinstance(document, dict) else []
+    for cell in cells:
+        cell.pop("id", None)
+        cell.get("metadata", {}).pop("execution", None)
+    return document
+
+
+def _compare_loaded(pair: Pair, load: Callable[[Source], Any]) -> Iterator[Difference]:
+    yield from compare_values(pair, load(pair.a), load(pair.b))
+
+
+def compare_values(pair: Pair, a: Any, b: Any, path: str = "") -> Iterator[Difference]:
+    """Where two values that a reader made differ: plain ones, in lists and dicts."""
+    return _Walk(pair).walk(a, b, path)
+
+
+class _Walk:
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self._budget: Budget = pair.budget
+        self._numbers: Numbers = pair.numbers
+
+    def walk(self, a: Any, b: Any, path: str) -> Iterator[Difference]:
+        self._budget.take_values()  # a few lines of YAML may stand for billions of values
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from self._walk_dicts(a, b, path)
+        elif isinstance(a, list | tuple) and type(a) is type(b):
+            yield from self._walk_lists(a, b, path)
+        elif type(a) in _NUMBERS and type(b) is type(a):
+            if not same_number(a, b):
+                yield self._number(a, b, path)
+        elif type(a) is not type(b):
+            yield self._changed(a, b, path, what="type")
+        elif a != b:
+            yield self._changed(a, b, path)
+
+    def _number(self, a: Any, b: Any, path: str) -> Difference:
+        abs_error, rel_error, close = self._numbers.at(path).errors(a, b)
+        return self._changed(a, b, path, abs_error=abs_error, rel_error=rel_error, close=close)
+
+    def _changed(self, a: Any, b: Any, path: str, **more: Any) -> Difference:
+        return Difference(path=self._pair.place(path), left=_text(a), right=_text(b), **more)
+
+    def _walk_dicts(self, a: Any, b: Any, path: str) -> Iterator[Difference]:
+        for key in a:
+            place = _key_place(path, key)
+            if key in b:
+                yield from self.walk(a[key], b[key], place)
+            else:
+                yield self._gone(place, a[key])
+        for key in b:
+            if key not in a:
+                yield self._new(_key_place(path, key), b[key])
+
+    def _walk_lists(self, a: Any, b: Any, path: str) -> Iterator[Difference]:
+        for i, (left, right) in enumerate(zip(a, b, strict=False)):
+            yield from self.walk(left, right, f"{path}[{i}]")
+        for i in range(len(b), len(a)):
+            yield self._gone(f"{path}[{i}]", a[i])
+        for i in range(len(a), len(b)):
+            yield self._new(f"{path}[{i}]", b[i])
+
+    def _gone(self, path: str, value: Any) -> Difference:
+        return Difference(path=self._pair.place(path), what="removed", left=_text(value))
+
+    def _new(self, path: str, value: Any) -> Difference:
+        return Difference(path=self._pair.place(path), what="added", right=_text(value))
+
+
+def _key_place(path: str, key: Any) -> str:
+    text = key if isinstance(key, str) else f"[{key!r}]"
+    return f"{path}.{text}" if path else text
+
+
+def _text(value: Any) -> str:
+    """The value for people; of a container no more than is shown."""
+    if isinstance(value, dict | list | tuple):
+        return f"{type(value).__name__} of {len(value)}"
+    if isinstance(value, str):
+        value = value[: _SHOWN + 1]
+    text = str(value) if isinstance(value, dt.date | dt.time) else repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -1,0 +1,223 @@
+"""What `bench_store.py` measures, each in a process of its own in a project: ``python workloads.py NAME ARG...``.
+
+The last line printed is JSON: figures by name, in the unit that the table shows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import secrets
+import statistics
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from recorder import Store, log, record, save
+
+PAYLOAD = 10_000
+POINTS = 1_000_000
+LARGE = 1 << 30
+STORE = Path(".recorder")
+
+
+@record
+def small(
+    a: int = 1, b: float = 2.0, c: str = "x", d: bool = True, e: None = None, g: Any = (1, 2),
+    h: Any = frozenset({"i"}), j: float = 0.5, k: str = "y", seed: int = 0,
+) -> dict[str, float]:  # fmt: skip
+    """Ten values, a metric, a JSON result, a saved file of 10 KB."""
+    Path("out.bin").write_bytes(os.urandom(PAYLOAD))
+    log(loss=0.5)
+    save("out.bin")
+    return {"accuracy": 0.9}
+
+
+def by_hand(folder: Path) -> None:
+    """The same bytes, durable: a 10 KB file staged, synced and renamed, and a line appended and synced."""
+    name = secrets.token_hex(8)
+    with (folder / name).open("wb") as file:
+        file.write(os.urandom(PAYLOAD))
+        file.flush()
+        os.fsync(file.fileno())
+    (folder / name).rename(folder / f"{name}.object")
+    with (folder / "journal").open("ab") as file:
+        file.write(b'{"x": 1}' * 250 + b"\n")
+        file.flush()
+        os.fdatasync(file.fileno())
+
+
+def elapsed(work: Callable[[], object]) -> float:
+    """The seconds that it takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def call(rounds: str) -> dict[str, float]:
+    """A recorded call and its floor in turn: the medians; and the process's first."""
+    first = elapsed(small)
+    time.sleep(0.1)  # what was written a moment ago is old enough by then to be told from a change
+    small()
+    folder = STORE / "by-hand"
+    folder.mkdir(exist_ok=True)
+    times = [(elapsed(small), elapsed(lambda: by_hand(folder))) for _ in range(int(rounds))]
+    calls, floors = (statistics.median(one) * 1e3 for one in zip(*times, strict=True))
+    return {"first": first * 1e3, "call": calls, "floor": floors}
+
+
+def fill(count: str) -> dict[str, float]:
+    """Fill the store up to so many runs, each with the lines that a run writes: as running, and finished."""
+    small()
+    table = Store(STORE).journal.table("runs")
+    finished = dict(next(iter(table)))
+    running = {**finished, "status": "running", "finished": None, "result": None, "outputs": []}
+    running = {**running, "metrics": {}, "series": None, "usage": None, "fingerprint": None}
+    from recorder.records import new_id
+    from recorder.store.lines import make_line
+
+    with (STORE / "runs.jsonl").open("ab") as file:
+        for number in range(len(table) + 1, int(count) + 1):
+            own = {"id": new_id(), "number": number, "config": {"lr": number / 1e5, "seed": number}}
+            file.write(make_line("runs", number, {**running, **own}))
+            file.write(make_line("runs", number, {**finished, **own}))
+        file.flush()
+        os.fsync(file.fileno())
+    # Whoever opens a journal that has grown by 16 MB writes its index anew.
+    return {"open": elapsed(lambda: len(Store(STORE)))}
+
+
+def open_store() -> dict[str, float]:
+    """Open the store and read the last 20; then a query over all of it; and what the same bytes take at least."""
+    bare = memory_mb()
+    start = time.perf_counter()
+    store = Store(STORE)
+    last = [store.get(number) for number in range(len(store) - 19, len(store) + 1)]
+    opened = time.perf_counter() - start
+    assert len(last) == 20
+    from tinydb import where
+
+    table = store.journal.table("runs")
+    start = time.perf_counter()
+    found = table.search(where("config")["lr"] > 0.99)
+    query = time.perf_counter() - start
+    assert len(found) == len(store) // 100, len(found)
+    peak = memory_mb()
+    floor = min(elapsed(lambda: zlib.crc32((STORE / "runs.jsonl").read_bytes())) for _ in range(3))
+    return {
+        "open": opened, "query": query, "memory": peak, "bare": bare, "floor": floor, "parse": parse()
+    }  # fmt: skip
+
+
+def parse() -> float:
+    """Seconds to parse every other line of the journal, which are the documents that count."""
+    import msgspec
+
+    lines = (STORE / "runs.jsonl").read_bytes().splitlines()[1::2]
+    decode = msgspec.json.Decoder().decode
+    return elapsed(lambda: [None for line in lines if decode(line) is None])
+
+
+def memory_mb() -> float:
+    """The largest resident size so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@record
+def log_one() -> None:
+    """Log many points, one a call."""
+    for i in range(POINTS):
+        log(loss=1 / (i + 1), step=i)
+
+
+@record
+def log_four() -> None:
+    """Log as many, four a call."""
+    for i in range(POINTS // 4):
+        value = 1 / (i + 1)
+        log(step=i, loss=value, accuracy=value + 1, rate=value / 3, norm=value * 7)
+
+
+def least() -> float:
+    """Microseconds of a call with a keyword that appends to a list."""
+    taken: list[Any] = []
+
+    def take(*, step: int, **named: float) -> None:
+        taken.append((step, named))
+
+    start = time.perf_counter()
+    for i in range(POINTS):
+        take(loss=0.5, step=i)
+    return (time.perf_counter() - start) / POINTS * 1e6
+
+
+def log_points() -> dict[str, float]:
+    """Microseconds of a point, one and four a call, to the end of the run; and the largest size of one in the store."""
+    workloads = {"one": log_one, "four": log_four}
+    found = {name: elapsed(work) / POINTS * 1e6 for name, work in workloads.items()}
+    store = Store(STORE)
+    sizes = [store.objects.size(run.series.digest) for run in store.runs() if run.series]
+    return {**found, "floor": least(), "bytes": max(sizes) / POINTS}
+
+
+def large() -> dict[str, float]:
+    """A file of 1 GB taken in, copied and digested, in turn; the best of each."""
+    source, copied, objects = Path("large"), Path("copied"), Store(STORE, create=True).objects
+    figures: dict[str, list[float]] = {"put": [], "copy": [], "move": [], "digest": []}
+    work: dict[str, Callable[[], object]] = {
+        "copy": lambda: copy(source, copied),
+        "put": lambda: objects.put_file(source),
+        "digest": lambda: digest(source),
+        "move": lambda: objects.put_file(source, move=True),
+    }
+    for names in (("copy", "put"), ("put", "copy")) * 2:
+        write_large(source)
+        for name in (*names, "digest", "move"):
+            figures[name].append(elapsed(work[name]))
+            copied.unlink(missing_ok=True)
+            drop_all(objects)
+    return {name: min(times) for name, times in figures.items()}
+
+
+def write_large(path: Path) -> None:
+    """A new file of 1 GB, on the disk."""
+    block = os.urandom(1 << 24)
+    with path.open("wb") as file:
+        for i in range(LARGE // len(block)):
+            file.write(i.to_bytes(8, "little") + block[8:])
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def copy(source: Path, dest: Path) -> None:
+    """``cp``, and a sync as the store makes one."""
+    subprocess.run(["cp", source, dest], check=True)
+    with dest.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def digest(path: Path) -> None:
+    """BLAKE3 on every core."""
+    from blake3 import blake3
+
+    blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()
+
+
+def drop_all(objects: Any) -> None:
+    """Remove every object, and forget it."""
+    for name in list(objects):
+        objects.path(name).unlink()
+    objects._durable.clear()
+
+
+WORKLOADS: dict[str, Callable[..., dict[str, float]]] = {
+    "call": call, "fill": fill, "open": open_store, "log": log_points, "large": large
+}  # fmt: skip
+
+if __name__ == "__main__":
+    print(json.dumps(WORKLOADS[sys.argv[1]](*sys.argv[2:])))
