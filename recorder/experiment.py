@@ -37,7 +37,18 @@ _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200
 
 
 # What `record` was told, which a pickle of an experiment takes along.
-_OPTIONS = ("function", "name", "tags", "seed", "store", "strict", "tolerance", "secrets", "public")
+_OPTIONS = (
+    "function",
+    "name",
+    "tags",
+    "seed",
+    "store",
+    "strict",
+    "tolerance",
+    "secrets",
+    "public",
+    "usage",
+)
 
 
 class Experiment:
@@ -58,6 +69,7 @@ class Experiment:
         tolerance: Declared | None = None,
         secrets: Sequence[str] = (),
         public: Sequence[str] = (),
+        usage: float | None = None,
     ) -> None:
         self.function = function
         self.name = name or _default_name(function)
@@ -68,6 +80,7 @@ class Experiment:
         self.tolerance = declare(tolerance)
         self.secrets = _check_names(function, secrets, "secrets")
         self.public = _check_names(function, public, "public")
+        self.usage = usage
         # Absolute as of now: the program may change its working directory before the first call.
         self.file = Path(function.__code__.co_filename).resolve()
         self._described: dict[Path | None, Described] = {}
@@ -101,7 +114,7 @@ class Experiment:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # A pickle of an older version has fewer options.
-        self.__dict__.update({"tolerance": {}, "secrets": (), "public": (), **state})
+        self.__dict__.update({"tolerance": {}, "secrets": (), "public": (), "usage": None, **state})
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None
@@ -136,6 +149,7 @@ class Experiment:
             secrets=self.secrets,
             public=self.public,
             redacted=described.redacted,
+            usage=self.usage,
             parent=None if parent is None else parent.id,
             warnings=(*described.warnings, *warn_of_seed(rank, seed, common=common)),
             ranks=None if rank is None else rank.ranks,
@@ -248,6 +262,7 @@ def record(
     tolerance: Declared | None = None,
     secrets: Sequence[str] = (),
     public: Sequence[str] = (),
+    usage: float | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -263,6 +278,7 @@ def record(
     tolerance: Declared | None = None,
     secrets: Sequence[str] = (),
     public: Sequence[str] = (),
+    usage: float | None = None,
 ) -> F | Callable[[F], F]:
     """Record every call of the function as a run.
 
@@ -289,17 +305,22 @@ def record(
         secrets: Parameters (or entries of one, ``"db.dsn"``) whose values are never written down, beside those
             that look like credentials.
         public: Parameters, or entries, that look like credentials and are none.
+        usage: Seconds between two samples of processor, memory and GPU use, which become the metrics
+            ``usage.*``; none by default. Needs psutil (``pip install 'run-recorder[usage]'``).
 
     Raises:
         TypeError: for what is no function, for generator functions, for names that it has no parameter for, and
             for a tolerance that is none.
-        ValueError: for a tolerance that is negative or not finite.
+        ValueError: for a tolerance that is negative or not finite, and for a `usage` that is no positive number.
     """
+
+    if usage is not None and not 0 < usage < float("inf"):
+        raise ValueError(f"usage={usage!r}: the seconds between two samples, more than 0")
 
     def decorate(function: F) -> F:
         options: dict[str, Any] = {
             "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict,
-            "tolerance": tolerance, "secrets": secrets, "public": public,
+            "tolerance": tolerance, "secrets": secrets, "public": public, "usage": usage,
         }  # fmt: skip
         return _wrap(Experiment(_check(function), **options), function)
 

@@ -19,6 +19,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 HEADER = "name,step,time_s,value\n"
+# What the series of a sampled run's processor and memory use begin with. They are another one every time: no
+# replay is held against them, and no two runs differ by them.
+SAMPLED = "usage."
 _GZIP_MAGIC = b"\x1f\x8b"
 # zlib's deflateInit2: 31 asks for gzip's header, without a time in it. Level 1 takes 0.3 us a point, and 13 bytes
 # for one of random digits; level 6 takes four times as long for 12.

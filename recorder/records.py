@@ -115,7 +115,8 @@ class Process(Part, frozen=True):
 
     `cwd` is absolute; `cwd_in_root` the same relative to the code's root, None where it lies outside;
     `path_in_root` the folders of sys.path that lie in the root, relative to it; `hash_seed` the value of
-    PYTHONHASHSEED, None where it was not fixed; `ranks` the job where it was one of several processes.
+    PYTHONHASHSEED, None where it was not fixed, and `hash_probe` the hash of a string under it, in hex, the same
+    where the order of sets is; `umask` in octal; `ranks` the job where it was one of several processes.
     """
 
     pid: int
@@ -126,7 +127,27 @@ class Process(Part, frozen=True):
     cwd_in_root: str | None = None
     path_in_root: tuple[str, ...] = ()
     hash_seed: str | None = None
+    hash_probe: str | None = None
+    umask: str | None = None
     ranks: Ranks | None = None
+
+
+class Runtime(Part, frozen=True):
+    """What of the environment was loaded and how it was set, as the run began and as it ended.
+
+    `start` and `end` name objects (see `recorder.capture.runtime`), `end` None where nothing changed or the run did
+    not end; `numerics` is the digest of the last one's native libraries and flags, which decide how numbers are
+    rounded.
+    """
+
+    start: str
+    numerics: str
+    end: str | None = None
+
+    @property
+    def last(self) -> str:
+        """The object that says how the run ended, or, of one that did not, how it began."""
+        return self.end or self.start
 
 
 class Input(Part, frozen=True):
@@ -176,11 +197,15 @@ class Failure(Part, frozen=True):
 
 
 class Usage(Part, frozen=True):
-    """What the run took: seconds of processor time of this process, and its peak memory."""
+    """What the run took: seconds of processor time of the process and of its children, and the process's peak memory.
+
+    A peak that is no higher than `peak_memory_before_bytes` is that of an earlier run of the same process.
+    """
 
     cpu_user_s: float
     cpu_system_s: float
     peak_memory_bytes: int | None = None
+    peak_memory_before_bytes: int | None = None
 
 
 class Change(Part, frozen=True):
@@ -245,6 +270,7 @@ class Record(Part, frozen=True, omit_defaults=False):
     seed_info: Seed | None = None
     code: Code | None = None
     environment: str | None = None
+    runtime: Runtime | None = None
     process: Process | None = None
     inputs: tuple[Input, ...] = ()
     result: JSON = None
@@ -296,10 +322,11 @@ def new_id() -> str:
 
 def fingerprint(record: Record) -> str:
     """The digest of all that decides the run: code, experiment, config, seed, inputs, environment."""
-    function, code = record.function, record.code
+    function, code, runtime = record.function, record.code, record.runtime
     return digest_json(
         "fingerprint",
         {
+            **({} if runtime is None else {"numerics": runtime.numerics}),
             "experiment": [function.module, function.qualname, function.source],
             "code": code.snapshot if code else None,
             "config": digest_json("config", record.config),

@@ -22,27 +22,30 @@ from . import codec
 from .capture.code import is_secret_file
 from .capture.config import Config, encode_config
 from .capture.console import Console, prepare
-from .capture.environment import describe_process
 from .capture.failure import describe_failure
 from .capture.inputs import Reading, Watch, watch_inputs
+from .capture.process import describe_process
 from .capture.redaction import redact_encoded
+from .capture.sampling import Sampler, can_sample
 from .capture.secrets import Secrets, secret_digest
 from .capture.seed import Planting, plant
 from .capture.usage import Meter
 from .digest import digest_json
 from .errors import EncodeError, RecorderError, RecorderWarning, SaveError
-from .points import as_number, named_values
+from .points import SAMPLED, as_number, named_values
 from .records import (
     JSON,
     Change,
     Content,
     Function,
     Input,
+    Metric,
     Output,
     Part,
     Ranks,
     Record,
     Redacted,
+    Runtime,
     Seed,
     Status,
     Tolerance,
@@ -60,8 +63,9 @@ KEEP_INPUT_BYTES = 100 * 1024 * 1024
 class Call(Part, frozen=True):
     """What is about to run: the experiment, its arguments by parameter, and how to record it.
 
-    `objects` are the payloads that `function` names; `secrets` and `public` are those of `@record`; `redacted` is
-    what was left out of what is here; `ranks` is the job whose first rank this process is.
+    `objects` are the payloads that `function` names; `usage` the seconds between two samples of what the run uses;
+    `secrets` and `public` are those of `@record`; `redacted` is what was left out of what is here; `ranks` is the job
+    whose first rank this process is.
     """
 
     experiment: str
@@ -72,6 +76,7 @@ class Call(Part, frozen=True):
     objects: tuple[bytes, ...] = ()
     tags: tuple[str, ...] = ()
     strict: bool = False
+    usage: float | None = None
     parent: str | None = None
     replay_of: str | None = None
     changes: tuple[Change, ...] = ()
@@ -109,6 +114,8 @@ class Run:
         try:
             config = self._encode_config(call.arguments)
             self._setting = call.setting.capture(self._report)
+            if call.usage and not can_sample():
+                self._report("usage= needs psutil: pip install 'run-recorder[usage]'; no samples")
             self.record = self.store.begin(self._first_record(config))
         except BaseException:
             self._live.close()
@@ -171,6 +178,7 @@ class Run:
             seed_info=self._call.seed,
             code=code,
             environment=self._setting.environment,
+            runtime=self._setting.capture_runtime(self._report),
             process=describe_process(
                 root=self._setting.root, ranks=self._call.ranks, secrets=self._secrets
             ),
@@ -188,10 +196,12 @@ class Run:
 
     def _begin(self) -> None:
         """Start everything that watches; what has been started is stopped again if one of them fails."""
+        interval_s = self._call.usage if self._call.usage and can_sample() else None
         self._series = SeriesWriter(self._live.series)
         self._console = Console(self._live.stdout, self._live.stderr, values=self._secrets.values)
         self._watch: Watch = watch_inputs(exclude=self._setting.private)
         self._console.start()
+        self._sampler = Sampler(interval_s, self._series.add) if interval_s else None
         self._meter = Meter()
         self._planting: Planting = plant(self._call.seed.value)
         self._started = monotonic()
@@ -379,6 +389,10 @@ class Run:
     def _stop_watching(self) -> None:
         self._planting.restore()
         self._usage = self._meter.stop()
+        if self._sampler is not None:
+            self._sampler.stop()
+            if self._sampler.problem:
+                self._report(f"sampling the usage ended early: {self._sampler.problem}")
         self._console.stop()
         self._readings = self._watch.stop()
         for stream, text in self._console.taken:
@@ -395,6 +409,8 @@ class Run:
         form, _ = self._keep_value(result, _RESULT) if error is None else (None, 0)
         self._take_own_files()
         self._series.close()
+        metrics = self._series.metrics(lambda value: codec.encode(value).form)
+        self._warn_of_sampled(metrics)
         outputs = tuple(self._outputs[name] for name in sorted(self._outputs))
         record = msgspec.structs.replace(
             self.record,
@@ -402,11 +418,12 @@ class Run:
             finished=datetime.now(timezone.utc),
             duration_s=duration_s,
             seed_info=msgspec.structs.replace(self._call.seed, generators=self._planting.names),
+            runtime=self._runtime(),
             inputs=self._inputs(self._readings),
             result=form,
             outputs=outputs,
             outputs_digest=digest_json("outputs", [[o.name, o.kind, o.digest] for o in outputs]),
-            metrics=self._series.metrics(lambda value: codec.encode(value).form),
+            metrics=metrics,
             series=self._series.keep(data=self.store.keep, file=self._keep),
             stdout=self._keep(self._live.stdout),
             stderr=self._keep(self._live.stderr),
@@ -419,6 +436,22 @@ class Run:
         self.store.finish(self.record)
         if self._call.replay_of is None:
             self.store.known_outputs.add(self._written)
+
+    def _warn_of_sampled(self, metrics: Mapping[str, Metric]) -> None:
+        """Of metrics of the run's own under the names that no verdict goes by."""
+        sampled = self._sampler.names if self._sampler is not None else frozenset()
+        for name in metrics:
+            if name.startswith(SAMPLED) and name not in sampled:
+                self._report(
+                    f"metric {name!r}: verdicts leave {SAMPLED}* out, which usage= samples"
+                )
+
+    def _runtime(self) -> Runtime:
+        """As the run began, with how it ends."""
+        begun, ended = self.record.runtime, self._setting.capture_runtime(self._report)
+        if begun is None or begun.start == ended.start:
+            return ended
+        return Runtime(start=begun.start, end=ended.start, numerics=ended.numerics)
 
     def _keep(self, path: Path) -> Content | None:
         return self.store.keep_file(path)

@@ -14,9 +14,11 @@ from pathlib import Path
 from .capture.code import describe_tree, find_root
 from .capture.environment import describe_environment, redacted_variables
 from .capture.function import Place
+from .capture.packages import Packages
+from .capture.runtime import describe_runtime
 from .digest import canonical_json
 from .errors import RecorderError
-from .records import Code, Redacted
+from .records import JSON, Code, Redacted, Runtime
 from .store.format import FOLDER, NAMES, VARIABLE, store_folder
 from .store.store import Store
 
@@ -26,7 +28,7 @@ Report = Callable[[str], None]
 given: Setting | None = None
 
 _stores: dict[Path, Store] = {}
-_environments: dict[tuple[Path, int], tuple[object, str]] = {}
+_kept: dict[tuple[Path, int, str], tuple[object, str]] = {}
 
 
 class Setting:
@@ -42,6 +44,8 @@ class Setting:
         self.environment: str | None = None
         self.redacted: tuple[Redacted, ...] = ()
         self._files: frozenset[str] = frozenset()
+        self._packages = Packages()
+        self._runtime: tuple[object, Runtime] | None = None
         self._fixed = code is not None
 
     @property
@@ -58,9 +62,24 @@ class Setting:
             )
         elif self.code is not None and self.code.snapshot is not None:
             captured._files = frozenset(self.store.snapshots.files(self.code.snapshot))
-        captured.environment, left_out = _keep_environment(self.store)
-        captured.redacted += left_out
+        environment = describe_environment(cache=self.store.path / "envs")
+        for problem in environment.problems:
+            report(problem)
+        captured.environment = _keep_shared(self.store, "environment", environment.described)
+        captured._packages = environment.packages
+        captured.redacted += redacted_variables(environment.described)
         return captured
+
+    def capture_runtime(self, report: Report) -> Runtime:
+        """What is loaded now, and how it is set, as a run's beginning; `report` is told what is missing.
+
+        The same one again where nothing has changed since the last.
+        """
+        found = describe_runtime(self._packages, report=report)
+        if self._runtime is None or self._runtime[0] is not found:
+            start = _keep_shared(self.store, "runtime", found.described)
+            self._runtime = found, Runtime(start=start, numerics=found.numerics)
+        return self._runtime[1]
 
     def holds(self, path: str | None) -> bool:
         """Whether the snapshot holds the file at `path`, relative to the root."""
@@ -130,13 +149,12 @@ def _capture_code(
     return code, frozenset(tree.files), tree.redacted
 
 
-def _keep_environment(store: Store) -> tuple[str, tuple[Redacted, ...]]:
-    """The digest of the environment object, written once a process while nothing changes; what was redacted in it."""
-    environment = describe_environment(cache=store.path / "envs")
-    left_out = redacted_variables(environment)
-    known = _environments.get((store.path, os.getpid()))
-    if known is not None and known[0] is environment and store.objects.keep(known[1]):
-        return known[1], left_out
-    digest = store.objects.put_bytes(canonical_json(environment))
-    _environments[store.path, os.getpid()] = (environment, digest)
-    return digest, left_out
+def _keep_shared(store: Store, kind: str, value: dict[str, JSON]) -> str:
+    """The digest of an object that many runs share, which is written once a process while it stays the same one."""
+    place = store.path, os.getpid(), kind
+    known = _kept.get(place)
+    if known is not None and known[0] is value and store.objects.keep(known[1]):
+        return known[1]
+    digest = store.objects.put_bytes(canonical_json(value))
+    _kept[place] = (value, digest)
+    return digest

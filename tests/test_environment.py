@@ -10,20 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import Project
 
-from recorder.capture import environment
-from recorder.capture.environment import (
-    allowed_variables,
-    describe_environment,
-    describe_process,
-    find_packages,
-)
-from recorder.capture.usage import Meter
+from recorder import Store
+from recorder.capture.environment import allowed_variables, describe_environment
+from recorder.capture.hardware import cuda_version, describe_cpu, describe_gpus
+from recorder.capture.process import describe_process
 
 
 def test_the_environment_is_plain_json_and_true() -> None:
     """Interpreter, platform and packages are those of this process, and JSON can say them."""
-    found = describe_environment()
+    found, _, problems = describe_environment()
+    assert problems == ()
     assert json.loads(json.dumps(found)) == found
     assert found["python"]["version"] == platform.python_version()
     assert found["platform"]["system"] == platform.system()
@@ -42,55 +40,17 @@ def test_it_is_the_same_object_until_something_changes(monkeypatch: pytest.Monke
     assert describe_environment() is first
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     second = describe_environment()
-    assert second is not first and second["variables"]["OMP_NUM_THREADS"] == "3"
+    assert second is not first and second.described["variables"]["OMP_NUM_THREADS"] == "3"
 
 
 def test_two_processes_have_the_same_environment() -> None:
     """Nothing in the environment belongs to one process."""
-    code = "import json; from recorder.capture.environment import *; print(json.dumps(describe_environment(), sort_keys=True))"
+    code = "import json; from recorder.capture.environment import *; print(json.dumps(describe_environment().described, sort_keys=True))"
     said = {
         subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
         for _ in range(2)
     }
     assert len(said) == 1
-
-
-def test_the_scan_is_cached_until_something_is_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The packages are read from the cache, and scanned again when a folder of sys.path has changed."""
-    site, cache = tmp_path / "site", tmp_path / "envs"
-    info = site / "thing-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: Thing_One\nVersion: 1.0\n")
-    monkeypatch.syspath_prepend(str(site))
-    first = find_packages(cache=cache)
-    assert first["thing-one"] == {"version": "1.0"}
-    (file,) = cache.iterdir()
-    said = json.loads(file.read_text())
-    said["packages"]["thing-one"]["version"] = "from the cache"
-    file.write_text(json.dumps(said))
-    assert find_packages(cache=cache)["thing-one"]["version"] == "from the cache"
-    file.write_text("{ broken")
-    assert find_packages(cache=cache) == first
-    other = site / "other-2.0.dist-info"
-    other.mkdir()
-    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 2.0\n")
-    os.utime(site, (1, 1))
-    assert find_packages(cache=cache)["other"] == {"version": "2.0"}
-
-
-def test_where_a_package_came_from() -> None:
-    """PEP 610's direct URL gives the commit and the editable path, without credentials."""
-    text = (
-        '{"url": "https://user:token@host/x.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}'
-    )
-    assert environment._source(text) == {"url": "https://host/x.git", "commit": "abc"}
-    assert environment._source('{"url": "file:///x", "dir_info": {"editable": true}}') == {
-        "url": "file:///x",
-        "editable": True,
-    }
-    assert environment._source(None) == environment._source("broken") == {}
 
 
 def test_variables_by_allow_list() -> None:
@@ -116,17 +76,14 @@ def test_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.syspath_prepend(str(tmp_path / "src"))
-    monkeypatch.setenv("PYTHONHASHSEED", "12")
     found = describe_process(root=tmp_path)
     assert (found.cwd, found.cwd_in_root, found.path_in_root[0]) == (
         str(tmp_path / "work"),
         "work",
         "src",
     )
-    assert (found.pid, found.argv, found.hash_seed) == (os.getpid(), tuple(sys.argv), "12")
-    monkeypatch.setenv("PYTHONHASHSEED", "random")
-    outside = describe_process(root=tmp_path / "src")
-    assert outside.cwd_in_root is None and outside.hash_seed is None
+    assert (found.pid, found.argv) == (os.getpid(), tuple(sys.argv))
+    assert describe_process(root=tmp_path / "src").cwd_in_root is None
 
 
 def test_an_environment_inside_the_project_is_no_part_of_it(
@@ -138,14 +95,95 @@ def test_an_environment_inside_the_project_is_no_part_of_it(
     assert describe_process(root=tmp_path).path_in_root == ()
 
 
-def test_usage_is_measured() -> None:
-    """Processor time, that of children included, and memory are about what was used."""
-    meter = Meter()
-    subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
-    sum(range(3_000_000))
-    usage = meter.stop()
-    assert usage.cpu_user_s > 0.02
-    assert usage.peak_memory_bytes is None or 10**7 < usage.peak_memory_bytes < 10**11
+SEED = """
+import json, os, sys
+if "set" in sys.argv: os.environ["PYTHONHASHSEED"] = "7"
+from recorder.capture.process import describe_process
+found = describe_process(root=None)
+print(json.dumps([found.hash_seed, found.hash_probe, found.umask]))
+"""
+
+
+def hash_seed(*options: str, seed: str | None) -> list[str | None]:
+    """What a fresh process says of its hash seed."""
+    env = {**os.environ, **({} if seed is None else {"PYTHONHASHSEED": seed})}
+    command = ["sh", "-c", 'umask 027; exec "$@"', "sh", sys.executable, *options[:-1], "-c", SEED]
+    done = subprocess.run([*command, *options[-1:]], env=env, capture_output=True, check=True)
+    found: list[str | None] = json.loads(done.stdout)
+    return found
+
+
+def test_the_hash_seed_and_a_probe_of_it() -> None:
+    """The seed is what the process was started with, not what it set afterwards; the probe tells seeds apart."""
+    five, again = hash_seed("", seed="5"), hash_seed("", seed="5")
+    assert five == again and five[0] == "5" and five[2] == "027"
+    assert hash_seed("", seed="0")[0] == "0"
+    assert hash_seed("set", seed="5") == five
+    free = hash_seed("set", seed=None)
+    assert free[0] is None and free[1] not in (five[1], hash_seed("", seed=None)[1])
+    assert hash_seed("-E", "", seed="5")[0] is None
+
+
+def test_processors_of_several_kinds() -> None:
+    """Model and instruction sets are read as x86 and ARM have them."""
+    intel = describe_cpu(
+        ["model name : Xeon", "flags : fpu avx2 smep sse4_2 fma", "model name : no"]
+    )
+    assert (intel["model"], intel["instructions"]) == ("Xeon", ["avx2", "fma", "sse4_2"])
+    arm = describe_cpu(
+        [
+            "Features : fp asimd sve2",
+            "CPU implementer : 0x41",
+            "CPU variant : 0x3",
+            "CPU part : 0xd0c",
+            "CPU revision : 1",
+        ]
+    )
+    assert (arm["model"], arm["instructions"]) == ("ARM 0x41/0xd0c/0x3/1", ["asimd", "sve2"])
+    assert describe_cpu([])["model"] == platform.machine()
+
+
+def test_gpus_by_the_driver(tmp_path: Path) -> None:
+    """GPU, driver and toolkit are read from what NVIDIA's driver and toolkit leave in files; none where they do not."""
+    card = tmp_path / "gpus" / "0000:01:00.0"
+    card.mkdir(parents=True)
+    (tmp_path / "version").write_text(
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\n"
+    )
+    (card / "information").write_text("Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 1\n")
+    assert describe_gpus(tmp_path) == [{"model": "NVIDIA H100 80GB HBM3", "driver": "550.54.15"}]
+    assert describe_gpus(tmp_path / "none") == []
+    (tmp_path / "version.json").write_text('{"cuda": {"name": "CUDA SDK", "version": "12.4.1"}}')
+    assert cuda_version(tmp_path) == "12.4.1"
+    assert cuda_version(tmp_path / "none") is None
+
+
+FAILING = """
+import sys, types
+from recorder import record
+sys.modules["multiprocessing"] = broken = types.ModuleType("multiprocessing")
+def refuse(**options): raise RuntimeError("not now")
+broken.get_start_method = refuse
+
+@record(strict=STRICT)
+def f():
+    return 1
+
+print(f())
+"""
+
+
+def test_what_cannot_be_described_is_a_warning(project: Project) -> None:
+    """A library that raises while it is asked costs a word on the run, not the run; with strict it does."""
+    project.write("e.py", FAILING.replace("STRICT", "False"))
+    assert project.python("e.py").stdout == "1\n"
+    (run,) = Store(project.root).runs()
+    assert run.warnings == (
+        "the runtime's start method could not be described: RuntimeError: not now",
+    )
+    project.write("e.py", FAILING.replace("STRICT", "True"))
+    assert "start method could not be described" in project.python("e.py", status=1).stderr
+    assert len(Store(project.root).runs()) == 1
 
 
 def test_what_torchrun_says_of_one_job_is_left_out() -> None:

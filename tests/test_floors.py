@@ -48,6 +48,8 @@ OWNERS = {
     "cloudpickle": {"recorder.codec.pickle"},
     "click": {"recorder.cli"},
     "blake3": {"recorder.digest"},
+    "threadpoolctl": {"recorder.capture.libraries"},
+    "psutil": {"recorder.capture.sampling"},
 }
 # Same-floor rooms that must not know each other.
 STRANGERS = [("recorder.capture", "recorder.store"), ("recorder.compare", "recorder.run")]
@@ -135,7 +137,18 @@ def test_no_import_cycle() -> None:
 
 def test_importing_recorder_is_light() -> None:
     """`from recorder import record` loads none of the heavy packages."""
-    heavy = ["git", "tinydb", "rich", "cloudpickle", "click", "numpy", "pandas", "torch"]
+    heavy = [
+        "git",
+        "tinydb",
+        "rich",
+        "cloudpickle",
+        "click",
+        "numpy",
+        "pandas",
+        "torch",
+        "psutil",
+        "threadpoolctl",
+    ]
     code = (
         "import sys; from recorder import record, log, save\n"
         f"print([m for m in {heavy!r} if m in sys.modules])"

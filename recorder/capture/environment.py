@@ -1,30 +1,28 @@
-"""The environment of a run: interpreter, platform, packages, threads and variables; and its process.
+"""The environment of a run: interpreter, platform, packages, variables and locale.
 
-The environment is the same for every run of a process, and for most runs of a machine: it holds nothing that
-belongs to one run. It is plain JSON, stored once under its digest. The scan of the installed packages is cached, in
-the process and in a file, on the modification times of the folders in sys.path.
+It is the same for every run of a process, and for most runs of a machine: it holds nothing that belongs to one run.
+It is plain JSON, stored once under its digest. What of it a run loads, and how that is set, is the runtime's to say.
 """
 
 from __future__ import annotations
 
-import json
 import locale
 import os
 import platform
-import re
 import sys
-import sysconfig
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import codec
-from ..digest import digest_json
-from ..records import JSON, Process, Ranks, Redacted
-from .code import without_credentials
+from ..records import JSON, Redacted
+from .attempt import attempt
+from .hardware import describe_platform
 from .names import kind_of, promises_secret
-from .secrets import Secrets, format_of, marker_of
+from .packages import Packages, find_packages, folders_key
+from .secrets import format_of, marker_of
 
 # What else decides a run: see each one's documentation. Everything else stays out of the record.
 _ALLOWED_PREFIXES = (
@@ -51,7 +49,7 @@ def redacted_variables(environment: Mapping[str, Any]) -> tuple[Redacted, ...]:
         Redacted(
             place=f"variables.{name}", marker=said["$redacted"]["marker"], reason=_reason(name)
         )
-        for name, said in environment.get("variables", {}).items()
+        for name, said in (environment.get("variables") or {}).items()
         if isinstance(said, dict)
     )
 
@@ -84,35 +82,57 @@ def _describe_variables(environ: Mapping[str, str]) -> dict[str, JSON]:
     }
 
 
-_known: tuple[object, dict[str, JSON]] | None = None
+class Environment(NamedTuple):
+    """The environment object, `described`, and the packages in it; `problems` are what could not be described."""
+
+    described: dict[str, JSON]
+    packages: Packages
+    problems: tuple[str, ...] = ()
 
 
-def describe_environment(*, cache: Path | None = None) -> dict[str, JSON]:
-    """The environment object, plain JSON; the same dict again while nothing has changed in this process.
+_known: tuple[object, Environment] | None = None
 
-    Keys: python, platform, packages (name to version and, where it is no index, source), variables, locale, umask,
-    threads, torch (its flags, where it is loaded). `cache` is a folder for the scan of the packages.
+
+def describe_environment(*, cache: Path | None = None) -> Environment:
+    """The environment as it is now; the same object again while nothing has changed in this process.
+
+    Keys: python, platform, packages (name to version and, where it is no index, source), variables, locale.
+    `cache` is a folder for the scan of the packages.
     """
     global _known
     key = _state()
-    if _known is not None and _known[0] == key:
-        return _known[1]
-    environment = {
-        "python": _describe_python(),
-        "platform": _describe_platform(),
-        "packages": find_packages(cache=cache),
-        "variables": _describe_variables(os.environ),
-        "locale": _describe_locale(),
-        "umask": f"{_umask():03o}",
-        "torch": _torch_flags(),
-    }
-    _known = key, environment
-    return environment
+    if _known is None or _known[0] != key:
+        found = _describe(cache)
+        # What changed may be of no account: then it is still the same environment.
+        same = _known is not None and _known[1] == found
+        _known = key, _known[1] if _known is not None and same else found
+    return _known[1]
 
 
 def _state() -> object:
     """By what to tell that the environment is the same as at the last call of this process."""
-    return tuple(sys.path), tuple(_listed(os.environ)), _torch_flags_key()
+    # os.environ decodes every variable each time that it is gone through; what lies under it is as good.
+    variables = getattr(os.environ, "_data", os.environ)
+    return folders_key(), dict(variables), locale.setlocale(locale.LC_ALL), time.tzname
+
+
+def _describe(cache: Path | None) -> Environment:
+    problems: list[str] = []
+    packages = attempt(
+        lambda: find_packages(cache=cache), "environment's packages", problems.append
+    )
+    parts: dict[str, Callable[[], JSON]] = {
+        "python": _describe_python,
+        "platform": describe_platform,
+        "packages": (packages or Packages()).describe,
+        "variables": lambda: _describe_variables(os.environ),
+        "locale": _describe_locale,
+    }
+    described = {
+        name: attempt(describe, f"environment's {name}", problems.append)
+        for name, describe in parts.items()
+    }
+    return Environment(described, packages or Packages(), tuple(problems))
 
 
 def _describe_python() -> dict[str, JSON]:
@@ -124,262 +144,15 @@ def _describe_python() -> dict[str, JSON]:
         "prefix": sys.prefix,
         "virtual_environment": sys.prefix != sys.base_prefix,
         "optimize": sys.flags.optimize,
+        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
     }
-
-
-@lru_cache(maxsize=1)
-def _describe_platform() -> dict[str, JSON]:
-    libc = " ".join(platform.libc_ver())
-    return {
-        "system": platform.system(),
-        "release": platform.release(),
-        "machine": platform.machine(),
-        "libc": libc.strip(),
-        "cpu": _describe_cpu(),
-        "memory_bytes": _memory_bytes(),
-        "gpu": _nvidia_gpus(),
-    }
-
-
-def _describe_cpu() -> dict[str, JSON]:
-    """The processor's model and instruction sets, which decide how BLAS and compilers round."""
-    found: dict[str, JSON] = {"count": os.cpu_count(), "model": platform.processor()}
-    for line in _lines(Path("/proc/cpuinfo")):
-        key, _, value = (part.strip() for part in line.partition(":"))
-        if key in ("model name", "Model") and "model_read" not in found:
-            found["model"] = value
-            found["model_read"] = True
-        if key in ("flags", "Features"):
-            flags = [
-                flag
-                for flag in value.split()
-                if re.match(r"avx|fma|sse4|f16c|amx|sve|asimd|neon", flag)
-            ]
-            found["instructions"] = sorted(flags)
-            break
-    found.pop("model_read", None)
-    return found
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()
-    except OSError:
-        return []
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _nvidia_gpus() -> list[JSON]:
-    """The NVIDIA GPUs by what the kernel's driver says of them, without a process of its own."""
-    driver = next(iter(_lines(Path("/proc/driver/nvidia/version"))), "")
-    version = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", driver)
-    found: list[JSON] = []
-    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        model = next(
-            (line.partition(":")[2].strip() for line in _lines(file) if line.startswith("Model")),
-            "",
-        )
-        found.append({"model": model, "driver": version[1] if version else ""})
-    return found
 
 
 def _describe_locale() -> dict[str, JSON]:
     return {
         "encoding": locale.getpreferredencoding(False),
         "filesystem_encoding": sys.getfilesystemencoding(),
+        "categories": locale.setlocale(locale.LC_ALL),
         "numeric": locale.setlocale(locale.LC_NUMERIC),
+        "timezone": list(time.tzname),
     }
-
-
-@lru_cache(maxsize=1)
-def _umask() -> int:
-    # There is no way to ask for it but to set it; /proc has it on Linux, where threads could see the change.
-    for line in _lines(Path("/proc/self/status")):
-        if line.startswith("Umask:"):
-            return int(line.split()[1], 8)
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
-def _torch_flags_key() -> object:
-    flags = _torch_flags()
-    return None if flags is None else tuple(sorted(flags.items()))
-
-
-def _torch_flags() -> dict[str, JSON] | None:
-    """What decides how PyTorch computes, where it is loaded."""
-    torch = sys.modules.get("torch")
-    if torch is None or not hasattr(torch, "are_deterministic_algorithms_enabled"):
-        return None
-    backends = torch.backends
-    return {
-        "version": str(torch.__version__),
-        "cuda": torch.version.cuda,
-        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-        "matmul_precision": torch.get_float32_matmul_precision(),
-        "cudnn_benchmark": backends.cudnn.benchmark,
-        "cudnn_deterministic": backends.cudnn.deterministic,
-        "threads": torch.get_num_threads(),
-        "default_dtype": str(torch.get_default_dtype()),
-    }
-
-
-# Packages
-
-
-def find_packages(*, cache: Path | None = None) -> dict[str, JSON]:
-    """The installed distributions on sys.path by their normalised names (PEP 503): version, and source if no index.
-
-    An unchanged result is read from the folder `cache`, which is made if it is not there.
-    """
-    key = digest_json("packages", [[entry, _mtime_ns(entry)] for entry in sys.path if entry])
-    known = _read_cache(cache, key)
-    if known is None:
-        known = dict(sorted(_scan()))
-        _write_cache(cache, key, known)
-    return known
-
-
-def _mtime_ns(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116 - a Path for every entry costs more than the stat
-    except OSError:
-        return 0
-
-
-def _cache_file(cache: Path, key: str) -> Path:
-    return cache / f"packages-{key[-16:]}.json"
-
-
-def _read_cache(cache: Path | None, key: str) -> dict[str, JSON] | None:
-    if cache is None:
-        return None
-    try:
-        said = json.loads(_cache_file(cache, key).read_text())
-    except (OSError, ValueError):
-        return None
-    found: dict[str, JSON] | None = (
-        said.get("packages") if isinstance(said, dict) and said.get("key") == key else None
-    )
-    return found
-
-
-def _write_cache(cache: Path | None, key: str, packages: Mapping[str, JSON]) -> None:
-    """For the next process; a cache that cannot be written costs it no more than its own scan."""
-    if cache is None:
-        return
-    file = _cache_file(cache, key)
-    staged = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
-        cache.mkdir(exist_ok=True)
-        staged.write_text(json.dumps({"key": key, "packages": packages}))
-        staged.replace(file)
-    except OSError:
-        staged.unlink(missing_ok=True)
-
-
-def _scan() -> Iterator[tuple[str, JSON]]:
-    from importlib.metadata import distributions
-
-    seen: set[str] = set()
-    for distribution in distributions():
-        name = distribution.metadata["Name"]
-        if not name:
-            continue
-        name = re.sub(r"[-_.]+", "-", name).lower()
-        if name not in seen:  # the first on sys.path is the one that is imported
-            seen.add(name)
-            yield (
-                name,
-                {
-                    "version": distribution.version,
-                    **_source(distribution.read_text("direct_url.json")),
-                },
-            )
-
-
-def _source(text: str | None) -> dict[str, JSON]:
-    """Where a distribution came from, when from no index: PEP 610, direct_url.json."""
-    try:
-        said: dict[str, Any] = json.loads(text) if text else {}
-    except ValueError:
-        return {}
-    if not said.get("url"):
-        return {}
-    found: dict[str, JSON] = {"url": without_credentials(str(said["url"]))}
-    if said.get("dir_info", {}).get("editable"):
-        found["editable"] = True
-    if "vcs_info" in said:
-        found["commit"] = said["vcs_info"].get("commit_id")
-    return found
-
-
-# The process
-
-
-def describe_process(
-    *, root: Path | None, ranks: Ranks | None = None, secrets: Secrets | None = None
-) -> Process:
-    """The process as it is now; what lies in `root` relative to it. Its arguments have lost their credentials."""
-    secrets = Secrets() if secrets is None else secrets
-    cwd = os.getcwd()  # noqa: PTH109
-    return Process(
-        pid=os.getpid(),
-        host=platform.node(),
-        user=_user(),
-        argv=secrets.scrub_arguments(getattr(sys, "argv", ())),
-        cwd=cwd,
-        cwd_in_root=_inside(cwd, root),
-        path_in_root=_path_in_root(root, cwd, tuple(sys.path), sys.prefix),
-        hash_seed=_hash_seed(),
-        ranks=ranks,
-    )
-
-
-@lru_cache(maxsize=1)
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a uid without a name, in a container
-        return ""
-
-
-def _hash_seed() -> str | None:
-    """PYTHONHASHSEED where it fixes the order of sets, else None."""
-    value = os.environ.get("PYTHONHASHSEED", "")
-    return value if value.isdecimal() else None
-
-
-@lru_cache(maxsize=100)
-def _inside(path: str, root: Path | None) -> str | None:
-    if root is None or not Path(path).is_relative_to(root):
-        return None
-    return Path(path).relative_to(root).as_posix()
-
-
-@lru_cache(maxsize=8)
-def _path_in_root(
-    root: Path | None, cwd: str, path: tuple[str, ...], prefix: str
-) -> tuple[str, ...]:
-    """The folders of sys.path that belong to the project: an environment inside it does not.
-
-    Remembered, as it takes 0.5 ms, a seventh of a recorded call.
-    """
-    installed = {
-        sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")
-    }
-    found: dict[str, None] = {}
-    for entry in path:
-        inside = _inside(os.path.realpath(entry) if entry else cwd, root)
-        if inside is not None and entry not in installed and not entry.startswith(prefix + os.sep):
-            found[inside] = None
-    return tuple(found)

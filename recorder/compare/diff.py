@@ -12,8 +12,10 @@ from typing import Any, Literal
 import msgspec
 
 from .. import codec
+from ..points import SAMPLED
 from ..records import JSON, Part, Record
 from . import ObjectReader
+from .environment import facts
 
 SECTIONS = (
     "experiment",
@@ -224,31 +226,27 @@ def _commit(id: JSON) -> str:
 
 
 def _environment(a: Record, b: Record, objects: ObjectReader) -> Iterator[Entry]:
-    if a.environment == b.environment or a.environment is None or b.environment is None:
-        return
-    left, right = (
-        _flatten_all(msgspec.json.decode(objects.read(d))) for d in (a.environment, b.environment)
-    )
-    yield from _mappings(left, right)
+    """What was imported comes first, and is said to be."""
+    left, right = facts(a, b, objects)
+    for entry in _mappings(left.known, right.known):
+        package = entry.key.removeprefix("packages.")
+        imported = package != entry.key and package in left.imported | right.imported
+        note = "imported" if imported else entry.note
+        if not _follows(entry.key, left.known, right.known):
+            yield msgspec.structs.replace(entry, note=note)
 
 
-def _flatten_all(value: Mapping[str, Any], prefix: str = "") -> dict[str, JSON]:
-    """Nested mappings with dots; a package that has only a version by its name alone."""
-    flat: dict[str, JSON] = {}
-    for key, item in value.items():
-        if isinstance(item, dict) and set(item) == {"version"}:
-            flat[f"{prefix}{key}"] = item["version"]
-        elif codec.tag_of(item) is not None:
-            flat[f"{prefix}{key}"] = item
-        elif isinstance(item, dict):
-            flat.update(_flatten_all(item, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = item
-    return flat
+def _follows(key: str, a: Mapping[str, JSON], b: Mapping[str, JSON]) -> bool:
+    """Whether a flag differs at the beginning as it does at the end, where it has been said."""
+    end = key.replace("torch, at the beginning, ", "torch.")
+    return end != key and (a.get(key), b.get(key)) == (a.get(end), b.get(end))
 
 
 def _metrics(a: Record, b: Record) -> Iterator[Entry]:
-    left, right = ({name: m.last for name, m in r.metrics.items()} for r in (a, b))
+    left, right = (
+        {name: m.last for name, m in r.metrics.items() if not name.startswith(SAMPLED)}
+        for r in (a, b)
+    )
     for entry in _mappings(left, right):
         yield msgspec.structs.replace(entry, note=_describe_change(entry.left, entry.right))
     named = {entry for entry in left if entry in right and left[entry] == right[entry]}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ..codec import Numbers
-from ..points import Columns, split_series, unpack
+from ..points import SAMPLED, Columns, split_series, unpack
 from ..records import Content, Record
 from . import ObjectReader
 from .content import compare_files
@@ -133,10 +133,12 @@ class _Verifier:
                 yield compare_series(name, ours[name], theirs[name], self._numbers(name))
 
     def _series(self, content: Content | None) -> dict[str, Columns]:
+        """The metrics that were logged; what was sampled of the usage is another one every time."""
         if content is None:
             return {}
         text = content.text
-        return split_series(unpack(self._objects.read(content.digest)) if text is None else text)
+        found = split_series(unpack(self._objects.read(content.digest)) if text is None else text)
+        return {name: points for name, points in found.items() if not name.startswith(SAMPLED)}
 
     def _text(self, content: Content | None) -> str:
         if content is None:

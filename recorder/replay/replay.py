@@ -202,7 +202,7 @@ def _environment(store: Store, record: Record, workspace: Workspace) -> dict[str
     """This process's variables, with those that recorder records as they were then."""
     recorded: dict[str, str] = {}
     if record.environment is not None:
-        said = msgspec.json.decode(store.read(record.environment)).get("variables", {})
+        said = msgspec.json.decode(store.read(record.environment)).get("variables") or {}
         recorded = {name: value for name, value in said.items() if isinstance(value, str)}
     ours = allowed_variables(os.environ)
     variables = {name: value for name, value in os.environ.items() if name not in ours}

@@ -39,6 +39,9 @@ def references(record: Record) -> Iterator[Reference]:
     """Everything that the record needs to be whole, the members of folders not among it."""
     if record.environment is not None:
         yield Reference("object", record.environment, "the environment")
+    if record.runtime is not None:
+        for digest in dict.fromkeys((record.runtime.start, record.runtime.last)):
+            yield Reference("object", digest, "the runtime")
     if record.code is not None and record.code.snapshot is not None:
         yield Reference("snapshot", record.code.snapshot, "the code")
     yield from _in_form(record.function.pickled, "the function")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import click
 import msgspec
 
 from ... import codec
-from ...records import Code, Content, Record
+from ...records import Code, Content, Record, Usage
 from ...store.store import Store
 from .text import Column, age, duration, number, render, short, shorten, size, status
 
@@ -51,7 +52,7 @@ def _head(record: Record, store: Store) -> Iterator[str]:
     usage = record.usage
     if usage is not None:
         took += f" ({usage.cpu_user_s + usage.cpu_system_s:.2f} s of processor"
-        took += f", {size(usage.peak_memory_bytes)} at most)" if usage.peak_memory_bytes else ")"
+        took += f"{_peak(usage)})"
     yield f"  id       {record.id}"
     yield f"  started  {when} ({age(record.started)} ago){took}"
     if record.tags:
@@ -66,6 +67,15 @@ def _head(record: Record, store: Store) -> Iterator[str]:
         yield f"  replay   of {name}{_replayed_with(record)}"
     if record.verdict is not None and record.verdict.reason:
         yield f"  verdict  {record.verdict.verdict}: {record.verdict.reason}"
+
+
+def _peak(usage: Usage) -> str:
+    """The peak is the process's: where it was as high before, the run stayed below it."""
+    peak = usage.peak_memory_bytes
+    if not peak:
+        return ""
+    most = "less than" if usage.peak_memory_before_bytes == peak else "at most"
+    return f", {most} {size(peak)}"
 
 
 def _replayed_with(record: Record) -> str:
@@ -119,16 +129,18 @@ def _tree(code: Code) -> Iterator[str]:
 
 
 def _environment(record: Record, store: Store) -> Iterator[str]:
-    if record.environment is None or not store.objects.has(record.environment):
-        return
-    found = msgspec.json.decode(store.read(record.environment))
-    python, platform = found.get("python", {}), found.get("platform", {})
-    packages = found.get("packages", {})
-    yield (
-        f"  Python {python.get('version')} ({python.get('implementation')}), {platform.get('system')}"
-        f" {platform.get('release')} {platform.get('machine')}, {len(packages)} packages"
-        f"  ({short(record.environment)})"
-    )
+    found = _object(record.environment, store)
+    runtime = _object(record.runtime.last if record.runtime else None, store)
+    if found:
+        python, platform = found.get("python") or {}, found.get("platform") or {}
+        yield (
+            f"  Python {python.get('version')} ({python.get('implementation')}), {platform.get('system')}"
+            f" {platform.get('release')} {platform.get('machine')}, {platform.get('libc')}"
+            f"  ({short(record.environment or '')})"
+        )
+        yield f"  {_hardware(platform)}"
+        yield from _packages(found.get("packages") or {}, runtime.get("imported"))
+    yield from _numerics(runtime)
     if record.process is not None:
         process = record.process
         yield f"  {process.user}@{process.host} in {process.cwd}"
@@ -136,6 +148,49 @@ def _environment(record: Record, store: Store) -> Iterator[str]:
             yield f"  rank     the first of {process.ranks.count}, started by {process.ranks.launcher}"
         yield f"  argv     {shorten(' '.join(process.argv), 90)}"
         yield f"  PYTHONHASHSEED {'not fixed' if process.hash_seed is None else process.hash_seed}"
+
+
+def _object(digest: str | None, store: Store) -> dict[str, Any]:
+    """The environment or runtime object; {} where there is none."""
+    if digest is None or not store.objects.has(digest):
+        return {}
+    found: dict[str, Any] = msgspec.json.decode(store.read(digest))
+    return found
+
+
+def _hardware(platform: dict[str, Any]) -> str:
+    cpu, memory = platform.get("cpu") or {}, platform.get("memory_bytes")
+    parts = [f"{cpu.get('count')} x {cpu.get('model')}"]
+    parts += [size(memory)] if memory else []
+    parts += [f"{gpu['model']} (driver {gpu['driver']})" for gpu in platform.get("gpu") or []]
+    return ", ".join(parts)
+
+
+def _packages(packages: dict[str, Any], imported: list[str] | None) -> Iterator[str]:
+    """How many there are, and which of them the run had imported."""
+    if imported is None:
+        yield f"  {len(packages)} packages"
+        return
+    named = [f"{name} {(packages.get(name) or {}).get('version', '')}".strip() for name in imported]
+    yield f"  {len(packages)} packages, imported: {shorten(', '.join(named) or 'none', 90)}"
+
+
+def _numerics(runtime: dict[str, Any]) -> Iterator[str]:
+    """The native libraries with their threads, and what of PyTorch's flags people look for first."""
+    libraries = [
+        " ".join(str(b[key]) for key in ("library", "version") if key in b) + f" x {b['threads']}"
+        for b in runtime.get("libraries") or []
+    ]
+    torch = runtime.get("torch") or {}
+    if torch:
+        sure = torch.get("are_deterministic_algorithms_enabled")
+        precision = torch.get("backends.cuda.matmul.fp32_precision", "")
+        said = f", CUDA {torch['version.cuda']}" if torch.get("version.cuda") else ""
+        said += f", matmul {precision}" if precision not in ("", "none") else ""
+        how = "deterministic" if sure else "not deterministic"
+        libraries.append(f"torch {torch.get('version')}{said}, {how}")
+    if libraries:
+        yield f"  threads  {shorten('; '.join(dict.fromkeys(libraries)), 110)}"
 
 
 def _inputs(record: Record) -> Iterator[str]:

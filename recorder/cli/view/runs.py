@@ -8,6 +8,7 @@ import click
 
 from ... import codec
 from ...compare.diff import varying_keys
+from ...points import SAMPLED
 from ...records import JSON, Record
 from .text import Column, age, duration, fit, metric, render, shorten, status, terminal_width
 
@@ -71,7 +72,9 @@ def _config_columns(flat: Sequence[dict[str, JSON]], keys: Sequence[str]) -> lis
 
 
 def _metric_columns(records: Sequence[Record]) -> list[Column]:
-    names = dict.fromkeys(name for record in records for name in record.metrics)
+    names = dict.fromkeys(
+        name for record in records for name in record.metrics if not name.startswith(SAMPLED)
+    )
     return [
         Column(
             name,
