@@ -8,6 +8,7 @@ import sys
 import warnings
 
 import numpy as np
+import numpy.random  # which numpy itself loads at its first use only
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
