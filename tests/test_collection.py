@@ -147,6 +147,7 @@ def test_leftovers(tmp_path: Path) -> None:
     """Staged files of the dead, empty live folders, workspaces and environments go; lost+found stays."""
     store = Store(tmp_path / "s", create=True)
     (store.path / "staging" / "cut").write_text("x" * 5000)
+    (store.path / "runs.jsonl.index.99").write_text("x" * 5000)
     (store.path / "live" / "a").mkdir()
     for name in ("workspaces", "envs", "lost+found"):
         (store.path / name / "one").mkdir(parents=True)
@@ -154,7 +155,7 @@ def test_leftovers(tmp_path: Path) -> None:
         (store.path / name / "one").chmod(0o555)
     found = freed(store)
     assert {kind: items for kind, (items, _) in found.items()} == {
-        "staged file": 1, "live folder": 1, "workspace": 1, "environment": 1,
+        "staged file": 2, "live folder": 1, "workspace": 1, "environment": 1,
     }  # fmt: skip
     assert (store.path / "lost+found" / "one" / "file").exists()
     assert list((store.path / "staging").iterdir()) == []

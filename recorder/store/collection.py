@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from ..digest import is_digest
 from ..records import new_id
+from .format import NAMES, STAGED
 from .live import Live, is_alive
 from .recovery import noted_outputs
 from .references import TREE_HEAD, mentioned_objects, mentioned_snapshots
@@ -172,13 +173,13 @@ class _Collection:
 
     def _staged(self) -> Freed:
         # (A folder whose lock is held is one that a process keeps for its next run.)
-        folder = self._store.path / "staging"
         return self._sweep(
             "staged file",
             (
-                p
-                for p in _entries(folder)
-                if p.lstat().st_ctime_ns < self._before and not is_alive(p)
+                path
+                for path in staged_paths(self._store)
+                # (The folder of an ended run may be kept for the next one: see `recorder.store.spare`.)
+                if not is_alive(path) and path.lstat().st_ctime_ns < self._before
             ),
         )
 
@@ -192,6 +193,16 @@ class _Collection:
             if not self._dry:
                 remove_all(path)
         return Freed(kind, count, size)
+
+
+def staged_paths(store: Store) -> list[Path]:
+    """What is being written, or was when its process was killed."""
+    beside = [
+        path
+        for path in _entries(store.path)
+        if path.name.startswith(STAGED) and path.name not in NAMES
+    ]
+    return [*_entries(store.path / "staging"), *beside]
 
 
 def tree_bytes(path: Path) -> int:

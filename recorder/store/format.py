@@ -27,6 +27,8 @@ NAMES = (
     "code.git", "code.gate", "workspaces", "envs", "lost+found",
 )  # fmt: skip
 GITIGNORE = "*\n"
+# What is written beside a file of that name, to take its place.
+STAGED = ("runs.jsonl.", "code.git.")
 
 
 def find_store(start: Path | None = None) -> Path:

@@ -107,6 +107,7 @@ class Store:
             return sign({**record.to_document(), **said})
 
         self._table.change(record.number, finished, sync=True)
+        self._tidy()
 
     def keep(self, data: bytes) -> Content:
         """Content for a record: inline where it is small text, else an object."""
@@ -253,7 +254,13 @@ class Store:
             return sign(new) if standing(Record.from_document(document)) == "own" else new
 
         self._table.change(number, annotated, sync=True)
+        self._tidy()
         return self.get(number)
+
+    def _tidy(self) -> None:
+        """Compact the journal where most of it is history; on a full disk it stays as it is."""
+        with contextlib.suppress(OSError):
+            self.journal.compact_if_wasteful()
 
     def _documents(self) -> Iterator[Mapping[str, JSON]]:
         view = self.journal.view(RUNS)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ...errors import StoreFormatError, StoreNotFoundError
 from ...records import new_id
-from ..collection import tree_bytes
+from ..collection import staged_paths, tree_bytes
 from ..disk import write_durably
-from ..format import GITIGNORE, NAMES, format_text, read_format
+from ..format import GITIGNORE, NAMES, STAGED, format_text, read_format
 from ..live import is_alive
 from ..store import Store
 from .finding import Finding, Unplaced
@@ -63,7 +63,7 @@ def check_folder(store: Store, unplaced: Unplaced) -> Iterator[Finding]:
     yield from _outputs(store, unplaced)
     yield from _staged(store)
     for path in sorted(store.path.iterdir()):
-        if path.name not in NAMES:
+        if path.name not in NAMES and not path.name.startswith(STAGED):
             yield Finding(
                 kind="foreign file",
                 place=path.name,
@@ -108,8 +108,7 @@ def _outputs(store: Store, unplaced: Unplaced) -> Iterator[Finding]:
 
 
 def _staged(store: Store) -> Iterator[Finding]:
-    folder = store.path / "staging"
-    paths = [path for path in folder.iterdir() if not is_alive(path)] if folder.is_dir() else []
+    paths = [path for path in staged_paths(store) if not is_alive(path)]
     size, count = sum(map(tree_bytes, paths)), len(paths)
     if count:
         yield Finding(
