@@ -285,3 +285,17 @@ if sys.argv[2:]:
         time.sleep(0.05)  # gc leaves what is as young as itself, by a clock that ticks
         collect(Store(tmp_path))
         assert not list(staging.iterdir())
+
+
+def test_the_last_runs(store: Store) -> None:
+    """The last runs are those of the greatest numbers, in order, and are named without a look at the others."""
+    for n in range(5):
+        record, live = begin(store, config={"n": n})
+        store.finish(msgspec.structs.replace(record, status="finished"))
+        live.close()
+    whole = store.runs()
+    assert store.runs(last=2) == whole[-2:] and store.runs(last=50) == whole
+    assert store.runs(last=0) == []
+    assert (store.find("last"), store.find("last~4")) == (whole[-1], whole[0])
+    with pytest.raises(RunNotFoundError, match="only 5 runs"):
+        store.find("last~5")
