@@ -65,6 +65,7 @@ class _Collection:
         yield self._snapshots(mentions)
         yield self._live(trashed)
         yield self._staged()
+        yield self._cache("live folder", "spare")
         yield self._cache("workspace", "workspaces")
         yield self._cache("environment", "envs")
 
@@ -171,15 +172,9 @@ class _Collection:
         )
 
     def _staged(self) -> Freed:
-        # (A folder whose lock is held is one that a process keeps for its next run.)
         folder = self._store.path / "staging"
         return self._sweep(
-            "staged file",
-            (
-                p
-                for p in _entries(folder)
-                if p.lstat().st_ctime_ns < self._before and not is_alive(p)
-            ),
+            "staged file", (p for p in _entries(folder) if p.lstat().st_ctime_ns < self._before)
         )
 
     def _cache(self, kind: Kind, name: str) -> Freed:
