@@ -383,7 +383,7 @@ class Run:
                 stacklevel=_user_level(),
             )
         else:
-            self._live.close()
+            self._live.close(reuse=True)
         return self.record
 
     def _stop_watching(self) -> None:

@@ -210,16 +210,16 @@ def test_a_live_folder_serves_the_next_run(store: Store) -> None:
         file.write_text("of the first")
     for file in (live.path, lock):
         os.utime(file, (1, 1))
-    live.close()
+    live.close(reuse=True)
     assert not list((store.path / "live").iterdir())
-    (spare,) = (store.path / "staging").iterdir()
+    (spare,) = (store.path / "spare").iterdir()
     wait_until_empty(spare)
     time.sleep(0.05)
     collect(store)
     assert is_alive(spare)
     _, live = begin(store)
     assert live.path.stat().st_ino == inode and is_alive(live.path)
-    assert not list((store.path / "staging").iterdir())
+    assert not list((store.path / "spare").iterdir())
     assert {file.name for file in live.path.iterdir()} <= {
         "lock",
         "stdout",
@@ -235,23 +235,23 @@ def test_a_live_folder_that_was_swept_away_is_made_anew(store: Store) -> None:
     """Where the folder, or its lock, of a run that has ended is gone, the next run gets a new one with a lock."""
     for what in ("lock", "folder"):
         _, live = begin(store)
-        live.close()
-        spare = store.path / "staging" / live.id
+        live.close(reuse=True)
+        spare = store.path / "spare" / live.id
         wait_until_empty(spare)
         (spare / "lock").unlink()
         if what == "folder":
             shutil.rmtree(spare)
         _, live = begin(store)
         assert is_alive(live.path)
-        live.close()
+        live.close(reuse=True)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_takes_no_folder_of_its_parents(store: Store) -> None:
     """A folder that waits for its process's next run is not a forked child's, and outlives the child."""
     _, live = begin(store)
-    live.close()
-    (spare,) = (store.path / "staging").iterdir()
+    live.close(reuse=True)
+    (spare,) = (store.path / "spare").iterdir()
     wait_until_empty(spare)
     pid = os.fork()
     if pid == 0:
@@ -263,7 +263,7 @@ def test_a_forked_child_takes_no_folder_of_its_parents(store: Store) -> None:
 
 
 def test_what_a_process_kept_is_gone_with_it(tmp_path: Path) -> None:
-    """A process that ends leaves no folder behind in staging; one that is killed leaves one that gc removes."""
+    """A process that ends leaves no folder behind; one that is killed leaves one that gc removes."""
     code = """
 import os, signal, sys
 from recorder.records import new_id
@@ -272,17 +272,30 @@ from recorder.store.store import Store
 store = Store(sys.argv[1], create=True)
 for _ in range(2):
     live = store.reserve()
-    live.close()
+    live.close(reuse=True)
 if sys.argv[2:]:
     os.kill(os.getpid(), signal.SIGKILL)
 """
     command = [sys.executable, "-c", code, str(tmp_path / ".recorder")]
     subprocess.run(command, check=True)
-    staging = tmp_path / ".recorder" / "staging"
-    assert not list(staging.iterdir())
+    spares = tmp_path / ".recorder" / "spare"
+    assert not list(spares.iterdir())
     if os.name != "nt":
         subprocess.run([*command, "killed"])
-        assert list(staging.iterdir())
-        time.sleep(0.05)  # gc leaves what is as young as itself, by a clock that ticks
+        assert list(spares.iterdir())
         collect(Store(tmp_path))
-        assert not list(staging.iterdir())
+        assert not list(spares.iterdir())
+
+
+def test_the_last_runs(store: Store) -> None:
+    """The last runs are those of the greatest numbers, in order, and are named without a look at the others."""
+    for n in range(5):
+        record, live = begin(store, config={"n": n})
+        store.finish(msgspec.structs.replace(record, status="finished"))
+        live.close()
+    whole = store.runs()
+    assert store.runs(last=2) == whole[-2:] and store.runs(last=50) == whole
+    assert store.runs(last=0) == []
+    assert (store.find("last"), store.find("last~4")) == (whole[-1], whole[0])
+    with pytest.raises(RunNotFoundError, match="only 5 runs"):
+        store.find("last~5")

@@ -18,7 +18,6 @@ from recorder.errors import RunInUseError, TransferError
 from recorder.records import Record
 from recorder.store.check import check
 from recorder.store.lines import make_line
-from recorder.store.live import is_alive
 from recorder.store.signature import is_trusted, standing
 from recorder.store.store import Store
 from recorder.store.transfer import Imported, export_runs, import_runs, open_source
@@ -106,7 +105,7 @@ def test_runs_arrive_whole(made: Path, archive: Path, other: Store) -> None:
     assert list(check(Store(other.path))) == []
     again = bring(other, archive)
     assert again.records == () and len(again.present) == 2
-    assert not [p for p in (other.path / "staging").iterdir() if not is_alive(p)]
+    assert list((other.path / "staging").iterdir()) == []
     assert list((other.path / "live").iterdir()) == []
 
 
@@ -352,7 +351,7 @@ def test_links_and_bombs_are_refused(archive: Path, tmp_path: Path, other: Store
     with pytest.raises(TransferError, match="no zip"):
         bring(other, path)
     assert len(other) == 0
-    assert not [p for p in (other.path / "staging").iterdir() if not is_alive(p)]
+    assert list((other.path / "staging").iterdir()) == []
 
 
 def test_objects_that_no_run_wants_stay_out(archive: Path, tmp_path: Path, other: Store) -> None:

@@ -21,7 +21,9 @@ def command(path: str | None, experiment: str | None, limit: int | None, as_json
 
     Example: recorder list -e train -n 20
     """
-    records = [r for r in Store(path).runs() if experiment is None or r.experiment == experiment]
+    store = Store(path)
+    records = store.runs(last=limit) if experiment is None else store.runs()
+    records = [r for r in records if experiment is None or r.experiment == experiment]
     records = records[-limit:] if limit else records
     if as_json:
         documents = [record.to_document() for record in records]

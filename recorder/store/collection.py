@@ -66,6 +66,7 @@ class _Collection:
         yield self._snapshots(mentions)
         yield self._live(trashed)
         yield self._staged()
+        yield self._cache("live folder", "spare")
         yield self._cache("workspace", "workspaces")
         yield self._cache("environment", "envs")
 
@@ -172,16 +173,9 @@ class _Collection:
         )
 
     def _staged(self) -> Freed:
-        # (A folder whose lock is held is one that a process keeps for its next run.)
-        return self._sweep(
-            "staged file",
-            (
-                path
-                for path in staged_paths(self._store)
-                # (The folder of an ended run may be kept for the next one: see `recorder.store.spare`.)
-                if not is_alive(path) and path.lstat().st_ctime_ns < self._before
-            ),
-        )
+        paths = staged_paths(self._store)
+        old = (path for path in paths if path.lstat().st_ctime_ns < self._before)
+        return self._sweep("staged file", old)
 
     def _cache(self, kind: Kind, name: str) -> Freed:
         return self._sweep(kind, (p for p in _entries(self._store.path / name) if not is_alive(p)))

@@ -194,6 +194,10 @@ class JournalTable(Table):
     _storage: JournalStorage
     _seen = -1
 
+    def ids(self) -> list[int]:
+        """The ids of the documents, in order; no document is decoded."""
+        return sorted(self._view().ids())
+
     def insert_with(
         self, make: Callable[[int], Mapping[str, Any]], *, sync: bool | None = None
     ) -> int:

@@ -86,11 +86,11 @@ class Live:
         finally:
             os.close(fd)
 
-    def close(self, *, keep: bool = False) -> None:
-        """Let go of the lock and remove the folder, unless `keep`."""
+    def close(self, *, keep: bool = False, reuse: bool = False) -> None:
+        """Let go of the lock and remove the folder, unless `keep`; with `reuse` it may serve the process's next run."""
         if self._pid != os.getpid():
             return  # a forked child does not end its parent's run
-        if not keep and give_back(Spare(self.path, self._lock)):
+        if reuse and give_back(Spare(self.path, self._lock)):
             return
         if not keep:
             shutil.rmtree(self.path, ignore_errors=True)

@@ -1,9 +1,9 @@
 """Live folders of ended runs, kept for the next runs of the process.
 
 To make a folder with a few empty files, and to remove them again, takes a third of a millisecond, as long as two
-syncs, and on a busy disk as long as ten. So the folder of a run that has ended moves to ``staging/`` with its lock
-still held; a thread empties its files, and it becomes the next run's by its name. What a killed process leaves there,
-its lock let go, is collected.
+syncs, and on a busy disk as long as ten. So the folder of a run that has ended moves to ``spare/`` with its lock still
+held; a thread empties its files, and it becomes the next run's by its name. What a killed process leaves there, its
+lock let go, is collected.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 
 from .disk import ProcessLock, has_process_locks
 
+FOLDER = "spare"
 _AT_MOST = 4
 _EMPTIED = ("stdout", "stderr", "series.csv", "outputs.jsonl")
 # So long the thread waits for another one to empty before it ends.
@@ -78,7 +79,10 @@ def give_back(spare: Spare) -> bool:
     if not has_process_locks() or _used.qsize() >= _AT_MOST:
         return False
     try:
-        spare.rename(spare.live.parent / "staging" / spare.path.name)
+        folder = spare.live.parent / FOLDER
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+        spare.rename(folder / spare.path.name)
         _wake()
     except (OSError, RuntimeError):  # no thread to be had, or Python is ending
         spare.drop()

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -41,6 +42,8 @@ RUNS = "runs"
 TRASH = "trash"
 # Content up to this size lives in the record's own line; a synced object costs a file and two syncs.
 INLINE_BYTES = 4096
+
+_LAST = re.compile(r"last(?:~(\d+))?")
 
 
 class Store:
@@ -139,13 +142,25 @@ class Store:
         """The bytes of an object; raises ObjectNotFoundError."""
         return self.objects.read(digest)
 
-    def runs(self) -> list[Record]:
-        """Every record, in the order of their numbers; one that cannot be read is left out, with a warning."""
+    def runs(self, *, last: int | None = None) -> list[Record]:
+        """Every record, or the `last` ones, in the order of their numbers.
+
+        One that cannot be read is left out, with a warning. Of a large store the last ones take no longer than of a
+        small one.
+        """
         found = []
-        for document in self._documents():
+        for document in self._documents() if last is None else self._last_documents(last):
             with _readable():
                 found.append(self._record(document))
         return found
+
+    def _last_documents(self, count: int) -> Iterator[Mapping[str, JSON]]:
+        for number in self._table.ids()[-count:] if count > 0 else ():
+            document = None
+            with _readable():
+                document = self._table.get(doc_id=number)
+            if document is not None:
+                yield document
 
     def get(self, number: int) -> Record:
         """The record of that number, a lost run's with what it has left behind. Raises RunNotFoundError."""
@@ -170,6 +185,10 @@ class Store:
         ref = str(ref).strip()
         if ref.isdecimal() and self._table.contains(doc_id=int(ref)):
             return self.get(int(ref))
+        if match := _LAST.fullmatch(ref):  # without a look at all of them
+            numbers, back = self._table.ids(), int(match[1] or 0)
+            if back < len(numbers):
+                return self.get(numbers[-1 - back])
         return self.get(resolve(ref, entries=self._entries))
 
     def find_id(self, id: str) -> Record | None:

@@ -11,7 +11,6 @@ from ...records import new_id
 from ..collection import staged_paths, tree_bytes
 from ..disk import write_durably
 from ..format import GITIGNORE, NAMES, STAGED, format_text, read_format
-from ..live import is_alive
 from ..store import Store
 from .finding import Finding, Unplaced
 
@@ -108,7 +107,7 @@ def _outputs(store: Store, unplaced: Unplaced) -> Iterator[Finding]:
 
 
 def _staged(store: Store) -> Iterator[Finding]:
-    paths = [path for path in staged_paths(store) if not is_alive(path)]
+    paths = staged_paths(store)
     size, count = sum(map(tree_bytes, paths)), len(paths)
     if count:
         yield Finding(
