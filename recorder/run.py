@@ -178,7 +178,7 @@ class Run:
             seed_info=self._call.seed,
             code=code,
             environment=self._setting.environment,
-            runtime=self._setting.capture_runtime(self._report),
+            runtime=self._setting.runtime,
             process=describe_process(
                 root=self._setting.root, ranks=self._call.ranks, secrets=self._secrets
             ),

@@ -62,24 +62,36 @@ class Setting:
             )
         elif self.code is not None and self.code.snapshot is not None:
             captured._files = frozenset(self.store.snapshots.files(self.code.snapshot))
+        captured._capture_environment(report)
+        return captured
+
+    def _capture_environment(self, report: Report) -> None:
         environment = describe_environment(cache=self.store.path / "envs")
         for problem in environment.problems:
             report(problem)
-        captured.environment = _keep_shared(self.store, "environment", environment.described)
-        captured._packages = environment.packages
-        captured.redacted += redacted_variables(environment.described)
-        return captured
+        self._packages = environment.packages
+        self.redacted += redacted_variables(environment.described)
+        runtime = describe_runtime(self._packages, report=report)
+        self.environment, start = _keep_shared(
+            self.store, environment=environment.described, runtime=runtime.described
+        )
+        self._runtime = runtime, Runtime(start=start, numerics=runtime.numerics)
 
     def capture_runtime(self, report: Report) -> Runtime:
         """What is loaded now, and how it is set, as a run's beginning; `report` is told what is missing.
 
-        The same one again where nothing has changed since the last.
+        The same one again where nothing has changed since the last, or since this was captured.
         """
         found = describe_runtime(self._packages, report=report)
         if self._runtime is None or self._runtime[0] is not found:
-            start = _keep_shared(self.store, "runtime", found.described)
+            (start,) = _keep_shared(self.store, runtime=found.described)
             self._runtime = found, Runtime(start=start, numerics=found.numerics)
         return self._runtime[1]
+
+    @property
+    def runtime(self) -> Runtime | None:
+        """The runtime as it was captured last."""
+        return None if self._runtime is None else self._runtime[1]
 
     def holds(self, path: str | None) -> bool:
         """Whether the snapshot holds the file at `path`, relative to the root."""
@@ -149,12 +161,15 @@ def _capture_code(
     return code, frozenset(tree.files), tree.redacted
 
 
-def _keep_shared(store: Store, kind: str, value: dict[str, JSON]) -> str:
-    """The digest of an object that many runs share, which is written once a process while it stays the same one."""
-    place = store.path, os.getpid(), kind
-    known = _kept.get(place)
-    if known is not None and known[0] is value and store.objects.keep(known[1]):
-        return known[1]
-    digest = store.objects.put_bytes(canonical_json(value))
-    _kept[place] = (value, digest)
-    return digest
+def _keep_shared(store: Store, **objects: dict[str, JSON]) -> list[str]:
+    """The digests of objects that many runs share, each written once a process while it stays the same one."""
+    pid = os.getpid()
+    known = [_kept.get((store.path, pid, kind)) for kind in objects]
+    digests = [one[1] for one in known if one is not None]
+    same = all(one and one[0] is value for one, value in zip(known, objects.values(), strict=True))
+    if same and store.objects.keep(*digests):
+        return digests
+    digests = [store.objects.put_bytes(canonical_json(value)) for value in objects.values()]
+    for (kind, value), digest in zip(objects.items(), digests, strict=True):
+        _kept[store.path, pid, kind] = (value, digest)
+    return digests

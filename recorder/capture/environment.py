@@ -90,6 +90,8 @@ class Environment(NamedTuple):
     problems: tuple[str, ...] = ()
 
 
+_LOOK_EVERY_S = 0.1
+_looked: tuple[tuple[str, ...], float, object] | None = None
 _known: tuple[object, Environment] | None = None
 
 
@@ -113,7 +115,16 @@ def _state() -> object:
     """By what to tell that the environment is the same as at the last call of this process."""
     # os.environ decodes every variable each time that it is gone through; what lies under it is as good.
     variables = getattr(os.environ, "_data", os.environ)
-    return folders_key(), dict(variables), locale.setlocale(locale.LC_ALL), time.tzname
+    return _folders(), dict(variables), locale.setlocale(locale.LC_ALL), time.tzname
+
+
+def _folders() -> object:
+    """The state of sys.path's folders, looked at every so often: nothing is installed faster than that."""
+    global _looked
+    path, now = tuple(sys.path), time.monotonic()
+    if _looked is None or _looked[0] != path or now - _looked[1] > _LOOK_EVERY_S:
+        _looked = path, now, folders_key()
+    return _looked[2]
 
 
 def _describe(cache: Path | None) -> Environment:

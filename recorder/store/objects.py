@@ -91,10 +91,10 @@ class Objects:
 
     # Putting
 
-    def keep(self, digest: str) -> bool:
-        """Whether the object is here; it is then not collected before the runs in progress are over."""
+    def keep(self, *digests: str) -> bool:
+        """Whether the objects are here; they are then not collected before the runs in progress are over."""
         with self.gate.shared():
-            return touch(self.path(digest)) is not None
+            return all(touch(self.path(digest)) is not None for digest in digests)
 
     def put_bytes(self, data: bytes | bytearray | memoryview, *, sync: bool = True) -> str:
         """Keep the bytes; their digest."""
