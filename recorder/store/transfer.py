@@ -77,7 +77,8 @@ def export_runs(
     staged = Path(name)
     try:
         with os.fdopen(fd, "wb") as out:
-            _write(store, records, objects, trees, ArchiveWriter(out))
+            with contextlib.closing(ArchiveWriter(out)) as archive:
+                _write(store, records, objects, trees, archive)
             out.flush()
             os.fsync(out.fileno())
         staged.chmod(0o644)
