@@ -335,6 +335,25 @@ def test_how_it_ended(made: Made) -> None:
     assert found.verdict == "failed" and "ValueError" in found.reason
 
 
+@pytest.mark.parametrize("status", ["lost", "interrupted"])
+def test_a_run_that_was_cut_is_compared_as_far_as_it_came(made: Made, status: str) -> None:
+    """What only the replay came to does not count; what the run had come to does."""
+    failure = Failure(type="builtins.KeyboardInterrupt", message="", traceback="")
+    cut = made.record(
+        status=status,
+        failure=failure if status == "interrupted" else None,
+        outputs={"f": b"x"},
+        series=made.series(loss=[1.0, 0.5]),
+    )
+    whole = {"f": b"x", "g": b"y"}
+    going_on = made.record(3, outputs=whole, series=made.series(loss=[1.0, 0.5, 0.2], acc=[1.0]))
+    found = made.verify(cut, going_on)
+    assert found.verdict == "reproduced" and "as far as" in found.reason
+    other = made.record(3, outputs=whole, series=made.series(loss=[1.0, 0.4, 0.2]))
+    assert made.verify(cut, other).verdict == "diverged"
+    assert made.verify(made.record(status=status), going_on).verdict == "nothing verified"
+
+
 def test_a_value_is_opaque_file_kinds_differ(made: Made) -> None:
     """An output that was a file and is a value now is different."""
     item = made.verify(made.record(1, outputs={"x": b"1"}), made.record(1, outputs={"x": 1})).items[

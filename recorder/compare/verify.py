@@ -76,10 +76,26 @@ class _Verifier:
             *self._metrics(),
             *self._console(),
         )
+        if self._is_cut:
+            items = tuple(map(_beyond, items))
         ended_otherwise = self._ended_otherwise()
         if ended_otherwise:
             return Verification(verdict="failed", items=items, reason=ended_otherwise)
-        return conclude(items)
+        return self._said_of_cut(conclude(items))
+
+    # A run that was killed or interrupted is compared as far as it had come
+
+    @property
+    def _is_cut(self) -> bool:
+        return self._a.status in ("lost", "interrupted")
+
+    def _said_of_cut(self, verification: Verification) -> Verification:
+        if not self._is_cut or verification.verdict not in ("reproduced", "close"):
+            return verification
+        cut = "killed" if self._a.status == "lost" else "interrupted"
+        reason = f"as far as the run had come when it was {cut}"
+        reasons = [part for part in (reason, verification.reason) if part]
+        return msgspec.structs.replace(verification, reason="; ".join(reasons))
 
     # How it ended
 
@@ -94,7 +110,7 @@ class _Verifier:
 
     def _ending(self) -> Iterator[Item]:
         a, b = self._a.failure, self._b.failure
-        if a is None:
+        if a is None or self._is_cut:
             return
         name = a.type.removeprefix("builtins.")
         if b is None:
@@ -130,7 +146,11 @@ class _Verifier:
                 detail = "only the replay logged it"
                 yield Item(kind="metric", name=name, verdict="extra", detail=detail)
             else:
-                yield compare_series(name, ours[name], theirs[name], self._numbers(name))
+                beside = theirs[name]
+                if self._is_cut:
+                    count = len(ours[name].steps)
+                    beside = Columns(beside.steps[:count], beside.values[:count])
+                yield compare_series(name, ours[name], beside, self._numbers(name))
 
     def _series(self, content: Content | None) -> dict[str, Columns]:
         """The metrics that were logged; what was sampled of the usage is another one every time."""
@@ -163,3 +183,12 @@ class _Verifier:
             comparison = compare_files(name, left.encode(), right.encode())
             item = make_item("console", name, comparison, numbers=Numbers())
             yield msgspec.structs.replace(item, decides=False)
+
+
+def _beyond(item: Item) -> Item:
+    """The item, which does not count where only the replay came to it."""
+    if item.verdict != "extra":
+        return item
+    return msgspec.structs.replace(
+        item, decides=False, detail="the recorded run did not come so far"
+    )
