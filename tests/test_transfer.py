@@ -180,6 +180,35 @@ def test_foreign_code_is_not_run_unasked(made: Path, archive: Path, tmp_path: Pa
     project.recorder("replay", "2")
 
 
+def test_a_foreign_stores_repository_runs_nothing(made: Path, tmp_path: Path) -> None:
+    """Whatever the git configuration of somebody else's store names, reading and recording in it run none of it."""
+    shutil.copytree(made, tmp_path / "copy")
+    project = Project(tmp_path / "copy")
+    witness, git = tmp_path / "witness", project.root / ".recorder" / "code.git"
+    evil = tmp_path / "evil.sh"
+    evil.write_text(f"#!/bin/sh\necho ran >> {witness}\n")
+    evil.chmod(0o755)
+    (git / "hooks").mkdir(exist_ok=True)
+    for hook in ("reference-transaction", "post-index-change"):
+        shutil.copy(evil, git / "hooks" / hook)
+    with (git / "config").open("a") as file:
+        file.write(
+            f"[core]\n\tfsmonitor = {evil}\n\trepositoryformatversion = 1\n"
+            "[extensions]\n\tpartialClone = evil\n"
+            f'[remote "evil"]\n\tpromisor = true\n\turl = ext::{evil} %S\n'
+            '[protocol "ext"]\n\tallow = always\n'
+        )
+    for path in (git / "objects").glob("??/*"):
+        path.unlink()  # so that git would fetch them
+    project.recorder("list")
+    project.recorder("show", "1")
+    project.recorder("diff", "1", "2", status=None)
+    project.recorder("check", status=1)
+    project.write("train.py", SCRIPT + "# once more\n")
+    project.python("train.py", "3")
+    assert not witness.exists()
+
+
 def test_ones_own_runs_need_no_trust(archive: Path, tmp_path: Path) -> None:
     """A run that this user has recorded in another store is still their own, by its signature."""
     (tmp_path / "else").mkdir()

@@ -46,8 +46,15 @@ _CONFIG = {
     "repack.writeBitmaps": "false",
     "index.threads": "true",
 }
-# No configuration of the user's: a filter, an excludes file, a hook.
-_ISOLATED = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+# No configuration of the user's: a filter, an excludes file, a hook. And since the store may be somebody else's, with
+# a configuration of theirs: no fetching of objects that are missing, which git would do by any command it names.
+_ISOLATED = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
+}
+_HARMLESS = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false"]
 _ATTRIBUTES = "* -text -filter -ident -working-tree-encoding -export-subst\n"
 
 
@@ -337,9 +344,8 @@ class Snapshots:
         said: bytes = b"",
         held: tuple[int, ...] = (),
     ) -> bytes:
-        where = [f"--git-dir={self.git_dir}"] + (
-            [f"--work-tree={tree}"] if tree is not None else []
-        )
+        where = [*_HARMLESS, f"--git-dir={self.git_dir}"]
+        where += [f"--work-tree={tree}"] if tree is not None else []
         variables = dict(_ISOLATED)
         if index is not None:
             variables["GIT_INDEX_FILE"] = str(index)

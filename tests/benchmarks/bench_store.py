@@ -77,7 +77,7 @@ def start(_: Project) -> Iterator[Row]:
 
 def call(project: Project) -> Iterator[Row]:
     """A recorded call, in a small store and in a large one."""
-    project.measure("call", 1)  # warms the caches
+    project.measure("call", 5)  # warms the caches
     small = project.measure("call", 100)
     yield Row(
         "a process's first recorded call", small["first"], "its later ones", small["call"], "ms"
