@@ -60,9 +60,11 @@ def signer(record: Record) -> str | None:
 
 
 def _signature(document: Mapping[str, JSON]) -> str:
+    # (As it will be when it is read: what is left out as a default depends on an empty tuple's being the empty tuple,
+    # which before Python 3.11 it need not be.)
     said = {
         name: value
-        for name, value in document.items()
+        for name, value in Record.from_document(document).to_document().items()
         # What holds nothing is left out, so that a later version's new field does not change what was signed.
         if name not in _UNSIGNED and value not in (None, "", [], (), {})
     }
