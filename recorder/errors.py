@@ -9,6 +9,7 @@
     ├── StoreFormatError (ValueError)      a folder that is no store, or one of a newer format
     ├── RunNotFoundError (LookupError)     no run, or several, under the name given
     ├── RunInUseError (RuntimeError)       a run in progress, to which this cannot be done
+    ├── QueryError (ValueError)            a query that is not understood, or asks for what no run has
     ├── ObjectNotFoundError (LookupError)  an object that the store does not hold
     ├── DamageError (ValueError)           bytes in the store that are not what was written
     ├── SaveError (ValueError)             an output that cannot be taken in
@@ -89,6 +90,20 @@ class RunInUseError(RecorderError, RuntimeError):
     def __init__(self, message: str, *, number: int) -> None:
         super().__init__(message)
         self.number = number
+
+
+class QueryError(RecorderError, ValueError):
+    """A query that is not understood, or that asks for what no run has; `at` is where in `text` (characters).
+
+    Its text is three lines: what is wrong, the query, and a caret under the place.
+    """
+
+    exit_status = 2
+
+    def __init__(self, message: str, *, text: str, at: int) -> None:
+        super().__init__(message)
+        self.text = text
+        self.at = at
 
 
 class ObjectNotFoundError(RecorderError, LookupError):

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import click
 
-from ..errors import RecorderError, RecorderWarning
+from ..errors import QueryError, RecorderError, RecorderWarning
 
 # Each command is loaded with its first use, so that `recorder --help` costs little more than click:
 # its name, its module, and its line in the help.
@@ -86,6 +86,9 @@ def main(args: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         _complain("interrupted")
         status = INTERRUPTED
+    except QueryError as error:
+        _complain(str(error))  # three lines: the caret stands under the mistake
+        status = error.exit_status
     except RecorderError as error:
         _complain(" ".join(str(error).split()))
         status = error.exit_status

@@ -33,6 +33,7 @@ from .journal import Journal, JournalTable
 from .live import Live, is_alive
 from .names import KnownOutputs
 from .objects import Objects
+from .query import parse_query
 from .recovery import recover
 from .signature import sign, signer, standing
 from .snapshots import Snapshots
@@ -142,8 +143,10 @@ class Store:
         """The bytes of an object; raises ObjectNotFoundError."""
         return self.objects.read(digest)
 
-    def runs(self, *, last: int | None = None) -> list[Record]:
-        """Every record, or the `last` ones, in the order of their numbers.
+    def runs(self, *, last: int | None = None, where: str | None = None) -> list[Record]:
+        """Every record, or the `last` ones, in the order of their numbers; of those only the ones that `where` says.
+
+        See `recorder.store.query` for what it may say; raises QueryError.
 
         One that cannot be read is left out, with a warning. Of a large store the last ones take no longer than of a
         small one.
@@ -152,6 +155,16 @@ class Store:
         for document in self._documents() if last is None else self._last_documents(last):
             with _readable():
                 found.append(self._record(document))
+        return found if where is None else self._chosen(found, where)
+
+    def _chosen(self, records: list[Record], where: str) -> list[Record]:
+        query = parse_query(where)
+        documents = [record.to_document() for record in records]
+        found = [
+            record for record, document in zip(records, documents, strict=True) if query(document)
+        ]
+        if not found:
+            query.check(documents)
         return found
 
     def _last_documents(self, count: int) -> Iterator[Mapping[str, JSON]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from ... import codec
 from ...compare.diff import varying_keys
 from ...points import SAMPLED
 from ...records import JSON, Record
+from ...store.query import parse_key
 from .text import Column, age, duration, fit, metric, render, shorten, status, terminal_width
 
 _CELL = 24
@@ -17,10 +19,15 @@ _CELL = 24
 _FIXED = 5
 
 
-def runs_table(records: Sequence[Record]) -> str:
-    """A line for each run; config keys that do not vary are said once above."""
+def runs_table(records: Sequence[Record], *, names: Sequence[str] | None = None) -> str:
+    """A line for each run; config keys that do not vary are said once above.
+
+    With `names` the columns are the run's number and those (see `recorder.store.query`).
+    """
     if not records:
-        return "no runs yet"
+        return "no such runs"
+    if names is not None:
+        return _named_table(records, names)
     flat = [codec.flatten(record.config) for record in records]
     varying, common = _split(records, flat)
     columns = [*_fixed_columns(records), *_config_columns(flat, varying), *_metric_columns(records)]
@@ -35,6 +42,24 @@ def runs_table(records: Sequence[Record]) -> str:
     if left_out:
         lines.append(click.style(f"not shown for want of width: {', '.join(left_out)}", dim=True))
     return "\n".join(lines)
+
+
+def _named_table(records: Sequence[Record], names: Sequence[str]) -> str:
+    documents = [record.to_document() for record in records]
+    columns = [Column("run", [str(record.number) for record in records], right=True)]
+    for name in names:
+        value = parse_key(name)
+        columns.append(Column(name, [cell(value(document)) for document in documents], right=True))
+    return render(columns)
+
+
+def cell(value: Any) -> str:
+    """A value that a query's name gives, as a cell."""
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else codec.describe(value, width=_CELL)
 
 
 def _split(
