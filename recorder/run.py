@@ -291,10 +291,11 @@ class Run:
     def _save_path(self, target: Any, name: str | None) -> Output:
         path = Path(target)
         root = None if self._setting.root is None else str(self._setting.root)
-        text = str(path)
-        place = _place(text, (os.getcwd(), root))  # noqa: PTH109
+        cwd = os.getcwd()  # noqa: PTH109
+        absolute = _absolute(str(path), cwd)
+        place = _place(absolute, (cwd, root))
         name = name or place or path.name
-        in_root = _place(text, (root,))
+        in_root = _place(absolute, (root,))
         if in_root is not None:
             self._written.add(in_root)
         if path.is_dir():
@@ -501,10 +502,15 @@ def _is_path(target: Any) -> bool:
     return isinstance(target, str | Path) or hasattr(target, "__fspath__")
 
 
-def _place(path: str, roots: tuple[str | None, ...]) -> str | None:
+def _absolute(path: str, cwd: str) -> str:
+    """The path from the root, without ``..``: what goes up goes up from where a link leads."""
+    # (Text: a Path costs ten times as much.)
+    whole = os.path.join(cwd, path)  # noqa: PTH118
+    return os.path.realpath(whole) if ".." in path else os.path.normpath(whole)
+
+
+def _place(absolute: str, roots: tuple[str | None, ...]) -> str | None:
     """The path relative to the first of `roots` that holds it, with slashes; None where none does."""
-    # (Text: a Path costs ten times as much. What goes up goes up from where a link leads.)
-    absolute = os.path.realpath(path) if ".." in path else os.path.abspath(path)  # noqa: PTH100
     for root in roots:
         if root is not None:
             found = _below(absolute, root)

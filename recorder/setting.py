@@ -118,7 +118,8 @@ def find_setting(place: Place, *, store: str | os.PathLike[str] | None) -> Setti
     """
     if given is not None:
         return given
-    cwd = Path.cwd()
+    # (Asking for the working directory takes as long as looking for the root.)
+    cwd = Path.cwd() if place.file is None else place.file.parent
     root = find_root(place.file, module=place.module, cwd=cwd)
     if store is not None:
         folder = store_folder(Path(store))
@@ -132,7 +133,7 @@ def find_setting(place: Place, *, store: str | os.PathLike[str] | None) -> Setti
 def _open(folder: Path) -> Store:
     """The store in the folder, opened once a process."""
     store = _stores.get(folder)
-    if store is None or not (folder / "FORMAT").exists():
+    if store is None or not os.path.exists(f"{folder}{os.sep}FORMAT"):  # noqa: PTH110
         store = _stores[folder] = Store(folder, create=True)
     return store
 

@@ -211,6 +211,12 @@ def redact_encoded(
     """
     redaction = Redaction(secrets, place=place, encoded=encoded, by_name=by_name)
     form = redaction.apply(encoded.form, path)
+    if form is None or type(form) in (
+        bool,
+        int,
+        float,
+    ):  # most of a config: there is nothing in it to outline
+        return encoded if form is encoded.form else encoded._replace(form=form, objects={})
     objects = dict(encoded.objects)
     form = codec.outline(form, objects)
     named = codec.references(form)

@@ -14,8 +14,9 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# The locks held at this moment, so that a forked child can drop its copies.
+# The locks held at this moment, and descriptors kept for the next one, so that a forked child can drop its copies.
 _held_fds: set[int] = set()
+_idle_fds: set[int] = set()
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
@@ -166,6 +167,8 @@ class Gate:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # Descriptors by which nobody holds the lock now, and the process that opened them.
+        self._idle: list[tuple[int, int]] = []
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
@@ -187,24 +190,48 @@ class Gate:
             with FileLock(self.path, thread_local=False):
                 yield
             return
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = self._open()
         _held_fds.add(fd)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
             yield
         finally:
             if fd in _held_fds:  # else this is a child that was forked inside
-                _held_fds.discard(fd)
                 fcntl.flock(fd, fcntl.LOCK_UN)
+                _idle_fds.add(fd)
+                _held_fds.discard(fd)
+                self._idle.append((os.getpid(), fd))
+
+    def _open(self) -> int:
+        """A descriptor of the file for this thread alone: one from before, unless the file has been removed since."""
+        while self._idle:
+            try:
+                pid, fd = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if pid == os.getpid():  # else it was closed when this process was forked
+                _held_fds.add(fd)  # in one of the two at every moment: a fork may come
+                _idle_fds.discard(fd)
+                if os.fstat(fd).st_nlink:
+                    return fd
+                _held_fds.discard(fd)
+                os.close(fd)
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+    def __del__(self) -> None:
+        for pid, fd in self._idle:
+            if pid == os.getpid():
+                _idle_fds.discard(fd)
                 os.close(fd)
 
 
 def _drop_inherited_locks() -> None:
     # Closed, not unlocked: unlocking would take the lock from the parent; keeping the copy would hold it for as
     # long as the child lives, should the parent be killed.
-    for fd in _held_fds:
+    for fd in _held_fds | _idle_fds:
         os.close(fd)
     _held_fds.clear()
+    _idle_fds.clear()
 
 
 if hasattr(os, "register_at_fork"):
