@@ -83,7 +83,7 @@ def test_what_does_not_hold(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "at"),
-    [("lr >", 4), ("open('x')", 0), ("lr > 1 and f(2)", 11), ("lr = 1", 3), ("started > 'tomorrowish'", 10), ("", 0),
+    [("lr >", 4), ("open('x')", 0), ("lr > 1 and f(2)", 11), ("lr = 1", 0), ("started > 'tomorrowish'", 10), ("", 0),
      ("a[0] == 1", 0), ("lambda: 1", 0), ("lr == (1", 8)],
 )  # fmt: skip
 def test_a_mistake_is_shown_where_it_is(text: str, at: int) -> None:

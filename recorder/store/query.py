@@ -132,11 +132,12 @@ class _Parser:
         try:
             tree = ast.parse(self._text.strip() and f"({self._text}\n)", mode="eval")
         except SyntaxError as error:
+            said = error.msg or ""
             # (The parenthesis before it is one character.)
             at = max((error.offset or 1) - 2, 0) if error.lineno == 1 else len(self._text)
-            raise _mistake(
-                self._text, min(at, len(self._text)), "this is not understood"
-            ) from error
+            at = len(self._text) if "never closed" in said else min(at, len(self._text))
+            what = "this is not understood" + (": to compare, write ==" if "'=='" in said else "")
+            raise _mistake(self._text, at, what) from error
         test = self._truth(tree.body)
         query = QueryInstance(lambda document: bool(test(document)), ("recorder", self._text))
         return Query(self._text, query, tuple(self._names))
