@@ -55,12 +55,35 @@ class Skipped(Part, frozen=True):
     size_bytes: int | None = None
 
 
+class Submodule(Part, frozen=True):
+    """A submodule by its path, and the commit that it was at; `dirty` is None where it is not checked out."""
+
+    path: str
+    commit: str | None = None
+    dirty: bool | None = None
+
+
+class Project(Part, frozen=True):
+    """A project outside the root that the run imported from its folder, as an editable install is.
+
+    `name` is the distribution's, else the folder's; the rest is as of `Code`.
+    """
+
+    name: str
+    root: str
+    snapshot: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+    skipped: tuple[Skipped, ...] = ()
+
+
 class Code(Part, frozen=True):
     """The code as it was: where the user keeps it, and the snapshot that holds exactly what ran.
 
     `root` is the folder on the recording machine (absolute); `snapshot` the git tree in the store's
     code.git; `changed` the paths, relative to the repository, in which the working tree differs from
-    `commit` (modified, deleted and untracked ones); `skipped` what the snapshot does not hold.
+    `commit` (modified, deleted and untracked ones); `skipped` what the snapshot does not hold; `submodules` the
+    repository's, whose files the snapshot holds; `projects` what else the run imported that is the user's own.
     """
 
     root: str
@@ -71,6 +94,8 @@ class Code(Part, frozen=True):
     dirty: bool | None = None
     changed: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    submodules: tuple[Submodule, ...] = ()
+    projects: tuple[Project, ...] = ()
 
 
 class Function(Part, frozen=True):

@@ -19,7 +19,6 @@ from typing import Any
 import msgspec
 
 from . import codec
-from .capture.code import is_secret_file
 from .capture.config import Config, encode_config
 from .capture.console import Console, prepare
 from .capture.failure import describe_failure
@@ -29,6 +28,7 @@ from .capture.redaction import redact_encoded
 from .capture.sampling import Sampler, can_sample
 from .capture.secrets import Secrets, secret_digest
 from .capture.seed import Planting, plant
+from .capture.sifting import is_secret_file
 from .capture.usage import Meter
 from .digest import digest_json
 from .errors import EncodeError, RecorderError, RecorderWarning, SaveError

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from .capture.code import describe_tree, find_root
+from .capture.code import describe_tree, find_root, known_snapshot, remember_snapshot
 from .capture.environment import describe_environment, redacted_variables
 from .capture.function import Place
 from .capture.packages import Packages
 from .capture.runtime import describe_runtime
+from .capture.tree import WorkingTree
 from .digest import canonical_json
 from .errors import RecorderError
 from .records import JSON, Code, Redacted, Runtime
@@ -141,14 +142,7 @@ def _open(folder: Path) -> Store:
 def _capture_code(
     store: Store, root: Path, report: Report
 ) -> tuple[Code, frozenset[str], tuple[Redacted, ...]]:
-    tree = describe_tree(root, exclude=[store.path], outputs=store.known_outputs.read())
-    for warning in tree.warnings:
-        report(warning)
-    try:
-        snapshot = store.snapshots.take(tree.root, tree.files)
-    except RecorderError as error:
-        report(f"the code was not captured, so the run will not be replayable: {error}")
-        snapshot = None
+    tree, snapshot = _take_snapshot(store, root, report)
     code = Code(
         root=str(tree.root),
         snapshot=snapshot,
@@ -158,8 +152,28 @@ def _capture_code(
         dirty=tree.dirty,
         changed=tree.changed,
         skipped=tree.skipped,
+        submodules=tree.submodules,
     )
     return code, frozenset(tree.files), tree.redacted
+
+
+def _take_snapshot(store: Store, root: Path, report: Report) -> tuple[WorkingTree, str | None]:
+    """The working tree at `root`, and the snapshot of it: the one that there is already where nothing has changed."""
+    cache = store.path / "envs"
+    outputs = store.known_outputs.read()
+    tree = describe_tree(root, exclude=[store.path], outputs=outputs, cache=cache)
+    for warning in tree.warnings:
+        report(warning)
+    try:
+        known = known_snapshot(tree)
+        if known is not None and store.snapshots.keep(known):
+            return tree, known
+        snapshot = store.snapshots.take(tree.root, tree.files)
+    except RecorderError as error:
+        report(f"the code was not captured, so the run will not be replayable: {error}")
+        return tree, None
+    remember_snapshot(tree, snapshot, cache=cache)
+    return tree, snapshot
 
 
 def _keep_shared(store: Store, **objects: dict[str, JSON]) -> list[str]:

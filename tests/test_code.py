@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder.capture import code
+from recorder.capture import sifting, walked
 from recorder.capture.code import (
-    describe_function,
     describe_tree,
     find_root,
     forget,
-    without_credentials,
 )
+from recorder.capture.source import describe_function
+from recorder.capture.urls import without_credentials
 from recorder.errors import SnapshotError
 from recorder.store.snapshots import FileChange, Snapshots
 
@@ -288,7 +288,7 @@ def test_no_git_at_all(repository: Project) -> None:
 
 def test_what_is_skipped_is_listed(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large files, secrets and sockets are left out, with the reason; the store and byte code without a word."""
-    monkeypatch.setattr(code, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(sifting, "MAX_FILE_BYTES", 1000)
     repository.write("large.csv", "x" * 1001)
     repository.write(".env", "TOKEN=1")
     repository.write("keys/id_rsa", "key")
@@ -317,7 +317,7 @@ def test_without_a_repository(project: Project, snapshots: Snapshots, tmp_path: 
 
 def test_a_folder_with_too_many_files(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder with too many files and no repository only the loaded modules are taken, and a warning says so."""
-    monkeypatch.setattr(code, "MAX_WALKED_FILES", 50)
+    monkeypatch.setattr(walked, "MAX_WALKED_FILES", 50)
     for i in range(60):
         project.write(f"f{i}.txt", "")
     project.write("loaded_one.py", "x = 1")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import codec
-from ..capture.code import is_secret_file
 from ..capture.scrub import REDACTED
 from ..capture.secrets import marker_of, secret_digest
+from ..capture.sifting import is_secret_file
 from ..digest import digest_file
 from ..errors import ReplayError
 from ..records import JSON, Input, Part, Record

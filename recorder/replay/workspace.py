@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from ..capture.code import is_secret_file
+from ..capture.sifting import is_secret_file
 from ..digest import digest_file
 from ..records import Input, Record, new_id
 from ..store.store import Store
