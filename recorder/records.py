@@ -348,12 +348,14 @@ def new_id() -> str:
 def fingerprint(record: Record) -> str:
     """The digest of all that decides the run: code, experiment, config, seed, inputs, environment."""
     function, code, runtime = record.function, record.code, record.runtime
+    projects = () if code is None else code.projects
     return digest_json(
         "fingerprint",
         {
             **({} if runtime is None else {"numerics": runtime.numerics}),
             "experiment": [function.module, function.qualname, function.source],
             "code": code.snapshot if code else None,
+            **({"projects": [[p.name, p.snapshot] for p in projects]} if projects else {}),
             "config": digest_json("config", record.config),
             "seed": record.seed,
             "inputs": sorted([item.path, item.digest] for item in record.inputs),
