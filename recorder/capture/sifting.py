@@ -84,10 +84,13 @@ def sift(
 def is_secret_file(path: str) -> bool:
     """Whether a file of that name holds credentials: ``.env``, ``*.pem``, ``id_rsa`` and their like."""
     name = path.rpartition("/")[2].lower()
-    return _SECRET_NAMES.match(name) is not None and name not in _TEMPLATES
+    return _secret_names().match(name) is not None and name not in _TEMPLATES
 
 
-_SECRET_NAMES = re.compile("|".join(fnmatch.translate(pattern) for pattern in _SECRETS))
+@lru_cache(maxsize=1)
+def _secret_names() -> re.Pattern[str]:
+    # (Compiled when it is first needed: not in a process whose tree is remembered.)
+    return re.compile("|".join(fnmatch.translate(pattern) for pattern in _SECRETS))
 
 
 def _reason_to_skip(path: str, status: os.stat_result) -> str:
