@@ -55,12 +55,35 @@ class Skipped(Part, frozen=True):
     size_bytes: int | None = None
 
 
+class Submodule(Part, frozen=True):
+    """A submodule by its path, and the commit that it was at; `dirty` is None where it is not checked out."""
+
+    path: str
+    commit: str | None = None
+    dirty: bool | None = None
+
+
+class Project(Part, frozen=True):
+    """A project outside the root that the run imported from its folder, as an editable install is.
+
+    `name` is the distribution's, else the folder's; the rest is as of `Code`.
+    """
+
+    name: str
+    root: str
+    snapshot: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+    skipped: tuple[Skipped, ...] = ()
+
+
 class Code(Part, frozen=True):
     """The code as it was: where the user keeps it, and the snapshot that holds exactly what ran.
 
     `root` is the folder on the recording machine (absolute); `snapshot` the git tree in the store's
     code.git; `changed` the paths, relative to the repository, in which the working tree differs from
-    `commit` (modified, deleted and untracked ones); `skipped` what the snapshot does not hold.
+    `commit` (modified, deleted and untracked ones); `skipped` what the snapshot does not hold; `submodules` the
+    repository's, whose files the snapshot holds; `projects` what else the run imported that is the user's own.
     """
 
     root: str
@@ -71,6 +94,8 @@ class Code(Part, frozen=True):
     dirty: bool | None = None
     changed: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    submodules: tuple[Submodule, ...] = ()
+    projects: tuple[Project, ...] = ()
 
 
 class Function(Part, frozen=True):
@@ -323,12 +348,14 @@ def new_id() -> str:
 def fingerprint(record: Record) -> str:
     """The digest of all that decides the run: code, experiment, config, seed, inputs, environment."""
     function, code, runtime = record.function, record.code, record.runtime
+    projects = () if code is None else code.projects
     return digest_json(
         "fingerprint",
         {
             **({} if runtime is None else {"numerics": runtime.numerics}),
             "experiment": [function.module, function.qualname, function.source],
             "code": code.snapshot if code else None,
+            **({"projects": [[p.name, p.snapshot] for p in projects]} if projects else {}),
             "config": digest_json("config", record.config),
             "seed": record.seed,
             "inputs": sorted([item.path, item.digest] for item in record.inputs),

@@ -19,16 +19,16 @@ from typing import Any
 import msgspec
 
 from . import codec
-from .capture.code import is_secret_file
 from .capture.config import Config, encode_config
 from .capture.console import Console, prepare
 from .capture.failure import describe_failure
 from .capture.inputs import Reading, Watch, watch_inputs
-from .capture.process import describe_process
+from .capture.process import DELETED, describe_process
 from .capture.redaction import redact_encoded
 from .capture.sampling import Sampler, can_sample
 from .capture.secrets import Secrets, secret_digest
 from .capture.seed import Planting, plant
+from .capture.sifting import is_secret_file
 from .capture.usage import Meter
 from .digest import digest_json
 from .errors import EncodeError, RecorderError, RecorderWarning, SaveError
@@ -169,6 +169,11 @@ class Run:
         for payload in (*self._call.objects, *config.objects.values()):
             objects.put_bytes(payload)
         code = self._setting.code
+        process = describe_process(
+            root=self._setting.root, ranks=self._call.ranks, secrets=self._secrets
+        )
+        if not process.cwd or process.cwd.endswith(DELETED):
+            self._report("the working directory has been deleted: a replay begins in an empty one")
         return Record(
             id=self._live.id,
             experiment=self._call.experiment,
@@ -179,9 +184,7 @@ class Run:
             code=code,
             environment=self._setting.environment,
             runtime=self._setting.runtime,
-            process=describe_process(
-                root=self._setting.root, ranks=self._call.ranks, secrets=self._secrets
-            ),
+            process=process,
             tags=self._call.tags,
             parent=self._call.parent,
             replay_of=self._call.replay_of,
@@ -420,6 +423,7 @@ class Run:
             duration_s=duration_s,
             seed_info=msgspec.structs.replace(self._call.seed, generators=self._planting.names),
             runtime=self._runtime(),
+            code=self._setting.capture_projects(self._report),
             inputs=self._inputs(self._readings),
             result=form,
             outputs=outputs,

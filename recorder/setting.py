@@ -11,14 +11,18 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from .capture.code import describe_tree, find_root
+from msgspec.structs import replace
+
+from .capture.code import describe_tree, find_root, known_snapshot, remember_snapshot
 from .capture.environment import describe_environment, redacted_variables
 from .capture.function import Place
 from .capture.packages import Packages
+from .capture.projects import FoundProject, imported_projects
 from .capture.runtime import describe_runtime
+from .capture.tree import WorkingTree
 from .digest import canonical_json
 from .errors import RecorderError
-from .records import JSON, Code, Redacted, Runtime
+from .records import JSON, Code, Project, Redacted, Runtime
 from .store.format import FOLDER, NAMES, VARIABLE, store_folder
 from .store.store import Store
 
@@ -63,7 +67,20 @@ class Setting:
         elif self.code is not None and self.code.snapshot is not None:
             captured._files = frozenset(self.store.snapshots.files(self.code.snapshot))
         captured._capture_environment(report)
+        captured.capture_projects(report)
         return captured
+
+    def capture_projects(self, report: Report) -> Code | None:
+        """The code, with the projects that have been imported by now: each as it is when it is first seen here."""
+        if self.code is None or self.root is None or self._fixed:
+            return self.code
+        known = {project.root for project in self.code.projects}
+        found = imported_projects(self._packages, root=self.root)
+        new = [p for p in found if str(p.root) not in known]
+        if new:
+            projects = [_capture_project(self.store, project, report) for project in new]
+            self.code = replace(self.code, projects=(*self.code.projects, *projects))
+        return self.code
 
     def _capture_environment(self, report: Report) -> None:
         environment = describe_environment(cache=self.store.path / "envs")
@@ -119,7 +136,7 @@ def find_setting(place: Place, *, store: str | os.PathLike[str] | None) -> Setti
     if given is not None:
         return given
     # (Asking for the working directory takes as long as looking for the root.)
-    cwd = Path.cwd() if place.file is None else place.file.parent
+    cwd = _working_directory() if place.file is None else place.file.parent
     root = find_root(place.file, module=place.module, cwd=cwd)
     if store is not None:
         folder = store_folder(Path(store))
@@ -128,6 +145,14 @@ def find_setting(place: Place, *, store: str | os.PathLike[str] | None) -> Setti
     else:
         folder = (cwd if place.file is None and not place.installed else root) / FOLDER
     return Setting(_open(folder), root=root)
+
+
+def _working_directory() -> Path:
+    """The working directory, or, where that has been deleted, the user's own folder."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path.home()
 
 
 def _open(folder: Path) -> Store:
@@ -141,14 +166,7 @@ def _open(folder: Path) -> Store:
 def _capture_code(
     store: Store, root: Path, report: Report
 ) -> tuple[Code, frozenset[str], tuple[Redacted, ...]]:
-    tree = describe_tree(root, exclude=[store.path], outputs=store.known_outputs.read())
-    for warning in tree.warnings:
-        report(warning)
-    try:
-        snapshot = store.snapshots.take(tree.root, tree.files)
-    except RecorderError as error:
-        report(f"the code was not captured, so the run will not be replayable: {error}")
-        snapshot = None
+    tree, snapshot = _take_snapshot(store, root, report, outputs=store.known_outputs.read())
     code = Code(
         root=str(tree.root),
         snapshot=snapshot,
@@ -158,8 +176,48 @@ def _capture_code(
         dirty=tree.dirty,
         changed=tree.changed,
         skipped=tree.skipped,
+        submodules=tree.submodules,
     )
     return code, frozenset(tree.files), tree.redacted
+
+
+def _capture_project(store: Store, project: FoundProject, report: Report) -> Project:
+    def say(what: str) -> None:
+        report(f"project {project.name}: {what}")
+
+    try:
+        tree, snapshot = _take_snapshot(store, project.root, say, outputs=frozenset())
+    except OSError as error:
+        say(f"its code was not captured, so the run will not be replayable: {error}")
+        return Project(name=project.name, root=str(project.root))
+    return Project(
+        name=project.name,
+        root=str(tree.root),
+        snapshot=snapshot,
+        commit=tree.commit,
+        dirty=tree.dirty,
+        skipped=tree.skipped,
+    )
+
+
+def _take_snapshot(
+    store: Store, root: Path, report: Report, *, outputs: frozenset[str]
+) -> tuple[WorkingTree, str | None]:
+    """The working tree at `root`, and the snapshot of it: the one that there is already where nothing has changed."""
+    cache = store.path / "envs"
+    tree = describe_tree(root, exclude=[store.path], outputs=outputs, cache=cache)
+    for warning in tree.warnings:
+        report(warning)
+    try:
+        known = known_snapshot(tree)
+        if known is not None and store.snapshots.keep(known):
+            return tree, known
+        snapshot = store.snapshots.take(tree.root, tree.files)
+    except RecorderError as error:
+        report(f"the code was not captured, so the run will not be replayable: {error}")
+        return tree, None
+    remember_snapshot(tree, snapshot, cache=cache)
+    return tree, snapshot
 
 
 def _keep_shared(store: Store, **objects: dict[str, JSON]) -> list[str]:

@@ -12,15 +12,19 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder.capture import code
+from recorder.capture import sifting, walked
 from recorder.capture.code import (
-    describe_function,
     describe_tree,
     find_root,
     forget,
-    without_credentials,
+    known_snapshot,
+    remember_snapshot,
 )
+from recorder.capture.source import describe_function
+from recorder.capture.tree import WorkingTree
+from recorder.capture.urls import without_credentials
 from recorder.errors import SnapshotError
+from recorder.records import Submodule
 from recorder.store.snapshots import FileChange, Snapshots
 
 
@@ -216,6 +220,145 @@ def test_submodules_and_nested_repositories(
     assert (tmp_path / "out" / "sub" / "lib.py").read_text() == "lib = 2\n"
 
 
+def add_submodule(repository: Project, tmp_path: Path) -> Project:
+    """A submodule `sub` with a committed file, and the repository's commit with it."""
+    other = Project(tmp_path / "other")
+    other.root.mkdir()
+    other.write("lib.py", "lib = 1\n")
+    other.commit()
+    allow = ("-c", "protocol.file.allow=always")
+    repository.git(*allow, "submodule", "--quiet", "add", str(other.root), "sub")
+    repository.commit()
+    return Project(repository.root / "sub")
+
+
+def test_a_submodules_commit(repository: Project, tmp_path: Path) -> None:
+    """The record says at which commit a submodule is, and whether it is dirty; a commit in it is seen."""
+    sub = add_submodule(repository, tmp_path)
+    age(repository.root)
+    first = describe_tree(repository.root)
+    commit = sub.git("rev-parse", "HEAD")
+    assert first.submodules == (Submodule(path="sub", commit=commit, dirty=False),)
+    assert not first.dirty
+    sub.git("commit", "-q", "--allow-empty", "-m", "another")
+    second = describe_tree(repository.root)
+    assert second.submodules[0].commit == sub.git("rev-parse", "HEAD") != commit
+    assert second.dirty and second.changed == ("sub",)
+    sub.write("lib.py", "lib = 2\n")
+    assert describe_tree(repository.root).submodules[0].dirty
+
+
+def test_a_submodule_that_is_not_checked_out(
+    repository: Project, snapshots: Snapshots, tmp_path: Path
+) -> None:
+    """An uninitialised submodule is listed as skipped, with the commit that it should be at."""
+    sub = add_submodule(repository, tmp_path)
+    commit = sub.git("rev-parse", "HEAD")
+    repository.git("submodule", "--quiet", "deinit", "-f", "sub")
+    tree = describe_tree(repository.root)
+    assert tree.submodules == (Submodule(path="sub", commit=commit),)
+    assert [(one.path, one.reason) for one in tree.skipped] == [
+        ("sub", "a submodule that is not checked out")
+    ]
+    files = round_trip(repository.root, snapshots, tmp_path / "out")
+    assert files == {".gitmodules", "a.py", "pkg/b.py"}
+
+
+@pytest.mark.parametrize("commits", [0, 1])
+def test_a_repository_in_the_repository(
+    repository: Project, snapshots: Snapshots, tmp_path: Path, commits: int
+) -> None:
+    """A clone that is no submodule is files like any other, with and without a commit, and in a folder of its own."""
+    for folder in ("inner", "deep/er"):
+        inner = Project(repository.root / folder)
+        inner.write("x.py", "x = 1\n")
+        inner.write(".gitignore", "*.log\n")
+        inner.write("x.log", "ignored there")
+        inner.git("init", "-q")
+        if commits:
+            inner.commit()
+            inner.write("x.py", "x = 2\n")
+    files = round_trip(repository.root, snapshots, tmp_path / "out")
+    assert files == {"a.py", "pkg/b.py", *(
+        f"{folder}/{name}" for folder in ("inner", "deep/er") for name in ("x.py", ".gitignore")
+    )}  # fmt: skip
+    assert (tmp_path / "out/inner/x.py").read_text() == f"x = {commits + 1}\n"
+
+
+def test_an_unchanged_tree_is_remembered_by_the_next_process(
+    repository: Project, tmp_path: Path
+) -> None:
+    """A later process takes an unchanged tree from the cache; a change, a commit and a git setting are seen."""
+    store = tmp_path / "store"
+    age(repository.root)
+
+    def look() -> tuple[WorkingTree, str | None]:
+        forget()
+        tree = describe_tree(repository.root, cache=store)
+        known = known_snapshot(tree)
+        remember_snapshot(tree, "0" * 40, cache=store)
+        return tree, known
+
+    def again() -> None:
+        """Remembered from here on."""
+        age(repository.root)
+        look()
+        forget()
+
+    first, known = look()
+    assert known is None and look() == (first, "0" * 40)
+    assert not {"git", "recorder.capture.tracked"} & loaded_by_a_later_process(repository, store)
+    changes = [
+        lambda: repository.write("a.py", "a = 9\n"),
+        lambda: repository.write("c.log", "c"),
+        lambda: repository.commit(),
+        lambda: repository.git("checkout", "-qb", "elsewhere"),
+        lambda: repository.git("config", "core.excludesFile", str(repository.write("ig", "*.log"))),
+        lambda: repository.git("config", "--global", "core.excludesFile", "/nowhere"),
+    ]
+    for change in changes:
+        again()
+        assert look()[1] == "0" * 40
+        change()
+        tree, known = look()
+        assert known is None
+        forget()
+        assert describe_tree(repository.root) == tree
+    (file,) = store.iterdir()
+    file.write_bytes(b"damaged")
+    assert look()[0].files
+
+
+def loaded_by_a_later_process(repository: Project, cache: Path) -> set[str]:
+    """The modules that describing the tree loads in a process that finds it in the cache."""
+    text = "import sys; from pathlib import Path; from recorder.capture.code import describe_tree; "
+    text += f"describe_tree(Path.cwd(), cache=Path({str(cache)!r})); print(*sys.modules)"
+    return set(repository.python("-c", text).stdout.split())
+
+
+def test_a_working_directory_that_was_deleted(project: Project) -> None:
+    """In a deleted working directory the function runs and is recorded; a warning says so."""
+    project.write(
+        "run.py",
+        """
+        import os, tempfile
+        from recorder import record
+
+        @record
+        def f(x=1):
+            return x
+
+        folder = tempfile.mkdtemp()
+        os.chdir(folder)
+        os.rmdir(folder)
+        print(f())
+        """,
+    )
+    done = project.python(str(project.root / "run.py"))
+    assert done.stdout == "1\n" and "working directory has been deleted" in done.stderr
+    assert project.show(1)["status"] == "finished"
+
+
 def test_bytes_stay_as_they_are(repository: Project, snapshots: Snapshots, tmp_path: Path) -> None:
     """CRLF under text=auto, a missing LFS filter, ident and another encoding change no byte."""
     repository.write(
@@ -288,7 +431,7 @@ def test_no_git_at_all(repository: Project) -> None:
 
 def test_what_is_skipped_is_listed(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large files, secrets and sockets are left out, with the reason; the store and byte code without a word."""
-    monkeypatch.setattr(code, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(sifting, "MAX_FILE_BYTES", 1000)
     repository.write("large.csv", "x" * 1001)
     repository.write(".env", "TOKEN=1")
     repository.write("keys/id_rsa", "key")
@@ -317,7 +460,7 @@ def test_without_a_repository(project: Project, snapshots: Snapshots, tmp_path: 
 
 def test_a_folder_with_too_many_files(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder with too many files and no repository only the loaded modules are taken, and a warning says so."""
-    monkeypatch.setattr(code, "MAX_WALKED_FILES", 50)
+    monkeypatch.setattr(walked, "MAX_WALKED_FILES", 50)
     for i in range(60):
         project.write(f"f{i}.txt", "")
     project.write("loaded_one.py", "x = 1")

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from recorder import codec
 from recorder.capture import formats
-from recorder.capture.code import is_secret_file, without_credentials
 from recorder.capture.config import encode_config
 from recorder.capture.environment import allowed_variables
 from recorder.capture.names import kind_of, promises_secret
 from recorder.capture.scrub import HELD_BYTES, REDACTED, Rules, Scrubber
 from recorder.capture.secrets import Secrets, marker_of, same_key
+from recorder.capture.sifting import is_secret_file
+from recorder.capture.urls import without_credentials
 
 SECRET = "correct-horse-battery"
 X = "Zx8QmT4vLr2NwK7pYb3HsD9fGc5JtA1eUo6i"  # 36 letters and digits that are nobody's

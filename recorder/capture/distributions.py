@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..records import JSON
-from .code import without_credentials
+from .urls import without_credentials
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution as Metadata

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from .. import codec
 from ..records import Function, Redacted
-from .code import describe_function as describe_source
 from .redaction import redact_encoded
 from .scrub import REDACTED
 from .secrets import Secrets
+from .source import describe_function as describe_source
 
 
 class Place(NamedTuple):

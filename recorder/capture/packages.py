@@ -148,10 +148,10 @@ def imported(packages: Packages, modules: Mapping[str, Any]) -> list[str]:
     found: set[str] = set()
     for name, places in packages.modules.items():
         if name in modules:
-            file = _file(modules[name])
+            file = module_file(modules[name])
             found.update(owner for folder, owner in places if file.startswith(_beginnings(folder)))
     if packages.editable:
-        files = [_file(module) for module in modules.values()]
+        files = [module_file(module) for module in modules.values()]
         for folder, owner in packages.editable.items():
             beginnings = _beginnings(folder)
             if any(file.startswith(beginnings) and not _is_installed(file) for file in files):
@@ -165,7 +165,7 @@ def _beginnings(folder: str) -> tuple[str, str]:
     return folder + os.sep, os.path.realpath(folder) + os.sep
 
 
-def _file(module: object) -> str:
+def module_file(module: object) -> str:
     """Where the module was loaded from, "" where it does not say; a lazy module is not woken up by asking."""
     try:
         said = object.__getattribute__(module, "__dict__")

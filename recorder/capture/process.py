@@ -14,6 +14,8 @@ from .secrets import Secrets
 
 # Its hash is another one under every hash seed.
 _PROBE = "recorder"
+# Linux's word at the end of the name of a working directory that is gone.
+DELETED = " (deleted)"
 
 
 def describe_process(
@@ -21,7 +23,7 @@ def describe_process(
 ) -> Process:
     """The process as it is now; what lies in `root` relative to it. Its arguments have lost their credentials."""
     secrets = Secrets() if secrets is None else secrets
-    cwd = os.getcwd()  # noqa: PTH109
+    cwd = _working_directory()
     return Process(
         pid=os.getpid(),
         host=platform.node(),
@@ -35,6 +37,17 @@ def describe_process(
         umask=_umask(os.getpid()),
         ranks=ranks,
     )
+
+
+def _working_directory() -> str:
+    """Absolute; of one that has been deleted what the system still calls it, else ""."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - at each recorded call
+    except FileNotFoundError:
+        try:
+            return os.readlink("/proc/self/cwd")  # noqa: PTH115
+        except OSError:
+            return ""
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ import msgspec
 
 from .. import codec
 from ..points import SAMPLED
-from ..records import JSON, Part, Record
+from ..records import JSON, Code, Part, Record
 from . import ObjectReader
 from .environment import facts
 
@@ -209,6 +209,9 @@ def _code(a: Record, b: Record, files: Files | None) -> Iterator[Entry]:
     for key in ("commit", "branch", "remote", "dirty"):
         text = _commit if key == "commit" else _text
         yield from _value(key, getattr(a.code, key), getattr(b.code, key), text=text)
+    modules = ({f"submodule {s.path}": s.commit for s in c.submodules} for c in (a.code, b.code))
+    yield from _mappings(*modules, text=_commit)
+    yield from _projects(a.code, b.code, files)
     left, right = a.code.snapshot, b.code.snapshot
     if left is None or right is None or files is None:
         yield from _value("snapshot", left, right, text=_commit)
@@ -219,6 +222,27 @@ def _code(a: Record, b: Record, files: Files | None) -> Iterator[Entry]:
             files(left), files(right), text=lambda blob: str(blob)[:10], prefix="file "
         ):
             yield msgspec.structs.replace(entry, note=note)
+
+
+def _projects(a: Code, b: Code, files: Files | None) -> Iterator[Entry]:
+    """What the runs imported from projects outside their own: commits, and the files of those that both have."""
+    left, right = ({project.name: project for project in code.projects} for code in (a, b))
+    snapshots = ({f"project {n}": p.snapshot for n, p in found.items()} for found in (left, right))
+    differing = list(_mappings(*snapshots, text=_commit))
+    for entry in differing:
+        name = entry.key.removeprefix("project ")
+        if entry.change != "changed" or files is None or not (entry.left and entry.right):
+            yield entry
+            continue
+        yield from _value(
+            f"{entry.key} commit", left[name].commit, right[name].commit, text=_commit
+        )
+        yield from _mappings(
+            files(entry.left),
+            files(entry.right),
+            text=lambda blob: str(blob)[:10],
+            prefix=f"{entry.key} file ",
+        )
 
 
 def _commit(id: JSON) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import codec
-from ..capture.code import is_secret_file
 from ..capture.scrub import REDACTED
 from ..capture.secrets import marker_of, secret_digest
+from ..capture.sifting import is_secret_file
 from ..digest import digest_file
 from ..errors import ReplayError
 from ..records import JSON, Input, Part, Record
@@ -86,6 +86,9 @@ def _blockers(store: Store, record: Record) -> Iterator[str]:
             yield "its code was not captured (see its warnings in `recorder show`)"
         elif not store.snapshots.has(code.snapshot):
             yield f"the snapshot {code.snapshot} of its code is not in the store"
+    for project in () if code is None else code.projects:
+        if project.snapshot is None or not store.snapshots.has(project.snapshot):
+            yield f"the code of project {project.name} is not in the store"
     for name, form in record.config.items():
         what = _unusable(store, form)
         if what:

@@ -152,6 +152,7 @@ def _run_worker(
         report=str(report),
         settings=dict(settings),
         secrets=plan.secrets,
+        projects=workspace.projects,
     )
     home = str(Path(__file__).resolve().parent.parent.parent)
     command = [sys.executable, "-c", _START, home]
@@ -219,20 +220,21 @@ def _environment(store: Store, record: Record, workspace: Workspace) -> dict[str
 
 def _moved(recorded: Mapping[str, str], record: Record, workspace: Workspace) -> dict[str, str]:
     """The recorded variables, paths into the live tree pointing into the workspace."""
-    root = None if record.code is None else record.code.root
-    if root is None:
+    if record.code is None:
         return dict(recorded)
+    places = {record.code.root: str(workspace.tree), **workspace.projects}
     moved = {}
     for name, value in recorded.items():
         parts = value.split(os.pathsep) if name == "PYTHONPATH" else [value]
-        parts = [
-            str(workspace.tree) + part[len(root) :]
-            if part == root or part.startswith(root + os.sep)
-            else part
-            for part in parts
-        ]
-        moved[name] = os.pathsep.join(parts)
+        moved[name] = os.pathsep.join(_moved_path(part, places) for part in parts)
     return moved
+
+
+def _moved_path(path: str, places: Mapping[str, str]) -> str:
+    for root, place in places.items():
+        if path == root or path.startswith(root + os.sep):
+            return place + path[len(root) :]
+    return path
 
 
 def _death(status: int) -> str:

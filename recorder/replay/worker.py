@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ JOB_VARIABLE = "RECORDER_REPLAY_JOB"
 class Job(Part, frozen=True):
     """What to replay: the run's number in the store, its workspace, and settings for its config.
 
-    `secrets` are the forms of redacted arguments by their keys.
+    `secrets` are the forms of redacted arguments by their keys; `projects` the workspace's folders for the projects
+    outside the root, by their own.
     """
 
     store: str
@@ -45,6 +46,7 @@ class Job(Part, frozen=True):
     report: str
     settings: Mapping[str, str] = msgspec.field(default_factory=dict)
     secrets: Mapping[str, JSON] = msgspec.field(default_factory=dict)
+    projects: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Report(Part, frozen=True):
@@ -100,12 +102,16 @@ def _replay(job: Job) -> Report:
     record = store.get(job.number)
     tree = Path(job.tree)
     live = None if record.code is None else LiveTree(Path(record.code.root), store=store.path)
+    others = {LiveTree(Path(r), store=store.path): Path(to) for r, to in job.projects.items()}
     _enter(record, job, live)
+    for other, place in others.items():
+        other.shut_out(place, first=[])
     setting.give(setting.Setting(store, root=tree, code=record.code))
     experiment = _load(record, tree, store)
-    _refuse_leaks(live)
+    lives = [*([live] if live else []), *others]
+    _refuse_leaks(lives)
     run = _run(record, experiment, job, store)
-    return Report(run=run, leaks=tuple(live.imported()) if live else ())
+    return Report(run=run, leaks=tuple(leak for tree in lives for leak in tree.imported()))
 
 
 def _enter(record: Record, job: Job, live: LiveTree | None) -> None:
@@ -159,8 +165,8 @@ def _load(record: Record, tree: Path, store: Store) -> Experiment:
     return load_module(function.module, function.qualname)
 
 
-def _refuse_leaks(live: LiveTree | None) -> None:
-    leaks = live.imported() if live else []
+def _refuse_leaks(lives: Sequence[LiveTree]) -> None:
+    leaks = [leak for live in lives for leak in live.imported()]
     if leaks:
         raise ReplayError(
             f"{leaks[0]} was imported from the live tree, not from the snapshot, so nothing was run:"

@@ -4,18 +4,20 @@
 
     .recorder/workspaces/<id>/
       tree/      the files of the snapshot, and the recorded inputs that lie in the project
+      projects/  the files of the projects outside the root that the run imported, a folder each
       cwd/       the working directory of a run whose own lay outside the project
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from ..capture.code import is_secret_file
+from ..capture.projects import finder_mappings
+from ..capture.sifting import is_secret_file
 from ..digest import digest_file
 from ..records import Input, Record, new_id
 from ..store.store import Store
@@ -59,10 +61,24 @@ class Workspace:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    @property
+    def projects(self) -> dict[str, str]:
+        """The folders for the projects outside the root, by their roots on the recording machine."""
+        code = self._record.code
+        found = {}
+        for number, project in enumerate(() if code is None else code.projects):
+            name = Path(project.root).name
+            place = self.path / "projects" / str(number) / ("project" if name == ".." else name)
+            found[project.root] = str(place)
+        return found
+
     def _fill(self) -> None:
         code = self._record.code
         if code is not None and code.snapshot is not None:
             self._store.snapshots.lay_out(code.snapshot, self.tree)
+        for project in () if code is None else code.projects:
+            if project.snapshot is not None:
+                self._store.snapshots.lay_out(project.snapshot, Path(self.projects[project.root]))
         self._clear_outputs()
         self._lay_inputs()
 
@@ -132,27 +148,29 @@ class LiveTree:
 
         `first` are folders, relative to the tree, that come before everything else.
         """
+        folders = self._redirect_finders(tree)
         moved = [str(tree / place) for place in first]
-        for entry in [*self._editable_folders(), *sys.path]:
-            inside = self.inside(entry)
-            moved.append(str(tree / inside) if inside is not None else entry)
+        moved += [self._moved(entry, tree) for entry in sys.path]
+        # Processes that are started have finders of their own: these come after sys.path.
+        moved += folders
         sys.path[:] = list(dict.fromkeys(moved))
         sys.path_importer_cache.clear()
 
-    def _editable_folders(self) -> Iterator[str]:
-        """The folders of the packages that setuptools' editable finders map into the live tree.
+    def _moved(self, path: str, tree: Path) -> str:
+        inside = self.inside(path)
+        return path if inside is None else str(tree / inside)
 
-        Such a finder has its own module, with a MAPPING of names to paths (setuptools,
-        command/editable_wheel.py, _FINDER_TEMPLATE). It is taken off sys.meta_path.
-        """
-        for finder in list(sys.meta_path):
-            module = sys.modules.get(getattr(finder, "__module__", ""))
-            mapping = getattr(module, "MAPPING", None)
-            if isinstance(mapping, dict):
-                folders = [str(Path(str(path)).parent) for path in mapping.values()]
-                if any(self.inside(folder) is not None for folder in folders):
-                    sys.meta_path.remove(finder)
-                    yield from folders
+    def _redirect_finders(self, tree: Path) -> list[str]:
+        """Have the finders of editable installs that point into the live tree point into `tree`; the folders there."""
+        folders = []
+        for mapping in finder_mappings():
+            for name, places in mapping.items():
+                listed = [places] if isinstance(places, str | os.PathLike) else list(places)
+                moved = [self._moved(str(place), tree) for place in listed]
+                if moved != [str(place) for place in listed]:
+                    mapping[name] = moved[0] if isinstance(places, str | os.PathLike) else moved
+                    folders += [str(Path(place).parent) for place in moved]
+        return folders
 
     def imported(self) -> list[str]:
         """The modules of this process that were imported from the live tree, as ``name (path)``."""

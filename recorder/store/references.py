@@ -44,6 +44,9 @@ def references(record: Record) -> Iterator[Reference]:
             yield Reference("object", digest, "the runtime")
     if record.code is not None and record.code.snapshot is not None:
         yield Reference("snapshot", record.code.snapshot, "the code")
+    for project in () if record.code is None else record.code.projects:
+        if project.snapshot is not None:
+            yield Reference("snapshot", project.snapshot, f"project {project.name!r}")
     yield from _in_form(record.function.pickled, "the function")
     for name, form in record.config.items():
         yield from _in_form(form, f"argument {name!r}")

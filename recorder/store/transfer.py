@@ -255,10 +255,9 @@ def check_record(record: Record) -> None:
             raise TransferError(
                 f"run {record.number} names a path that leaves its folder: {place!r}"
             )
-    snapshot = record.code.snapshot if record.code is not None else None
-    if snapshot is not None and not _TREE.fullmatch(snapshot):
-        raise TransferError(f"run {record.number} names no snapshot: {snapshot!r}")
     for reference in (*references(record), *kept_inputs(record)):
+        if reference.kind == "snapshot" and not _TREE.fullmatch(reference.name):
+            raise TransferError(f"run {record.number} names no snapshot: {reference.name!r}")
         if reference.kind != "snapshot" and not is_digest(reference.name):
             raise TransferError(f"run {record.number} names no object: {reference.name!r}")
 

@@ -39,7 +39,7 @@ def _comment(name: str, entries: Sequence[Entry]) -> str:
     if name != "code":
         return ""
     own = any(entry.key == "source" for entry in entries)
-    files = any(entry.key.startswith("file ") for entry in entries)
+    files = any(entry.key.startswith(("file ", "project ", "submodule ")) for entry in entries)
     said = "the experiment's code changed" if own else "only other files changed" if files else ""
     return click.style(f"  {said}", dim=True) if said else ""
 

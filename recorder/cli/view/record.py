@@ -120,6 +120,13 @@ def _tree(code: Code) -> Iterator[str]:
         yield f"  no commit; {code.root}"
     if code.snapshot:
         yield f"  snapshot {code.snapshot[:12]} of {code.root}"
+    for project in code.projects:
+        at = f" at {project.commit[:12]}" if project.commit else ""
+        dirty = ", dirty" if project.dirty else ""
+        yield f"  project  {project.name}{at}{dirty}; {project.root}"
+    for module in code.submodules:
+        at = f" at {module.commit[:12]}" if module.commit else ""
+        yield f"  submodule {module.path}{at}{', dirty' if module.dirty else ''}"
     for path in code.changed[:_LISTED]:
         yield click.style(f"    changed  {path}", dim=True)
     if len(code.changed) > _LISTED:

@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import SnapshotError
-from ...records import Record
+from ...records import Code, Project, Record
 from ...repository import run_git
 from ..snapshots import SETTINGS, Snapshots
 from ..store import Store
 from .finding import Finding, Unplaced
+
+
+def _places(record: Record) -> tuple[tuple[str, Path], ...]:
+    """The snapshots of the run's code, each with the folder that it was taken of."""
+    if record.code is None:
+        return ()
+    parts: tuple[Code | Project, ...] = (record.code, *record.code.projects)
+    return tuple((part.snapshot, Path(part.root)) for part in parts if part.snapshot is not None)
 
 
 class CodeCheck:
@@ -26,8 +34,8 @@ class CodeCheck:
         self._unplaced = unplaced
         self._records: dict[str, list[Record]] = {}
         for record in records:
-            if record.code is not None and record.code.snapshot is not None:
-                self._records.setdefault(record.code.snapshot, []).append(record)
+            for tree, _ in _places(record):
+                self._records.setdefault(tree, []).append(record)
 
     def run(self) -> Iterator[Finding]:
         """Everything that is wrong."""
@@ -235,9 +243,14 @@ class CodeCheck:
 
     def _source(self, id: str) -> _Source | None:
         """The object from the user's own repository, or from the working tree, where it is still the same."""
-        for record in (record for records in self._records.values() for record in records):
-            root = Path(record.code.root) if record.code is not None else None
-            if root is None or not root.is_dir():
+        places = [
+            (record, tree, root)
+            for records in self._records.values()
+            for record in records
+            for tree, root in _places(record)
+        ]
+        for record, tree, root in places:
+            if not root.is_dir():
                 continue
             for kind in ("blob", "tree"):
                 try:
@@ -246,17 +259,18 @@ class CodeCheck:
                     continue
                 if _id(kind, data) == id:
                     return _Source(kind, data, f"the repository {root}")
-            for path in self._paths(record, id):
+            for path in self._paths(record, tree, id):
                 if (root / path).is_file() and _id("blob", (root / path).read_bytes()) == id:
                     return _Source("blob", (root / path).read_bytes(), str(root / path))
         return None
 
-    def _paths(self, record: Record, id: str) -> list[str]:
-        assert record.code is not None and record.code.snapshot is not None
+    def _paths(self, record: Record, tree: str, id: str) -> list[str]:
         try:
-            files = self._snapshots.files(record.code.snapshot)
+            files = self._snapshots.files(tree)
         except SnapshotError:
-            return list(record.code.changed)  # what the user's repository does not have
+            return (
+                list(record.code.changed) if record.code is not None else []
+            )  # what the user's repository does not have
         return [path for path, blob in files.items() if blob == id]
 
     def _put_again(self, id: str, source: _Source | None) -> str:
