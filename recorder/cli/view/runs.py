@@ -10,21 +10,33 @@ from ... import codec
 from ...compare.diff import varying_keys
 from ...points import SAMPLED
 from ...records import JSON, Record
-from .text import Column, age, duration, fit, metric, render, shorten, status, terminal_width
+from .text import (
+    Column,
+    age,
+    duration,
+    fit,
+    metric,
+    render,
+    shorten,
+    status,
+    styled_grade,
+    terminal_width,
+)
 
 _CELL = 24
-# Number, experiment, status, age, duration: what is shown however narrow the terminal is.
-_FIXED = 5
 
 
-def runs_table(records: Sequence[Record]) -> str:
-    """A line for each run; config keys that do not vary are said once above."""
+def runs_table(records: Sequence[Record], *, graded: bool = False) -> str:
+    """A line for each run; config keys that do not vary are said once above. `graded`: with the runs' grades."""
     if not records:
         return "no runs yet"
     flat = [codec.flatten(record.config) for record in records]
     varying, common = _split(records, flat)
-    columns = [*_fixed_columns(records), *_config_columns(flat, varying), *_metric_columns(records)]
-    columns, left_out = fit(columns, width=terminal_width(), keep=_FIXED)
+    fixed = _fixed_columns(records)
+    if graded:
+        fixed.append(Column("grade", [styled_grade(record) for record in records]))
+    columns = [*fixed, *_config_columns(flat, varying), *_metric_columns(records)]
+    columns, left_out = fit(columns, width=terminal_width(), keep=len(fixed))
     lines = []
     if common and len(records) > 1:
         said = "  ".join(
@@ -53,6 +65,7 @@ def _split(
 
 
 def _fixed_columns(records: Sequence[Record]) -> list[Column]:
+    """What is shown however narrow the terminal is."""
     return [
         Column("run", [str(record.number) for record in records], right=True),
         Column("experiment", [shorten(record.experiment, _CELL) for record in records]),
