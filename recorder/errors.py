@@ -13,6 +13,7 @@
     ├── ObjectNotFoundError (LookupError)  an object that the store does not hold
     ├── DamageError (ValueError)           bytes in the store that are not what was written
     ├── SaveError (ValueError)             an output that cannot be taken in
+    ├── HazardError (RuntimeError)         what could make a replay come out otherwise, known beforehand (strict only)
     ├── EncodeError (TypeError)            a value that nothing can encode (strict only)
     ├── DecodeError (ValueError)           a form or payload that cannot be turned back into a value
     ├── TransferError (ValueError)         runs that cannot be exported or imported as they are
@@ -129,6 +130,14 @@ class SaveError(RecorderError, ValueError):
     def __init__(self, message: str, *, name: str) -> None:
         super().__init__(message)
         self.name = name
+
+
+class HazardError(RecorderError, RuntimeError):
+    """A run that strict does not start, for what is known to stand in the way of its replay; `hazards` in words."""
+
+    def __init__(self, message: str, *, hazards: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.hazards = tuple(hazards)
 
 
 class EncodeError(RecorderError, TypeError):

@@ -253,6 +253,18 @@ class Redacted(Part, frozen=True):
     reason: str
 
 
+class Hazard(Part, frozen=True):
+    """Something that may make a replay come out otherwise, and what caused it.
+
+    `kind` is one of `recorder.grade.KINDS`; `place` the line of the project's own code, ``train.py:12``, "" where
+    there is none; `detail` what it was there.
+    """
+
+    kind: str
+    place: str = ""
+    detail: str = ""
+
+
 class Verdict(Part, frozen=True):
     """What came of comparing a replay with its original: the verdict, and how many items got which."""
 
@@ -314,6 +326,7 @@ class Record(Part, frozen=True, omit_defaults=False):
     replay_of: str | None = None
     changes: tuple[Change, ...] = ()
     redacted: tuple[Redacted, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
     tags: tuple[str, ...] = ()
     note: str = ""
     verdict: Verdict | None = None

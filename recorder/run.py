@@ -22,6 +22,7 @@ from . import codec
 from .capture.config import Config, encode_config
 from .capture.console import Console, prepare
 from .capture.failure import describe_failure
+from .capture.hazards import find_hazards, known_hazards, unwatch_hazards, watch_hazards
 from .capture.inputs import Reading, Watch, watch_inputs
 from .capture.process import DELETED, describe_process
 from .capture.redaction import redact_encoded
@@ -31,13 +32,15 @@ from .capture.seed import Planting, plant
 from .capture.sifting import is_secret_file
 from .capture.usage import Meter
 from .digest import digest_json
-from .errors import EncodeError, RecorderError, RecorderWarning, SaveError
+from .errors import EncodeError, HazardError, RecorderError, RecorderWarning, SaveError
+from .grade import advise, inherent, say
 from .points import SAMPLED, as_number, named_values
 from .records import (
     JSON,
     Change,
     Content,
     Function,
+    Hazard,
     Input,
     Metric,
     Output,
@@ -102,6 +105,7 @@ class Run:
         self._outputs: dict[str, Output] = {}
         self._warnings: list[str] = []
         self._said: set[str] = set()
+        self._opaque: list[Hazard] = []
         self._written: set[str] = set()
         self._finished = False
         self._secrets = Secrets(named=call.secrets, public=call.public)
@@ -116,7 +120,10 @@ class Run:
             self._setting = call.setting.capture(self._report)
             if call.usage and not can_sample():
                 self._report("usage= needs psutil: pip install 'run-recorder[usage]'; no samples")
-            self.record = self.store.begin(self._first_record(config))
+            first = self._first_record(config)
+            if call.strict:
+                self._refuse_known(first)
+            self.record = self.store.begin(first)
         except BaseException:
             self._live.close()
             raise
@@ -158,6 +165,7 @@ class Run:
     def _encode_config(self, arguments: Mapping[str, Any]) -> Config:
         config = encode_config(arguments, secrets=self._secrets)
         for name in config.opaque:
+            self._opaque.append(Hazard(kind="opaque argument", detail=name))
             self._report(
                 f"argument {name!r} of {self._call.experiment} is opaque: nothing can encode it,"
                 " so the run will not be replayable"
@@ -193,6 +201,21 @@ class Run:
             redacted=self._listed_secrets(),
         )
 
+    def _refuse_known(self, record: Record) -> None:
+        """With strict, a run is not started of which it is known that its replay may come out otherwise.
+
+        A credential is no such thing: the replay is given it, and it is checked.
+        """
+        known = known_hazards(record.function, root=self._root, runtime=self._setting.loaded)
+        hazards = [*(one for one in inherent(record) if one.kind != "redacted"), *known]
+        found = say(hazards)
+        if found:
+            raise HazardError(
+                f"{record.experiment} was not started (strict): {'; '.join(found)}."
+                f" What to do: {'; '.join(advise(hazards))}",
+                hazards=found,
+            )
+
     def _listed_secrets(self) -> tuple[Redacted, ...]:
         self._secrets.add(self._setting.redacted)
         return self._secrets.found
@@ -203,6 +226,7 @@ class Run:
         self._series = SeriesWriter(self._live.series)
         self._console = Console(self._live.stdout, self._live.stderr, values=self._secrets.values)
         self._watch: Watch = watch_inputs(exclude=self._setting.private)
+        watch_hazards()
         self._console.start()
         self._sampler = Sampler(interval_s, self._series.add) if interval_s else None
         self._meter = Meter()
@@ -323,6 +347,7 @@ class Run:
         encoded = self._encode_value(value, what)
         for path in encoded.opaque:
             inside = f" ({path})" if path else ""
+            self._opaque.append(Hazard(kind="opaque value", detail=f"{what}{inside}"))
             self._report(
                 f"{what}{inside} is opaque: nothing can encode it, so it cannot be compared"
             )
@@ -399,6 +424,7 @@ class Run:
                 self._report(f"sampling the usage ended early: {self._sampler.problem}")
         self._console.stop()
         self._readings = self._watch.stop()
+        unwatch_hazards()
         for stream, text in self._console.taken:
             self._secrets.note_text(stream, text)
         for stream, count in zip(("stdout", "stderr"), self._console.cut_bytes, strict=True):
@@ -436,7 +462,11 @@ class Run:
             usage=self._usage,
             warnings=tuple(self._warnings),
         )
-        record = msgspec.structs.replace(record, redacted=self._listed_secrets())
+        record = msgspec.structs.replace(
+            record,
+            redacted=self._listed_secrets(),
+            hazards=self._hazards(record),
+        )
         self.record = msgspec.structs.replace(record, fingerprint=fingerprint(record))
         self.store.finish(self.record)
         if self._call.replay_of is None:
@@ -457,6 +487,19 @@ class Run:
         if begun is None or begun.start == ended.start:
             return ended
         return Runtime(start=begun.start, end=ended.start, numerics=ended.numerics)
+
+    @property
+    def _root(self) -> str | None:
+        return None if self._setting.root is None else str(self._setting.root)
+
+    def _hazards(self, record: Record) -> tuple[Hazard, ...]:
+        return find_hazards(
+            record,
+            root=self._root,
+            watch=self._watch,
+            runtime=self._setting.loaded,
+            opaque=self._opaque,
+        )
 
     def _keep(self, path: Path) -> Content | None:
         return self.store.keep_file(path)

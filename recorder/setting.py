@@ -7,7 +7,7 @@ one, `given`, which holds for every run in it: the original's code, in a workspa
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from .capture.environment import describe_environment, redacted_variables
 from .capture.function import Place
 from .capture.packages import Packages
 from .capture.projects import FoundProject, imported_projects
+from .capture.runtime import Runtime as Found
 from .capture.runtime import describe_runtime
 from .capture.tree import WorkingTree
 from .digest import canonical_json
@@ -49,7 +50,7 @@ class Setting:
         self.redacted: tuple[Redacted, ...] = ()
         self._files: frozenset[str] = frozenset()
         self._packages = Packages()
-        self._runtime: tuple[object, Runtime] | None = None
+        self._runtime: tuple[Found, Runtime] | None = None
         self._fixed = code is not None
 
     @property
@@ -109,6 +110,11 @@ class Setting:
     def runtime(self) -> Runtime | None:
         """The runtime as it was captured last."""
         return None if self._runtime is None else self._runtime[1]
+
+    @property
+    def loaded(self) -> Mapping[str, JSON]:
+        """The runtime object as it was captured last; {} before that."""
+        return {} if self._runtime is None else self._runtime[0].described
 
     def holds(self, path: str | None) -> bool:
         """Whether the snapshot holds the file at `path`, relative to the root."""

@@ -18,6 +18,7 @@ FLOORS = {
     "recorder.digest": 0,
     "recorder.key": 1,
     "recorder.records": 1,
+    "recorder.grade": 1,
     "recorder.codec": 1,
     "recorder.points": 1,
     "recorder.series": 2,

@@ -22,8 +22,8 @@ COMMANDS = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
 
 # What is another one each time: ages, durations, the clock and what is computed from it.
 _VARYING = [
-    (re.compile(r"\b\d+ (s|min)\b"), "AGE"),
     (re.compile(r"\b(\d+\.\d+ s|\d+ ms)\b"), "DURATION"),
+    (re.compile(r"\b\d+ (s|min)\b"), "AGE"),
     (re.compile(r"\b1[78]\d{8}\.\d+"), "CLOCK"),
     (re.compile(r"\d\.\de[-+]\d\d (relative|absolute)"), "ERROR"),
 ]

@@ -29,7 +29,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
@@ -70,6 +70,8 @@ class Watch:
         self.warnings: list[str] = []
         self.products: list[Path] = []
         self.around = around
+        # What else was seen while it lasted, each once: kind, place and detail (see `.hazards`).
+        self.hazards: dict[tuple[str, str, str], None] = {}
         self._exclusion = Exclusion(exclude)
         self._readings: dict[str, tuple[str, int, int]] = {}
         self._known: set[str] = set()
@@ -160,6 +162,16 @@ def watch_inputs(*, exclude: Sequence[str | Path] = ()) -> Watch:
         _active = (*_active, watch)
     _current.set(watch)
     return watch
+
+
+def listen(handlers: Mapping[str, Callable[..., None]]) -> None:
+    """Have the hook call these, by audit event, while a run is in progress; each event has one handler."""
+    _HANDLERS.update(handlers)
+
+
+def targets() -> Sequence[Watch]:
+    """The watches that what this context does belongs to; none outside runs."""
+    return _targets() if _active else ()
 
 
 class _Guard(threading.local):

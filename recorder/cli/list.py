@@ -31,6 +31,12 @@ from .view.runs import cell, runs_table
     "-c", "--columns", metavar="NAMES", help="These columns: 'lr,metrics.loss.min,commit'."
 )
 @click.option(
+    "--grade",
+    "graded",
+    is_flag=True,
+    help="How far each can be replayed, by its hazards (see show).",
+)
+@click.option(
     "--csv", "as_csv", is_flag=True, help="Every run's fields, config and metrics as CSV."
 )
 @click.option("--json", "as_json", is_flag=True, help="The records themselves, a JSON array.")
@@ -44,6 +50,7 @@ def command(
     sort: str | None,
     limit: int | None,
     columns: str | None,
+    graded: bool,
     as_csv: bool,
     as_json: bool,
 ) -> None:
@@ -79,7 +86,7 @@ def command(
         click.echo("no runs yet")
     else:
         names = None if columns is None else [name.strip() for name in columns.split(",")]
-        click.echo(runs_table(records, names=names))
+        click.echo(runs_table(records, names=names, graded=graded))
 
 
 def _sorted(records: Sequence[Record], name: str) -> list[Record]:

@@ -14,10 +14,14 @@ from ..capture.secrets import marker_of, secret_digest
 from ..capture.sifting import is_secret_file
 from ..digest import digest_file
 from ..errors import ReplayError
+from ..grade import causes
 from ..records import JSON, Input, Part, Record
 from ..store.signature import is_trusted, standing
 from ..store.store import Store
 from .secrets import take_secrets
+
+# Of the hazards a note says no more.
+_SAID = 5
 
 
 class Plan(Part, frozen=True):
@@ -150,6 +154,10 @@ def _notes(store: Store, record: Record) -> Iterator[str]:
     ranks = None if record.process is None else record.process.ranks
     if ranks is not None:
         yield f"run {record.number} was the first of {ranks.count} ranks; its replay is one process"
+    hazards = causes(record)
+    if hazards:
+        more = f"; and {len(hazards) - _SAID} more" if len(hazards) > _SAID else ""
+        yield f"run {record.number} may come out otherwise: {'; '.join(hazards[:_SAID])}{more}"
     for item in record.inputs:
         path = live_input(record, item) if item.in_root else Path(item.path)
         if item.in_root and not (is_secret_file(item.path) and path.is_file()):

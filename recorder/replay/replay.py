@@ -14,6 +14,7 @@ import msgspec
 from ..capture.environment import allowed_variables
 from ..compare.verify import Verification, verify
 from ..errors import ReplayError
+from ..grade import causes
 from ..records import Part, Record, Verdict
 from ..store.store import Store
 from .plan import Plan, make_plan
@@ -56,6 +57,16 @@ class Replay(Part, frozen=True):
         return {"reproduced": 0, "close": 0, "diverged": 1, "failed": 3}.get(
             self.verification.verdict, 4
         )
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Where it came out otherwise: the hazards of the two runs, each of which may be why."""
+        if self.verification is None or self.verification.verdict not in _OTHERWISE:
+            return ()
+        return tuple(causes(self.original, self.record))
+
+
+_OTHERWISE = ("diverged", "close", "failed")
 
 
 def replay(

@@ -9,9 +9,10 @@ import click
 import msgspec
 
 from ... import codec
-from ...records import Code, Content, Record, Usage
+from ...grade import all_hazards, kind_of, phrase
+from ...records import Code, Content, Hazard, Record, Usage
 from ...store.store import Store
-from .text import Column, age, duration, number, render, short, shorten, size, status
+from .text import Column, age, duration, number, render, short, shorten, size, status, styled_grade
 
 _CONSOLE_LINES = 8
 _TRACEBACK_LINES = 24
@@ -33,6 +34,7 @@ def describe_record(record: Record, store: Store) -> str:
         ("stderr", _console(record.stderr, store)),
         ("failure", _failure(record)),
         ("redacted", _redacted(record)),
+        ("hazards", _hazards(record)),
         ("warnings", [f"  {text}" for text in record.warnings]),
         ("next", _next(record)),
     ]
@@ -46,7 +48,8 @@ def describe_record(record: Record, store: Store) -> str:
 
 def _head(record: Record, store: Store) -> Iterator[str]:
     name = click.style(f"run {record.number}  {record.experiment}", bold=True)
-    yield f"{name}  {status(record)}"
+    graded = "" if record.status == "running" else f"  {styled_grade(record)}"
+    yield f"{name}  {status(record)}{graded}"
     when = record.started.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
     took = f", took {duration(record.duration_s)}" if record.duration_s is not None else ""
     usage = record.usage
@@ -257,6 +260,20 @@ def _redacted(record: Record) -> Iterator[str]:
     for one in record.redacted:
         mark = click.style(one.marker.rpartition("-")[2][:8], dim=True)
         yield f"  {one.place:<{width}}  {mark}  {one.reason}"
+
+
+def _hazards(record: Record) -> Iterator[str]:
+    """The gravest first, each kind with what it means and what to do about it."""
+    kinds: dict[str, list[Hazard]] = {}
+    for one in all_hazards(record):
+        kinds.setdefault(one.kind, []).append(one)
+    for same in sorted(kinds.values(), key=lambda same: kind_of(same[0]).weight):
+        kind = kind_of(same[0])
+        yield from (f"  {phrase(one)}" for one in same[:_LISTED])
+        if len(same) > _LISTED:
+            yield f"  and {len(same) - _LISTED} more"
+        what = "" if kind.weight != "note" else "a note: "
+        yield click.style(f"    {what}{kind.meaning}; {kind.advice}", dim=True)
 
 
 def _next(record: Record) -> Iterator[str]:

@@ -12,17 +12,29 @@ from ...compare.diff import varying_keys
 from ...points import SAMPLED
 from ...records import JSON, Record
 from ...store.query import parse_key
-from .text import Column, age, duration, fit, metric, render, shorten, status, terminal_width
+from .text import (
+    Column,
+    age,
+    duration,
+    fit,
+    metric,
+    render,
+    shorten,
+    status,
+    styled_grade,
+    terminal_width,
+)
 
 _CELL = 24
-# Number, experiment, status, age, duration: what is shown however narrow the terminal is.
-_FIXED = 5
 
 
-def runs_table(records: Sequence[Record], *, names: Sequence[str] | None = None) -> str:
+def runs_table(
+    records: Sequence[Record], *, names: Sequence[str] | None = None, graded: bool = False
+) -> str:
     """A line for each run; config keys that do not vary are said once above.
 
-    With `names` the columns are the run's number and those (see `recorder.store.query`).
+    With `names` the columns are the run's number and those (see `recorder.store.query`); `graded`: with the runs'
+    grades.
     """
     if not records:
         return "no such runs"
@@ -30,8 +42,11 @@ def runs_table(records: Sequence[Record], *, names: Sequence[str] | None = None)
         return _named_table(records, names)
     flat = [codec.flatten(record.config) for record in records]
     varying, common = _split(records, flat)
-    columns = [*_fixed_columns(records), *_config_columns(flat, varying), *_metric_columns(records)]
-    columns, left_out = fit(columns, width=terminal_width(), keep=_FIXED)
+    fixed = _fixed_columns(records)
+    if graded:
+        fixed.append(Column("grade", [styled_grade(record) for record in records]))
+    columns = [*fixed, *_config_columns(flat, varying), *_metric_columns(records)]
+    columns, left_out = fit(columns, width=terminal_width(), keep=len(fixed))
     lines = []
     if common and len(records) > 1:
         said = "  ".join(
@@ -78,6 +93,7 @@ def _split(
 
 
 def _fixed_columns(records: Sequence[Record]) -> list[Column]:
+    """What is shown however narrow the terminal is."""
     return [
         Column("run", [str(record.number) for record in records], right=True),
         Column("experiment", [shorten(record.experiment, _CELL) for record in records]),

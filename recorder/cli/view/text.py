@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from ... import codec
+from ...grade import grade
 from ...records import Metric, Record
 
 STATUS_COLOURS = {
@@ -19,6 +20,12 @@ STATUS_COLOURS = {
     "failed": "red",
     "interrupted": "yellow",
     "lost": "magenta",
+}
+
+_GRADE_COLOURS = {
+    "replayable": "green",
+    "replayable with care": "yellow",
+    "not replayable": "red",
 }
 
 
@@ -80,6 +87,14 @@ def status(record: Record) -> str:
     if record.verdict is not None:
         text += f" ({record.verdict.verdict})"
     return text
+
+
+def styled_grade(record: Record) -> str:
+    """How far the run can be replayed, in its colour; "" for one in progress, of which nothing is known yet."""
+    if record.status == "running":
+        return ""
+    found = grade(record)
+    return click.style(found, fg=_GRADE_COLOURS[found])
 
 
 class Column(NamedTuple):

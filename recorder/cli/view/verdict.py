@@ -13,6 +13,7 @@ from ...compare.wording import describe_difference
 from ...replay.replay import Replay
 from .text import Column, duration, render
 
+_SAID = 5
 _COLOURS = {
     "identical": "green",
     "equal": "green",
@@ -47,6 +48,9 @@ def describe_replay(done: Replay) -> str:
     colour = _COLOURS.get(verification.verdict)
     verdict = click.style(verification.verdict, fg=colour, bold=True)
     lines.append(verdict + (f": {verification.reason}" if verification.reason else ""))
+    if done.causes:
+        more = f"; and {len(done.causes) - _SAID} more" if len(done.causes) > _SAID else ""
+        lines.append(f"may be due to: {'; '.join(done.causes[:_SAID])}{more}")
     return "\n".join(lines)
 
 
@@ -102,6 +106,7 @@ def verification_document(done: Replay) -> dict[str, Any]:
         - ``count``: how many differences; ``max_abs_error``, ``max_rel_error``: the largest of all, or null;
         - ``differences``: the first 100, see `recorder.codec.Difference`; a field at its default is left out;
         - ``departure``: of a series, see `recorder.compare.items.Departure`, else null;
+    - ``causes``: where it came out otherwise, the hazards that may be why, in words;
     - ``changes``: what was set anew; ``notes``: what the plan said; ``exit_status``: the command's own.
 
     A number that is infinite is null, as JSON has none.
@@ -117,6 +122,7 @@ def verification_document(done: Replay) -> dict[str, Any]:
         "items": []
         if verification is None
         else [_item_document(item) for item in verification.items],
+        "causes": list(done.causes),
         "changes": msgspec.to_builtins(done.record.changes),
         "notes": list(done.plan.notes),
         "exit_status": done.exit_status,
