@@ -66,7 +66,7 @@ class Streams:
         imported before, shifts nobody else's.
         """
         code = caller.f_code
-        place = (Path(code.co_filename).name, code.co_name, caller.f_lineno)
+        place = (code.co_filename.rpartition(os.sep)[2], code.co_name, caller.f_lineno)
         n = next(self._bits.setdefault(place, count()))
         self.unseeded += _is_unseeded(caller)
         said = hashlib.shake_256(repr(("recorder unseeded", self._seed, place, n)).encode())
