@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import RecorderError, RecorderWarning
-    from .experiment import current_run, log, record, save
+    from .experiment import current_run, jax_key, log, record, rng, save
     from .records import Record
     from .run import Run
     from .store.store import Store
@@ -35,8 +35,10 @@ __all__ = [
     "Run",
     "Store",
     "current_run",
+    "jax_key",
     "log",
     "record",
+    "rng",
     "save",
 ]
 
@@ -45,8 +47,10 @@ _HOMES = {
     "RecorderError": "errors",
     "RecorderWarning": "errors",
     "current_run": "experiment",
+    "jax_key": "experiment",
     "log": "experiment",
     "record": "experiment",
+    "rng": "experiment",
     "save": "experiment",
     "Record": "records",
     "Run": "run",

@@ -1,4 +1,4 @@
-"""`@record`, and the functions that speak to the run in progress: `log`, `save`, `current_run`.
+"""`@record`, and the functions that speak to the run in progress: `log`, `save`, `rng`, `current_run`.
 
 This module is what `import recorder` costs, so it loads nothing of the rest until an experiment is called.
 """
@@ -19,7 +19,10 @@ from .tolerance import Declared, declare
 if TYPE_CHECKING:
     import inspect
 
+    import numpy as np
+
     from .attendance import Attendance
+    from .capture.entropy import Streams
     from .capture.function import Described, Place
     from .capture.ranks import Rank
     from .run import Call, Run
@@ -422,6 +425,47 @@ def save(target: Any, *, name: str | None = None) -> None:
         _warn_outside("save")
     else:
         run.save(target, name=name)
+
+
+def rng() -> np.random.Generator:
+    """A NumPy generator spawned from the current run's seed: another stream each call, the same in a replay.
+
+    The call number n, counted from 0, gives ``default_rng(SeedSequence(seed).spawn(n + 1)[n])``. It belongs to the
+    context, as `current_run` does: make those for threads and processes in the run, and hand them over. Outside a
+    run it warns, and gives an unseeded generator. Needs NumPy.
+    """
+    streams = _streams("rng")
+    if streams is not None:
+        return streams.spawn()  # type: ignore[no-any-return]
+    from numpy import random
+
+    return random.default_rng()
+
+
+def jax_key() -> Any:
+    """A JAX key of the current run's seed: another one each call, the same in a replay. Needs JAX.
+
+    The call number n, counted from 0, gives ``jax.random.fold_in(jax.random.key(seed), n)``. Outside a run it warns,
+    and gives a key of the operating system's entropy.
+    """
+    streams = _streams("jax_key")
+    if streams is not None:
+        return streams.fold_key()
+    import secrets
+
+    from jax import random  # type: ignore[import-not-found, unused-ignore]
+
+    return random.key(secrets.randbits(32))
+
+
+def _streams(what: str) -> Streams | None:
+    from .capture.entropy import current_streams
+
+    streams = current_streams()
+    if streams is None:
+        message = f"{what}() outside a recorded run: not seeded"
+        warnings.warn(message, RecorderWarning, stacklevel=3)
+    return streams
 
 
 def _find_rank() -> Rank | None:

@@ -119,13 +119,20 @@ class Function(Part, frozen=True):
 class Seed(Part, frozen=True):
     """The integer from which every generator was seeded, and which ones were.
 
-    `origin` says whence it came: an argument, drawn afresh, or given by a replay.
+    `origin` says whence it came: an argument, drawn afresh, or given by a replay. `deterministic` says that the
+    process was started to compute deterministically. `unseeded` counts NumPy's generators that were made without a
+    seed and took their entropy from this one, `spawned` those that `rng` gave, and `system_draws` the draws of
+    the operating system's entropy, which no replay repeats.
     """
 
     value: int
     origin: Literal["argument", "drawn", "replay"]
     parameter: str | None = None
     generators: tuple[str, ...] = ()
+    deterministic: bool = False
+    unseeded: int = 0
+    spawned: int = 0
+    system_draws: int = 0
 
 
 class Ranks(Part, frozen=True):

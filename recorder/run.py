@@ -447,7 +447,7 @@ class Run:
             status=status,
             finished=datetime.now(timezone.utc),
             duration_s=duration_s,
-            seed_info=msgspec.structs.replace(self._call.seed, generators=self._planting.names),
+            seed_info=msgspec.structs.replace(self._call.seed, **self._planting.drawn),
             runtime=self._runtime(),
             code=self._setting.capture_projects(self._report),
             inputs=self._inputs(self._readings),

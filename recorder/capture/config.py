@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from .. import codec
 from ..records import JSON, Seed
+from .determinism import is_deterministic
 from .redaction import redact_encoded
 from .secrets import Secrets
 from .seed import draw_seed
@@ -71,7 +72,12 @@ def choose_seed(
     argument = bound.arguments.get(parameter) if parameter is not None and takes else None
     value = as_integer(argument)
     if value is not None:
-        return Seed(value=value, origin="argument", parameter=parameter)
+        return Seed(
+            value=value,
+            origin="argument",
+            parameter=parameter,
+            deterministic=is_deterministic(),
+        )
     if given is None and drawn is None:
         drawn = draw_seed()
     value = given if given is not None else drawn
@@ -83,6 +89,7 @@ def choose_seed(
         value=value,
         origin="drawn" if given is None else "replay",
         parameter=parameter if takes and argument is None else None,
+        deterministic=is_deterministic(),
     )
 
 

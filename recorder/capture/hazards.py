@@ -19,9 +19,9 @@ from types import FrameType
 from typing import Any
 
 from ..records import JSON, Function, Hazard, Record
-from .code import is_secret_file
 from .inputs import Watch, listen, targets
 from .process import hash_seed
+from .sifting import is_secret_file
 from .suspects import Suspect, suspects_in
 
 # Of one kind, a record lists no more of them; and no more files are looked at.

@@ -11,13 +11,16 @@ import secrets
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from ..errors import RecorderWarning
+from .determinism import is_deterministic
+from .entropy import Streams
+from .generators import DETERMINISM, GENERATORS, TAPS, Generator
 
 
 def draw_seed() -> int:
@@ -29,80 +32,12 @@ def draw_seed() -> int:
     return secrets.randbelow(2**31)
 
 
-class Generator(NamedTuple):
-    """A process-wide generator: the module that it belongs to, and how to plant, capture and restore it.
-
-    Each function takes the module first.
-    """
-
-    name: str
-    module: str
-    plant: Callable[[Any, int], object]
-    capture: Callable[[Any], Any]
-    restore: Callable[[Any, Any], object]
-
-
 class _Planted(NamedTuple):
     """A generator that was planted, and the state that it had before."""
 
     generator: Generator
     module: ModuleType
     state: Any
-
-
-def _plant_torch(torch: Any, seed: int) -> None:
-    # Any 64 bits will do; CUDA's generators, and those of devices not yet used, are seeded by it too.
-    torch.manual_seed(seed % 2**63)
-
-
-def _capture_torch(torch: Any) -> Any:
-    cuda = getattr(torch, "cuda", None)
-    states = cuda.get_rng_state_all() if cuda is not None and cuda.is_initialized() else None
-    return torch.get_rng_state(), states
-
-
-def _restore_torch(torch: Any, state: Any) -> None:
-    torch.set_rng_state(state[0])
-    if state[1] is not None:
-        torch.cuda.set_rng_state_all(state[1])
-
-
-def _capture_tensorflow(tensorflow: Any) -> Any:
-    return None  # TensorFlow does not say what its global seed is
-
-
-GENERATORS: tuple[Generator, ...] = (
-    Generator(
-        "random",
-        "random",
-        lambda random, seed: random.seed(seed),
-        lambda random: random.getstate(),
-        lambda random, state: random.setstate(state),
-    ),
-    # numpy.random.seed takes 32 bits; a larger or negative seed is taken modulo 2**32.
-    Generator(
-        "numpy",
-        "numpy.random",
-        lambda random, seed: random.seed(seed % 2**32),
-        lambda random: random.get_state(),
-        lambda random, state: random.set_state(state),
-    ),
-    Generator("torch", "torch", _plant_torch, _capture_torch, _restore_torch),
-    Generator(
-        "tensorflow",
-        "tensorflow",
-        lambda tensorflow, seed: tensorflow.random.set_seed(seed % 2**63),
-        _capture_tensorflow,
-        lambda tensorflow, state: None,
-    ),
-    Generator(
-        "cupy",
-        "cupy",
-        lambda cupy, seed: cupy.random.seed(seed % 2**32),
-        lambda cupy: cupy.random.get_random_state(),
-        lambda cupy, state: cupy.random.set_random_state(state),
-    ),
-)
 
 
 # The plantings in progress, in the order in which they were made: runs in threads and tasks overlap.
@@ -121,31 +56,47 @@ if hasattr(os, "register_at_fork"):
 
 
 class Planting:
-    """A seed that was planted; `names` are the generators that have it, `restore` puts their states back."""
+    """A seed that was planted; `names` are the generators that have it, `restore` puts their states back.
+
+    `streams` are what this context draws from the seed meanwhile, and from the operating system.
+    """
 
     def __init__(self, seed: int, generators: Sequence[Generator]) -> None:
         self._seed = seed
         self._states: list[_Planted] = []
+        self.streams = Streams(seed)
         with _lock:
             _in_progress.append(self)
             self._finder = _PlantingFinder(self, self._plant_loaded(generators))
             sys.meta_path.insert(0, self._finder)
 
-    def _plant_loaded(self, generators: Sequence[Generator]) -> dict[str, Generator]:
+    def _plant_loaded(self, generators: Sequence[Generator]) -> dict[str, list[Generator]]:
         """Plant those whose modules are loaded; the others by their modules."""
-        waiting = {}
+        waiting: dict[str, list[Generator]] = {}
         for generator in generators:
             module = sys.modules.get(generator.module)
             if module is not None and not _is_half_made(module):
                 self.plant(generator, module)
             else:
-                waiting[generator.module] = generator
+                waiting.setdefault(generator.module, []).append(generator)
         return waiting
 
     @property
     def names(self) -> tuple[str, ...]:
         """The generators that were planted, those of modules that were imported since included."""
-        return tuple(planted.generator.name for planted in self._states)
+        names = [one.generator.name for one in self._states if one.generator.listed]
+        return (*names, "jax") if self.streams.keys else tuple(names)
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """What came of it, as a record's `Seed` names it."""
+        streams = self.streams
+        return {
+            "generators": self.names,
+            "unseeded": streams.unseeded,
+            "spawned": streams.spawned,
+            "system_draws": streams.system.total(),
+        }
 
     def plant(self, generator: Generator, module: ModuleType) -> None:
         """Plant the seed in a generator whose module is loaded; one that refuses is warned about."""
@@ -166,6 +117,7 @@ class Planting:
             if self._finder.ended:
                 return
             self._finder.ended = True
+            self.streams.end()
             if self._finder in sys.meta_path:
                 sys.meta_path.remove(self._finder)
             at = _in_progress.index(self)
@@ -192,7 +144,7 @@ class Planting:
 
 def plant(seed: int) -> Planting:
     """Plant `seed` in every generator that is loaded, and in those that are imported before `restore`."""
-    return Planting(seed, GENERATORS)
+    return Planting(seed, GENERATORS + TAPS + (DETERMINISM if is_deterministic() else ()))
 
 
 def _is_half_made(module: ModuleType) -> bool:
@@ -208,7 +160,7 @@ def _warn(message: str) -> None:
 class _PlantingFinder(MetaPathFinder):
     """Finds the modules in `waiting` as the other finders do, and plants the seed when they have been executed."""
 
-    def __init__(self, planting: Planting, waiting: dict[str, Generator]) -> None:
+    def __init__(self, planting: Planting, waiting: dict[str, list[Generator]]) -> None:
         self._planting = planting
         self._waiting = waiting
         self.ended = False
@@ -217,14 +169,14 @@ class _PlantingFinder(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The spec that the next finder has, its loader wrapped; None for any other module."""
-        generator = None if self.ended else self._waiting.pop(fullname, None)
-        if generator is None:
+        generators = None if self.ended else self._waiting.pop(fullname, None)
+        if generators is None:
             return None
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             spec = find(fullname, path, target) if find is not None and finder is not self else None
             if spec is not None and spec.loader is not None:
-                spec.loader = _PlantingLoader(spec.loader, self._planting, generator)
+                spec.loader = _PlantingLoader(spec.loader, self._planting, generators)
                 return spec  # type: ignore[no-any-return]
         return None
 
@@ -232,10 +184,10 @@ class _PlantingFinder(MetaPathFinder):
 class _PlantingLoader(Loader):
     """The module's own loader, with the planting behind it; everything else of it is the loader's."""
 
-    def __init__(self, loader: Any, planting: Planting, generator: Generator) -> None:
+    def __init__(self, loader: Any, planting: Planting, generators: list[Generator]) -> None:
         self._loader = loader
         self._planting = planting
-        self._generator = generator
+        self._generators = generators
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -251,4 +203,5 @@ class _PlantingLoader(Loader):
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
         self._loader.exec_module(module)
-        self._planting.plant(self._generator, module)
+        for generator in self._generators:
+            self._planting.plant(generator, module)

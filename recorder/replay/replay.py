@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import msgspec
 
+from ..capture import determinism
 from ..capture.environment import allowed_variables
 from ..compare.verify import Verification, verify
 from ..errors import ReplayError
@@ -220,9 +221,12 @@ def _environment(store: Store, record: Record, workspace: Workspace) -> dict[str
     variables = {name: value for name, value in os.environ.items() if name not in ours}
     variables = {n: v for n, v in variables.items() if not n.startswith(VARIABLE_PREFIX)}
     variables.update(_moved(recorded, record, workspace))
-    variables.pop("PYTHONHASHSEED", None)
+    variables.pop(determinism.HASH_SEED, None)
     if record.process is not None and record.process.hash_seed is not None:
-        variables["PYTHONHASHSEED"] = record.process.hash_seed
+        variables[determinism.HASH_SEED] = record.process.hash_seed
+    variables.pop(determinism.VARIABLE, None)
+    if record.seed_info is not None and record.seed_info.deterministic:
+        variables[determinism.VARIABLE] = "1"
     # The workspace lies below the user's repository, which git would find from inside it.
     variables["GIT_CEILING_DIRECTORIES"] = str(workspace.path)
     variables["RECORDER_STORE"] = str(store.path)

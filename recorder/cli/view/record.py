@@ -10,7 +10,7 @@ import msgspec
 
 from ... import codec
 from ...grade import all_hazards, kind_of, phrase
-from ...records import Code, Content, Hazard, Record, Usage
+from ...records import Code, Content, Hazard, Record, Seed, Usage
 from ...store.store import Store
 from .text import Column, age, duration, number, render, short, shorten, size, status, styled_grade
 
@@ -102,6 +102,20 @@ def _config(record: Record) -> Iterator[str]:
         }
         planted = f"; planted in {', '.join(seed.generators)}" if seed.generators else ""
         yield click.style(f"  seed {seed.value}: {origin[seed.origin]}{planted}", dim=True)
+        yield from (click.style(f"  {line}", dim=True) for line in _drawn(seed))
+
+
+def _drawn(seed: Seed) -> Iterator[str]:
+    """What else decided the random numbers."""
+    if seed.deterministic:
+        yield "deterministic algorithms"
+    if seed.unseeded:
+        count = "1 generator" if seed.unseeded == 1 else f"{seed.unseeded} generators"
+        yield f"{count} of NumPy made without a seed: seeded from the run's"
+    if seed.spawned:
+        yield f"rng(): {seed.spawned}"
+    if seed.system_draws:
+        yield f"the operating system's random numbers: drawn {seed.system_draws} times; no replay repeats them"
 
 
 def _code(record: Record) -> Iterator[str]:
