@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import RecorderError, RecorderWarning
-    from .experiment import current_run, log, record, save
+    from .experiment import current_run, figure, input, log, record, save
     from .records import Record
     from .run import Run
     from .store.store import Store
@@ -35,6 +35,8 @@ __all__ = [
     "Run",
     "Store",
     "current_run",
+    "figure",
+    "input",
     "log",
     "record",
     "save",
@@ -45,6 +47,8 @@ _HOMES = {
     "RecorderError": "errors",
     "RecorderWarning": "errors",
     "current_run": "experiment",
+    "figure": "experiment",
+    "input": "experiment",
     "log": "experiment",
     "record": "experiment",
     "save": "experiment",

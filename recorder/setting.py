@@ -93,6 +93,11 @@ class Setting:
         """The runtime as it was captured last."""
         return None if self._runtime is None else self._runtime[1]
 
+    @property
+    def files(self) -> frozenset[str]:
+        """The files that the snapshot holds, relative to the root."""
+        return self._files
+
     def holds(self, path: str | None) -> bool:
         """Whether the snapshot holds the file at `path`, relative to the root."""
         return path is not None and path in self._files

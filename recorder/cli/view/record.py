@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from ... import codec
-from ...records import Code, Content, Record, Usage
+from ...records import Code, Content, Output, Record, Usage
 from ...store.store import Store
 from .text import Column, age, duration, number, render, short, shorten, size, status
 
@@ -223,7 +223,14 @@ def _outputs(record: Record) -> Iterator[str]:
     width = max([len(output.name) for output in record.outputs] + [4])
     for output in record.outputs:
         what = f"{codec.describe(output.form, width=60)}  " if output.kind == "value" else ""
-        yield f"  {output.name:<{width}}  {output.kind:<6}  {what}{size(output.size_bytes)}  {short(output.digest)}"
+        what += f"{size(output.size_bytes)}  {short(output.digest)}{_standing(output)}"
+        yield f"  {output.name:<{width}}  {output.kind:<6}  {what}"
+
+
+def _standing(output: Output) -> str:
+    """Whether it was named by the run, and is in the store."""
+    said = ["found"] * output.found + ["too large to be kept"] * (not output.stored)
+    return f"  ({', '.join(said)})" if said else ""
 
 
 def _console(content: Content | None, store: Store) -> Iterator[str]:
