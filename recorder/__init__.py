@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import RecorderError, RecorderWarning
-    from .experiment import current_run, jax_key, log, record, rng, save
+    from .experiment import current_run, figure, input, jax_key, log, record, rng, save
     from .records import Record
     from .run import Run
     from .store.store import Store
@@ -35,6 +35,8 @@ __all__ = [
     "Run",
     "Store",
     "current_run",
+    "figure",
+    "input",
     "jax_key",
     "log",
     "record",
@@ -47,6 +49,8 @@ _HOMES = {
     "RecorderError": "errors",
     "RecorderWarning": "errors",
     "current_run": "experiment",
+    "figure": "experiment",
+    "input": "experiment",
     "jax_key": "experiment",
     "log": "experiment",
     "record": "experiment",

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from .capture.ranks import Rank
     from .run import Call, Run
 
+# The size up to which files that nobody named are kept.
+KEEP_BYTES = 100 * 1024 * 1024
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+P = TypeVar("P", bound="str | os.PathLike[str]")
 
 _current: ContextVar[Run | None] = ContextVar("recorder_run", default=None)
 
@@ -51,6 +56,7 @@ _OPTIONS = (
     "secrets",
     "public",
     "usage",
+    "keep_bytes",
 )
 
 
@@ -73,6 +79,7 @@ class Experiment:
         secrets: Sequence[str] = (),
         public: Sequence[str] = (),
         usage: float | None = None,
+        keep_bytes: int = KEEP_BYTES,
     ) -> None:
         self.function = function
         self.name = name or _default_name(function)
@@ -84,6 +91,7 @@ class Experiment:
         self.secrets = _check_names(function, secrets, "secrets")
         self.public = _check_names(function, public, "public")
         self.usage = usage
+        self.keep_bytes = keep_bytes
         # Absolute as of now: the program may change its working directory before the first call.
         self.file = Path(function.__code__.co_filename).resolve()
         self._described: dict[Path | None, Described] = {}
@@ -117,7 +125,8 @@ class Experiment:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # A pickle of an older version has fewer options.
-        self.__dict__.update({"tolerance": {}, "secrets": (), "public": (), "usage": None, **state})
+        defaults: dict[str, Any] = {"tolerance": {}, "secrets": (), "public": (), "usage": None}
+        self.__dict__.update({**defaults, "keep_bytes": KEEP_BYTES, **state})
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None
@@ -153,6 +162,7 @@ class Experiment:
             public=self.public,
             redacted=described.redacted,
             usage=self.usage,
+            keep_bytes=self.keep_bytes,
             parent=None if parent is None else parent.id,
             warnings=(*described.warnings, *warn_of_seed(rank, seed, common=common)),
             ranks=None if rank is None else rank.ranks,
@@ -266,6 +276,7 @@ def record(
     secrets: Sequence[str] = (),
     public: Sequence[str] = (),
     usage: float | None = None,
+    keep_bytes: int = KEEP_BYTES,
 ) -> Callable[[F], F]: ...
 
 
@@ -282,6 +293,7 @@ def record(
     secrets: Sequence[str] = (),
     public: Sequence[str] = (),
     usage: float | None = None,
+    keep_bytes: int = KEEP_BYTES,
 ) -> F | Callable[[F], F]:
     """Record every call of the function as a run.
 
@@ -310,6 +322,8 @@ def record(
         public: Parameters, or entries, that look like credentials and are none.
         usage: Seconds between two samples of processor, memory and GPU use, which become the metrics
             ``usage.*``; none by default. Needs psutil (``pip install 'run-recorder[usage]'``).
+        keep_bytes: The size up to which files that nobody named are kept: inputs from outside the project, and
+            what the run wrote without `save`. Larger ones are known by their digests.
 
     Raises:
         TypeError: for what is no function, for generator functions, for names that it has no parameter for, and
@@ -324,6 +338,7 @@ def record(
         options: dict[str, Any] = {
             "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict,
             "tolerance": tolerance, "secrets": secrets, "public": public, "usage": usage,
+            "keep_bytes": keep_bytes,
         }  # fmt: skip
         return _wrap(Experiment(_check(function), **options), function)
 
@@ -466,6 +481,32 @@ def _streams(what: str) -> Streams | None:
         message = f"{what}() outside a recorded run: not seeded"
         warnings.warn(message, RecorderWarning, stacklevel=3)
     return streams
+
+
+def figure(figure: Any, name: str) -> None:
+    """Keep a figure of matplotlib or plotly as an output of the current run.
+
+    ``figure(fig, "loss")`` is kept as ``loss.png``, or, of plotly, as ``loss.json``; ``figure(fig, "loss.svg")`` in
+    that format. Nothing that tells the time or the version goes into the file. Outside a run it warns and does
+    nothing; in a rank of a job that is not the first it does nothing.
+    """
+    run = _current.get()
+    if run is None:
+        _warn_outside("figure")
+    else:
+        run.figure(figure, name)
+
+
+def input(path: P) -> P:
+    """Say that the current run reads the file, or the files below the folder, at `path`; returns `path`.
+
+    For what is not found without a word: files that a child process or a C library opens. They are digested as they
+    are now. Outside a run it only returns the path.
+    """
+    run = _current.get()
+    if run is not None:
+        run.input(path)
+    return path
 
 
 def _find_rank() -> Rank | None:

@@ -199,7 +199,9 @@ class Output(Part, frozen=True):
     """Something that the run saved under `name`: a file, a folder (a tree object) or a value.
 
     `digest` names the file's bytes, the tree, or the value's canonical form. `path` is where the file
-    or folder lay, relative to the working directory where it was inside. `form` holds a value.
+    or folder lay, relative to the working directory where it was inside. `form` holds a value. `found` says that
+    nobody named the file: the run wrote it below the project's root or the working directory. `stored` says whether
+    the store holds it or, for its size, knows only its digest.
     """
 
     name: str
@@ -208,6 +210,8 @@ class Output(Part, frozen=True):
     size_bytes: int
     path: str | None = None
     form: JSON = None
+    found: bool = False
+    stored: bool = True
 
 
 class Metric(Part, frozen=True):

@@ -22,9 +22,11 @@ from . import codec
 from .capture.config import Config, encode_config
 from .capture.console import Console, prepare
 from .capture.failure import describe_failure
+from .capture.figures import draw
 from .capture.hazards import find_hazards, known_hazards, unwatch_hazards, watch_hazards
 from .capture.inputs import Reading, Watch, watch_inputs
 from .capture.process import DELETED, describe_process
+from .capture.readers import attach
 from .capture.redaction import redact_encoded
 from .capture.sampling import Sampler, can_sample
 from .capture.secrets import Secrets, secret_digest
@@ -33,6 +35,7 @@ from .capture.sifting import is_secret_file
 from .capture.usage import Meter
 from .digest import digest_json
 from .errors import EncodeError, HazardError, RecorderError, RecorderWarning, SaveError
+from .found import Finder
 from .grade import advise, inherent, say
 from .points import SAMPLED, as_number, named_values
 from .records import (
@@ -58,17 +61,15 @@ from .series import SeriesWriter
 from .setting import Setting
 from .store.store import Store
 
-# Files that were read from outside the project are kept up to this size; larger ones by digest only.
 _RESULT = "the result"
-KEEP_INPUT_BYTES = 100 * 1024 * 1024
 
 
 class Call(Part, frozen=True):
     """What is about to run: the experiment, its arguments by parameter, and how to record it.
 
     `objects` are the payloads that `function` names; `usage` the seconds between two samples of what the run uses;
-    `secrets` and `public` are those of `@record`; `redacted` is what was left out of what is here; `ranks` is the job
-    whose first rank this process is.
+    `secrets`, `public` and `keep_bytes` are those of `@record`; `redacted` is what was left out of what is here;
+    `ranks` is the job whose first rank this process is.
     """
 
     experiment: str
@@ -87,6 +88,7 @@ class Call(Part, frozen=True):
     warnings: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     public: tuple[str, ...] = ()
+    keep_bytes: int = 100 * 1024 * 1024
     redacted: tuple[Redacted, ...] = ()
     ranks: Ranks | None = None
 
@@ -107,6 +109,7 @@ class Run:
         self._said: set[str] = set()
         self._opaque: list[Hazard] = []
         self._written: set[str] = set()
+        self._saved: set[str] = set()
         self._finished = False
         self._secrets = Secrets(named=call.secrets, public=call.public)
         self._secrets.add(call.redacted)
@@ -225,6 +228,9 @@ class Run:
         interval_s = self._call.usage if self._call.usage and can_sample() else None
         self._series = SeriesWriter(self._live.series)
         self._console = Console(self._live.stdout, self._live.stderr, values=self._secrets.values)
+        attach()
+        root = self._setting.root
+        self._finder = Finder(self.store, self._live.path, root=root, report=self._report)
         self._watch: Watch = watch_inputs(exclude=self._setting.private)
         watch_hazards()
         self._console.start()
@@ -308,6 +314,39 @@ class Run:
             self._outputs[output.name] = output
             self._note(output)
 
+    def figure(self, figure: Any, name: str) -> None:
+        """Keep a figure of matplotlib or plotly as an output: as the format that the name ends in.
+
+        Without one a figure of matplotlib is kept as PNG, one of plotly as JSON. What cannot be drawn is warned
+        about (strict: SaveError).
+        """
+        if not self.is_ours:
+            self._warn_forked("figure")
+            return
+        try:
+            name, data = draw(figure, name)
+            digest = self.store.objects.put_bytes(data)
+        except Exception as error:  # noqa: BLE001 - a library's own; the experiment goes on
+            what = f"figure {name!r} was not saved: {_one_line(error)}"
+            self._report(what, error=SaveError(what, name=name))
+            return
+        self._outputs[name] = Output(name=name, kind="file", digest=digest, size_bytes=len(data))
+        self._note(self._outputs[name])
+
+    def input(self, path: str | os.PathLike[str]) -> None:
+        """Take the file, or every file below the folder, as an input, as it is now.
+
+        What cannot be read is warned about (strict: SaveError).
+        """
+        if not self.is_ours:
+            self._warn_forked("input")
+            return
+        try:
+            self._watch.add(path)
+        except OSError as error:
+            what = f"input {os.fspath(path)!r} was not recorded: {_one_line(error)}"
+            self._report(what, error=SaveError(what, name=os.fspath(path)))
+
     def _note(self, output: Output) -> None:
         try:
             self._live.note_output(msgspec.json.encode(output))
@@ -325,6 +364,7 @@ class Run:
         in_root = _place(absolute, (root,))
         if in_root is not None:
             self._written.add(in_root)
+        self._saved.add(os.path.realpath(absolute))
         if path.is_dir():
             tree = self.store.objects.put_tree(path)
             digest, size, kind = tree.digest, tree.size_bytes, "folder"
@@ -438,6 +478,7 @@ class Run:
     ) -> None:
         form, _ = self._keep_value(result, _RESULT) if error is None else (None, 0)
         self._take_own_files()
+        self._take_found_files()
         self._series.close()
         metrics = self._series.metrics(lambda value: codec.encode(value).form)
         self._warn_of_sampled(metrics)
@@ -509,6 +550,30 @@ class Run:
             for entry in sorted(self._live.files.iterdir()):
                 self.save(entry, name=entry.name)
 
+    def _take_found_files(self) -> None:
+        """What the run wrote and did not name; what it saved under the same name wins."""
+        found = self._finder.find(
+            self._watch,
+            number=self.number,
+            held=self._setting.files,
+            saved=self._saved,
+            readings=self._readings,
+        )
+        for path in found:
+            try:
+                output = self._finder.keep(path, limit_bytes=self._call.keep_bytes)
+            except (RecorderError, OSError) as error:
+                self._report(
+                    f"the file {path}, which the run wrote, was not kept: {_one_line(error)}"
+                )
+                continue
+            self._outputs.setdefault(output.name, output)
+            in_root = _place(path, (str(self._setting.root),))
+            if in_root is not None and (
+                path in self._watch.written or not self._setting.holds(in_root)
+            ):
+                self._written.add(in_root)
+
     def _inputs(self, readings: tuple[Reading, ...]) -> tuple[Input, ...]:
         root = None if self._setting.root is None else str(self._setting.root)
         return tuple(self._input(reading, root) for reading in readings)
@@ -534,7 +599,7 @@ class Run:
         )
 
     def _store_input(self, reading: Reading, *, inside: bool) -> bool:
-        if not inside and reading.size_bytes > KEEP_INPUT_BYTES:
+        if not inside and reading.size_bytes > self._call.keep_bytes:
             return False
         if self.store.objects.has(reading.digest):
             return True

@@ -116,6 +116,11 @@ class Setting:
         """The runtime object as it was captured last; {} before that."""
         return {} if self._runtime is None else self._runtime[0].described
 
+    @property
+    def files(self) -> frozenset[str]:
+        """The files that the snapshot holds, relative to the root."""
+        return self._files
+
     def holds(self, path: str | None) -> bool:
         """Whether the snapshot holds the file at `path`, relative to the root."""
         return path is not None and path in self._files

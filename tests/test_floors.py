@@ -33,6 +33,7 @@ FLOORS = {
     "recorder.store.sizes": 3,
     "recorder.store.transfer": 3,
     "recorder.setting": 4,
+    "recorder.found": 4,
     "recorder.run": 4,
     "recorder.attendance": 4,
     "recorder.experiment": 5,

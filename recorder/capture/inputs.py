@@ -10,9 +10,10 @@ and before it was read, for then a child process or a C library of the run's wro
 see (`Watch.products` lists them); code and compiled modules, which the snapshot and the environment hold; the
 interpreter, installed packages, caches, /etc and the kernel's own file systems; what recorder itself opens.
 
-What the hook cannot see, and `Watch.add` is for: files opened by C libraries (parquet, HDF5, safetensors), by
-child processes and forked workers. A name relative to a folder's descriptor (``dir_fd=``) is taken as relative
-to the working directory, for the hook is not told of the descriptor.
+What the hook cannot see: files opened by C libraries (parquet, HDF5, safetensors), of which those in
+`recorder.capture.readers` are noted all the same, by child processes and forked workers. `Watch.add` is for those.
+A name relative to a folder's descriptor (``dir_fd=``) is taken as relative to the working directory, for the hook
+is not told of the descriptor.
 
 With several runs at once a reading belongs to the run in whose context it takes place, and to the runs around
 that one. A thread that a run starts has no context: its readings go to all runs in progress.
@@ -43,6 +44,7 @@ from .exclusion import CODE_SUFFIXES, Exclusion
 # Beyond this many inputs they are counted and not listed: the record would be larger than what it is about.
 MAX_READINGS = 50_000
 
+_CAPTURE = str(Path(__file__).parent) + os.sep
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 _paths = sysconfig.get_paths()
 _STDLIB = (_paths["stdlib"] + os.sep, "<frozen")
@@ -63,7 +65,8 @@ class Watch:
     """Collects the readings of one run, from `watch_inputs` to `stop`; in a forked child it sees nothing.
 
     `warnings` says what could not be taken in; `products` lists files that the run read and that were changed
-    after it began by what the hook cannot see.
+    after it began by what the hook cannot see; `has_children` whether it started a process; `is_alone` whether no
+    other run of this process, but for those around and within it, was in progress meanwhile.
     """
 
     def __init__(self, *, exclude: Sequence[str | Path] = (), around: Watch | None = None) -> None:
@@ -78,6 +81,8 @@ class Watch:
         self._written: set[str] = set()
         self._beyond = 0
         self._started_ns = time.time_ns()
+        self.has_children = False
+        self.is_alone = True
 
     def add(self, path: str | os.PathLike[str]) -> None:
         """Take the file, or every file below the folder, as an input, wherever it lies and whoever wrote it.
@@ -89,6 +94,11 @@ class Watch:
             real = os.path.realpath(file)
             if real not in self._readings:
                 self._keep(real, os.stat(real))
+
+    @property
+    def written(self) -> frozenset[str]:
+        """What the run opened to write, or moved into place: absolute paths, links resolved."""
+        return frozenset(self._written)
 
     def stop(self) -> tuple[Reading, ...]:
         """End the watch: the readings, in the order of the first of each."""
@@ -159,6 +169,10 @@ def watch_inputs(*, exclude: Sequence[str | Path] = ()) -> Watch:
     _install()
     watch = Watch(exclude=exclude, around=_current.get())
     with _lock:
+        around = list(_outwards(watch))
+        for other in _active:
+            if other not in around:
+                other.is_alone = watch.is_alone = False
         _active = (*_active, watch)
     _current.set(watch)
     return watch
@@ -268,6 +282,25 @@ def _on_rename(source: Any, target: Any, *folders: int) -> None:
             watch.see_moved(_absolute(source), _absolute(target))
 
 
+def is_watching() -> bool:
+    """Whether there is a run in progress in this process."""
+    return bool(_active)
+
+
+def note(path: Any, *, reads: bool = True, writes: bool = False) -> None:
+    """A library that the hook does not see into is about to open the file at `path`; nothing outside runs."""
+    if _active and not _guard.busy:
+        _guard.busy = True
+        try:
+            name, opener = os.path.abspath(_absolute(path)), sys._getframe(1)  # noqa: PTH100
+            while opener.f_back is not None and opener.f_code.co_filename.startswith(_CAPTURE):
+                opener = opener.f_back
+            for watch in _targets():
+                watch.see(name, reads=reads, writes=writes, opener=opener)
+        finally:
+            _guard.busy = False
+
+
 def _on_truncate(path: Any, _length: Any) -> None:
     _on_open(path, None, os.O_RDWR)
 
@@ -281,7 +314,16 @@ def _on_connect(database: Any) -> None:
         _on_open(name, None, os.O_RDONLY)
 
 
+def _on_child(*_: Any) -> None:
+    for watch in _targets():
+        watch.has_children = True
+
+
 _HANDLERS: dict[str, Callable[..., None]] = {
+    "subprocess.Popen": _on_child,
+    "os.fork": _on_child,
+    "os.posix_spawn": _on_child,
+    "os.system": _on_child,
     "open": _on_open,
     "os.rename": _on_rename,
     "os.link": _on_rename,

@@ -48,6 +48,10 @@ class Outputs:
             return self.compare_forms(a.form, b.form, numbers)
         if a.digest == b.digest:
             return Comparison(verdict="identical")
+        if not (a.stored and b.stored):
+            said = [f"{o.size_bytes} bytes, {o.digest[:15]}" for o in (a, b)]
+            difference = Difference(path="", what="changed", left=said[0], right=said[1])
+            return Comparison(verdict="different", differences=(difference,), count=1)
         if a.kind == "file":
             return self._compare_objects(a.name, a.digest, b.digest, numbers)
         return self._compare_folders(a.digest, b.digest, numbers)

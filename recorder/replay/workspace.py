@@ -88,6 +88,8 @@ class Workspace:
         for output in self._record.outputs:
             if output.path is None or output.kind == "value" or output.path in read:
                 continue
+            if output.found:
+                continue  # it is an output only of a run that writes it, and the run may have changed it in place
             path = self.cwd / output.path
             if not path.resolve().is_relative_to(self.tree.resolve()):
                 continue

@@ -57,7 +57,7 @@ def references(record: Record) -> Iterator[Reference]:
         what = f"output {output.name!r}"
         if output.kind == "value":
             yield from _in_form(output.form, what)
-        else:
+        elif output.stored:
             kind: Literal["object", "tree"] = "object" if output.kind == "file" else "tree"
             size = output.size_bytes if kind == "object" else None
             yield Reference(kind, output.digest, what, size)

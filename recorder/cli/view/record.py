@@ -10,7 +10,7 @@ import msgspec
 
 from ... import codec
 from ...grade import all_hazards, kind_of, phrase
-from ...records import Code, Content, Hazard, Record, Seed, Usage
+from ...records import Code, Content, Hazard, Output, Record, Seed, Usage
 from ...store.store import Store
 from .text import Column, age, duration, number, render, short, shorten, size, status, styled_grade
 
@@ -247,7 +247,14 @@ def _outputs(record: Record) -> Iterator[str]:
     width = max([len(output.name) for output in record.outputs] + [4])
     for output in record.outputs:
         what = f"{codec.describe(output.form, width=60)}  " if output.kind == "value" else ""
-        yield f"  {output.name:<{width}}  {output.kind:<6}  {what}{size(output.size_bytes)}  {short(output.digest)}"
+        what += f"{size(output.size_bytes)}  {short(output.digest)}{_standing(output)}"
+        yield f"  {output.name:<{width}}  {output.kind:<6}  {what}"
+
+
+def _standing(output: Output) -> str:
+    """Whether it was named by the run, and is in the store."""
+    said = ["found"] * output.found + ["too large to be kept"] * (not output.stored)
+    return f"  ({', '.join(said)})" if said else ""
 
 
 def _console(content: Content | None, store: Store) -> Iterator[str]:

@@ -1,0 +1,199 @@
+"""The outputs that nobody named: files below the project's root or the working directory that a run wrote.
+
+Two sources say what was written: the audit hook, for what Python opened, and a look at the folders after the run,
+for what child processes and C libraries wrote. The second cannot tell one writer from another, so it counts only
+where no other run was in progress, and not for files that people edit meanwhile.
+"""
+
+# ruff: noqa: PTH109, PTH111, PTH116, PTH118
+# Paths are text here, as in `recorder.capture.written`.
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from .capture.inputs import Reading, Watch
+from .capture.sifting import is_secret_file
+from .capture.written import (
+    MAX_SCANNED,
+    TooManyError,
+    is_edited,
+    is_junk,
+    open_files,
+    scan,
+    stamp,
+)
+from .digest import digest_file
+from .records import Output
+from .store.live import is_alive
+from .store.store import Store
+
+# A record lists no more of them.
+MAX_FOUND = 5_000
+
+Report = Callable[[str], None]
+_too_large: set[str] = set()
+
+
+class Finder:
+    """Looks, once a run is over, for the files that it wrote; made as the run begins.
+
+    `live` is the run's live folder, `root` the project's. `report` is told what was not looked at or not kept.
+    """
+
+    def __init__(self, store: Store, live: Path, *, root: Path | None, report: Report) -> None:
+        self._store = store
+        self._live = live
+        self._report = report
+        self._since_ns = stamp(live / "lock")
+        self._open = open_files()
+        self._others = self._neighbours()
+        self._cwd = os.path.realpath(os.getcwd())
+        self._root = None if root is None else os.path.realpath(root)
+        self._folders = [f for f in (self._root, self._cwd) if f is not None]
+        if self._root is not None and _below(self._cwd, self._root):
+            self._folders.pop()
+
+    def find(
+        self,
+        watch: Watch,
+        *,
+        number: int,
+        held: Collection[str],
+        saved: Collection[str],
+        readings: Collection[Reading],
+    ) -> list[str]:
+        """The absolute paths of the files, sorted, links resolved.
+
+        `held` are the files of the snapshot, relative to the root; `saved` absolute paths that the run named, of
+        files and folders.
+        """
+        found = {path for path in watch.written if self._was_written(path)}
+        unseen = {
+            path
+            for path in self._scanned(watch, held, readings)
+            if path not in found and not self._is_left_out(path)
+        }
+        if unseen and (not watch.is_alone or self._had_company(number)):
+            self._report(
+                f"{len(unseen)} files that were written while other runs were in progress, {min(unseen)} among them,"
+                " may be theirs, and are not listed: save() those that matter"
+            )
+            unseen = set()
+        kept = [path for path in sorted(found | unseen) if not _is_within(path, saved)]
+        if len(kept) > MAX_FOUND:
+            self._report(
+                f"{len(kept) - MAX_FOUND} files that the run wrote, after the first {MAX_FOUND}, are not listed"
+            )
+        return kept[:MAX_FOUND]
+
+    def keep(self, path: str, *, limit_bytes: int) -> Output:
+        """The output, its file in the store unless it is larger than the limit. Raises OSError."""
+        place = os.path.relpath(path, self._cwd)
+        folder = next(f for f in (self._cwd, *self._folders) if _below(path, f))
+        name = os.path.relpath(path, folder).replace(os.sep, "/")
+        size = os.stat(path).st_size
+        stored = size <= limit_bytes
+        if stored:
+            digest, size = self._store.objects.put_file(Path(path))
+        else:
+            digest = digest_file(Path(path))
+            self._report(
+                f"the output {name} is known by its digest only: it has {size} bytes, more than {limit_bytes}"
+                " (save() keeps it, or @record(keep_bytes=...))"
+            )
+        return Output(
+            name=name,
+            kind="file",
+            digest=digest,
+            size_bytes=size,
+            path=place.replace(os.sep, "/"),
+            found=True,
+            stored=stored,
+        )
+
+    def _was_written(self, path: str) -> bool:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return False  # a temporary file
+        changed = stat.S_ISREG(status.st_mode) and status.st_ctime_ns >= self._since_ns
+        return changed and self._is_ours(path, status) and not self._is_left_out(path)
+
+    def _is_ours(self, path: str, status: os.stat_result) -> bool:
+        """Below one of the folders, and not open before: such as the log that the shell sends the output to."""
+        inside = any(_below(path, folder) for folder in self._folders)
+        return inside and (status.st_dev, status.st_ino) not in self._open
+
+    def _is_left_out(self, path: str) -> bool:
+        folder = next(folder for folder in self._folders if _below(path, folder))
+        place = path[len(folder) + 1 :].replace(os.sep, "/")
+        store = str(self._store.path)
+        in_store = _below(path, store) and not _below(folder, store)
+        return in_store or is_junk(place) or is_secret_file(place)
+
+    def _scanned(
+        self, watch: Watch, held: Collection[str], readings: Collection[Reading]
+    ) -> Iterator[str]:
+        """What was written by whomever; what the run has read, and did not write, has only been touched."""
+        # Only a process of its own would write to the project's texts unseen.
+        texts = () if watch.has_children else held
+        read = {str(reading.path): reading.mtime_ns for reading in readings}
+        for folder in self._folders:
+            for place, status in self._scan(folder, texts if folder == self._root else ()):
+                path = os.path.join(folder, place)
+                known = place in held if folder == self._root else False
+                if known and is_edited(place):
+                    continue
+                if status.st_mtime_ns <= self._since_ns and (known or path in read):
+                    continue
+                if read.get(path) != status.st_mtime_ns and self._is_ours(path, status):
+                    yield path
+
+    def _scan(self, folder: str, unread: Collection[str]) -> list[tuple[str, os.stat_result]]:
+        if folder in _everybodys():
+            return []
+        if folder not in _too_large:
+            exclude = (str(self._store.path), os.path.realpath(self._store.path))
+            try:
+                return list(scan(folder, since_ns=self._since_ns, exclude=exclude, unread=unread))
+            except TooManyError:
+                _too_large.add(folder)
+        self._report(
+            f"{folder} holds more than {MAX_SCANNED} files: what child processes and C libraries wrote is not"
+            " looked for; save() what matters"
+        )
+        return []
+
+    def _neighbours(self) -> set[str]:
+        """The live folders of other runs."""
+        try:
+            return set(os.listdir(self._live.parent)) - {self._live.name}  # noqa: PTH208
+        except OSError:
+            return set()
+
+    def _had_company(self, number: int) -> bool:
+        """Whether a run of another process was in progress meanwhile."""
+        now = self._neighbours()
+        if (self._others - now) or any(is_alive(self._live.parent / name) for name in now):
+            return True
+        last = self._store.find("last")
+        return last.number > number and last.process is not None and last.process.pid != os.getpid()
+
+
+def _below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
+
+
+def _is_within(path: str, places: Collection[str]) -> bool:
+    return any(_below(path, place) for place in places)
+
+
+def _everybodys() -> tuple[str, ...]:
+    """Folders in which others than the run write as well."""
+    home = os.path.realpath(os.path.expanduser("~"))
+    return (os.sep, home, os.path.dirname(home), os.path.realpath(tempfile.gettempdir()))  # noqa: PTH120
