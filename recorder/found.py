@@ -5,7 +5,7 @@ for what child processes and C libraries wrote. The second cannot tell one write
 where no other run was in progress, and not for files that people edit meanwhile.
 """
 
-# ruff: noqa: PTH109, PTH111, PTH116, PTH118
+# ruff: noqa: PTH111, PTH116, PTH118
 # Paths are text here, as in `recorder.capture.written`.
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from .capture.inputs import Reading, Watch
+from .capture.process import working_directory
 from .capture.sifting import is_secret_file
 from .capture.written import (
     MAX_SCANNED,
@@ -52,7 +53,7 @@ class Finder:
         self._since_ns = stamp(live / "lock")
         self._open = open_files()
         self._others = self._neighbours()
-        self._cwd = os.path.realpath(os.getcwd())
+        self._cwd = os.path.realpath(working_directory() or live)
         self._root = None if root is None else os.path.realpath(root)
         self._folders = [f for f in (self._root, self._cwd) if f is not None]
         if self._root is not None and _below(self._cwd, self._root):

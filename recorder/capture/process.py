@@ -23,7 +23,7 @@ def describe_process(
 ) -> Process:
     """The process as it is now; what lies in `root` relative to it. Its arguments have lost their credentials."""
     secrets = Secrets() if secrets is None else secrets
-    cwd = _working_directory()
+    cwd = working_directory()
     return Process(
         pid=os.getpid(),
         host=platform.node(),
@@ -39,7 +39,7 @@ def describe_process(
     )
 
 
-def _working_directory() -> str:
+def working_directory() -> str:
     """Absolute; of one that has been deleted what the system still calls it, else ""."""
     try:
         return os.getcwd()  # noqa: PTH109 - at each recorded call
