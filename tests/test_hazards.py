@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from conftest import Project
 
+from recorder.capture import entropy
 from recorder.capture.hazards import unwatch_hazards, watch_hazards
 from recorder.capture.inputs import Watch, watch_inputs
+from recorder.capture.seed import plant
 from recorder.capture.suspects import suspects_in
 from recorder.grade import KINDS, all_hazards, grade
 from recorder.records import Function, Hazard, Input, Record, Redacted, new_id
@@ -152,25 +154,29 @@ def test_sockets_that_are_files_are_none(watch: Watch, tmp_path: Path) -> None:
 
 def test_entropy(watch: Watch) -> None:
     """Bytes from the operating system are seen through each of the functions that give them."""
-    os.urandom(1)
-    uuid.uuid4()
-    secrets.token_hex()
-    random.SystemRandom().random()
+    planting = plant(1)
+    try:
+        os.urandom(1)
+        uuid.uuid4()
+        secrets.token_hex()
+        random.SystemRandom().random()
+    finally:
+        planting.restore()
     assert [kind for kind, _ in kinds(watch)] == ["entropy"] * 4
     assert [detail for _, detail in kinds(watch)][:2] == ["os.urandom", "uuid.uuid4"]
     assert all(place.startswith(__file__) for _, place, _ in watch.hazards)
 
 
-def test_what_is_wrapped_is_put_back() -> None:
-    """After the last of several runs the functions are those from before; outside runs nothing is seen."""
-    before = os.urandom, random._urandom  # type: ignore[attr-defined]
-    watch_hazards()
-    watch_hazards()
-    assert os.urandom is not before[0] and len(os.urandom(3)) == 3
-    unwatch_hazards()
-    assert os.urandom is not before[0]
-    unwatch_hazards()
-    assert (os.urandom, random._urandom) == before  # type: ignore[attr-defined]
+def test_the_last_run_ends_the_watching() -> None:
+    """Draws of entropy are told of until the last of several runs has ended."""
+    for step, is_told in (
+        (watch_hazards, True),
+        (watch_hazards, True),
+        (unwatch_hazards, True),
+        (unwatch_hazards, False),
+    ):
+        step()
+        assert (entropy.on_draw is not None) == is_told
 
 
 def test_seeded_generators_are_none(watch: Watch) -> None:

@@ -120,6 +120,10 @@ def _is_unseeded(caller: FrameType) -> bool:
     return "RandomState" not in code.co_names or code.co_code[at + 1] == 0  # no arguments
 
 
+# Told of the frame that draws the operating system's entropy, while somebody wants to know: see `.hazards`.
+on_draw: Callable[[FrameType], None] | None = None
+
+
 class _Counted:
     """`os.urandom`, counted where there is a run."""
 
@@ -127,6 +131,8 @@ class _Counted:
         self._system = system
 
     def __call__(self, size: int, /) -> bytes:
+        if on_draw is not None:
+            on_draw(sys._getframe(1))
         streams = current_streams()
         caller = None if streams is None else _caller(sys._getframe(1))
         if streams is not None and caller is not None:

@@ -7,9 +7,7 @@ When the run ends, `find_hazards` adds what the run's record and its modules' te
 
 from __future__ import annotations
 
-import functools
 import os
-import random
 import sys
 import sysconfig
 import threading
@@ -19,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from ..records import JSON, Function, Hazard, Record
+from . import entropy
 from .inputs import Watch, listen, targets
 from .process import hash_seed
 from .sifting import is_secret_file
@@ -114,7 +113,6 @@ def _on_fork() -> None:
 
 
 _lock = threading.Lock()
-_wrapped: list[tuple[Any, str, Any, Any]] = []
 _watching = 0
 
 
@@ -124,41 +122,22 @@ def watch_hazards() -> None:
     listen(_LISTENED)
     with _lock:
         _watching += 1
-        if _watching == 1:
-            # (random, and by it secrets, hold the function under a name of their own.)
-            for module, name in ((os, "urandom"), (random, "_urandom")):
-                original = getattr(module, name, None)
-                if original is not None:
-                    wrapped = _wrap(original)
-                    _wrapped.append((module, name, original, wrapped))
-                    setattr(module, name, wrapped)
+        entropy.on_draw = _on_entropy
 
 
 def unwatch_hazards() -> None:
-    """The end of a run: what nobody else has replaced since is put back with the last."""
+    """The end of a run; with the last one nothing is looked at any more."""
     global _watching
     with _lock:
         _watching -= 1
         if _watching == 0:
-            for module, name, original, wrapped in _wrapped:
-                if getattr(module, name) is wrapped:
-                    setattr(module, name, original)
-            _wrapped.clear()
-
-
-def _wrap(original: Any) -> Any:
-    @functools.wraps(original)
-    def urandom(size: Any, /) -> Any:
-        if targets():
-            _on_entropy(sys._getframe(1))
-        return original(size)
-
-    urandom.__module__ = "os"
-    return urandom
+            entropy.on_draw = None
 
 
 def _on_entropy(frame: FrameType | None) -> None:
     """What draws: the project's code, or a library in its name; the standard library's own use reaches no result."""
+    if not targets():
+        return
     drawer = "os.urandom"
     while frame is not None and frame.f_code.co_filename in _DRAWERS:
         file = frame.f_code.co_filename

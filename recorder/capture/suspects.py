@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +57,10 @@ class Suspect(NamedTuple):
     detail: str
 
 
+# Before Python 3.12 two threads cannot parse at once: "AST constructor recursion depth mismatch" (CPython #106905).
+_parsing = threading.Lock()
+
+
 @lru_cache(maxsize=512)
 def suspects_in(file: str) -> tuple[Suspect, ...]:
     """The suspects of a source file, as it stands when it is first asked for; none in one that cannot be parsed."""
@@ -63,9 +68,12 @@ def suspects_in(file: str) -> tuple[Suspect, ...]:
         source = Path(file).read_bytes()
         if len(source) > MAX_SOURCE_BYTES or not _WORTH_PARSING.search(source):
             return ()
-        tree = ast.parse(source, filename=file)
+        with _parsing:
+            tree = ast.parse(source, filename=file)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return ()  # it was loaded some other way, or is gone
+    except SystemError:
+        return ()  # another thread of the program's was parsing something: see `_parsing`
     return tuple(sorted(dict.fromkeys(_Pass(tree).suspects(tree)), key=lambda one: one.line))
 
 
