@@ -10,8 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -21,18 +20,18 @@ from .capture.exclusion import CODE_SUFFIXES
 from .capture.function import Place
 from .capture.secrets import Secrets
 from .capture.seed import draw_seed
-from .capture.written import scan, written
+from .capture.stamps import Stamp, look_at, scan, written
 from .errors import CommandError, TargetError
 from .experiment import PARENT_VARIABLE, current_parent
 from .records import Function, Seed
 from .run import Call, Run
 from .setting import Setting, find_setting
-from .store.address import find_folder
 from .store.format import FOLDER, VARIABLE
 
 SEED_VARIABLE = "RECORDER_SEED"
 _INTERPRETERS = ("python", "pypy", "bash", "sh", "zsh", "Rscript", "julia", "node", "ruby", "perl")
 # Told to us alone, as a rule: by `kill`, a job's scheduler, a closing terminal.
+_FROM_TERMINAL = (signal.SIGINT, getattr(signal, "SIGQUIT", None))
 _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGINT")
 
 
@@ -95,7 +94,7 @@ def name_of(argv: Sequence[str]) -> str:
 def _find_setting(store: str | os.PathLike[str] | None) -> Setting:
     cwd = Path.cwd()
     root = find_root(None, cwd=cwd)
-    folder = store or os.environ.get(VARIABLE) or find_folder(cwd) or root / FOLDER
+    folder = store or os.environ.get(VARIABLE) or root / FOLDER
     return find_setting(Place("", None, False, False, False), store=folder)
 
 
@@ -139,12 +138,13 @@ def _execute(
     _add_inputs(run, argv, inputs)
     cwd = Path.cwd()
     before = scan(cwd, exclude=[run.store.path])
-    process = subprocess.Popen(list(argv), env={**_environment(run, call), **variables})
-    with _pass_on(process) as received:
-        code = process.wait()
-    _save_outputs(run, written(before, scan(cwd, exclude=[run.store.path])), outputs)
+    named = {path: look_at(Path(path)) for path in outputs}
+    with _PassingOn() as passing:
+        passing.to = subprocess.Popen(list(argv), env={**_environment(run, call), **variables})
+        code = passing.to.wait()
+    _save_outputs(run, written(before, scan(cwd, exclude=[run.store.path])), named)
     status = code if code >= 0 else 128 - code
-    if signal.SIGINT in received and code != 0:
+    if signal.SIGINT in passing.received and code != 0:
         run.fail(KeyboardInterrupt(), result=status)
     elif code == 0:
         run.finish(0)
@@ -159,12 +159,12 @@ def _add_inputs(run: Run, argv: Sequence[str], inputs: Sequence[str]) -> None:
         run.add_input(path)
     known = run.store.known_outputs.read()
     for arg in argv[1:]:
-        path = Path(arg.partition("=")[2] if arg.startswith("-") else arg)
-        if path.suffix in CODE_SUFFIXES or not path.name or len(arg) > 4096:
+        file = Path(arg.partition("=")[2] if arg.startswith("-") else arg)
+        if file.suffix in CODE_SUFFIXES or not file.name or len(arg) > 4096:
             continue
-        place = run.place_of(path)
-        if place is not None and place not in known and path.is_file():
-            run.add_input(path)
+        place = run.place_of(file)
+        if place is not None and place not in known and file.is_file():
+            run.add_input(file)
 
 
 def _environment(run: Run, call: Call) -> dict[str, str]:
@@ -181,26 +181,32 @@ def _environment(run: Run, call: Call) -> dict[str, str]:
     return said
 
 
-@contextmanager
-def _pass_on(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Pass the signals that come on to the process; yields those that came.
+class _PassingOn:
+    """Passes the signals that come to this process on to the one in `to`; `received` are those that came.
 
     A terminal's Ctrl-C has reached it already.
     """
-    received: list[int] = []
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        if number not in (signal.SIGINT, getattr(signal, "SIGQUIT", None)) or not _has_terminal():
-            process.send_signal(number)
+    to: subprocess.Popen[bytes] | None = None
 
-    numbers = [getattr(signal, name) for name in _PASSED_ON if hasattr(signal, name)]
-    former = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield received
-    finally:
-        for number, handler in former.items():
+    def __init__(self) -> None:
+        self.received: list[int] = []
+
+    def __enter__(self) -> _PassingOn:
+        numbers = [getattr(signal, name) for name in _PASSED_ON if hasattr(signal, name)]
+        self._former = {number: signal.signal(number, self._handle) for number in numbers}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
             signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.received.append(number)
+        if self.to is None:
+            raise KeyboardInterrupt  # it has not begun
+        if number not in _FROM_TERMINAL or not _has_terminal():
+            self.to.send_signal(number)
 
 
 def _has_terminal() -> bool:
@@ -211,9 +217,14 @@ def _has_terminal() -> bool:
         return False
 
 
-def _save_outputs(run: Run, found: Sequence[str], named: Sequence[str]) -> None:
-    for path in named:
-        run.save(path)
+def _save_outputs(run: Run, found: Sequence[str], named: Mapping[str, Mapping[str, Stamp]]) -> None:
+    """Save what was found to be written, and what was named; `named` has how that had looked before."""
+    for path, before in named.items():
+        if written(before, after := look_at(Path(path))):
+            run.save(path)
+        else:
+            said = "was not written" if after else "is not there"
+            run.warn(f"output {path} {said}: it is not kept")
     folders = [os.path.realpath(path) + os.sep for path in named]
     files = {os.path.realpath(path) for path in named}
     for path in found:

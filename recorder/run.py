@@ -428,6 +428,15 @@ class Run:
         """Take a file, or every file below a folder, as an input. Raises OSError where it cannot be read."""
         self._watch.add(path)
 
+    def warn(self, message: str) -> None:
+        """Warn that something is not recorded, once, and note it in the record."""
+        self._report(message)
+
+    def place_of(self, path: str | os.PathLike[str]) -> str | None:
+        """The path relative to the root of the code, with slashes, None for one that lies outside."""
+        root = self._setting.root
+        return _place(os.fspath(path), (None if root is None else str(root),))
+
     # A generator's steps
 
     def leave(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import Project
 
-from recorder import Store, current_run, log, record
+from recorder import Store, current_run, log, record, start_run
 
 
 @pytest.fixture
@@ -268,3 +268,81 @@ def test_each_kind_replays(project: Project) -> None:
         done = project.recorder("replay", str(run), status=None)
         assert done.stdout.endswith("reproduced\n"), (run, done.stdout, done.stderr)
     assert project.show(11)["result"]["yielded"] == 1
+
+
+def test_a_block_of_code(store: Path) -> None:
+    """start_run records config, later additions, metrics, result and nested runs; it is current inside only."""
+
+    @record(store=store)
+    def inner(x: int) -> int:
+        return x
+
+    with start_run("sweep", config={"lr": 0.1, "seed": 3}, store=store, tags=["t"]) as run:
+        assert current_run() is run
+        log(loss=0.5)
+        inner(4)
+        first = random.random()
+        run.config["steps"] = 100
+        run.result = {"loss": 0.5}
+    assert current_run() is None
+    outer, nested = Store(store).runs()
+    assert (outer.experiment, outer.status, outer.result) == ("sweep", "finished", {"loss": 0.5})
+    assert outer.config == {"lr": 0.1, "seed": 3, "steps": 100}
+    assert (outer.seed, outer.tags, outer.metrics["loss"].last) == (3, ("t",), 0.5)
+    assert nested.parent == outer.id
+    with start_run("again", config={"seed": 3}, store=store):
+        assert random.random() == first
+
+
+def test_a_block_that_raises(store: Path) -> None:
+    """The exception comes out, and the run has failed."""
+    with pytest.raises(ValueError, match="no"), start_run("block", store=store):
+        raise ValueError("no")
+    (run,) = Store(store).runs()
+    assert run.failure is not None
+    assert (run.status, run.failure.message) == ("failed", "no")
+
+
+def test_blocks_in_tasks(store: Path) -> None:
+    """Each asyncio task has its own current run."""
+
+    async def one(i: int) -> bool:
+        with start_run("task", config={"i": i}, store=store) as run:
+            await asyncio.sleep(0.01)
+            log(i=i)
+            return current_run() is run
+
+    async def several() -> list[bool]:
+        return await asyncio.gather(*(one(i) for i in range(3)))
+
+    assert asyncio.run(several()) == [True] * 3
+    for run in Store(store).runs():
+        assert run.metrics["i"].last == run.config["i"]
+
+
+def test_a_block_in_a_script(project: Project) -> None:
+    """Its replay says what to do; another experiment of the script replays, the block left unrecorded."""
+    project.write(
+        "script.py",
+        """
+        from recorder import record, start_run
+
+        @record
+        def f(x):
+            return x + offset
+
+        with start_run("block", config={"lr": 1}) as run:
+            run.log(a=1)
+            run.save({"a": 1}, name="value")
+            offset = run.config["lr"]
+            run.result = 5
+        f(1)
+        """,
+    )
+    project.python("script.py")
+    done = project.recorder("replay", "1", status=3)
+    assert "recorder exec -- python script.py" in done.stderr
+    assert project.recorder("replay", "2").stdout.endswith("reproduced\n")
+    assert len(project.recorder("list").stdout.splitlines()) == 4
+    assert project.show(1)["function"]["kind"] == "block"
+    assert project.show(1)["code"]["snapshot"]

@@ -45,6 +45,17 @@ def scan(folder: Path, *, exclude: Collection[str | os.PathLike[str]] = ()) -> M
     return found
 
 
+def look_at(path: Path) -> Mapping[str, Stamp]:
+    """The stamps below a folder, or that of a file; {} where there is neither. A folder itself has one, too."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return {}
+    if not path.is_dir():
+        return {"": Stamp(stat.st_size, stat.st_mtime_ns, stat.st_ino)}
+    return {**scan(path), "": Stamp(0, 0, stat.st_ino)}
+
+
 def _walk(folder: str, prefix: str, shut: Collection[str]) -> Iterator[tuple[str, Stamp]]:
     waiting = [(folder, prefix)]
     while waiting:

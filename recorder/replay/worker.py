@@ -26,6 +26,7 @@ from ..records import JSON, Change, Function, Part, Record
 from ..run import Call
 from ..store.store import Store
 from ..yielding import CLOSED
+from .command import replay_command
 from .secrets import fill
 from .settings import apply_settings
 from .target import as_experiment, load_module, load_script
@@ -109,6 +110,8 @@ def _replay(job: Job) -> Report:
     for other, place in others.items():
         other.shut_out(place, first=[])
     setting.give(setting.Setting(store, root=tree, code=record.code))
+    if record.function.kind == "command":
+        return Report(run=replay_command(record, tree=tree, live=live, settings=job.settings))
     experiment = _load(record, tree, store)
     lives = [*([live] if live else []), *others]
     _refuse_leaks(lives)
