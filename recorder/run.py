@@ -441,13 +441,15 @@ class Run:
 
     def leave(self) -> None:
         """The code that runs from now on is not the run's: its seed and its watch are put aside."""
-        self._planting.pause()
-        self._watch.pause()
+        if not self._finished:
+            self._planting.pause()
+            self._watch.pause()
 
     def enter(self) -> None:
         """The run's code goes on, after `leave`."""
-        self._watch.resume()
-        self._planting.resume()
+        if not self._finished:
+            self._watch.resume()
+            self._planting.resume()
 
     # Ending
 

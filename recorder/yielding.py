@@ -23,32 +23,35 @@ _VAGUE = ("$pickle", "$opaque")
 
 
 class Yields:
-    """The values that a generator has yielded: how many, and the digest of all of them in their order."""
+    """The values that a generator has yielded: how many, and the digest of all of them in their order.
+
+    `is_vague` says that there is no such digest, for only a pickle can hold one of them.
+    """
 
     def __init__(self) -> None:
         self.count = 0
         self._digest: str | None = None
-        self._vague = False
+        self.is_vague = False
 
     def add(self, value: Any) -> None:
         """Take in the next value, as it is now. It is not kept."""
         self.count += 1
-        if self._vague:
+        if self.is_vague:
             return
         form = codec.encode(value, inline_limit=None).form
-        self._vague = any(codec.has_tag(form, tag) for tag in _VAGUE)
+        self.is_vague = any(codec.has_tag(form, tag) for tag in _VAGUE)
         self._digest = digest_json("yields", [self._digest, codec.identity(form)])
 
     def describe(self, *, returned: Any, closed: bool) -> dict[str, JSON]:
         """The run's result: `yielded` and `digest` (None where only a pickle could hold a value), and `returned`."""
-        said = {"yielded": self.count, "digest": None if self._vague else self._digest}
+        said = {"yielded": self.count, "digest": None if self.is_vague else self._digest}
         return {**said, "returned": returned, **({"closed": True} if closed else {})}
 
 
 class Stream:
     """The run of one generator; inside its ``with`` block, one for each step, the body is in the run.
 
-    `step` is called for the next value. An exception that leaves the block ends the run.
+    An exception that leaves the block ends the run.
     """
 
     def __init__(self, run: Run, current: ContextVar[Run | None]) -> None:
@@ -85,6 +88,10 @@ class Stream:
         self._run.enter()
         if closed:
             self._run.note = CLOSED
+        if self._yields.is_vague:
+            self._run.warn(
+                "of what it yielded only pickle can hold something: it is counted, not compared"
+            )
         self._run.finish(self._yields.describe(returned=returned, closed=closed))
 
 
