@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .block import start_run
     from .errors import RecorderError, RecorderWarning
     from .experiment import current_run, figure, input, jax_key, log, record, rng, save
     from .records import Record
@@ -42,6 +43,7 @@ __all__ = [
     "record",
     "rng",
     "save",
+    "start_run",
 ]
 
 # Each name is loaded with its first use: a program that only decorates pays for no database.
@@ -56,6 +58,7 @@ _HOMES = {
     "record": "experiment",
     "rng": "experiment",
     "save": "experiment",
+    "start_run": "block",
     "Record": "records",
     "Run": "run",
     "Store": "store.store",

@@ -59,6 +59,14 @@ class TargetError(RecorderError, LookupError):
         self.target = target
 
 
+class CommandError(RecorderError, RuntimeError):
+    """A recorded command that ended with a `status` other than 0, as a shell gives it."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class StoreNotFoundError(RecorderError, FileNotFoundError):
     """No store at `path`, or in any folder above it."""
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import functools
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from types import MethodType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
+from .driving import Around, Unrecorded, drive, exhaust, exhaust_async, hand_on_async
 from .errors import RecorderWarning
 from .tolerance import Declared, declare
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from .capture.function import Described, Place
     from .capture.ranks import Rank
     from .run import Call, Run
+    from .yielding import Stream
 
 # The size up to which files that nobody named are kept.
 KEEP_BYTES = 100 * 1024 * 1024
@@ -39,6 +42,9 @@ _current: ContextVar[Run | None] = ContextVar("recorder_run", default=None)
 # A replay looks at every call of an experiment before it is made: see `intercept`.
 Interceptor = Callable[["Experiment", Sequence[Any], Mapping[str, Any]], Any]
 _interceptor: Interceptor | None = None
+
+# The run that this process is part of, set by `recorder exec` for the command and what it starts.
+PARENT_VARIABLE = "RECORDER_PARENT"
 
 # inspect.CO_COROUTINE, CO_GENERATOR, CO_ASYNC_GENERATOR: importing inspect costs 15 ms.
 _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200
@@ -58,6 +64,15 @@ _OPTIONS = (
     "usage",
     "keep_bytes",
 )
+
+
+# What a pickle of an older version lacks.
+_LATER: dict[str, Any] = {
+    "tolerance": {},
+    "secrets": (),
+    "public": (),
+    "usage": None,
+}
 
 
 class Experiment:
@@ -104,6 +119,16 @@ class Experiment:
         """Whether the function is an ``async def``."""
         return bool(self.function.__code__.co_flags & _COROUTINE)
 
+    @property
+    def is_generator(self) -> bool:
+        """Whether the function is a generator function, async ones left out."""
+        return bool(self.function.__code__.co_flags & _GENERATOR)
+
+    @property
+    def is_async_generator(self) -> bool:
+        """Whether the function is an ``async def`` with a ``yield``."""
+        return bool(self.function.__code__.co_flags & _ASYNC_GENERATOR)
+
     @functools.cached_property
     def place(self) -> Place:
         """Where the function stands."""
@@ -124,9 +149,7 @@ class Experiment:
         return {**kept, "file": self.file, "place": self.place, "_described": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # A pickle of an older version has fewer options.
-        defaults: dict[str, Any] = {"tolerance": {}, "secrets": (), "public": (), "usage": None}
-        self.__dict__.update({**defaults, "keep_bytes": KEEP_BYTES, **state})
+        self.__dict__.update({**_LATER, "keep_bytes": KEEP_BYTES, **state})
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None
@@ -136,6 +159,7 @@ class Experiment:
         Raises TypeError as the call itself would, RecorderError where there can be no store.
         """
         from .capture.config import bind, choose_seed
+        from .capture.function import find_receiver
         from .capture.ranks import draw_common_seed, warn_of_seed
         from .records import Tolerance
         from .run import Call
@@ -147,7 +171,6 @@ class Experiment:
         seed = choose_seed(bound, parameter=self.seed, given=given_seed, drawn=common)
         setting = find_setting(self.place, store=self.store)
         described = self._describe(setting.root)
-        parent = _current.get()
         call = Call(
             experiment=self.name,
             function=described.function,
@@ -163,9 +186,10 @@ class Experiment:
             redacted=described.redacted,
             usage=self.usage,
             keep_bytes=self.keep_bytes,
-            parent=None if parent is None else parent.id,
+            parent=current_parent(),
             warnings=(*described.warnings, *warn_of_seed(rank, seed, common=common)),
             ranks=None if rank is None else rank.ranks,
+            receiver=find_receiver(self.function, bound.arguments),
         )
         return call, bound
 
@@ -225,6 +249,39 @@ class Experiment:
             recording.result = await self.function(*bound.args, **bound.kwargs)
         return recording.result
 
+    def iterate(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Generator[Any, Any, Any]:
+        """The same for a generator function; the run begins with the first step."""
+        if _interceptor is not None:
+            return (yield from _interceptor(self, args, kwargs))
+        attendance = self.attend(args, kwargs)
+        if attendance is not None:
+            with attendance as bound:
+                return (yield from self.function(*bound.args, **bound.kwargs))
+        stream, bound = self.begin_stream(args, kwargs)
+        return (yield from drive(self.function(*bound.args, **bound.kwargs), stream))
+
+    def start_async(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[AsyncGenerator[Any, Any], Around]:
+        """The same for an async generator function: the generator, and what is around each of its steps."""
+        if _interceptor is not None:
+            return _interceptor(self, args, kwargs), Unrecorded()
+        attendance = self.attend(args, kwargs)
+        if attendance is not None:
+            return self.function(*attendance.bound.args, **attendance.bound.kwargs), Unrecorded()
+        stream, bound = self.begin_stream(args, kwargs)
+        return self.function(*bound.args, **bound.kwargs), stream
+
+    def begin_stream(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[Stream, inspect.BoundArguments]:
+        """A run for a generator that is about to take its first step, and its bound arguments."""
+        from .run import Run
+        from .yielding import Stream
+
+        call, bound = self.prepare(args, kwargs)
+        return Stream(Run(call), _current), bound
+
     def invoke(self, bound: inspect.BoundArguments) -> Any:
         """Call the function itself, unrecorded; a coroutine function in an event loop of its own."""
         result = self.function(*bound.args, **bound.kwargs)
@@ -243,10 +300,10 @@ class Recording:
 
     result: Any = None
 
-    def __init__(self, call: Call) -> None:
-        from .run import Run
+    def __init__(self, call: Call | Run) -> None:
+        from .run import Call, Run
 
-        self.run = Run(call)
+        self.run = Run(call) if isinstance(call, Call) else call
 
     def __enter__(self) -> Recording:
         self._token = _current.set(self.run)
@@ -258,6 +315,42 @@ class Recording:
             self.run.finish(self.result)
         else:
             self.run.fail(error)
+
+
+class Execution:
+    """A call that was prepared, as a `run` that has begun."""
+
+    def __init__(self, experiment: Experiment, call: Call, bound: inspect.BoundArguments) -> None:
+        from .run import Run
+
+        self._experiment = experiment
+        self._bound = bound
+        self.run = Run(call)
+
+    def complete(self, *, most: int | None = None) -> Run:
+        """Run it to its end, a generator until it is exhausted or so many values are there; the ended run.
+
+        The function's own exception comes out.
+        """
+        if self._experiment.is_generator or self._experiment.is_async_generator:
+            self._exhaust(most)
+        else:
+            with Recording(self.run) as recording:
+                recording.result = self._experiment.invoke(self._bound)
+        return self.run
+
+    def _exhaust(self, most: int | None) -> None:
+        from .yielding import Stream
+
+        generator = self._experiment.function(*self._bound.args, **self._bound.kwargs)
+        stream = Stream(self.run, _current)
+        if self._experiment.is_generator:
+            exhaust(drive(generator, stream), most=most)
+            return
+        import asyncio
+
+        recorded = hand_on_async(lambda args, kwargs: (generator, stream))
+        asyncio.run(exhaust_async(recorded(), most=most))
 
 
 @overload
@@ -306,7 +399,8 @@ def record(
         def train(lr: float = 0.1): ...
 
     Args:
-        function: What to record: a function or a coroutine function.
+        function: What to record: a function, a coroutine function, a generator function (until it is exhausted or
+                closed), a method, a classmethod or staticmethod, a bound method, or a functools.partial.
         name: The experiment's name; the function's own by default.
         tags: Tags that each of its runs gets.
         seed: The parameter that the seed is taken from if it is bound to an integer, and handed to if
@@ -326,7 +420,7 @@ def record(
             what the run wrote without `save`. Larger ones are known by their digests.
 
     Raises:
-        TypeError: for what is no function, for generator functions, for names that it has no parameter for, and
+        TypeError: for what is no function, for names that it has no parameter for, and
             for a tolerance that is none.
         ValueError: for a tolerance that is negative or not finite, and for a `usage` that is no positive number.
     """
@@ -334,43 +428,79 @@ def record(
     if usage is not None and not 0 < usage < float("inf"):
         raise ValueError(f"usage={usage!r}: the seconds between two samples, more than 0")
 
-    def decorate(function: F) -> F:
+    def decorate(function: Any) -> Any:
         options: dict[str, Any] = {
             "name": name, "tags": tags, "seed": seed, "store": store, "strict": strict,
             "tolerance": tolerance, "secrets": secrets, "public": public, "usage": usage,
             "keep_bytes": keep_bytes,
         }  # fmt: skip
-        return _wrap(Experiment(_check(function), **options), function)
+        if isinstance(function, classmethod | staticmethod):
+            return type(function)(decorate(function.__func__))
+        plain = _take_apart(function)
+        return _wrap(Experiment(_check(plain.function), **options), function, plain)
 
     return decorate if function is None else decorate(function)
 
 
-def _wrap(experiment: Experiment, function: F) -> F:
-    if experiment.is_coroutine:
+class _Plain(NamedTuple):
+    """A function, and the arguments that come before those of a call."""
 
-        @functools.wraps(function)
-        async def recorded(*args: Any, **kwargs: Any) -> Any:
-            return await experiment.call_async(args, kwargs)
+    function: Any
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = {}
 
-    else:
 
-        @functools.wraps(function)
-        def recorded(*args: Any, **kwargs: Any) -> Any:
-            return experiment.call(args, kwargs)
+def _take_apart(function: Any) -> _Plain:
+    """The plain function behind a partial, a bound method, or one that is recorded already."""
+    if isinstance(function, functools.partial):
+        inner = _take_apart(function.func)
+        kwargs = {**inner.kwargs, **function.keywords}
+        return _Plain(inner.function, (*inner.args, *function.args), kwargs)
+    if isinstance(function, MethodType):
+        inner = _take_apart(function.__func__)
+        return _Plain(inner.function, (*inner.args, function.__self__), inner.kwargs)
+    experiment = experiment_of(function)
+    return _Plain(function if experiment is None else experiment.function)
 
+
+def _wrap(experiment: Experiment, function: Any, plain: _Plain) -> Any:
+    recorded = _recorded(experiment, plain)
+    functools.update_wrapper(recorded, experiment.function)
+    if plain.args or plain.kwargs:
+        import inspect
+
+        recorded.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     recorded.__experiment__ = experiment  # type: ignore[attr-defined]
-    return recorded  # type: ignore[return-value]
+    return recorded
+
+
+def _recorded(experiment: Experiment, plain: _Plain) -> Callable[..., Any]:
+    """A function of the same kind as the experiment's, for `inspect` and whoever goes by it."""
+    first, named = plain.args, plain.kwargs
+
+    async def coroutine(*args: Any, **kwargs: Any) -> Any:
+        return await experiment.call_async((*first, *args), {**named, **kwargs})
+
+    def generator(*args: Any, **kwargs: Any) -> Any:
+        return (yield from experiment.iterate((*first, *args), {**named, **kwargs}))
+
+    def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return experiment.start_async((*first, *args), {**named, **kwargs})
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return experiment.call((*first, *args), {**named, **kwargs})
+
+    if experiment.is_coroutine:
+        return coroutine
+    if experiment.is_generator:
+        return generator
+    return hand_on_async(start) if experiment.is_async_generator else function
 
 
 def _check(function: Any) -> Callable[..., Any]:
-    code = getattr(function, "__code__", None)
-    if code is None:
+    if getattr(function, "__code__", None) is None:
         raise TypeError(
             f"@record takes a function, not {type(function).__name__}: put it next to `def`"
-        )
-    if code.co_flags & (_GENERATOR | _ASYNC_GENERATOR):
-        raise TypeError(
-            f"@record cannot record the generator {function.__qualname__}: record its caller"
         )
     return function  # type: ignore[no-any-return]
 
@@ -507,6 +637,18 @@ def input(path: P) -> P:
     if run is not None:
         run.input(path)
     return path
+
+
+def current_parent() -> str | None:
+    """The id of the run that one which begins now is a part of: the current one, or the command's that started us."""
+    run = current_run()
+    return os.environ.get(PARENT_VARIABLE) or None if run is None else run.id
+
+
+def is_recording() -> bool:
+    """Whether what begins now is to be recorded: not while a replay loads a script, nor in a job's further ranks."""
+    rank = _find_rank()
+    return _interceptor is None and (rank is None or rank.is_first)
 
 
 def _find_rank() -> Rank | None:

@@ -103,7 +103,9 @@ class Function(Part, frozen=True):
 
     `file` is relative to the code's root, with slashes; `script` says that the file ran as
     ``__main__``; `source` is the digest of the function's own text; `pickled` the form of a
-    function that no module holds (a notebook's, a REPL's, a closure).
+    function that no module holds (a notebook's, a REPL's, a closure). `kind` tells a function (a generator
+    included) from a block of code (`start_run`), whose `qualname` is that of the code around it, and from a
+    command line.
     """
 
     module: str
@@ -114,6 +116,7 @@ class Function(Part, frozen=True):
     source: str | None = None
     pickled: JSON = None
     seed_parameter: str | None = None
+    kind: Literal["function", "block", "command"] = "function"
 
 
 class Seed(Part, frozen=True):

@@ -69,7 +69,8 @@ class Call(Part, frozen=True):
 
     `objects` are the payloads that `function` names; `usage` the seconds between two samples of what the run uses;
     `secrets`, `public` and `keep_bytes` are those of `@record`; `redacted` is what was left out of what is here;
-    `ranks` is the job whose first rank this process is.
+    `ranks` is the job whose first rank this process is; `receiver` the argument that holds a method's
+    instance.
     """
 
     experiment: str
@@ -91,13 +92,15 @@ class Call(Part, frozen=True):
     keep_bytes: int = 100 * 1024 * 1024
     redacted: tuple[Redacted, ...] = ()
     ranks: Ranks | None = None
+    receiver: str | None = None
 
 
 class Run:
     """One execution of an experiment, while it lasts.
 
     `id` and `number` name it; `store` is where it is written; `dir` is a folder of its own, whose files
-    become outputs.
+    become outputs; `config` has the arguments. Of a block of code (`start_run`), what is put into
+    `config` later counts, and `result` is what it has come to. `note` is a remark for the record.
     """
 
     def __init__(self, call: Call) -> None:
@@ -111,6 +114,9 @@ class Run:
         self._written: set[str] = set()
         self._saved: set[str] = set()
         self._finished = False
+        self.result: Any = None
+        self.note = ""
+        self.config = dict(call.arguments)
         self._secrets = Secrets(named=call.secrets, public=call.public)
         self._secrets.add(call.redacted)
         self.store: Store = call.setting.store
@@ -166,7 +172,7 @@ class Run:
     # Beginning
 
     def _encode_config(self, arguments: Mapping[str, Any]) -> Config:
-        config = encode_config(arguments, secrets=self._secrets)
+        config = encode_config(arguments, secrets=self._secrets, receiver=self._call.receiver)
         for name in config.opaque:
             self._opaque.append(Hazard(kind="opaque argument", detail=name))
             self._report(
@@ -236,7 +242,8 @@ class Run:
         self._console.start()
         self._sampler = Sampler(interval_s, self._series.add) if interval_s else None
         self._meter = Meter()
-        self._planting: Planting = plant(self._call.seed.value)
+        in_process = self._call.function.kind != "command"
+        self._planting = plant(self._call.seed.value) if in_process else Planting(0, ())
         self._started = monotonic()
 
     # While it runs
@@ -417,18 +424,45 @@ class Run:
         message = f"{what}() in a process that was forked from run {self.number}: nothing is kept"
         warnings.warn(message, RecorderWarning, stacklevel=_user_level())
 
+    def add_input(self, path: str | os.PathLike[str]) -> None:
+        """Take a file, or every file below a folder, as an input. Raises OSError where it cannot be read."""
+        self._watch.add(path)
+
+    def warn(self, message: str) -> None:
+        """Warn that something is not recorded, once, and note it in the record."""
+        self._report(message)
+
+    def place_of(self, path: str | os.PathLike[str]) -> str | None:
+        """The path relative to the root of the code, with slashes, None for one that lies outside."""
+        root = self._setting.root
+        return _place(os.fspath(path), (None if root is None else str(root),))
+
+    # A generator's steps
+
+    def leave(self) -> None:
+        """The code that runs from now on is not the run's: its seed and its watch are put aside."""
+        if not self._finished:
+            self._planting.pause()
+            self._watch.pause()
+
+    def enter(self) -> None:
+        """The run's code goes on, after `leave`."""
+        if not self._finished:
+            self._watch.resume()
+            self._planting.resume()
+
     # Ending
 
     def finish(self, result: Any = None) -> Record:
         """End the run with what the function returned."""
         return self._end("finished", result=result)
 
-    def fail(self, error: BaseException) -> Record:
-        """End the run with the exception that came out of the function."""
+    def fail(self, error: BaseException, *, result: Any = None) -> Record:
+        """End the run with the exception that came out of the function; `result` is what there is all the same."""
         if isinstance(error, SystemExit) and not error.code:
             return self._end("finished")  # sys.exit() and sys.exit(0) are no failures
         interrupted = isinstance(error, KeyboardInterrupt)
-        return self._end("interrupted" if interrupted else "failed", error=error)
+        return self._end("interrupted" if interrupted else "failed", result=result, error=error)
 
     def _end(
         self, status: Status, *, result: Any = None, error: BaseException | None = None
@@ -476,7 +510,8 @@ class Run:
     def _complete(
         self, status: Status, duration_s: float, result: Any, error: BaseException | None
     ) -> None:
-        form, _ = self._keep_value(result, _RESULT) if error is None else (None, 0)
+        kept = error is None or result is not None
+        form, _ = self._keep_value(result, _RESULT) if kept else (None, 0)
         self._take_own_files()
         self._take_found_files()
         self._series.close()
@@ -500,7 +535,9 @@ class Run:
             stdout=self._keep(self._live.stdout),
             stderr=self._keep(self._live.stderr),
             failure=None if error is None else describe_failure(error, secrets=self._secrets),
+            config=self._final_config(),
             usage=self._usage,
+            note=self.note,
             warnings=tuple(self._warnings),
         )
         record = msgspec.structs.replace(
@@ -512,6 +549,21 @@ class Run:
         self.store.finish(self.record)
         if self._call.replay_of is None:
             self.store.known_outputs.add(self._written)
+
+    def _final_config(self) -> dict[str, JSON]:
+        """As the run began, with what a block of code has put into it since."""
+        if self._call.function.kind != "block":
+            return self.record.config
+        begun = self._call.arguments
+        later = {
+            name: value
+            for name, value in self.config.items()
+            if name not in begun or begun[name] is not value
+        }
+        config = self._encode_config(later)
+        for payload in config.objects.values():
+            self.store.objects.put_bytes(payload)
+        return {**self.record.config, **config.forms}
 
     def _warn_of_sampled(self, metrics: Mapping[str, Metric]) -> None:
         """Of metrics of the run's own under the names that no verdict goes by."""
@@ -552,6 +604,8 @@ class Run:
 
     def _take_found_files(self) -> None:
         """What the run wrote and did not name; what it saved under the same name wins."""
+        if self._call.function.kind == "command":
+            return  # see `recorder.command`
         found = self._finder.find(
             self._watch,
             number=self.number,

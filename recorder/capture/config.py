@@ -110,14 +110,20 @@ def as_integer(value: object) -> int | None:
         return None
 
 
-def encode_config(arguments: Mapping[str, Any], *, secrets: Secrets | None = None) -> Config:
+def encode_config(
+    arguments: Mapping[str, Any], *, secrets: Secrets | None = None, receiver: str | None = None
+) -> Config:
     """Each argument as a form, without credentials; nothing is refused, what nothing can encode is opaque.
 
-    `secrets` says what else is one, and is told what was kept out.
+    `secrets` says what else is one, and is told what was kept out; `receiver` names the argument that is a method's
+    instance, which is taken apart into its attributes where it can be.
     """
     secrets = Secrets() if secrets is None else secrets
     known = -1
-    encoded = {name: codec.encode(value, inline_limit=None) for name, value in arguments.items()}
+    encoded = {
+        name: codec.encode(value, inline_limit=None, apart=name == receiver)
+        for name, value in arguments.items()
+    }
     clean: dict[str, codec.Encoded] = {}
     while known != secrets.count:  # what is found in one argument may stand in another
         known = secrets.count

@@ -53,6 +53,17 @@ class Streams:
         if _in_force.get() is self:
             _in_force.set(self._outer)
 
+    def pause(self) -> None:
+        """The enclosing run's are in force until `resume`."""
+        if _in_force.get() is self:
+            _in_force.set(self._outer)
+
+    def resume(self) -> None:
+        """In force again, in this context."""
+        if _in_force.get() is not self:
+            self._outer = _in_force.get()
+            _in_force.set(self)
+
     @property
     def outer(self) -> Streams | None:
         """Those of the run around this one, where this one has ended or belongs to the parent process."""

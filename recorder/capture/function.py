@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,6 +51,18 @@ def locate(function: Callable[..., Any], *, code_file: Path) -> Place:
         return Place(module, None, False, True, importable)
     module = module.removesuffix(".__main__") if script else module
     return Place(module, code_file, script, False, importable)
+
+
+def locate_code(module: str | None, *, code_file: Path) -> Place:
+    """Where code outside any function stands, by its module's name and its file."""
+    module = module or "__main__"
+    script = module in _MAINS
+    if not code_file.is_file():
+        return Place(module, None, False, False, False)
+    if script:
+        spec = getattr(sys.modules.get(module), "__spec__", None)
+        module = (spec.name if spec is not None else code_file.stem).removesuffix(".__main__")
+    return Place(module, code_file, script, False, False)
 
 
 def _is_installed(file: Path) -> bool:
@@ -133,6 +145,18 @@ def is_importable(function: Callable[..., Any]) -> bool:
             return False
     found = getattr(found, "__func__", found)
     return inspect.unwrap(found) is inspect.unwrap(function)
+
+
+def find_receiver(function: Callable[..., Any], arguments: Mapping[str, Any]) -> str | None:
+    """The parameter that holds the instance, where the call is one of a method: of a class of that qualified name."""
+    owner = function.__qualname__.rpartition(".")[0]
+    if not owner or owner.endswith("<locals>"):
+        return None
+    first = next(iter(arguments), None)
+    if first is None or isinstance(arguments[first], type):
+        return None
+    classes = [kind.__qualname__ for kind in type(arguments[first]).__mro__]
+    return first if owner in classes else None
 
 
 def _has_file(function: Callable[..., Any]) -> bool:

@@ -110,6 +110,18 @@ class Watch:
             self._beyond = 0
         return tuple(Reading(Path(real), *rest) for real, rest in list(self._readings.items()))
 
+    def pause(self) -> None:
+        """See nothing until `resume`."""
+        _retire(self)
+
+    def resume(self) -> None:
+        """Go on, in this context."""
+        global _active
+        with _lock:
+            _active = (*(one for one in _active if one is not self), self)
+        self.around = _current.get()
+        _current.set(self)
+
     def see(self, name: str, *, reads: bool, writes: bool, opener: FrameType) -> None:
         """For the hook: code in the frame `opener` is about to open the file of that absolute name."""
         if reads and name not in self._known and not _is_own(opener):

@@ -23,7 +23,17 @@ _SAFE = frozenset(
     {"$redacted", "$array", "$tensor", "$frame", "$json", "$numpy", "$dtype", "$device", "$name"}
 )
 _INSIDE = frozenset(
-    {"$tuple", "$set", "$frozenset", "$dict", "$dataclass", "$model", "$namedtuple", "$collection"}
+    {
+        "$tuple",
+        "$set",
+        "$frozenset",
+        "$dict",
+        "$dataclass",
+        "$instance",
+        "$model",
+        "$namedtuple",
+        "$collection",
+    }
 )
 
 

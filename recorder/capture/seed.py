@@ -127,6 +127,35 @@ class Planting:
                 if not any(one.inherit(planted) for one in later):
                     self._put_back(planted)
 
+    def pause(self) -> None:
+        """Let the generators be as they were before, until `resume` goes on where this one had got to."""
+        with _lock:
+            if not self._finder.ended and self in _in_progress:
+                _in_progress.remove(self)
+                self._finder.remove()
+                self.streams.pause()
+                self._swap()
+
+    def resume(self) -> None:
+        """Go on, after `pause`: as the last of those in progress."""
+        with _lock:
+            if not self._finder.ended and self not in _in_progress:
+                _in_progress.append(self)
+                self._swap()
+                self.streams.resume()
+                self._finder.insert()
+
+    def _swap(self) -> None:
+        """Exchange the generators' states for those that were put by."""
+        for i, planted in enumerate(self._states):
+            try:
+                now = planted.generator.capture(planted.module)
+            except Exception as error:  # noqa: BLE001 - a broken library must not end the run
+                _warn(f"the generator of {planted.generator.name} was not put aside: {error}")
+            else:
+                self._put_back(planted)
+                self._states[i] = planted._replace(state=now)
+
     def inherit(self, planted: _Planted) -> bool:
         """Put back `planted.state` in place of what was found here; whether this one has that generator."""
         for i, own in enumerate(self._states):
@@ -164,6 +193,18 @@ class _PlantingFinder(MetaPathFinder):
         self._planting = planting
         self._waiting = waiting
         self.ended = False
+
+    def remove(self) -> None:
+        """See no imports until `insert`."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def insert(self) -> None:
+        """See imports again; what was imported meanwhile is planted now."""
+        for name in [name for name in self._waiting if name in sys.modules]:
+            for generator in self._waiting.pop(name):
+                self._planting.plant(generator, sys.modules[name])
+        sys.meta_path.insert(0, self)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

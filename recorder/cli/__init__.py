@@ -21,6 +21,7 @@ from ..errors import QueryError, RecorderError, RecorderWarning
 _COMMANDS = {
     "check": ("check", "Verify every byte of the store, and repair it."),
     "du": ("du", "Show how much room the runs take."),
+    "exec": ("exec_", "Run any command line, and record it."),
     "export": ("export", "Write runs, with all that belongs to them, into a zip file."),
     "gc": ("gc", "Remove what no run refers to."),
     "remove": ("remove", "Put runs into the trash, or take them out again."),

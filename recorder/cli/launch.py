@@ -11,7 +11,7 @@ import click
 from ..attendance import Attendance
 from ..capture.failure import own_traceback
 from ..errors import ConfigError, RecorderError
-from ..experiment import Experiment, Recording
+from ..experiment import Execution, Experiment
 from ..replay.settings import apply_settings
 from ..replay.target import load_target
 
@@ -47,15 +47,14 @@ def _run(experiment: Experiment, settings: dict[str, str]) -> None:
     if attendance is not None:
         _attend(experiment, attendance)
         return
-    recording = Recording(call)
+    execution = Execution(experiment, call, bound)
     try:
-        with recording:
-            recording.result = experiment.invoke(bound)
+        execution.complete()
     except Exception:  # noqa: BLE001 - the experiment's own, shown as Python would, and in the record
-        click.echo(recording.run.traceback, nl=False, err=True)
+        click.echo(execution.run.traceback, nl=False, err=True)
         raise SystemExit(RecorderError.exit_status) from None
     finally:
-        number = recording.run.number
+        number = execution.run.number
         click.secho(f"run {number}: recorder show {number}", err=True, dim=True)
 
 

@@ -85,7 +85,8 @@ class _Unshapely(Exception):
 class _Encoder:
     """Encodes one value; `inside` are the containers that it is in at the moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, apart: Any = None) -> None:
+        self._apart = apart
         self.objects: dict[str, bytes] = {}
         self.opaque: list[str] = []
         self.pickled: dict[str, Any] = {}
@@ -113,6 +114,8 @@ class _Encoder:
             )
             for family in () if form is not None else (numpy, torch, pandas):
                 form = form if form is not None else family.encode(value, self.objects)
+            if form is None and value is self._apart:
+                form = plain.encode_instance(value, path, self.encode)
         except _Unshapely:
             raise
         except Exception:  # noqa: BLE001 - a value's own __len__, __eq__ or property may raise: the pickle is next
@@ -131,13 +134,14 @@ class _Encoder:
 _ATOMS = frozenset({type(None), bool, int, float, str})
 
 
-def encode(value: Any, *, inline_limit: int | None = INLINE_BYTES) -> Encoded:
+def encode(value: Any, *, inline_limit: int | None = INLINE_BYTES, apart: bool = False) -> Encoded:
     """The form of any value; it raises for none.
 
     A value that contains itself, or is nested deeper than 200, is pickled as a whole. A form whose JSON is
     longer than `inline_limit` bytes becomes an object, ``{"$json": ...}``; for None that is left to `outline`.
+    With `apart` an instance of a class of the user's is its attributes, where those are all that it is.
     """
-    encoder = _Encoder()
+    encoder = _Encoder(apart=value if apart else None)
     try:
         form = encoder.encode(value, "")
     except (_Unshapely, RecursionError):

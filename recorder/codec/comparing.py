@@ -107,7 +107,10 @@ class Comparer:
             self._walk_pairs(left, right, path)
         elif tag == "$collection" and left["type"] == right["type"] != "deque":
             self._walk_pairs(left["items"], right["items"], path)
-        elif tag in ("$dataclass", "$model", "$namedtuple") and left["type"] == right["type"]:
+        elif (
+            tag in ("$dataclass", "$instance", "$model", "$namedtuple")
+            and left["type"] == right["type"]
+        ):
             self._walk_keys(
                 left["fields"], right["fields"], path, lambda k: f"{path}.{k}" if path else k
             )

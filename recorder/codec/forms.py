@@ -81,7 +81,7 @@ def has_tag(form: JSON, tag: str) -> bool:
 # part's place; the part itself lets what is inside be seen.
 Replace = Callable[[JSON, str, tuple[str, ...]], JSON]
 _LISTS = frozenset({"$tuple", "$set", "$frozenset"})
-_FIELDS = frozenset({"$dataclass", "$model", "$namedtuple"})
+_FIELDS = frozenset({"$dataclass", "$instance", "$model", "$namedtuple"})
 
 
 def replace_parts(form: JSON, path: str, names: tuple[str, ...], replace: Replace) -> JSON:
@@ -152,7 +152,7 @@ def _leaves(path: str, form: JSON) -> Iterator[tuple[str, JSON]]:
 def fields_of(form: JSON) -> dict[str, JSON] | None:
     """What the form holds by name: a plain dict's entries, a dataclass's or model's fields; None without."""
     tag = tag_of(form)
-    if tag in ("$dataclass", "$model"):
+    if tag in ("$dataclass", "$instance", "$model"):
         fields: dict[str, JSON] = form[tag]["fields"]
         return fields
     if isinstance(form, dict) and tag is None:
@@ -216,7 +216,7 @@ def _describe_tagged(tag: str, said: Any, room: int) -> str:
         return text if tag == "$set" else f"frozenset({text if said else ''})"
     if tag == "$dict":
         return "{" + _describe_pairs(said, room) + "}"
-    if tag in ("$dataclass", "$model", "$namedtuple"):
+    if tag in ("$dataclass", "$instance", "$model", "$namedtuple"):
         return f"{_class_name(said['type'])}({_named(said['fields'], room)})"
     if tag == "$collection":
         return f"{said['type']}({_describe(said['items'], room)})"

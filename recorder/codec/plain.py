@@ -230,6 +230,30 @@ def encode_other(value: Any, path: str, inner: Encode) -> JSON | None:
     return {tag: {"type": type_name(kind), "fields": forms}}
 
 
+# What a class has that makes more, or other things, of its instances than their attributes.
+_STATEFUL = (
+    "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__", "__new__",
+    "__setattr__",
+)  # fmt: skip
+
+
+def encode_instance(value: Any, path: str, inner: Encode) -> JSON | None:
+    """The form of an instance of a named class whose attributes, in its ``__dict__``, are all that it is, else None."""
+    kind = type(value)
+    if not is_named(kind, type_name(kind)) or not hasattr(value, "__dict__"):
+        return None
+    if any(hasattr(kind, name) and _is_own(kind, name) for name in _STATEFUL):
+        return None
+    if any("__slots__" in vars(base) and vars(base)["__slots__"] for base in kind.__mro__):
+        return None
+    fields = {name: inner(v, f"{path}.{name}" if path else name) for name, v in vars(value).items()}
+    return {"$instance": {"type": type_name(kind), "fields": fields}}
+
+
+def _is_own(kind: type, name: str) -> bool:
+    return getattr(kind, name) is not getattr(object, name, None)
+
+
 def _enum(value: enum.Enum, path: str, inner: Encode) -> JSON | None:
     if value.name is None or value.name not in type(value).__members__:
         return None  # a combination of flags
@@ -294,6 +318,13 @@ def _decode_dataclass(said: Any, inner: Decode) -> Any:
     value: Any = object.__new__(kind)
     for name, form in said["fields"].items():
         object.__setattr__(value, name, inner(form))
+    return value
+
+
+def _decode_instance(said: Any, inner: Decode) -> Any:
+    """Without __init__, as pickle does it: the attributes are what was recorded."""
+    value: Any = object.__new__(_class(said["type"]))
+    vars(value).update({name: inner(form) for name, form in said["fields"].items()})
     return value
 
 
@@ -378,6 +409,7 @@ DECODERS: dict[str, Callable[[Any, Decode], Any]] = {
     "$pattern": _decode_pattern,
     "$enum": _decode_enum,
     "$dataclass": _decode_dataclass,
+    "$instance": _decode_instance,
     "$namedtuple": _decode_namedtuple,
     "$model": _decode_model,
     "$collection": _decode_collection,

@@ -85,7 +85,15 @@ def _blockers(store: Store, record: Record) -> Iterator[str]:
     if record.status == "running":
         yield "it is still running"
     function, code = record.function, record.code
-    if function.pickled is None and function.file is not None:
+    if function.kind == "block":
+        script = function.file or "SCRIPT"
+        yield (
+            "it is a block of code, not a function: run the whole script again with"
+            f" `recorder exec -- python {script}`"
+        )
+    if function.kind == "command" and any(REDACTED.decode() in arg for arg in argv_of(record)):
+        yield "its command line held a credential, which is not in the store"
+    if function.pickled is None and (function.file is not None or function.kind == "command"):
         if code is None or code.snapshot is None:
             yield "its code was not captured (see its warnings in `recorder show`)"
         elif not store.snapshots.has(code.snapshot):
@@ -107,6 +115,11 @@ def _blockers(store: Store, record: Record) -> Iterator[str]:
             yield f"the input {item.path} was not kept in the store"
         elif not live_input(record, item).is_file():
             yield f"it reads {item.path}, which is not kept for its name: put it at {live_input(record, item)}"
+
+
+def argv_of(record: Record) -> list[str]:
+    """The command line of a recorded command, without credentials; none for any other run."""
+    return [arg for arg in record.config.get("argv") or () if isinstance(arg, str)]
 
 
 def live_input(record: Record, item: Input) -> Path:

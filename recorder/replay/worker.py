@@ -17,13 +17,16 @@ import msgspec
 from .. import codec, setting
 from ..capture.config import call_with, encode_config
 from ..capture.failure import own_traceback
+from ..capture.function import find_receiver
 from ..capture.names import kind_of, promises_secret
 from ..capture.secrets import Secrets
 from ..errors import ConfigError, RecorderError, ReplayError
-from ..experiment import Experiment, Recording
+from ..experiment import Execution, Experiment
 from ..records import JSON, Change, Function, Part, Record
 from ..run import Call
 from ..store.store import Store
+from ..yielding import CLOSED
+from .command import replay_command
 from .secrets import fill
 from .settings import apply_settings
 from .target import as_experiment, load_module, load_script
@@ -107,6 +110,8 @@ def _replay(job: Job) -> Report:
     for other, place in others.items():
         other.shut_out(place, first=[])
     setting.give(setting.Setting(store, root=tree, code=record.code))
+    if record.function.kind == "command":
+        return Report(run=replay_command(record, tree=tree, live=live, settings=job.settings))
     experiment = _load(record, tree, store)
     lives = [*([live] if live else []), *others]
     _refuse_leaks(lives)
@@ -202,14 +207,22 @@ def _run(record: Record, experiment: Experiment, job: Job, store: Store) -> str:
         tolerance=record.tolerance,
         secrets=experiment.secrets,
         public=experiment.public,
+        receiver=find_receiver(experiment.function, bound.arguments),
     )
-    recording = Recording(call)
+    execution = Execution(experiment, call, bound)
     try:
-        with recording:
-            recording.result = experiment.invoke(bound)
+        execution.complete(most=_most(record, store))
     except BaseException as error:  # noqa: BLE001 - the run's record says what it was, and the verdict reads it
         sys.stderr.write(own_traceback(error))
-    return recording.run.id
+    return execution.run.id
+
+
+def _most(record: Record, store: Store) -> int | None:
+    """How many values were taken from a generator that was closed before it was exhausted, else None."""
+    result = codec.inline(record.result, store.read)
+    if isinstance(result, dict) and result.get("closed") is True and record.note == CLOSED:
+        return int(result["yielded"])
+    return None
 
 
 def _seed_changes(record: Record, changed: dict[str, Any]) -> dict[str, Any]:

@@ -107,7 +107,9 @@ class Store:
         """
 
         def finished(begun: Mapping[str, JSON] | None) -> dict[str, JSON]:
-            said = {key: begun[key] for key in ("tags", "note") if key in begun} if begun else {}
+            begun = begun or {}
+            said = {key: begun[key] for key in ("tags",) if key in begun}
+            said |= {"note": begun["note"]} if begun.get("note") else {}  # else the run's own
             return sign({**record.to_document(), **said})
 
         self._table.change(record.number, finished, sync=True)

@@ -121,7 +121,12 @@ def _drawn(seed: Seed) -> Iterator[str]:
 def _code(record: Record) -> Iterator[str]:
     function = record.function
     where = function.file or ("by value" if function.pickled is not None else "installed")
-    yield f"  {function.module}:{function.qualname}{function.signature}  ({where})"
+    if function.kind == "function":
+        yield f"  {function.module}:{function.qualname}{function.signature}  ({where})"
+    elif function.kind == "block":
+        yield f"  a block of code in {function.module}:{function.qualname}"
+    else:
+        yield "  a command line"
     if record.code is not None:
         yield from _tree(record.code)
 
