@@ -77,12 +77,12 @@ def there_and_back(value: Any) -> Any:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal, of the same types all the way down, NaN being itself, -0.0 no 0.0."""
+    """Equal, of the same types all the way down, NaN being itself, -0.0 no 0.0, an empty range not any other."""
     if type(a) is not type(b):
         return False
     if isinstance(a, float):
         return repr(a) == repr(b)
-    if isinstance(a, complex):
+    if isinstance(a, complex | range):
         return repr(a) == repr(b)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
