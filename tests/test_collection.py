@@ -209,7 +209,7 @@ def test_puts_and_deletes_do_not_cross(tmp_path: Path) -> None:
 
     def put() -> None:
         mine = Store(store.path)
-        for n in range(150):
+        for n in range(40):
             live = mine.reserve()
             digest = mine.objects.put_bytes(b"the same", sync=False)
             time.sleep(0.001)
@@ -222,6 +222,7 @@ def test_puts_and_deletes_do_not_cross(tmp_path: Path) -> None:
     thread.start()
     while not done.is_set():
         collect(store)
+        time.sleep(0.002)
     thread.join()
     assert missing == []
 
