@@ -641,7 +641,7 @@ def input(path: P) -> P:
 
 def current_parent() -> str | None:
     """The id of the run that one which begins now is a part of: the current one, or the command's that started us."""
-    run = current_run()
+    run = _current.get()  # a forked child's is part of the run that it was forked in
     return os.environ.get(PARENT_VARIABLE) or None if run is None else run.id
 
 

@@ -413,7 +413,7 @@ def test_a_method_is_recorded(store: Store) -> None:
     assert Counter(5).count(2) == 7
     (run,) = store.runs()
     assert run.experiment == "Counter.count"
-    assert run.config["by"] == 2 and "$pickle" in run.config["self"]
+    assert run.config["by"] == 2 and "$instance" in run.config["self"]
 
 
 @record
