@@ -142,8 +142,9 @@ class _Counted:
         self._system = system
 
     def __call__(self, size: int, /) -> bytes:
-        if on_draw is not None:
-            on_draw(sys._getframe(1))
+        tell = on_draw  # another thread may end the last run at this moment
+        if tell is not None:
+            tell(sys._getframe(1))
         streams = current_streams()
         caller = None if streams is None else _caller(sys._getframe(1))
         if streams is not None and caller is not None:
