@@ -330,6 +330,10 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "function file": (set_field("function", "file", value="/etc/x.py"), "leaves its folder"),
     "output name": (set_field("outputs", 0, "name", value="../../x"), "leaves its folder"),
     "snapshot": (set_field("code", "snapshot", value="--upload-pack=evil"), "no snapshot"),
+    "project's snapshot": (
+        set_field("code", "projects", value=[{"name": "p", "root": "/p", "snapshot": "--output=evil"}]),
+        "no snapshot",
+    ),
     "no digest": (set_field("environment", value="../../x"), "no object"),
     "size": (set_field("outputs", 0, "size_bytes", value=7), "its record says 7"),
     "tree out": (

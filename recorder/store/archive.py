@@ -17,6 +17,7 @@ import json
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -93,8 +94,6 @@ def _info(name: str, *, compress: bool = True) -> zipfile.ZipInfo:
 
 
 def _is_compressible(sample: bytes) -> bool:
-    import zlib
-
     return len(zlib.compress(sample, 1)) < 0.9 * len(sample)
 
 
@@ -175,9 +174,19 @@ class ArchiveReader:
 
     def records(self) -> list[Record]:
         """The records. Raises TransferError where one is damaged or none, or two have one id."""
-        return _records(
-            self._read(RUNS, most=_MOST_RECORD_BYTES).splitlines(keepends=True), self._refuse
-        )
+        found: dict[str, Record] = {}
+        lines = self._read(RUNS, most=_MOST_RECORD_BYTES).splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            try:
+                record = Record.from_document(read_document(line))
+            except (ValueError, msgspec.MsgspecError) as error:
+                raise self._refuse(f"line {number} of its {RUNS} is no record: {error}") from error
+            if not _ID.fullmatch(record.id):
+                raise self._refuse(f"the id of run {record.number} is none: {record.id!r}")
+            if record.id in found:
+                raise self._refuse(f"two of its runs have the id {record.id}")
+            found[record.id] = record
+        return list(found.values())
 
     def has(self, digest: str) -> bool:
         """Whether the object is there."""
@@ -208,18 +217,3 @@ class ArchiveReader:
 def _name(digest: str) -> str:
     hexes = digest.removeprefix(PREFIX)
     return f"objects/{hexes[:2]}/{hexes[2:]}"
-
-
-def _records(lines: Iterable[bytes], refuse) -> list[Record]:  # type: ignore[no-untyped-def]
-    found: dict[str, Record] = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            record = Record.from_document(read_document(line))
-        except (ValueError, msgspec.MsgspecError) as error:
-            raise refuse(f"line {number} of its {RUNS} is no record: {error}") from error
-        if not _ID.fullmatch(record.id):
-            raise refuse(f"the id of run {record.number} is none: {record.id!r}")
-        if record.id in found:
-            raise refuse(f"two of its runs have the id {record.id}")
-        found[record.id] = record
-    return list(found.values())

@@ -7,12 +7,15 @@ by references; what deletes goes by mentions, so that a field that this version 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from .. import codec
 from ..digest import PREFIX
+from ..errors import DamageError, ObjectNotFoundError
 from ..records import JSON, Content, Record
+from .objects import Objects
+from .trees import TreeEntry
 
 _DIGEST = re.compile(PREFIX.encode() + rb"[0-9a-f]{64}")
 # A git tree's id, of SHA-1 or SHA-256, as a JSON string.
@@ -74,6 +77,28 @@ def kept_inputs(record: Record) -> Iterator[Reference]:
     for item in record.inputs:
         if item.stored:
             yield Reference("object", item.digest, f"input {item.path!r}", item.size_bytes)
+
+
+def members(folder: Reference, entries: Iterable[TreeEntry]) -> Iterator[Reference]:
+    """The files of a folder whose list has those entries."""
+    for entry in entries:
+        if entry.digest is not None:
+            what = f"{folder.what}, {entry.path}"
+            yield Reference("object", entry.digest, what, entry.size_bytes)
+
+
+def objects_of(found: Iterable[Reference], objects: Objects) -> Iterator[Reference]:
+    """Those of the references that are objects, and the members of folders; of one that cannot be read only itself."""
+    for reference in found:
+        if reference.kind == "snapshot":
+            continue
+        yield reference
+        if reference.kind == "tree":
+            try:
+                entries = objects.read_tree(reference.name).entries
+            except (DamageError, ObjectNotFoundError):
+                continue  # `recorder check` says so
+            yield from members(reference, entries)
 
 
 def _in_form(form: JSON, what: str) -> Iterator[Reference]:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ..errors import DamageError, ObjectNotFoundError
+from ..errors import ObjectNotFoundError
 from ..records import Record
 from .collection import tree_bytes
-from .references import kept_inputs, references
+from .references import kept_inputs, objects_of, references
 from .store import Store
 
 
@@ -60,18 +60,8 @@ def measure(store: Store) -> Sizes:
 
 
 def _objects(store: Store, record: Record) -> set[str]:
-    found: set[str] = set()
-    for reference in (*references(record), *kept_inputs(record)):
-        if reference.kind == "snapshot":
-            continue
-        found.add(reference.name)
-        if reference.kind == "tree":
-            try:
-                entries = store.objects.read_tree(reference.name).entries
-            except (DamageError, ObjectNotFoundError):
-                continue  # `recorder check` says so
-            found |= {entry.digest for entry in entries if entry.digest is not None}
-    return found
+    found = (*references(record), *kept_inputs(record))
+    return {reference.name for reference in objects_of(found, store.objects)}
 
 
 def _sizes(store: Store, held: Mapping[int, Iterable[str]]) -> dict[str, int]:

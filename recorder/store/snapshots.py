@@ -114,7 +114,7 @@ class Snapshots:
             self._update_index(root, files, index, held)
             tree = self._git(["write-tree"], index=index, held=held).decode().strip()
         if not self._keep(tree):
-            self._give_ref(tree)
+            self.give_ref(tree)
             self._sync_names(started)
         return tree
 
@@ -181,11 +181,7 @@ class Snapshots:
 
         It is looked through in a repository of its own, made at `scratch`. Raises SnapshotError.
         """
-        run_git(
-            ["init", "--quiet", "--bare", "--object-format=sha1", "--template=", str(scratch)],
-            cwd=scratch.parent,
-            variables=_ISOLATED,
-        )
+        _init(scratch)
         Snapshots(scratch).take_pack(pack, trees, strict=True)
 
     def take_pack(self, pack: Path, trees: Sequence[str], *, strict: bool = False) -> None:
@@ -197,7 +193,7 @@ class Snapshots:
             started, durably = time.time(), ["-c", "core.fsync=objects,pack-metadata"]
             self._git([*durably, "index-pack", "--stdin", *check], said=pack.read_bytes())
             for tree in trees:
-                self._give_ref(tree)
+                self.give_ref(tree)
             self._sync_names(started)
             if strict:
                 # rev-list walks everything that the snapshots name, and fails where something is missing.
@@ -207,7 +203,8 @@ class Snapshots:
         """Whether the tree has its ref, whose time is then now: it is not dropped before this run is over."""
         return touch(self.git_dir / self._ref(tree)) is not None
 
-    def _give_ref(self, tree: str) -> None:
+    def give_ref(self, tree: str) -> None:
+        """Set the snapshot's ref, by which it is kept. Raises SnapshotError where its tree is not there."""
         with self._alone(self.git_dir / self._ref(tree), name="refs") as held:
             self._git(["update-ref", self._ref(tree), tree], held=held)
 
@@ -221,8 +218,7 @@ class Snapshots:
             return
         staged = Path(tempfile.mkdtemp(prefix="code.git.", dir=self.git_dir.parent))
         try:
-            init = ["init", "--quiet", "--bare", "--object-format=sha1", "--template=", str(staged)]
-            run_git(init, cwd=staged, variables=_ISOLATED)
+            _init(staged)
             (staged / "info").mkdir(exist_ok=True)
             for name, text in SETTINGS.items():
                 (staged / name).write_text(text)
@@ -351,6 +347,12 @@ class Snapshots:
             variables["GIT_INDEX_FILE"] = str(index)
         cwd = tree or self.git_dir.parent
         return run_git([*where, *args], cwd=cwd, said=said, variables=variables, inherited=held)
+
+
+def _init(folder: Path) -> None:
+    """Make a bare repository, without a hook or anything else of the user's."""
+    init = ["init", "--quiet", "--bare", "--object-format=sha1", "--template=", str(folder)]
+    run_git(init, cwd=folder.parent, variables=_ISOLATED)
 
 
 def _sync(folder: Path) -> None:

@@ -108,9 +108,9 @@ class Store:
 
         def finished(begun: Mapping[str, JSON] | None) -> dict[str, JSON]:
             begun = begun or {}
-            said = {key: begun[key] for key in ("tags",) if key in begun}
-            said |= {"note": begun["note"]} if begun.get("note") else {}  # else the run's own
-            return sign({**record.to_document(), **said})
+            document = record.to_document()
+            tags = begun.get("tags", document["tags"])
+            return sign({**document, "tags": tags, "note": begun.get("note") or record.note})
 
         self._table.change(record.number, finished, sync=True)
         self._tidy()

@@ -7,6 +7,7 @@ through first; then the objects, the snapshots and, in one write, the records be
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -31,8 +32,7 @@ from ..errors import (
 from ..records import Record
 from .archive import ArchiveReader, ArchiveWriter
 from .format import store_folder
-from .references import Reference, kept_inputs, references
-from .signature import Standing, standing
+from .references import Reference, kept_inputs, members, references
 from .store import RUNS, TRASH, Store
 from .trees import TreeEntry, leads_out
 
@@ -113,13 +113,10 @@ def _everything(store: Store, records: Iterable[Record]) -> tuple[list[str], lis
             if not is_there:
                 raise _lacks(record, reference)
             if reference.kind == "tree":
-                objects.update(_members(store.objects.read_tree(reference.name).entries))
+                entries = store.objects.read_tree(reference.name).entries
+                objects.update(member.name for member in members(reference, entries))
         objects.update(r.name for r in kept_inputs(record) if store.objects.has(r.name))
     return sorted(objects), sorted(trees)
-
-
-def _members(entries: Iterable[TreeEntry]) -> set[str]:
-    return {entry.digest for entry in entries if entry.digest is not None}
 
 
 def _lacks(record: Record, reference: Reference) -> TransferError:
@@ -197,8 +194,6 @@ class StoreSource:
 
     def pack(self, trees: Sequence[str]) -> IO[bytes] | None:
         """A pack with these snapshots."""
-        import io
-
         return io.BytesIO(self._store.snapshots.pack(trees))
 
 
@@ -319,14 +314,13 @@ class _Import:
 
     def _stage_members(self, record: Record, reference: Reference) -> None:
         entries = self._read_tree(record, reference)
-        for entry in entries:
-            if leads_out(entry):
-                raise TransferError(
-                    f"{reference.what} of run {record.number} holds a link that leads out of it: {entry.path!r}"
-                )
-            if entry.digest is not None:
-                what = f"{reference.what}, {entry.path}"
-                self._stage(record, Reference("object", entry.digest, what, entry.size_bytes))
+        out = next(filter(leads_out, entries), None)
+        if out is not None:
+            raise TransferError(
+                f"{reference.what} of run {record.number} holds a link that leads out of it: {out.path!r}"
+            )
+        for member in members(reference, entries):
+            self._stage(record, member)
 
     def _read_tree(self, record: Record, reference: Reference) -> tuple[TreeEntry, ...]:
         try:
@@ -377,11 +371,3 @@ class _Import:
         except (SnapshotError, zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise TransferError(f"the code cannot be read: {error}") from error
         return path
-
-
-def standing_of(records: Iterable[Record]) -> dict[Standing, list[int]]:
-    """The numbers of the records by what their signatures say."""
-    found: dict[Standing, list[int]] = {}
-    for record in records:
-        found.setdefault(standing(record), []).append(record.number)
-    return found

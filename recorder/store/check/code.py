@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,7 +68,7 @@ class CodeCheck:
                     mend=self._rewriter(path, text),
                 )
 
-    def _rewriter(self, path: Path, text: str):  # type: ignore[no-untyped-def]
+    def _rewriter(self, path: Path, text: str) -> Callable[[], str]:
         def mend() -> str:
             kept = (
                 self._unplaced.move(path, name=f"code.git-{path.name}") if path.exists() else None
@@ -126,7 +126,7 @@ class CodeCheck:
 
     def _set_ref(self, tree: str) -> str:
         try:
-            self._git("update-ref", f"refs/snapshots/{tree}", tree)
+            self._snapshots.give_ref(tree)
         except SnapshotError:
             return ""
         return "; set again"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from ...records import new_id
+from ..disk import write_durably
 
 
 class Finding(NamedTuple):
@@ -50,10 +50,7 @@ class Unplaced:
     def write(self, data: bytes, *, name: str) -> Path:
         """Keep the bytes there, synced; where they are."""
         target = self._free(name)
-        with target.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_durably(target, data)
         return target
 
     def _free(self, name: str) -> Path:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...digest import digest_file, is_digest
-from ...errors import DamageError, ObjectNotFoundError
+from ...errors import ObjectNotFoundError
 from ...records import Record
-from ..references import Reference, kept_inputs, references
+from ..references import Reference, kept_inputs, objects_of, references
 from ..store import Store
 from .finding import Finding, Unplaced
 
@@ -33,27 +33,10 @@ class Wanted:
         self._unplaced = unplaced
         self.holders: dict[str, list[Holder]] = {}
         for record in records:
-            for reference in references(record):
-                self._note(record, reference)
-            for reference in kept_inputs(record):
-                if not self._is_in_snapshot(record, reference):
-                    self._note(record, reference)
-
-    def _note(self, record: Record, reference: Reference) -> None:
-        if reference.kind == "snapshot":
-            return
-        self._add(reference.name, Holder(record, reference.what))
-        if reference.kind == "tree":
-            try:
-                entries = self._store.objects.read_tree(reference.name).entries
-            except (DamageError, ObjectNotFoundError):
-                return  # found as an object that is damaged or missing
-            for entry in entries:
-                if entry.digest is not None:
-                    self._add(entry.digest, Holder(record, f"{reference.what}, {entry.path}"))
-
-    def _add(self, digest: str, holder: Holder) -> None:
-        self.holders.setdefault(digest, []).append(holder)
+            inputs = (r for r in kept_inputs(record) if not self._is_in_snapshot(record, r))
+            for reference in objects_of((*references(record), *inputs), store.objects):
+                holder = Holder(record, reference.what)
+                self.holders.setdefault(reference.name, []).append(holder)
 
     def _is_in_snapshot(self, record: Record, reference: Reference) -> bool:
         if self._store.objects.has(reference.name) or record.code is None:
