@@ -10,6 +10,7 @@ Source: BLAKE3, https://github.com/BLAKE3-team/BLAKE3-specs (256-bit output, no 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,32 @@ PREFIX = "blake3:"
 # A second thread pays from about this size on: blake3's own threads cost 30-60 us to wake.
 _THREADS_FROM_BYTES = 1 << 20
 
+# BLAKE3's threads are one pool a process. A child that is forked once it is there has the pool without its threads,
+# and would wait for them for ever: it digests with one.
+_pool_is_there = False
+_pool_is_dead = False
+
+
+def _threads() -> int:
+    global _pool_is_there
+    if _pool_is_dead:
+        return 1
+    _pool_is_there = True
+    return blake3.AUTO
+
+
+def _after_fork() -> None:
+    global _pool_is_dead
+    _pool_is_dead = _pool_is_there
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 
 def digest_bytes(data: bytes | bytearray | memoryview) -> str:
     """The digest of `data` as it is."""
-    threads = blake3.AUTO if len(data) >= _THREADS_FROM_BYTES else 1
+    threads = _threads() if len(data) >= _THREADS_FROM_BYTES else 1
     return PREFIX + blake3(data, max_threads=threads).hexdigest()
 
 
@@ -32,7 +55,7 @@ def digest_file(path: Path) -> str:
 
     Raises OSError where the file cannot be read.
     """
-    hasher = blake3(max_threads=blake3.AUTO)
+    hasher = blake3(max_threads=_threads())
     hasher.update_mmap(path)
     return PREFIX + hasher.hexdigest()
 
@@ -56,7 +79,7 @@ class Hasher:
     """A digest that is fed piece by piece: ``update(data)``, then ``digest()``; `threads` pay for pieces of a MB."""
 
     def __init__(self, *, threads: bool = False) -> None:
-        self._blake3 = blake3(max_threads=blake3.AUTO if threads else 1)
+        self._blake3 = blake3(max_threads=_threads() if threads else 1)
         self.update: Callable[[bytes | memoryview], object] = self._blake3.update
 
     def digest(self) -> str:
