@@ -16,6 +16,7 @@ from recorder.errors import RunInUseError, RunNotFoundError
 from recorder.records import Output
 from recorder.store.check import check
 from recorder.store.collection import collect
+from recorder.store.live import is_alive
 from recorder.store.sizes import measure
 from recorder.store.store import Store
 from tests.conftest import Project
@@ -208,15 +209,17 @@ def test_puts_and_deletes_do_not_cross(tmp_path: Path) -> None:
     done = threading.Event()
 
     def put() -> None:
-        mine = Store(store.path)
-        for n in range(40):
-            live = mine.reserve()
-            digest = mine.objects.put_bytes(b"the same", sync=False)
-            time.sleep(0.001)
-            if not mine.objects.has(digest):
-                missing.append(n)
-            live.close()
-        done.set()
+        try:
+            mine = Store(store.path)
+            for n in range(40):
+                live = mine.reserve()
+                digest = mine.objects.put_bytes(b"the same", sync=False)
+                time.sleep(0.001)
+                if not mine.objects.has(digest):
+                    missing.append(n)
+                live.close()
+        finally:
+            done.set()
 
     thread = threading.Thread(target=put)
     thread.start()
@@ -225,6 +228,28 @@ def test_puts_and_deletes_do_not_cross(tmp_path: Path) -> None:
         time.sleep(0.002)
     thread.join()
     assert missing == []
+
+
+def test_a_run_begins_while_another_process_collects(tmp_path: Path) -> None:
+    """A live folder that is not locked yet is not taken away from the run that is making it."""
+    store = Store(tmp_path / "s", create=True)
+    code = f"""
+from recorder.store.store import Store
+from recorder.store.collection import collect
+store = Store({str(store.path)!r})
+print("ready", flush=True)
+while True:
+    collect(store)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as collector:
+        try:
+            assert collector.stdout is not None and collector.stdout.readline() == b"ready\n"
+            for _ in range(2000):
+                live = store.reserve()
+                assert is_alive(live.path)
+                live.close()
+        finally:
+            collector.kill()
 
 
 def test_sizes(made: Project) -> None:

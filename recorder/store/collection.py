@@ -8,6 +8,7 @@ deleting pass a gate, so that nothing is deleted between the look at it and the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -21,7 +22,7 @@ from .format import NAMES, STAGED
 from .live import Live, is_alive
 from .recovery import noted_outputs
 from .references import TREE_HEAD, mentioned_objects, mentioned_snapshots
-from .store import TRASH, Store
+from .store import RUNS, TRASH, Store
 
 _BATCH = 256  # objects deleted in one turn at the gate, some 5 ms
 
@@ -84,7 +85,8 @@ class _Collection:
         for path in _entries(self._store.path / "live"):
             if is_alive(path):
                 found.add(path)
-                self._before = min(self._before, _born_ns(path))
+                born = _born_ns(path)
+                self._before = self._before if born is None else min(self._before, born)
         return found
 
     def _trash(self, count: int) -> Freed:
@@ -160,17 +162,21 @@ class _Collection:
 
     def _live(self, trashed: set[str]) -> Freed:
         """The live folders of removed runs, and those of runs that were killed before they had written anything."""
-        known = {document["id"] for document in self._store.journal.table("runs")}
-        return self._sweep(
-            "live folder",
-            (
-                path
-                for path in _entries(self._store.path / "live")
-                if path not in self._alive
-                and not is_alive(path)
-                and (path.name in trashed or (path.name not in known and _is_empty(path)))
-            ),
-        )
+        return self._sweep("live folder", self._left_behind(trashed))
+
+    def _left_behind(self, trashed: set[str]) -> Iterator[Path]:
+        """Each while its lock is held here: a folder that nobody has locked may be that of a run just beginning."""
+        known = {document["id"] for document in self._store.journal.table(RUNS)}
+        for path in _entries(self._store.path / "live"):
+            if path in self._alive or is_alive(path) or (path.name in known - trashed):
+                continue
+            live = Live(path)
+            if self._dry or live.seize():
+                try:
+                    if path.name in trashed or _is_empty(path):
+                        yield path
+                finally:
+                    live.close(keep=True)
 
     def _staged(self) -> Freed:
         paths = staged_paths(self._store)
@@ -217,9 +223,13 @@ def remove_all(path: Path) -> None:
         return
     for folder, names, _ in os.walk(path):
         for name in names:
-            if not (inner := Path(folder) / name).is_symlink():
-                inner.chmod(0o700)
-    shutil.rmtree(path)
+            inner = Path(folder) / name
+            with contextlib.suppress(FileNotFoundError):
+                if not inner.is_symlink():
+                    inner.chmod(0o700)
+    while path.exists():
+        with contextlib.suppress(FileNotFoundError):  # somebody else removes it too
+            shutil.rmtree(path)
 
 
 def _on_disk(status: os.stat_result) -> int:
@@ -234,11 +244,18 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _born_ns(path: Path) -> int:
-    """When the live folder was made: nothing of the run is older."""
-    times = [entry.lstat().st_mtime_ns for entry in (path, path / "lock") if entry.exists()]
-    return min(times) if times else 0
+def _born_ns(path: Path) -> int | None:
+    """When the live folder was made: nothing of the run is older. None where the run has ended meanwhile."""
+    times = []
+    for entry in (path, path / "lock"):
+        with contextlib.suppress(FileNotFoundError):
+            times.append(entry.lstat().st_mtime_ns)
+    return min(times, default=None)
 
 
 def _is_empty(path: Path) -> bool:
-    return all(p.name == "lock" or (p.is_file() and not p.stat().st_size) for p in _entries(path))
+    with contextlib.suppress(FileNotFoundError):  # what vanishes holds nothing
+        return all(
+            e.name == "lock" or (e.is_file() and not e.stat().st_size) for e in _entries(path)
+        )
+    return True

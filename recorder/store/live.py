@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from .disk import ProcessLock, append_all
+from .disk import ProcessLock, append_all, has_process_locks
 from .spare import Spare, give_back, take
 
 _O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
@@ -67,13 +68,42 @@ class Live:
                 self._lock = spare.lock
                 return
             spare.drop()
-        self.path.mkdir(parents=True)
-        self._lock.acquire()
+        while not self._enter(self._wait):
+            pass
 
     def resume(self) -> bool:
         """Take the lock of a folder whose process has died, made anew where it is gone; False where it is held."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        return self._lock.try_acquire()
+        return self._enter(self._lock.try_acquire)
+
+    def seize(self) -> bool:
+        """The same, of one that is there: False where it is gone. To remove a folder takes its lock.
+
+        For that of a run that is about to begin is not locked at once.
+        """
+        return self._take(self._lock.try_acquire)
+
+    def _enter(self, acquire: Callable[[], bool]) -> bool:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            return False  # it went between the two looks that mkdir takes
+        return self._take(acquire)
+
+    def _wait(self) -> bool:
+        self._lock.acquire()
+        return True
+
+    def _take(self, acquire: Callable[[], bool]) -> bool:
+        """Take the lock; False where that is held, or somebody has tidied the folder up meanwhile."""
+        try:
+            if not acquire():
+                return False
+            if not has_process_locks() or self._lock.is_at(f"{self.path}{os.sep}lock"):
+                return True  # (On Windows nobody removes what is open.)
+        except FileNotFoundError:
+            pass
+        self._lock.release()
+        return False
 
     def note_output(self, document: bytes) -> None:
         """Note an output that was saved, in one append: its record is not written before the run ends.
@@ -95,7 +125,7 @@ class Live:
         if not keep:
             shutil.rmtree(self.path, ignore_errors=True)
         self._lock.release()
-        if not keep:
+        if not keep and self.path.exists():  # a filesystem that keeps what is open
             shutil.rmtree(self.path, ignore_errors=True)
 
 

@@ -12,7 +12,7 @@ from ...errors import DamageError, RunInUseError
 from ...records import Record
 from ..collection import remove_all
 from ..lines import Line, read_keys
-from ..live import is_alive
+from ..live import Live, is_alive
 from ..mending import mend_line
 from ..recovery import seal
 from ..signature import standing
@@ -177,6 +177,16 @@ def _lost(store: Store, record: Record) -> Finding:
 
 def _leftover(path: Path, record: Record | None, unplaced: Unplaced) -> Finding:
     def mend() -> str:
+        live = Live(path)
+        if not live.seize():
+            number = 0 if record is None else record.number
+            raise RunInUseError(f"the run {path.name} is in progress", number=number)
+        try:
+            return keep_or_remove()
+        finally:
+            live.close(keep=True)
+
+    def keep_or_remove() -> str:
         kept = unplaced.move(path, name=f"live-{path.name}")
         if not any(p.name != "lock" and p.stat().st_size for p in kept.rglob("*") if p.is_file()):
             remove_all(kept)
