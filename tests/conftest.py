@@ -20,10 +20,6 @@ import pytest
 for _name in ("RECORDER_STORE", "PYTHONHASHSEED", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
     os.environ.pop(_name, None)
 # And no test makes or reads the key of whoever runs it.
-_keys = tempfile.TemporaryDirectory(prefix="recorder-tests-")
-os.environ["RECORDER_KEY_FILE"] = str(Path(_keys.name) / "key")
-
-# The user's own key has no part in a test.
 _keys = tempfile.mkdtemp(prefix="recorder-key-")
 atexit.register(shutil.rmtree, _keys, ignore_errors=True)
 os.environ["RECORDER_KEY_FILE"] = f"{_keys}/key"
