@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .block import start_run
+    from .current import current_run, figure, input, jax_key, log, rng, save
+    from .decorator import record
     from .errors import RecorderError, RecorderWarning
-    from .experiment import current_run, figure, input, jax_key, log, record, rng, save
     from .records import Record
     from .run import Run
     from .store.store import Store
@@ -50,14 +51,14 @@ __all__ = [
 _HOMES = {
     "RecorderError": "errors",
     "RecorderWarning": "errors",
-    "current_run": "experiment",
-    "figure": "experiment",
-    "input": "experiment",
-    "jax_key": "experiment",
-    "log": "experiment",
-    "record": "experiment",
-    "rng": "experiment",
-    "save": "experiment",
+    "current_run": "current",
+    "figure": "current",
+    "input": "current",
+    "jax_key": "current",
+    "log": "current",
+    "record": "decorator",
+    "rng": "current",
+    "save": "current",
     "start_run": "block",
     "Record": "records",
     "Run": "run",

@@ -13,7 +13,9 @@ from typing import Any
 from .capture.config import as_integer
 from .capture.function import locate_code
 from .capture.seed import draw_seed
-from .experiment import Recording, current_parent, is_recording
+from .current import current_parent
+from .experiment import is_recording
+from .recording import Recording
 from .records import Function, Seed, Tolerance
 from .run import Call, Run
 from .setting import find_setting

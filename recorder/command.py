@@ -21,8 +21,8 @@ from .capture.function import Place
 from .capture.secrets import Secrets
 from .capture.seed import draw_seed
 from .capture.stamps import Stamp, look_at, scan, written
+from .current import PARENT_VARIABLE, current_parent
 from .errors import CommandError, TargetError
-from .experiment import PARENT_VARIABLE, current_parent
 from .records import Function, Seed
 from .run import Call, Run
 from .setting import Setting, find_setting

@@ -1,6 +1,6 @@
 """What an experiment declares about how close a replay's numbers must come: ``@record(tolerance=...)``.
 
-`recorder.experiment` imports this with ``import recorder``, so it imports nothing itself.
+`recorder.options` imports this with ``import recorder``, so it imports nothing itself.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import pydantic
 import pytest
 
+from recorder.config.settings import apply_settings, split_settings
 from recorder.errors import ConfigError
-from recorder.replay.settings import apply_settings, split_settings
 
 
 class Colour(enum.Enum):

@@ -10,9 +10,10 @@ import click
 
 from ..attendance import Attendance
 from ..capture.failure import own_traceback
+from ..config.settings import apply_settings
 from ..errors import ConfigError, RecorderError
-from ..experiment import Execution, Experiment
-from ..replay.settings import apply_settings
+from ..execution import Execution
+from ..experiment import Experiment
 from ..replay.target import load_target
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 import msgspec
 
+from ..config.settings import split_settings
 from ..errors import ConfigError, RecorderError
 from ..records import Record
 from ..replay.replay import Replay, replay
 from ..replay.secrets import variable_of
-from ..replay.settings import split_settings
 from ..store.signature import is_trusted
 from ..store.store import Store
 from .view.findings import describe_runs

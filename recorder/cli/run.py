@@ -55,7 +55,7 @@ def command(
     if path is not None:
         os.environ["RECORDER_STORE"] = str(Path(path).absolute())
     sys.argv = [target.rpartition(":")[0]]
-    from ..replay.settings import split_settings
+    from ..config.settings import split_settings
     from .launch import launch
 
     launch(target, split_settings(settings))

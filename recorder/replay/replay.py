@@ -87,7 +87,7 @@ def replay(
     Args:
         store: Where the run is, and where its replay goes.
         record: The run.
-        settings: Changes to the config as texts, see `recorder.replay.settings`; with any, no verdict.
+        settings: Changes to the config as texts, see `recorder.config.settings`; with any, no verdict.
         secrets: The values of arguments that were redacted, as texts by their keys (``db.password``). They must
             be the recorded ones, and are no change.
         rtol: Numbers count as close up to this relative difference. Where this or `atol` is given, it takes the

@@ -20,15 +20,16 @@ from ..capture.failure import own_traceback
 from ..capture.function import find_receiver
 from ..capture.names import kind_of, promises_secret
 from ..capture.secrets import Secrets
+from ..config.settings import apply_settings
 from ..errors import ConfigError, RecorderError, ReplayError
-from ..experiment import Execution, Experiment
+from ..execution import Execution
+from ..experiment import Experiment
 from ..records import JSON, Change, Function, Part, Record
 from ..run import Call
 from ..store.store import Store
 from ..yielding import CLOSED
 from .command import replay_command
 from .secrets import fill
-from .settings import apply_settings
 from .target import as_experiment, load_module, load_script
 from .workspace import LiveTree
 
@@ -205,8 +206,8 @@ def _run(record: Record, experiment: Experiment, job: Job, store: Store) -> str:
         replay_of=record.id,
         changes=_changes(record, changed, job, experiment),
         tolerance=record.tolerance,
-        secrets=experiment.secrets,
-        public=experiment.public,
+        secrets=experiment.options.secrets,
+        public=experiment.options.public,
         receiver=find_receiver(experiment.function, bound.arguments),
     )
     execution = Execution(experiment, call, bound)
@@ -239,7 +240,7 @@ def _changes(
     record: Record, changed: dict[str, Any], job: Job, experiment: Experiment
 ) -> tuple[Change, ...]:
     names = {key.partition(".")[0] for key in job.settings}
-    secrets = Secrets(named=experiment.secrets, public=experiment.public)
+    secrets = Secrets(named=experiment.options.secrets, public=experiment.options.public)
     forms = encode_config(changed, secrets=secrets).forms
     return tuple(
         Change(key=name, old=record.config.get(name), new=form)
