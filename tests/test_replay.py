@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
+from recorder import Store
+from recorder.replay.replay import replay
+from recorder.replay.request import Request
+
 
 def replayed(project: Project, run: str = "1", status: int = 0) -> dict:
     """The JSON of the run's replay."""
@@ -545,3 +549,34 @@ def test_a_killed_run_is_lost(project: Project) -> None:
     assert "x,0," in (live / "series.csv").read_text()
     time.sleep(0)
     assert "lost" in project.recorder("list").stdout
+
+
+def test_from_python_with_other_variables(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """From Python a replay prints nothing of its own, takes place wherever one is, and with the variables asked for."""
+    project.write(
+        "order.py",
+        """
+        import os
+        from recorder import record
+
+        @record
+        def names():
+            return os.environ.get("OMP_NUM_THREADS"), os.environ.get("TZ"), hash("x")
+
+        if __name__ == "__main__":
+            names()
+        """,
+    )
+    env = {"PYTHONHASHSEED": "3", "OMP_NUM_THREADS": "2", "TZ": "UTC"}
+    project.python("order.py", env=env)
+    monkeypatch.chdir("/")
+    store = Store(project.root / ".recorder")
+    assert replay(store, store.get(1)).exit_status == 0
+    other = Request(variables={"PYTHONHASHSEED": "4", "OMP_NUM_THREADS": None})
+    done = replay(store, store.get(1), request=other)
+    result = project.show(done.record.number)["result"]["$tuple"]
+    assert result[:2] == [None, "UTC"]
+    assert result[2] != project.show(1)["result"]["$tuple"][2]
+    assert capfd.readouterr() == ("", "")

@@ -15,6 +15,7 @@ from ..config.settings import split_settings
 from ..errors import ConfigError, RecorderError
 from ..records import Record
 from ..replay.replay import Replay, replay
+from ..replay.request import Request
 from ..replay.secrets import variable_of
 from ..store.signature import is_trusted
 from ..store.store import Store
@@ -97,14 +98,17 @@ def command(
         click.secho(f"note: trusted from now on: {trusted}", err=True, dim=True)
         record = store.get(record.number)
     with _errors_in(junit, record):
-        done = replay(
-            store,
-            record,
+        request = Request(
             settings=split_settings(settings),
             secrets=dict(map(_read_secret, secrets)),
             rtol=rtol,
             atol=atol,
             keep=keep,
+        )
+        done = replay(
+            store,
+            record,
+            request=request,
             stdout=sys.stderr.fileno() if as_json else None,
             say=lambda line: click.secho(f"note: {line}", err=True, dim=True),
         )

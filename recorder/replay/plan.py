@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..grade import causes
 from ..records import JSON, Input, Part, Record
 from ..store.signature import is_trusted, standing
 from ..store.store import Store
+from .request import Request
 from .secrets import take_secrets
 
 # Of the hazards a note says no more.
@@ -46,15 +47,13 @@ def make_plan(
     store: Store,
     record: Record,
     *,
-    secrets: Mapping[str, str] | None = None,
-    settings: Iterable[str] = (),
+    request: Request = Request(),  # noqa: B008 - frozen
 ) -> Plan:
     """Look at everything that the replay of `record` needs.
 
-    `secrets` are the values of redacted arguments by their keys; `settings` the keys that get other values. Raises
-    ConfigError for a secret that the run does not need.
+    Raises ConfigError for a secret that the run does not need.
     """
-    given = take_secrets(store, record, secrets=secrets or {}, settings=settings)
+    given = take_secrets(store, record, secrets=request.secrets, settings=request.settings)
     return Plan(
         blockers=(*_blockers(store, record), *given.blockers),
         notes=(*given.notes, *_notes(store, record)),

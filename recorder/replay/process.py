@@ -1,0 +1,152 @@
+"""The process of a replay: the interpreter and the variables that it is started with, and its report."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from ..capture import determinism
+from ..capture.environment import allowed_variables
+from ..records import Record
+from ..store.store import Store
+from .plan import Plan
+from .request import Request
+from .secrets import VARIABLE_PREFIX
+from .worker import Job, Report
+from .workspace import Workspace
+
+# The interpreter is started in the workspace, whose modules must not pass for recorder's own; and where
+# recorder is importable here only by sys.path (a checkout), it is found there as a last resort.
+_START = """\
+import sys
+sys.path[:] = [entry for entry in sys.path if entry != ""]
+sys.path.append(sys.argv[1])
+from recorder.replay.worker import main
+sys.path.pop()
+sys.exit(main(int(sys.argv[2])))
+"""
+
+
+def run_worker(
+    store: Store,
+    record: Record,
+    workspace: Workspace,
+    plan: Plan,
+    request: Request,
+    stdout: int | None,
+) -> Report:
+    """Start the worker with the interpreter asked for, wait for it, and read its report."""
+    report = workspace.path / "report.json"
+    job = Job(
+        store=str(store.path),
+        number=record.number,
+        tree=str(workspace.tree),
+        cwd=str(workspace.cwd),
+        report=str(report),
+        settings=request.settings,
+        secrets=plan.secrets,
+        projects=workspace.projects,
+    )
+    home = str(Path(__file__).resolve().parent.parent.parent)
+    command = [request.interpreter, "-c", _START, home]
+    variables = _environment(store, record, workspace, request)
+    status = _wait(
+        command, msgspec.json.encode(job), cwd=workspace.path, env=variables, stdout=stdout
+    )
+    if not report.is_file():
+        return Report(error=_death(status), exit_status=3)
+    return msgspec.json.decode(report.read_bytes(), type=Report)
+
+
+def _wait(
+    command: list[str], job: bytes, *, cwd: Path, env: Mapping[str, str], stdout: int | None
+) -> int:
+    """Run the command to its end, telling it the job through a pipe whose number is its last argument.
+
+    Ctrl-C reaches it as well, and it gets the time to record that.
+    """
+    ours, theirs = os.pipe()
+    with open(theirs, "wb") as pipe:  # noqa: PTH123 - a descriptor has no path
+        try:
+            process = subprocess.Popen(
+                [*command, str(ours)], cwd=cwd, env=dict(env), stdout=stdout, pass_fds=(ours,)
+            )
+        finally:
+            os.close(ours)
+        _tell(pipe, job)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            try:
+                return process.wait(timeout=10)
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                process.kill()
+
+
+def _tell(pipe: IO[bytes], job: bytes) -> None:
+    try:
+        pipe.write(job)
+        pipe.flush()
+    except BrokenPipeError:
+        return  # it has died already: its exit status says so
+
+
+def _environment(
+    store: Store, record: Record, workspace: Workspace, request: Request
+) -> dict[str, str]:
+    """This process's variables, with those that recorder records as they were then, and those asked for."""
+    recorded: dict[str, str] = {}
+    if record.environment is not None:
+        said = msgspec.json.decode(store.read(record.environment)).get("variables") or {}
+        recorded = {name: value for name, value in said.items() if isinstance(value, str)}
+    ours = allowed_variables(os.environ)
+    variables = {name: value for name, value in os.environ.items() if name not in ours}
+    variables = {n: v for n, v in variables.items() if not n.startswith(VARIABLE_PREFIX)}
+    variables.update(_moved(recorded, record, workspace))
+    variables.pop(determinism.HASH_SEED, None)
+    if record.process is not None and record.process.hash_seed is not None:
+        variables[determinism.HASH_SEED] = record.process.hash_seed
+    variables.pop(determinism.VARIABLE, None)
+    if record.seed_info is not None and record.seed_info.deterministic:
+        variables[determinism.VARIABLE] = "1"
+    variables.update(
+        {name: value for name, value in request.variables.items() if value is not None}
+    )
+    for name, value in request.variables.items():
+        if value is None:
+            variables.pop(name, None)
+    # The workspace lies below the user's repository, which git would find from inside it.
+    variables["GIT_CEILING_DIRECTORIES"] = str(workspace.path)
+    variables["RECORDER_STORE"] = str(store.path)
+    return variables
+
+
+def _moved(recorded: Mapping[str, str], record: Record, workspace: Workspace) -> dict[str, str]:
+    """The recorded variables, paths into the live tree pointing into the workspace."""
+    if record.code is None:
+        return dict(recorded)
+    places = {record.code.root: str(workspace.tree), **workspace.projects}
+    moved = {}
+    for name, value in recorded.items():
+        parts = value.split(os.pathsep) if name == "PYTHONPATH" else [value]
+        moved[name] = os.pathsep.join(_moved_path(part, places) for part in parts)
+    return moved
+
+
+def _moved_path(path: str, places: Mapping[str, str]) -> str:
+    for root, place in places.items():
+        if path == root or path.startswith(root + os.sep):
+            return place + path[len(root) :]
+    return path
+
+
+def _death(status: int) -> str:
+    if status < 0:
+        return f"its process was killed by signal {-status}"
+    return f"its process ended with status {status} before it could report"

@@ -1,0 +1,33 @@
+"""What a replay is asked to do: one frozen value, made once and passed on unchanged."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from ..records import Part
+
+
+class Request(Part, frozen=True):
+    """How a run is to be replayed; by default as it was recorded, with this interpreter.
+
+    Attributes:
+        settings: Changes to the config as texts by their keys, see `recorder.config.settings`; with any, no verdict.
+        secrets: The values of arguments that were redacted, as texts by their keys (``db.password``). They must be
+            the recorded ones, and are no change.
+        rtol: Numbers count as close up to this relative difference. Where this or `atol` is given, it takes the
+            place of what the experiment declared.
+        atol: Numbers count as close up to this absolute difference.
+        keep: Leave the workspace where it is.
+        interpreter: The Python that runs it. Recorder's own dependencies must be importable there.
+        variables: Environment variables by name that take the place of the recorded ones, None for one that is not
+            to be set (``{"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}``).
+    """
+
+    settings: Mapping[str, str] = {}
+    secrets: Mapping[str, str] = {}
+    rtol: float | None = None
+    atol: float | None = None
+    keep: bool = False
+    interpreter: str = sys.executable
+    variables: Mapping[str, str | None] = {}
