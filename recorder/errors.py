@@ -9,6 +9,8 @@
     ├── StoreFormatError (ValueError)      a folder that is no store, or one of a newer format
     ├── RunNotFoundError (LookupError)     no run, or several, under the name given
     ├── RunInUseError (RuntimeError)       a run in progress, to which this cannot be done
+    ├── TagError (ValueError)              a text that cannot be a run's tag
+    ├── ContentNotFoundError (LookupError) no output, input or file of that name belongs to the run
     ├── QueryError (ValueError)            a query that is not understood, or asks for what no run has
     ├── ObjectNotFoundError (LookupError)  an object that the store does not hold
     ├── DamageError (ValueError)           bytes in the store that are not what was written
@@ -99,6 +101,25 @@ class RunInUseError(RecorderError, RuntimeError):
     def __init__(self, message: str, *, number: int) -> None:
         super().__init__(message)
         self.number = number
+
+
+class TagError(RecorderError, ValueError):
+    """A text that cannot be a run's tag."""
+
+    exit_status = 2
+
+    def __init__(self, message: str, *, tag: str) -> None:
+        super().__init__(message)
+        self.tag = tag
+
+
+class ContentNotFoundError(RecorderError, LookupError):
+    """No output, input or file `name` belongs to the run; `candidates` are the nearest names."""
+
+    def __init__(self, message: str, *, name: str, candidates: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.name = name
+        self.candidates = tuple(candidates)
 
 
 class QueryError(RecorderError, ValueError):

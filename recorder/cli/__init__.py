@@ -19,7 +19,9 @@ from ..errors import QueryError, RecorderError, RecorderWarning
 # Each command is loaded with its first use, so that `recorder --help` costs little more than click:
 # its name, its module, and its line in the help.
 _COMMANDS = {
+    "cat": ("cat", "Print an output, an input or the result of a run."),
     "check": ("check", "Verify every byte of the store, and repair it."),
+    "code": ("code", "List the files of the code that ran, or print one."),
     "du": ("du", "Show how much room the runs take."),
     "exec": ("exec_", "Run any command line, and record it."),
     "export": ("export", "Write runs, with all that belongs to them, into a zip file."),
@@ -28,9 +30,13 @@ _COMMANDS = {
     "diff": ("diff", "Say what differs between two runs."),
     "import": ("import_", "Bring in runs from an export, or from another store."),
     "list": ("list", "List the runs of the store."),
+    "log": ("log", "Print what a run printed."),
+    "note": ("note", "Give runs a note."),
     "replay": ("replay", "Run a run again in a clean workspace, and give a verdict."),
     "run": ("run", "Run an experiment with a config from the command line."),
     "show": ("show", "Show everything about one run."),
+    "tag": ("tag", "Give runs a tag."),
+    "untag": ("untag", "Take a tag from runs."),
 }
 
 INTERRUPTED = 130

@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ..errors import RunNotFoundError
+from ..errors import RunNotFoundError, TagError
 
 _BACK = re.compile(r"(?P<name>.+)~(?P<back>\d+)\Z", re.DOTALL)
 _MIN_PREFIX = 4
@@ -49,6 +49,18 @@ def resolve(ref: str, *, entries: Callable[[], Sequence[Entry]]) -> int:
         if found is not None:
             return found.number
     raise _not_found(runs, ref)
+
+
+def check_tag(tag: str) -> None:
+    """Raises TagError for a tag by which no run could be named, or that a command line would break in two."""
+    if not tag or tag != tag.strip() or not tag.isprintable():
+        raise TagError(f"{tag!r} is no tag: letters without blanks around them", tag=tag)
+    if tag.isdecimal() or tag == "last" or _BACK.match(tag):
+        raise TagError(
+            f"{tag!r} is no tag: it names a run already, as a number or `last` does", tag=tag
+        )
+    if any(letter in tag for letter in ",:"):
+        raise TagError(f"{tag!r} is no tag: commas and colons stand between names", tag=tag)
 
 
 def _by_number(runs: Sequence[Entry], name: str, back: int) -> Entry | None:

@@ -18,7 +18,7 @@ import functools
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ import msgspec
 from ..digest import digest_bytes
 from ..errors import DamageError, RecorderWarning, RunInUseError, RunNotFoundError
 from ..records import JSON, Content, Record, new_id
-from .address import Entry, resolve
+from .address import Entry, check_tag, resolve
 from .format import create_store, find_store, read_format, store_folder
 from .journal import Journal, JournalTable
 from .live import Live, is_alive
@@ -279,17 +279,45 @@ class Store:
         refused = set(changes) - {"tags", "note", "verdict"}
         if refused:
             raise TypeError(f"a record is frozen but for tags, note and verdict: {sorted(refused)}")
+        self._rewrite([number], lambda document: changes)
+        return self.get(number)
 
-        def annotated(document: Mapping[str, JSON] | None) -> dict[str, JSON]:
-            if document is None:
-                raise self._no_run(number)
-            new = {**document, **msgspec.to_builtins(changes)}
+    def retag(
+        self, numbers: Iterable[int], *, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> list[Record]:
+        """Give the runs tags and take others from them, in one write; their new records.
+
+        Who tags the same run at this moment does not undo it. Raises RunNotFoundError, TagError.
+        """
+        added, removed = list(add), set(remove)
+        for tag in added:
+            check_tag(tag)
+
+        def tags(document: Mapping[str, JSON]) -> Mapping[str, JSON]:
+            kept = [tag for tag in document.get("tags", ()) if tag not in removed]
+            return {"tags": list(dict.fromkeys([*kept, *added]))}
+
+        numbers = list(dict.fromkeys(numbers))
+        self._rewrite(numbers, tags)
+        return [self.get(number) for number in numbers]
+
+    def _rewrite(
+        self,
+        numbers: Iterable[int],
+        changes: Callable[[Mapping[str, JSON]], Mapping[str, Any]],
+    ) -> None:
+        """Write the runs anew with what `changes` says of each, nobody else writing meanwhile."""
+
+        def changed(document: Mapping[str, JSON]) -> dict[str, JSON]:
+            new = {**document, **msgspec.to_builtins(changes(document))}
             # What was not ours before is not made ours by a note.
             return sign(new) if standing(Record.from_document(document)) == "own" else new
 
-        self._table.change(number, annotated, sync=True)
+        try:
+            self._table.change_all(numbers, changed)
+        except KeyError as error:
+            raise self._no_run(error.args[0]) from None
         self._tidy()
-        return self.get(number)
 
     def _tidy(self) -> None:
         """Compact the journal where most of it is history; on a full disk it stays as it is."""
