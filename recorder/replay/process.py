@@ -51,12 +51,18 @@ def run_worker(
         settings=request.settings,
         secrets=plan.secrets,
         projects=workspace.projects,
+        held=workspace.held,
     )
     home = str(Path(__file__).resolve().parent.parent.parent)
     command = [request.interpreter, "-c", _START, home]
     variables = _environment(store, record, workspace, request)
     status = _wait(
-        command, msgspec.json.encode(job), cwd=workspace.path, env=variables, stdout=stdout
+        command,
+        msgspec.json.encode(job),
+        cwd=workspace.path,
+        env=variables,
+        stdout=stdout,
+        held=workspace.held,
     )
     if not report.is_file():
         return Report(error=_death(status), exit_status=3)
@@ -64,17 +70,28 @@ def run_worker(
 
 
 def _wait(
-    command: list[str], job: bytes, *, cwd: Path, env: Mapping[str, str], stdout: int | None
+    command: list[str],
+    job: bytes,
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdout: int | None,
+    held: tuple[int, ...],
 ) -> int:
     """Run the command to its end, telling it the job through a pipe whose number is its last argument.
 
-    Ctrl-C reaches it as well, and it gets the time to record that.
+    `held` are descriptors that it inherits, and whatever it forks, but no other program. Ctrl-C reaches it as well,
+    and it gets the time to record that.
     """
     ours, theirs = os.pipe()
     with open(theirs, "wb") as pipe:  # noqa: PTH123 - a descriptor has no path
         try:
             process = subprocess.Popen(
-                [*command, str(ours)], cwd=cwd, env=dict(env), stdout=stdout, pass_fds=(ours,)
+                [*command, str(ours)],
+                cwd=cwd,
+                env=dict(env),
+                stdout=stdout,
+                pass_fds=(ours, *held),
             )
         finally:
             os.close(ours)

@@ -40,7 +40,7 @@ class Job(Part, frozen=True):
     """What to replay: the run's number in the store, its workspace, and settings for its config.
 
     `secrets` are the forms of redacted arguments by their keys; `projects` the workspace's folders for the projects
-    outside the root, by their own.
+    outside the root, by their own; `held` the descriptors of the workspace's lock.
     """
 
     store: str
@@ -51,6 +51,7 @@ class Job(Part, frozen=True):
     settings: Mapping[str, str] = msgspec.field(default_factory=dict)
     secrets: Mapping[str, JSON] = msgspec.field(default_factory=dict)
     projects: Mapping[str, str] = msgspec.field(default_factory=dict)
+    held: tuple[int, ...] = ()
 
 
 class Report(Part, frozen=True):
@@ -72,6 +73,8 @@ def main(descriptor: int) -> int:
     """
     with open(descriptor, "rb") as pipe:
         job = msgspec.json.decode(pipe.read(), type=Job)
+    for fd in job.held:
+        os.set_inheritable(fd, False)
     try:
         report = _replay(job)
     except ConfigError as error:

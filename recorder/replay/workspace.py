@@ -3,6 +3,7 @@
 ::
 
     .recorder/workspaces/<id>/
+      lock       held by the replay, and by its process should the one that waits for it be killed: `gc` leaves it
       tree/      the files of the snapshot, and the recorded inputs that lie in the project
       projects/  the files of the projects outside the root that the run imported, a folder each
       cwd/       the working directory of a run whose own lay outside the project
@@ -20,7 +21,9 @@ from ..capture.projects import finder_mappings
 from ..capture.sifting import is_secret_file
 from ..digest import digest_file
 from ..records import Input, Record, new_id
+from ..store.folder_lock import FolderLock
 from ..store.store import Store
+from .layout import lay_out
 from .plan import live_input
 
 
@@ -33,13 +36,14 @@ class Workspace:
         self._store = store
         self._record = record
         self._keep = keep
+        self._folder = FolderLock(self.path)
 
     def __enter__(self) -> Workspace:
-        self.tree.mkdir(parents=True)
+        self._folder.enter()
         try:
             self._fill()
         except BaseException:
-            self._remove()
+            self._folder.remove()
             raise
         return self
 
@@ -49,8 +53,15 @@ class Workspace:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        if not self._keep:
-            self._remove()
+        if self._keep:
+            self._folder.release()
+        else:
+            self._folder.remove()
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """The descriptors that the replay's process inherits, so that the workspace is in use until it has ended."""
+        return self._folder.lock.fds
 
     @property
     def cwd(self) -> Path:
@@ -75,10 +86,12 @@ class Workspace:
     def _fill(self) -> None:
         code = self._record.code
         if code is not None and code.snapshot is not None:
-            self._store.snapshots.lay_out(code.snapshot, self.tree)
+            lay_out(self._store, code.snapshot, self.tree)
+        else:
+            self.tree.mkdir()
         for project in () if code is None else code.projects:
             if project.snapshot is not None:
-                self._store.snapshots.lay_out(project.snapshot, Path(self.projects[project.root]))
+                lay_out(self._store, project.snapshot, Path(self.projects[project.root]))
         self._clear_outputs()
         self._lay_inputs()
 
@@ -117,9 +130,6 @@ class Workspace:
         if live.is_file() and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(live)
-
-    def _remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
 
 
 class LiveTree:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Literal, NamedTuple
 
 from ..digest import is_digest
 from ..records import new_id
+from .disk import remove_all
+from .folder_lock import FolderLock
 from .format import NAMES, STAGED
 from .live import Live, is_alive
 from .recovery import noted_outputs
@@ -184,7 +185,19 @@ class _Collection:
         return self._sweep("staged file", old)
 
     def _cache(self, kind: Kind, name: str) -> Freed:
-        return self._sweep(kind, (p for p in _entries(self._store.path / name) if not is_alive(p)))
+        return self._sweep(kind, self._unused(self._store.path / name))
+
+    def _unused(self, folder: Path) -> Iterator[Path]:
+        """Each while its lock is held here: who uses one holds that, and who begins to looks again once it has it."""
+        for path in _entries(folder):
+            lock = FolderLock(path)
+            if not path.is_dir() or (self._dry and not lock.is_there()):
+                yield path
+            elif lock.seize():
+                try:
+                    yield path
+                finally:
+                    lock.release()
 
     def _sweep(self, kind: Kind, paths: Iterable[Path]) -> Freed:
         count = size = 0
@@ -214,22 +227,6 @@ def tree_bytes(path: Path) -> int:
     if not stat.S_ISDIR(status.st_mode):
         return _on_disk(status)
     return sum(tree_bytes(entry) for entry in _entries(path))
-
-
-def remove_all(path: Path) -> None:
-    """Remove a file, or a folder with everything in it, read-only folders too."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    for folder, names, _ in os.walk(path):
-        for name in names:
-            inner = Path(folder) / name
-            with contextlib.suppress(FileNotFoundError):
-                if not inner.is_symlink():
-                    inner.chmod(0o700)
-    while path.exists():
-        with contextlib.suppress(FileNotFoundError):  # somebody else removes it too
-            shutil.rmtree(path)
 
 
 def _on_disk(status: os.stat_result) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,22 @@ def sync_file(path: str | Path) -> None:
         os.close(fd)
 
 
+def remove_all(path: Path) -> None:
+    """Remove a file, or a folder with everything in it, read-only folders too."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            inner = Path(folder) / name
+            with contextlib.suppress(FileNotFoundError):
+                if not inner.is_symlink():
+                    inner.chmod(0o700)
+    while path.exists():
+        with contextlib.suppress(FileNotFoundError):  # somebody else removes it too
+            shutil.rmtree(path)
+
+
 def has_process_locks() -> bool:
     """Whether a lock is one on an open file, which may be renamed while it is held."""
     return fcntl is not None
@@ -76,12 +93,15 @@ class ProcessLock:
         self._fd = -1
         self._other: Any = None
 
-    def acquire(self) -> None:
-        """Wait for the lock. Raises OSError where the file cannot be made."""
+    def acquire(self, *, shared: bool = False) -> None:
+        """Wait for the lock, if `shared` together with others. Raises OSError where the file cannot be made.
+
+        (On Windows it cannot be shared: everybody has it alone.)
+        """
         if fcntl is None:
             self._acquire_other()
         else:
-            self._lock(fcntl.LOCK_EX)
+            self._lock(fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
     def try_acquire(self) -> bool:
         """Take the lock if nobody has it; whether it was taken. Raises OSError where the file cannot be made."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-from .disk import ProcessLock, append_all, has_process_locks
+from .disk import ProcessLock, append_all
+from .folder_lock import FolderLock
 from .spare import Spare, give_back, take
 
 _O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
@@ -24,7 +24,7 @@ class Live:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = ProcessLock(str(path / "lock"))
+        self._folder = FolderLock(path)
         self._pid = os.getpid()
 
     @property
@@ -65,45 +65,21 @@ class Live:
                 spare.rename(self.path)
                 for born in (self.path, self.path / "lock"):  # what the run puts is younger
                     os.utime(born)
-                self._lock = spare.lock
+                self._folder = FolderLock(self.path, held=spare.lock)
                 return
             spare.drop()
-        while not self._enter(self._wait):
-            pass
+        self._folder.enter()
 
     def resume(self) -> bool:
         """Take the lock of a folder whose process has died, made anew where it is gone; False where it is held."""
-        return self._enter(self._lock.try_acquire)
+        return self._folder.resume()
 
     def seize(self) -> bool:
         """The same, of one that is there: False where it is gone. To remove a folder takes its lock.
 
         For that of a run that is about to begin is not locked at once.
         """
-        return self._take(self._lock.try_acquire)
-
-    def _enter(self, acquire: Callable[[], bool]) -> bool:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            return False  # it went between the two looks that mkdir takes
-        return self._take(acquire)
-
-    def _wait(self) -> bool:
-        self._lock.acquire()
-        return True
-
-    def _take(self, acquire: Callable[[], bool]) -> bool:
-        """Take the lock; False where that is held, or somebody has tidied the folder up meanwhile."""
-        try:
-            if not acquire():
-                return False
-            if not has_process_locks() or self._lock.is_at(f"{self.path}{os.sep}lock"):
-                return True  # (On Windows nobody removes what is open.)
-        except FileNotFoundError:
-            pass
-        self._lock.release()
-        return False
+        return self._folder.seize()
 
     def note_output(self, document: bytes) -> None:
         """Note an output that was saved, in one append: its record is not written before the run ends.
@@ -120,11 +96,11 @@ class Live:
         """Let go of the lock and remove the folder, unless `keep`; with `reuse` it may serve the process's next run."""
         if self._pid != os.getpid():
             return  # a forked child does not end its parent's run
-        if reuse and give_back(Spare(self.path, self._lock)):
+        if reuse and give_back(Spare(self.path, self._folder.lock)):
             return
         if not keep:
             shutil.rmtree(self.path, ignore_errors=True)
-        self._lock.release()
+        self._folder.release()
         if not keep and self.path.exists():  # a filesystem that keeps what is open
             shutil.rmtree(self.path, ignore_errors=True)
 

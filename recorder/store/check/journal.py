@@ -10,7 +10,7 @@ import msgspec
 
 from ...errors import DamageError, RunInUseError
 from ...records import Record
-from ..collection import remove_all
+from ..disk import remove_all
 from ..lines import Line, read_keys
 from ..live import Live, is_alive
 from ..mending import mend_line
