@@ -191,7 +191,7 @@ class _Collection:
         """Each while its lock is held here: who uses one holds that, and who begins to looks again once it has it."""
         for path in _entries(folder):
             lock = FolderLock(path)
-            if not path.is_dir() or (self._dry and not lock.is_there()):
+            if path.is_file() or path.is_symlink() or (self._dry and not lock.is_there()):
                 yield path
             elif lock.seize():
                 try:
