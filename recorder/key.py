@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import secrets
 import stat
 import time
 import warnings
@@ -92,7 +91,7 @@ def _of_this_process(file: Path | None, error: Exception) -> bytes:
         RecorderWarning,
         stacklevel=2,
     )
-    return _keys.setdefault(file, secrets.token_bytes(KEY_BYTES))
+    return _keys.setdefault(file, os.urandom(KEY_BYTES))
 
 
 def _read(file: Path) -> bytes:
@@ -112,8 +111,8 @@ def _read(file: Path) -> bytes:
 def _make(file: Path) -> bytes:
     """A fresh key in the file; another process's where that was faster."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = secrets.token_bytes(KEY_BYTES)
-    staged = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    made = os.urandom(KEY_BYTES)
+    staged = file.with_name(f"{file.name}.{os.urandom(8).hex()}")
     try:
         _write(staged, made)
         # Whole or not at all, and the first one stays: a link does not take the place of what is there.

@@ -7,7 +7,6 @@ else be pointed at the hook's repository.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,9 @@ def run_git(
     Raises SnapshotError, with what git says, for any exit status but 0, and where there is no git.
     """
     git = _gitpython()
-    with tempfile.TemporaryFile() as stdin:
+    from tempfile import TemporaryFile
+
+    with TemporaryFile() as stdin:
         stdin.write(said)
         stdin.seek(0)
         status, out, err = git.Git(str(cwd)).execute(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from tinydb.middlewares import CachingMiddleware
 from tinydb.table import Document
 
 from recorder.errors import DamageError, RecorderWarning
-from recorder.store import journal_file
+from recorder.store import journal_index
 from recorder.store.disk import ProcessLock
 from recorder.store.journal import Journal, JournalStorage
 from recorder.store.journal_index import index_path
@@ -426,7 +427,7 @@ def test_a_compaction_that_fails_changes_nothing(path: Path) -> None:
 @pytest.fixture
 def indexed(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A journal of 60 runs, some of them written anew, some removed, and two tables, with its index."""
-    monkeypatch.setattr(journal_file, "WORTH_BYTES", 1)
+    monkeypatch.setattr(journal_index, "WORTH_BYTES", 1)
     db = Journal(path, sync=False)
     db.insert_multiple({"x": i} for i in range(60))
     db.table("other").insert({"x": -1})
@@ -481,3 +482,28 @@ def test_an_index_of_other_bytes_is_passed_over(indexed: Path, place: str) -> No
         file.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
     assert len(Journal(indexed)) == (58 if "index" in place else 57)
     assert len(Journal(indexed)) == (58 if "index" in place else 57)
+
+
+def test_a_journal_that_stays_the_same_is_digested_once(
+    indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an index says is checked once for each time of modification that the journal has."""
+    digested: list[int] = []
+    digest = journal_index._digest
+    monkeypatch.setattr(
+        journal_index, "_digest", lambda file, size: digested.append(size) or digest(file, size)
+    )
+    time.sleep(0.1)  # what was written a moment ago may be written to again at the same time
+    for _ in range(3):
+        assert len(Journal(indexed)) == 58
+    assert len(digested) == 1
+    Journal(indexed, sync=False).insert({"x": 100})
+    time.sleep(0.1)
+    for _ in range(3):
+        assert len(Journal(indexed)) == 59
+    assert len(digested) > 1
+    data = bytearray(indexed.read_bytes())
+    data[200] ^= 1
+    indexed.write_bytes(data)
+    with pytest.warns(RecorderWarning, match="damaged"):
+        assert len(Journal(indexed)) == 58

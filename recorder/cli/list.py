@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -106,6 +105,8 @@ def _order(value: Any) -> tuple[int, Any]:
 
 
 def _write_csv(records: Sequence[Record]) -> None:
+    import csv
+
     documents = [record.to_document() for record in records]
     names = dict.fromkeys(FIELDS)
     for document in documents:

@@ -14,7 +14,6 @@ so a number is never an id's prefix.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -116,6 +115,8 @@ def _only(found: Sequence[Entry], name: str) -> Entry | None:
 
 def _not_found(runs: Sequence[Entry], ref: str) -> RunNotFoundError:
     names = {entry.experiment for entry in runs} | {tag for entry in runs for tag in entry.tags}
+    import difflib
+
     near = difflib.get_close_matches(ref, sorted(names), n=3)
     if not near and len(ref) >= 2:
         starts = [entry.id for entry in runs if entry.id.startswith(ref[:2].lower())]

@@ -12,7 +12,6 @@ They are looked for in that order.
 
 from __future__ import annotations
 
-import difflib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, Literal, NamedTuple
@@ -159,6 +158,8 @@ def _no_content(record: Record, name: str) -> ContentNotFoundError:
 
 
 def _not_found(message: str, name: str, names: Sequence[str]) -> ContentNotFoundError:
+    import difflib
+
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or list(names[:4])
     more = "" if len(near) == len(names) or near != list(names[:4]) else ", ..."
     hint = f"there is {', '.join(near)}{more}" if near else "there is nothing"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -76,9 +75,11 @@ class Lease:
         self._is_held = hasattr(fcntl, "F_SETLEASE") and self._take()
 
     def _take(self) -> bool:
+        from signal import SIGURG  # its enums are slow to make
+
         try:
             # Who breaks it is by default told of by SIGIO: that kills.
-            fcntl.fcntl(self._fd, fcntl.F_SETSIG, signal.SIGURG)
+            fcntl.fcntl(self._fd, fcntl.F_SETSIG, SIGURG)
             fcntl.fcntl(self._fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         except OSError:
             return False

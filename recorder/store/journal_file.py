@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import RecorderWarning
 from .disk import ProcessLock, sync_folder, write_all
-from .journal_index import WORTH_BYTES, Known, read_index, write_index
+from .journal_index import Known, is_worth_it, read_index, write_index
 from .journal_view import OpenFile, TableIndex, TableView
 from .lines import Line, make_line, read_lines
 
@@ -60,19 +60,19 @@ class JournalFile:
     def _start_from_index(self) -> None:
         """Take over what the index beside the journal says, so that only what was appended since is read."""
         self._indexed = 0
-        if self._file.state().st_size >= WORTH_BYTES and (known := read_index(self._file)):
+        if is_worth_it(self._file.state().st_size, 0) and (known := read_index(self._file)):
             self.tables = known.tables
             self._indexed = self._end = known.end
             self._last_at = known.last_at
             self._mark = self._file.read(_MARK_BYTES, self._last_at)
-            sizes = (size for index in self.tables.values() for _, size in index.places.values())
-            self._live_bytes = sum(sizes)
+            self._live_bytes = known.live_bytes
 
     def _index(self) -> None:
         """Write the index if it would spare the next to open the journal enough."""
-        if self._end - self._indexed >= WORTH_BYTES and not self._read_only and not self._damaged:
-            write_index(self._file, Known(self._end, self._last_at, self.tables))
-            self._indexed = self._end
+        if self._read_only or self._damaged or not is_worth_it(self._end, self._indexed):
+            return
+        write_index(self._file, Known(self._end, self._last_at, self._live_bytes, self.tables))
+        self._indexed = self._end
 
     def close(self) -> None:
         """To read or write from now on is a ValueError."""

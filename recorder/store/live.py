@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
 
 from .disk import ProcessLock, append_all
@@ -98,6 +97,8 @@ class Live:
             return  # a forked child does not end its parent's run
         if reuse and give_back(Spare(self.path, self._folder.lock)):
             return
+        import shutil  # with what unpacks archives: who only reads has no need of it
+
         if not keep:
             shutil.rmtree(self.path, ignore_errors=True)
         self._folder.release()

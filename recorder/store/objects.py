@@ -14,7 +14,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 import warnings
 from collections.abc import Iterator
@@ -183,7 +182,7 @@ class Objects:
         # A hard link to the source would not do: who writes to the one writes to the other. The file itself serves
         # if it has no other name, stands under one that nobody knows, has mode 0444, and the kernel says that
         # nobody has it open for writing from before. Else it is copied.
-        status, staged = source.lstat(), self.staging / secrets.token_hex(12)
+        status, staged = source.lstat(), self.staging / os.urandom(12).hex()
         if stat.S_ISREG(status.st_mode):
             with contextlib.suppress(OSError):  # another filesystem, or not ours to move
                 source.rename(staged)
@@ -239,7 +238,7 @@ class Objects:
     @contextlib.contextmanager
     def _staged(self) -> Iterator[tuple[IO[bytes], str]]:
         """A new file in staging, to be placed or removed; after an error it is gone."""
-        path = f"{self.staging}{os.sep}{secrets.token_hex(12)}"
+        path = f"{self.staging}{os.sep}{os.urandom(12).hex()}"
         with open(path, "x+b", buffering=0) as file:  # noqa: PTH123 - a hundredth of a recorded call
             try:
                 yield file, path

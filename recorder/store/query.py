@@ -12,7 +12,6 @@ tags``. Times are compared with texts: ``started > "2 days ago"``, ``"2026-11-01
 from __future__ import annotations
 
 import ast
-import difflib
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -85,6 +84,8 @@ class Query(NamedTuple):
 
     def check(self, documents: Iterable[Document]) -> None:
         """Raises QueryError, with the nearest one that there is, for a name that none of the documents has."""
+        import difflib
+
         known: set[str] = set()
         for document in documents:
             known |= known_names(document)

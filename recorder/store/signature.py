@@ -8,7 +8,6 @@ change none of it unnoticed. Left out are the number, which an import gives anew
 from __future__ import annotations
 
 import functools
-import hmac
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
@@ -39,8 +38,10 @@ def standing(record: Record) -> Standing:
         return "unsigned" if record.origin is None else "foreign"
     if not _has_key():
         return "foreign"
+    from hmac import compare_digest  # with hashlib's, which are slow to load
+
     expected = _signature(record.to_document())
-    if hmac.compare_digest(expected, record.signature):
+    if compare_digest(expected, record.signature):
         return "own"
     return "changed" if signer(record) == expected.partition(":")[0] else "foreign"
 

@@ -8,8 +8,6 @@ tree has a ref, ``refs/snapshots/<tree>``, so that git never drops it.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -216,6 +214,9 @@ class Snapshots:
         """Make the repository beside and rename it, however many processes do so at once."""
         if (self.git_dir / "HEAD").is_file():
             return
+        import shutil
+        import tempfile
+
         staged = Path(tempfile.mkdtemp(prefix="code.git.", dir=self.git_dir.parent))
         try:
             _init(staged)
@@ -245,7 +246,9 @@ class Snapshots:
 
     @contextmanager
     def _own_index(self) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="index-", dir=self.git_dir) as folder:
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory(prefix="index-", dir=self.git_dir) as folder:
             yield Path(folder) / "index"
 
     def has(self, tree: str) -> bool:

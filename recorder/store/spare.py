@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
 import threading
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -41,19 +40,23 @@ class Spare:
 
     def empty(self) -> None:
         """Leave nothing in it but its lock and empty files. Raises OSError."""
+        from shutil import rmtree
+
         with os.scandir(self.path) as entries:
             for entry in entries:
                 if entry.name in _EMPTIED and entry.is_file(follow_symlinks=False):
                     if entry.stat().st_size:
                         os.truncate(entry.path, 0)
                 elif entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path)
+                    rmtree(entry.path)
                 elif entry.name != "lock":
                     os.unlink(entry.path)  # noqa: PTH108
 
     def drop(self) -> None:
         """Remove the folder, and let go of the lock."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        from shutil import rmtree
+
+        rmtree(self.path, ignore_errors=True)
         self.lock.release()
 
 

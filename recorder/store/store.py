@@ -34,7 +34,6 @@ from .live import Live, is_alive
 from .names import KnownOutputs
 from .objects import Objects
 from .query import parse_query
-from .recovery import recover
 from .signature import sign, signer, standing
 from .snapshots import Snapshots
 
@@ -170,12 +169,10 @@ class Store:
         return found
 
     def _last_documents(self, count: int) -> Iterator[Mapping[str, JSON]]:
-        for number in self._table.ids()[-count:] if count > 0 else ():
-            document = None
+        view = self.journal.view(RUNS)
+        for number in sorted(view.ids())[-count:] if count > 0 else ():
             with _readable():
-                document = self._table.get(doc_id=number)
-            if document is not None:
-                yield document
+                yield view.read(number)
 
     def get(self, number: int) -> Record:
         """The record of that number, a lost run's with what it has left behind. Raises RunNotFoundError."""
@@ -185,6 +182,8 @@ class Store:
         record = self._record(document)
         live = self.live(record)
         if record.status == "lost" and live.path.exists():
+            from .recovery import recover
+
             return recover(record, live, keep=_as_it_is)
         return record
 

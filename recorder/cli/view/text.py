@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -11,7 +10,6 @@ from typing import Any, NamedTuple
 import click
 
 from ... import codec
-from ...grade import grade
 from ...records import Metric, Record
 
 STATUS_COLOURS = {
@@ -93,6 +91,8 @@ def styled_grade(record: Record) -> str:
     """How far the run can be replayed, in its colour; "" for one in progress, of which nothing is known yet."""
     if record.status == "running":
         return ""
+    from ...grade import grade
+
     found = grade(record)
     return click.style(found, fg=_GRADE_COLOURS[found])
 
@@ -113,8 +113,9 @@ class Column(NamedTuple):
 def terminal_width() -> int | None:
     """The terminal's width in characters; None where the output is no terminal and may be as wide as it is."""
     import sys
+    from shutil import get_terminal_size
 
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def render(columns: Sequence[Column], *, gap: str = "  ") -> str:
