@@ -64,6 +64,13 @@ def record(
         @record(name="baseline", tags=["paper"])
         def train(lr: float = 0.1): ...
 
+    ``@train.preset`` takes a function beside it for a named preset of ``recorder run``: what it returns are values by
+    parameter, or by dotted key::
+
+        @train.preset
+        def small():
+            return {"lr": 0.5}
+
     Args:
         function: What to record: a function, a coroutine function, a generator function (until it is exhausted or
                 closed), a method, a classmethod or staticmethod, a bound method, or a functools.partial.
@@ -136,6 +143,7 @@ def _wrap(experiment: Experiment, function: Any, plain: _Plain) -> Any:
 
         recorded.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     recorded.__experiment__ = experiment  # type: ignore[attr-defined]
+    recorded.preset = experiment.preset  # type: ignore[attr-defined]
     return recorded
 
 

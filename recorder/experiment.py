@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .current import current, current_parent, find_rank
 from .driving import Around, Unrecorded, drive
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .capture.function import Described, Place
     from .run import Call
     from .yielding import Stream
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # A replay looks at every call of an experiment before it is made: see `intercept`.
 Interceptor = Callable[["Experiment", Sequence[Any], Mapping[str, Any]], Any]
@@ -51,6 +53,7 @@ class Experiment:
         self.options = options
         # Absolute as of now: the program may change its working directory before the first call.
         self.file = Path(function.__code__.co_filename).resolve()
+        self.presets: dict[str, Callable[[], Any]] = {}
         self._described: dict[Path | None, Described] = {}
 
     def __repr__(self) -> str:
@@ -87,7 +90,13 @@ class Experiment:
 
     def __getstate__(self) -> dict[str, Any]:
         # Its place too: in a worker process another program is __main__.
-        return {**{name: getattr(self, name) for name in _KEPT}, "_described": {}}
+        kept = {name: getattr(self, name) for name in _KEPT}
+        return {**kept, "presets": {}, "_described": {}}
+
+    def preset(self, function: F, /) -> F:
+        """Take the function for a preset under its own name: what it returns are values for parameters by key."""
+        self.presets[function.__name__] = function
+        return function
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None

@@ -28,6 +28,8 @@ FLOORS = {
     "recorder.store": 2,
     "recorder.store.store": 3,
     "recorder.store.query": 3,
+    "recorder.store.console": 3,
+    "recorder.store.contents": 3,
     "recorder.store.check": 3,
     "recorder.store.collection": 3,
     "recorder.store.sizes": 3,
@@ -49,6 +51,8 @@ FLOORS = {
     "recorder.command": 5,
     "recorder.compare": 4,
     "recorder.replay": 6,
+    "recorder.sweep": 6,
+    "recorder.target": 5,
     "recorder.cli": 7,
     "recorder.__main__": 8,
     "recorder": 8,
@@ -61,6 +65,7 @@ OWNERS = {
     "click": {"recorder.cli"},
     "blake3": {"recorder.digest"},
     "threadpoolctl": {"recorder.capture.libraries"},
+    "rich": {"recorder.cli.view"},
     "psutil": {"recorder.capture.sampling"},
 }
 # Same-floor rooms that must not know each other.

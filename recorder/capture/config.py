@@ -87,7 +87,7 @@ def choose_seed(
         _put(bound, parameter, value)
     return Seed(
         value=value,
-        origin="drawn" if given is None else "replay",
+        origin="drawn" if given is None else "argument",
         parameter=parameter if takes and argument is None else None,
         deterministic=is_deterministic(),
     )

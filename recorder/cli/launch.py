@@ -1,28 +1,27 @@
-"""The experiment that ``recorder run`` names: loaded, called and recorded."""
+"""The experiment that ``recorder run`` names: its config, and then one run in this process, or a sweep of several."""
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
+import msgspec
 
 from ..attendance import Attendance
 from ..capture.failure import own_traceback
-from ..config.settings import apply_settings
-from ..errors import ConfigError, RecorderError
+from ..config.files import read_config
+from ..config.presets import call_presets
+from ..config.settings import Assignment
+from ..errors import RecorderError
 from ..execution import Execution
 from ..experiment import Experiment
-from ..replay.target import load_target
+from ..sweep.cells import Cell, Prepared, bind_cell, plan_cells, prepare_cell
+from ..target import load_target
+from .options import RunOptions
 
 
-def launch(target: str, settings: dict[str, str]) -> None:
-    """Run the experiment with settings as texts; SystemExit where it fails."""
-    _run(_load(target), settings)
-
-
-def _load(target: str) -> Experiment:
+def load(target: str) -> Experiment:
     """The experiment; an exception of its module's own is shown as Python would, without our frames."""
     try:
         return load_target(target, cwd=Path.cwd())
@@ -33,55 +32,69 @@ def _load(target: str) -> Experiment:
         raise SystemExit(RecorderError.exit_status) from None
 
 
-def _run(experiment: Experiment, settings: dict[str, str]) -> None:
-    values = apply_settings(experiment.function, settings, values={})
-    signature = inspect.signature(experiment.function)
-    ordered = {name: values[name] for name in signature.parameters if name in values}
-    bound = inspect.BoundArguments(signature, ordered)
-    try:
-        attendance = experiment.attend(*_arguments(bound))
-        if attendance is None:
-            call, bound = experiment.prepare(*_arguments(bound))
-    except TypeError as error:
-        text = f"{experiment.function.__name__}{signature}"
-        raise ConfigError(f"{error}: {text}", signature=text) from error
-    if attendance is not None:
-        _attend(experiment, attendance)
-        return
-    execution = Execution(experiment, call, bound)
+def launch(
+    experiment: Experiment, target: str, settings: Sequence[str], options: RunOptions
+) -> int:
+    """Run the experiment with settings as texts; the exit status. `target` is how another process finds it."""
+    grid = plan_cells(
+        experiment,
+        settings,
+        below=read_layers(experiment, options),
+        seed=options.seed,
+        repeat=options.repeat,
+    )
+    for note in grid.notes:
+        click.secho(f"note: {note}", err=True, dim=True)
+    for cell in grid.cells:  # before the first one runs
+        bind_cell(experiment, cell)
+    if options.print_config or options.dry_run:
+        from .view.config import cells_table, config_table
+
+        view = config_table if options.print_config else cells_table
+        click.echo(view(experiment, grid.cells))
+        return 0
+    if len(grid.cells) > 1:
+        from .sweep import run_sweep
+
+        return run_sweep(experiment, target, grid.cells, options)
+    return _run(experiment, grid.cells[0], options)
+
+
+def read_layers(experiment: Experiment, options: RunOptions) -> list[Assignment]:
+    """What presets and files say. Raises ConfigError."""
+    presets = call_presets(experiment.presets, options.presets, experiment=experiment.name)
+    return [*presets, *(one for path in options.configs for one in read_config(path))]
+
+
+def _run(experiment: Experiment, cell: Cell, options: RunOptions) -> int:
+    prepared = prepare_cell(experiment, cell)
+    if prepared.attendance is not None:
+        return _attend(experiment, prepared.attendance)
+    return _record(experiment, prepared, options)
+
+
+def _record(experiment: Experiment, prepared: Prepared, options: RunOptions) -> int:
+    assert prepared.call is not None
+    call = msgspec.structs.replace(prepared.call, tags=(*prepared.call.tags, *options.tags))
+    execution = Execution(experiment, call, prepared.bound)
+    execution.run.note = options.note
     try:
         execution.complete()
     except Exception:  # noqa: BLE001 - the experiment's own, shown as Python would, and in the record
         click.echo(execution.run.traceback, nl=False, err=True)
-        raise SystemExit(RecorderError.exit_status) from None
+        return RecorderError.exit_status
     finally:
         number = execution.run.number
         click.secho(f"run {number}: recorder show {number}", err=True, dim=True)
+    return 0
 
 
-def _attend(experiment: Experiment, attendance: Attendance) -> None:
+def _attend(experiment: Experiment, attendance: Attendance) -> int:
     """Run it in a rank of a job that is not the first: nothing is recorded."""
     try:
         with attendance as bound:
             experiment.invoke(bound)
     except Exception as error:  # noqa: BLE001 - the experiment's own, shown as Python would
         click.echo(own_traceback(error), nl=False, err=True)
-        raise SystemExit(RecorderError.exit_status) from None
-
-
-def _arguments(bound: inspect.BoundArguments) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """By name wherever a name can be given, as a parameter may have been left out."""
-    kinds = {name: bound.signature.parameters[name].kind for name in bound.arguments}
-    if inspect.Parameter.VAR_POSITIONAL in kinds.values():
-        bound.apply_defaults()
-        return bound.args, bound.kwargs
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
-    for name, value in bound.arguments.items():
-        if kinds[name] is inspect.Parameter.POSITIONAL_ONLY:
-            args.append(value)
-        elif kinds[name] is inspect.Parameter.VAR_KEYWORD:
-            kwargs.update(value)
-        else:
-            kwargs[name] = value
-    return tuple(args), kwargs
+        return RecorderError.exit_status
+    return 0

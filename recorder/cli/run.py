@@ -9,60 +9,55 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..capture.determinism import fixed_variables
+from .options import RunOptions, run_options
 
 
 @click.command()
 @click.argument("target", metavar="TARGET")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option(
-    "--deterministic",
-    is_flag=True,
-    help="Deterministic algorithms of PyTorch, TensorFlow, cuBLAS, MKL and XLA; one thread (see --threads). An"
-    " operation that has no such algorithm fails.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads of OpenMP, MKL, OpenBLAS and their like. Sums are rounded otherwise with another number; 1 with"
-    " --deterministic, as every machine has it, where a variable does not say otherwise.",
-)
-@click.pass_obj
-def command(
-    path: str | None,
-    target: str,
-    settings: tuple[str, ...],
-    deterministic: bool,
-    threads: int | None,
-) -> None:
+@run_options
+@click.pass_context
+def command(ctx: click.Context, /, target: str, settings: tuple[str, ...], **options: Any) -> None:
     """Run the experiment TARGET, FILE.py:NAME or MODULE:NAME, and record it.
 
     Values are typed by the function's annotations and defaults; lists and dicts are JSON; a dotted key sets one
     entry of a dict. A function without @record is recorded all the same. In a job of several ranks the first one
     records, the others run it without.
 
+    Several values of a key are a run each, with every combination: lr=0.1,0.01 seed=0:10 (0 to 9), or the key more
+    than once. What the parameter takes as it stands is one value: a text with commas, a list in JSON. Each of several
+    runs is a process of its own; one that fails does not stop the others, and the exit status is 3 then.
+
     PYTHONHASHSEED is 0 where it is not set, so that the order of sets is the same in each run.
 
     Example: recorder run train.py:train lr=0.2 epochs=10
     """
-    variables = fixed_variables(os.environ, deterministic=deterministic, threads=threads)
-    if variables and target in sys.argv:  # a caller from Python has an interpreter of its own
-        _start_again(variables)
-    if path is not None:
-        os.environ["RECORDER_STORE"] = str(Path(path).absolute())
+    chosen = RunOptions(**options)
+    if target in sys.argv:  # a caller from Python has an interpreter of its own
+        start_again(chosen)
+    if ctx.obj is not None:
+        os.environ["RECORDER_STORE"] = str(Path(ctx.obj).absolute())
     sys.argv = [target.rpartition(":")[0]]
-    from ..config.settings import split_settings
-    from .launch import launch
+    from .launch import launch, load
 
-    launch(target, split_settings(settings))
+    ctx.exit(launch(load(target), target, settings, chosen))
 
 
-def _start_again(variables: dict[str, str]) -> None:
-    """The same command in a fresh interpreter that has the variables: Python and the libraries read them once."""
+def start_again(options: RunOptions) -> None:
+    """The same command in a fresh interpreter that has the variables, where this one lacks some.
+
+    Python and the libraries read them once.
+    """
+    variables = fixed_variables(
+        os.environ, deterministic=options.deterministic, threads=options.threads
+    )
+    if not variables:
+        return
     command = [sys.executable, *sys.orig_argv[1:]]
     environ = {**os.environ, **variables}
     sys.stdout.flush()

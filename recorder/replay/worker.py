@@ -27,10 +27,10 @@ from ..experiment import Experiment
 from ..records import JSON, Change, Function, Part, Record
 from ..run import Call
 from ..store.store import Store
+from ..target import as_experiment, load_module, load_script
 from ..yielding import CLOSED
 from .command import replay_command
 from .secrets import fill
-from .target import as_experiment, load_module, load_script
 from .workspace import LiveTree
 
 JOB_VARIABLE = "RECORDER_REPLAY_JOB"

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from ..errors import TargetError
-from ..experiment import Experiment, experiment_of, intercept
+from .errors import TargetError
+from .experiment import Experiment, experiment_of, intercept
 
 
 class _Reached(BaseException):

@@ -1,0 +1,1 @@
+"""Runs that are started together: a cell each, with its own config and seed."""
