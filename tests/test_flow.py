@@ -76,8 +76,8 @@ def test_list_says_what_varies(trained: Project) -> None:
     """`recorder list` has a line a run, the varying config as columns, the rest once above."""
     trained.recorder("run", "train.py:train", "lr=0.2", "epochs=5")
     lines = trained.recorder("list").stdout.splitlines()
-    assert "epochs=5" in lines[0] and "seed=0" in lines[0]
-    assert lines[1].split() == ["run", "experiment", "status", "age", "duration", "lr", "loss"]
+    assert lines[0] == "all: experiment=train  status=finished  epochs=5  seed=0"
+    assert lines[1].split() == ["run", "age", "duration", "lr", "loss"]
     assert [line.split()[0] for line in lines[2:]] == ["1", "2"]
     assert "0.05" in lines[2] and "0.2" in lines[3]
 

@@ -276,10 +276,7 @@ def test_a_hash_order_is_one_only_where_it_is_not_fixed(project: Project) -> Non
     assert hazards(project, 1) == {}
     assert [one["place"] for one in hazards(project, 2)["hash order"]] == ["words.py:2"]
     listed = project.recorder("list", "--grade").stdout.splitlines()
-    assert [line.split("ms")[1].strip() for line in listed if " ms " in line] == [
-        "replayable",
-        "replayable with care",
-    ]
+    assert ["with care" in line for line in listed if " ms" in line] == [False, True]
 
 
 def test_a_divergence_names_its_likely_causes(project: Project) -> None:
@@ -312,7 +309,7 @@ def test_strict_refuses_what_is_known_beforehand(project: Project) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert "HazardError" in last and "set('ab')" in last and "clock: time.time() (exp.py:8)" in last
     assert "PYTHONHASHSEED=0" in last
-    assert project.recorder("list").stdout.strip() == "no runs yet"
+    assert project.recorder("list").stdout.startswith("no runs yet")
 
 
 def test_strict_starts_and_replays_where_nothing_is_known(project: Project) -> None:

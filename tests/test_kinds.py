@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -343,6 +344,6 @@ def test_a_block_in_a_script(project: Project) -> None:
     done = project.recorder("replay", "1", status=3)
     assert "recorder exec -- python script.py" in done.stderr
     assert project.recorder("replay", "2").stdout.endswith("reproduced\n")
-    assert len(project.recorder("list").stdout.splitlines()) == 4
+    assert len(json.loads(project.recorder("list", "--json").stdout)) == 3
     assert project.show(1)["function"]["kind"] == "block"
     assert project.show(1)["code"]["snapshot"]

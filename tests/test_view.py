@@ -6,10 +6,15 @@ import os
 import sys
 from datetime import datetime, timedelta, timezone
 
+import click
 import pytest
 from conftest import Project
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recorder.cli.view import text
+from recorder.cli.view.fitting import fit
+from recorder.cli.view.runs import bare
 
 
 @pytest.mark.parametrize(
@@ -71,11 +76,59 @@ def test_numbers(value: object, said: str) -> None:
 
 
 def test_columns_that_do_not_fit_are_named() -> None:
-    """A table as wide as the terminal at most; what is left out is named."""
-    columns = [text.Column(name, ["x" * 10]) for name in "abcd"]
-    fitting, out = text.fit(columns, width=25, keep=1)
-    assert ([c.title for c in fitting], out) == (["a", "b"], ["c", "d"])
-    assert len(text.fit(columns, width=None, keep=1)[0]) == 4
+    """A table as wide as the terminal at most; what is left out is named, the emptiest and the last first."""
+    columns = [text.Column(name, ["x" * 10, "y"]) for name in "abcd"]
+    fitted = fit(columns, width=25, keep=1)
+    assert ([c.title for c in fitted.columns], fitted.left_out) == (["a", "b"], ["c", "d"])
+    assert len(fit(columns, width=None, keep=1).columns) == 4
+    columns[1] = text.Column("b", ["x" * 10, ""])
+    assert fit(columns, width=25, keep=1).left_out == ["b", "d"]
+    ranked = fit(columns, width=25, keep=1, ranks=[0, 1, 5, 4])
+    assert ranked.left_out == ["b", "c"]
+
+
+def test_wide_cells_are_cut_before_a_column_goes() -> None:
+    """Long cells and dotted titles are cut, more where even what must stay is too wide."""
+    columns = [text.Column("model.encoder.layers.dropout", ["z" * 30]), text.Column("b", ["1"])]
+    fitted = fit(columns, width=20, keep=0)
+    assert [c.title for c in fitted.columns] == ["….layers.dropout", "b"]
+    fitted = fit([text.Column(name * 20, ["z" * 30]) for name in "abc"], width=30, keep=3)
+    said = click.unstyle(text.render(fitted.columns))
+    assert all(text.width_of(line) <= 30 for line in said.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("said", "width"), [("abc", 3), ("größe", 5), ("数据", 4), ("e\u0301", 1), ("한국 ok", 7)]
+)
+def test_widths(said: str, width: int) -> None:
+    """A letter that takes two places counts as two, one that combines as none."""
+    assert text.width_of(said) == width
+
+
+@given(st.text(), st.integers(1, 30))
+def test_shortened_to_a_width(said: str, width: int) -> None:
+    """What is cut takes no more places than asked for, from either side, and what fits is left alone."""
+    for cut in (text.shorten, text.shorten_left):
+        short = cut(said, width)
+        assert text.width_of(short) <= max(width, 0)
+        assert short == said or text.width_of(said) > width
+
+
+def test_nothing_moves_the_cursor() -> None:
+    """What is not printable is shown as in a string."""
+    assert text.printable("a\x1b[31m\nb") == "a\\x1b[31m\\nb"
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("adam", "adam"), ("", "''"), ("1e3", "'1e3'"), ("None", "'None'"), (" x", "' x'"), (True, "True"),
+        ("a\nb", "'a\\nb'"), ("[1]", "'[1]'"), ("数据", "数据"),
+    ],
+)  # fmt: skip
+def test_texts_without_quotes(form: object, said: str) -> None:
+    """A text in a table has quotes only where it would look like something else."""
+    assert bare(form, width=24) == said
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
@@ -108,8 +161,6 @@ def test_a_terminal_of_eighty_columns(project: Project) -> None:
         said = os.read(parent, 100_000).decode()
         os.close(parent)
         assert ("\x1b[" in said) == colours
-        import click
-
         lines = click.unstyle(said).splitlines()
         assert max(map(len, lines[:4])) <= 80
         assert "not shown for want of width" in said

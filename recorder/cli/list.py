@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 import msgspec
 
+from ..compare.groups import Group, group, in_order
 from ..records import Record
 from ..store.query import FIELDS, known_names, parse_key
 from ..store.store import Store
-from .view.runs import cell, runs_table
+from .view.groups import groups_document, groups_rows, groups_table
+from .view.runs import cell, remark, runs_table
+
+# A table that is longer says nothing at a glance, and takes its time in a large store.
+SHOWN = 50
 
 
 @click.command()
@@ -24,10 +29,22 @@ from .view.runs import cell, runs_table
 @click.option("--failed", is_flag=True, help="Only those that failed, were interrupted or lost.")
 @click.option("-s", "--sort", metavar="NAME", help="By this, -NAME for the largest first.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest, or first, N."
+    "-n",
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"Only the newest, or first, N; of a table by default {SHOWN}.",
 )
+@click.option("-a", "--all", "every", is_flag=True, help="However many there are.")
 @click.option(
     "-c", "--columns", metavar="NAMES", help="These columns: 'lr,metrics.loss.min,commit'."
+)
+@click.option(
+    "-g",
+    "--group-by",
+    "by",
+    metavar="NAMES",
+    help="A line for each value of these, with the mean of each metric: 'lr,model.depth'.",
 )
 @click.option(
     "--grade",
@@ -48,22 +65,29 @@ def command(
     failed: bool,
     sort: str | None,
     limit: int | None,
+    every: bool,
     columns: str | None,
+    by: str | None,
     graded: bool,
     as_csv: bool,
     as_json: bool,
 ) -> None:
     """List the runs of the store: number, experiment, status, age, duration, config, metrics.
 
-    The config's columns are those that vary; what is the same for all runs stands once above the table.
+    What is the same for all runs stands once above the table; of a replay its verdict stands for the status.
 
     A QUERY compares names with values: fields (status, experiment, tags, started, duration, seed, commit, ...), keys
     of the config, metrics; with and, or, not, in, and parentheses; times as in 'started > "2 days ago"'.
 
+    --group-by gives the mean of each metric's last value over the finished runs, ± their standard deviation.
+
     Example: recorder list -e train --where 'lr < 0.1 and "paper" in tags' --sort -accuracy
     """
     store = Store(path)
-    is_plain = not (experiment or where or tags or failed or sort)
+    is_cut = limit is None and by is None and not (every or as_csv or as_json)
+    if is_cut:
+        limit = SHOWN
+    is_plain = not (experiment or where or tags or failed or sort or by)
     records = store.runs(last=limit if is_plain else None, where=where)
     records = [
         record
@@ -72,48 +96,102 @@ def command(
         and set(tags) <= set(record.tags)
         and (not failed or record.status in ("failed", "interrupted", "lost"))
     ]
+    count = len(store) if is_plain else len(records)
+    if by is not None:
+        _print_groups(records, _names(by), sort=sort, limit=limit, as_csv=as_csv, as_json=as_json)
+        return
     if sort is not None:
         records = _sorted(records, sort)[:limit]
     elif limit:
         records = records[-limit:]
     if as_json:
-        documents = [record.to_document() for record in records]
-        click.echo(msgspec.json.format(msgspec.json.encode(documents)))
+        _print_json([record.to_document() for record in records])
     elif as_csv:
-        _write_csv(records)
-    elif not len(store):
-        click.echo("no runs yet")
+        _print_csv(_rows(records))
+    elif not records:
+        click.echo("no such runs" if len(store) else _no_runs_yet(store))
     else:
-        names = None if columns is None else [name.strip() for name in columns.split(",")]
+        names = None if columns is None else _names(columns)
         click.echo(runs_table(records, names=names, graded=graded))
+        if is_cut and len(records) < count:
+            which = "newest" if sort is None else "first"
+            click.echo(remark(f"the {which} {SHOWN} of {count} runs; --all lists them all"))
 
 
-def _sorted(records: Sequence[Record], name: str) -> list[Record]:
+def _no_runs_yet(store: Store) -> str:
+    return f"no runs yet in {store.path}: @record makes one of each call, `recorder run` of one"
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _print_groups(
+    records: Sequence[Record],
+    names: Sequence[str],
+    *,
+    sort: str | None,
+    limit: int | None,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    groups = group(records, [parse_key(name) for name in names])
+    if sort is not None:
+        groups = _sorted_groups(groups, names, sort)
+    groups = groups[:limit]
+    if as_json:
+        _print_json(groups_document(groups, names))
+    elif as_csv:
+        _print_csv(groups_rows(groups, names))
+    elif groups:
+        click.echo(groups_table(groups, names))
+    else:
+        click.echo("no such runs")
+
+
+def _sorted_groups(groups: Sequence[Group], names: Sequence[str], sort: str) -> list[Group]:
+    """By the value of one of the names, or by a metric's mean."""
+    name = sort.lstrip("-")
+
+    def value(one: Group) -> Any:
+        if name in names:
+            return one.values[names.index(name)]
+        spread = one.metrics.get(name.removeprefix("metrics."))
+        return None if spread is None else spread.mean
+
+    return _by_value([(value(one), one) for one in groups], is_reverse=sort.startswith("-"))
+
+
+def _sorted(records: Sequence[Record], sort: str) -> list[Record]:
     """By the value of the name, those without it last; ``-name`` for the largest first."""
-    value = parse_key(name.lstrip("-"))
+    value = parse_key(sort.lstrip("-"))
     pairs = [(value(record.to_document()), record) for record in records]
-    there = [(found, record) for found, record in pairs if found is not None]
-    there.sort(key=lambda pair: _order(pair[0]), reverse=name.startswith("-"))
-    return [record for _, record in there] + [record for found, record in pairs if found is None]
+    return _by_value(pairs, is_reverse=sort.startswith("-"))
 
 
-def _order(value: Any) -> tuple[int, Any]:
-    """Numbers before texts before everything else; NaN first among the numbers."""
-    if isinstance(value, bool | int | float):
-        return (0, value) if value == value else (-1, 0)
-    return (1, value) if isinstance(value, str) else (2, str(value))
+def _by_value(pairs: Sequence[tuple[Any, Any]], *, is_reverse: bool) -> list[Any]:
+    there = [pair for pair in pairs if pair[0] is not None]
+    there.sort(key=lambda pair: in_order(pair[0]), reverse=is_reverse)
+    return [one for _, one in [*there, *(pair for pair in pairs if pair[0] is None)]]
 
 
-def _write_csv(records: Sequence[Record]) -> None:
+def _print_json(documents: list[Any]) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(documents)))
+
+
+def _print_csv(rows: Iterable[Sequence[Any]]) -> None:
     import csv
 
+    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+
+
+def _rows(records: Sequence[Record]) -> Iterable[Sequence[str]]:
     documents = [record.to_document() for record in records]
     names = dict.fromkeys(FIELDS)
     for document in documents:
         known = known_names(document)
         names.update(dict.fromkeys(sorted(n for n in known if n.startswith("config."))))
         names.update(dict.fromkeys(f"metrics.{name}" for name in document["metrics"]))
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(names)
+    yield list(names)
     values = [parse_key(name) for name in names]
-    writer.writerows([cell(value(document)) for value in values] for document in documents)
+    yield from ([cell(value(document)) for value in values] for document in documents)

@@ -152,21 +152,21 @@ class Store:
         One that cannot be read is left out, with a warning. Of a large store the last ones take no longer than of a
         small one.
         """
+        query = None if where is None else parse_query(where)
         found = []
         for document in self._documents() if last is None else self._last_documents(last):
             with _readable():
-                found.append(self._record(document))
-        return found if where is None else self._chosen(found, where)
-
-    def _chosen(self, records: list[Record], where: str) -> list[Record]:
-        query = parse_query(where)
-        documents = [record.to_document() for record in records]
-        found = [
-            record for record, document in zip(records, documents, strict=True) if query(document)
-        ]
-        if not found:
-            query.check(documents)
+                if query is None or query(self._as_it_stands(document)):
+                    found.append(self._record(document))
+        if query is not None and not found:
+            query.check(self._documents() if last is None else self._last_documents(last))
         return found
+
+    def _as_it_stands(self, document: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        """The document, with what has become of a run in progress: only of such a one is the record made."""
+        if document.get("status") != "running":
+            return document
+        return self._record(document).to_document()
 
     def _last_documents(self, count: int) -> Iterator[Mapping[str, JSON]]:
         view = self.journal.view(RUNS)

@@ -118,10 +118,11 @@ def _size_document(one: Size) -> dict[str, Any]:
 
 def describe_runs(numbers: Sequence[int]) -> str:
     """``run 3``, ``runs 3, 5-9``."""
-    return f"run{'s' if len(numbers) != 1 else ''} {', '.join(_ranges(sorted(numbers)))}"
+    return f"run{'s' if len(numbers) != 1 else ''} {', '.join(ranges(sorted(numbers)))}"
 
 
-def _ranges(numbers: Sequence[int]) -> Iterator[str]:
+def ranges(numbers: Sequence[int]) -> Iterator[str]:
+    """Numbers in order, those that follow each other as ``5-9``."""
     start = previous = None
     for number in (*numbers, None):
         if start is not None and (number is None or number != previous + 1):  # type: ignore[operator]

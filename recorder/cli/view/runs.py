@@ -2,70 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from ... import codec
-from ...compare.diff import varying_keys
 from ...points import SAMPLED
 from ...records import JSON, Record
 from ...store.query import parse_key
+from .fitting import fit
 from .text import (
     Column,
     age,
     duration,
-    fit,
     metric,
+    printable,
     render,
     shorten,
-    status,
+    status_or_verdict,
     styled_grade,
     terminal_width,
 )
 
 _CELL = 24
+_ABSENT = object()
+# A text that Python would read as something else, or that nobody would see, keeps its quotes.
+_QUOTED = ("None", "True", "False", "nan", "inf", "")
 
 
 def runs_table(
     records: Sequence[Record], *, names: Sequence[str] | None = None, graded: bool = False
 ) -> str:
-    """A line for each run; config keys that do not vary are said once above.
+    """A line for each run; what is the same for all of them, or for all of an experiment, is said once above.
 
     With `names` the columns are the run's number and those (see `recorder.store.query`); `graded`: with the runs'
-    grades.
+    grades. In a terminal no line is longer than it is wide.
     """
-    if not records:
-        return "no such runs"
     if names is not None:
-        return _named_table(records, names)
-    flat = [codec.flatten(record.config) for record in records]
-    varying, common = _split(records, flat)
-    fixed = _fixed_columns(records)
+        return table_lines(_named_columns(records, names), keep=len(names) + 1)
+    fixed, common = _fixed_columns(records)
     if graded:
         fixed.append(Column("grade", [styled_grade(record) for record in records]))
-    columns = [*fixed, *_config_columns(flat, varying), *_metric_columns(records)]
-    columns, left_out = fit(columns, width=terminal_width(), keep=len(fixed))
-    lines = []
-    if common and len(records) > 1:
-        said = "  ".join(
-            f"{key}={codec.describe(form, width=_CELL)}" for key, form in common.items()
-        )
-        lines.append(click.style(f"all: {shorten(said, (terminal_width() or 200) - 5)}", dim=True))
-    lines.append(render(columns))
-    if left_out:
-        lines.append(click.style(f"not shown for want of width: {', '.join(left_out)}", dim=True))
+    times = _time_columns(records)
+    flat = [codec.flatten(record.config) for record in records]
+    shared = _shared(records, flat)
+    said = {key for forms in shared.values() for key in forms}
+    keys = dict.fromkeys(key for config in flat for key in config if key not in said)
+    config, metrics = _config_columns(flat, list(keys)), _metric_columns(records)
+    # Of config and metrics the first ones of each stay where not all can, and before the times.
+    ranks = [*[0.0] * len(fixed), 0.2, 0.4]
+    ranks += [*(float(i) for i in range(len(config))), *(i - 0.5 for i in range(len(metrics)))]
+    above = {"all": common, **{name: _texts(forms) for name, forms in shared.items()}}
+    if "all" in shared:
+        above["all"] = {**common, **_texts(shared["all"])}
+    columns = [*fixed, *times, *config, *metrics]
+    return table_lines(columns, keep=len(fixed), ranks=ranks, above=above)
+
+
+def table_lines(
+    columns: Sequence[Column],
+    *,
+    keep: int,
+    ranks: Sequence[float] | None = None,
+    above: Mapping[str, Mapping[str, str]] | None = None,
+) -> str:
+    """The table as wide as the terminal at most, below what rows have in common, above what was left out."""
+    fitted = fit(columns, width=terminal_width(), keep=keep, ranks=ranks)
+    lines = [
+        remark(f"{who}: " + "  ".join(f"{key}={text}" for key, text in said.items()))
+        for who, said in (above or {}).items()
+        if said
+    ]
+    lines.append(render(fitted.columns))
+    if fitted.left_out:
+        lines.append(remark(f"not shown for want of width: {', '.join(fitted.left_out)}"))
     return "\n".join(lines)
 
 
-def _named_table(records: Sequence[Record], names: Sequence[str]) -> str:
+def remark(text: str) -> str:
+    """A line above or below a table: dim, and no wider than the terminal."""
+    width = terminal_width()
+    return click.style(text if width is None else shorten(text, width), dim=True)
+
+
+def _shared(
+    records: Sequence[Record], flat: Sequence[dict[str, JSON]]
+) -> dict[str, dict[str, JSON]]:
+    """The config that does not vary: under "all" that of all runs, else by the experiments whose runs have it.
+
+    With a single run nothing is: every key is shown.
+    """
+    found: dict[str, dict[str, JSON]] = {}
+    if len(records) == 1:
+        return found
+    names = [record.experiment for record in records]
+    for key in dict.fromkeys(key for config in flat for key in config):
+        having = {name for name, config in zip(names, flat, strict=True) if key in config}
+        forms = [
+            config.get(key, _ABSENT)
+            for name, config in zip(names, flat, strict=True)
+            if name in having
+        ]
+        if _ABSENT in forms or len({codec.identity(form) for form in forms}) > 1:
+            continue
+        who = "all" if len(having) == len(set(names)) else ", ".join(sorted(map(printable, having)))
+        found.setdefault(who, {})[key] = forms[0]
+    return found
+
+
+def _texts(forms: Mapping[str, JSON]) -> dict[str, str]:
+    return {printable(key): bare(form, width=_CELL) for key, form in forms.items()}
+
+
+def _named_columns(records: Sequence[Record], names: Sequence[str]) -> list[Column]:
     documents = [record.to_document() for record in records]
     columns = [Column("run", [str(record.number) for record in records], right=True)]
     for name in names:
-        value = parse_key(name)
-        columns.append(Column(name, [cell(value(document)) for document in documents], right=True))
-    return render(columns)
+        find = parse_key(name)
+        values = [find(document) for document in documents]
+        columns.append(Column(name, [cell(value) for value in values], right=is_right(values)))
+    return columns
 
 
 def cell(value: Any) -> str:
@@ -73,43 +130,56 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return ", ".join(value)
-    return value if isinstance(value, str) else codec.describe(value, width=_CELL)
+        return printable(", ".join(value))
+    return printable(value) if isinstance(value, str) else codec.describe(value, width=_CELL)
 
 
-def _split(
-    records: Sequence[Record], flat: Sequence[dict[str, JSON]]
-) -> tuple[list[str], dict[str, JSON]]:
-    """The keys that vary, in the order of their first use, and the others with their form.
+def bare(form: JSON, *, width: int) -> str:
+    """A form as a cell: a text without quotes where nothing else would look the same."""
+    return shorten(form, width) if _is_clear(form) else codec.describe(form, width=width)
 
-    With a single run every key is shown.
-    """
-    if len(records) == 1:
-        return list(flat[0]), {}
-    varying = varying_keys(records)
-    return varying, {
-        key: form for config in flat for key, form in config.items() if key not in varying
+
+def _is_clear(form: JSON) -> bool:
+    if not isinstance(form, str) or not form.isprintable() or form.strip() != form:
+        return False
+    return form not in _QUOTED and not form[:1].isdigit() and form[:1] not in "-+.'\"[{(<"
+
+
+def is_right(values: Sequence[Any]) -> bool:
+    """Texts stand to the left, everything else to the right."""
+    return not any(isinstance(value, str | list) for value in values)
+
+
+def _fixed_columns(records: Sequence[Record]) -> tuple[list[Column], dict[str, str]]:
+    """What is shown however narrow the terminal is, and what of it is the same for all runs."""
+    columns = [Column("run", [str(record.number) for record in records], right=True)]
+    common: dict[str, str] = {}
+    texts: dict[str, Callable[[Record], str]] = {
+        "experiment": lambda record: shorten(printable(record.experiment), _CELL),
+        "status": status_or_verdict,
+        "tags": lambda record: shorten(printable(", ".join(record.tags)), _CELL),
     }
+    for title, text in texts.items():
+        cells = [text(record) for record in records]
+        if len(records) > 1 and len(set(cells)) == 1:
+            common |= {title: click.unstyle(cells[0])} if cells[0] else {}
+        elif any(cells):
+            columns.append(Column(title, cells))
+    return columns, common
 
 
-def _fixed_columns(records: Sequence[Record]) -> list[Column]:
-    """What is shown however narrow the terminal is."""
-    return [
-        Column("run", [str(record.number) for record in records], right=True),
-        Column("experiment", [shorten(record.experiment, _CELL) for record in records]),
-        Column("status", [status(record) for record in records]),
-        Column("age", [age(record.started) for record in records], right=True),
-        Column("duration", [duration(record.duration_s) for record in records], right=True),
-    ]
+def _time_columns(records: Sequence[Record]) -> list[Column]:
+    ages = [age(record.started) for record in records]
+    took = [duration(record.duration_s) for record in records]
+    return [Column("age", ages, right=True), Column("duration", took, right=True)]
 
 
 def _config_columns(flat: Sequence[dict[str, JSON]], keys: Sequence[str]) -> list[Column]:
-    return [
-        Column(
-            key, [codec.describe(c[key], width=_CELL) if key in c else "" for c in flat], right=True
-        )
-        for key in keys
-    ]
+    columns = []
+    for key in keys:
+        cells = [bare(config[key], width=_CELL) if key in config else "" for config in flat]
+        columns.append(Column(printable(key), cells, is_right([c.get(key) for c in flat])))
+    return columns
 
 
 def _metric_columns(records: Sequence[Record]) -> list[Column]:
@@ -118,7 +188,7 @@ def _metric_columns(records: Sequence[Record]) -> list[Column]:
     )
     return [
         Column(
-            name,
+            printable(name),
             [metric(r.metrics[name]) if name in r.metrics else "" for r in records],
             right=True,
         )

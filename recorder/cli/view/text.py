@@ -20,6 +20,8 @@ STATUS_COLOURS = {
     "lost": "magenta",
 }
 
+_VERDICT_COLOURS = {"reproduced": "green", "close": "green", "diverged": "red", "failed": "red"}
+
 _GRADE_COLOURS = {
     "replayable": "green",
     "replayable with care": "yellow",
@@ -87,6 +89,14 @@ def status(record: Record) -> str:
     return text
 
 
+def status_or_verdict(record: Record) -> str:
+    """A cell's worth: of a replay the verdict, which it has only when it has ended; in its colour."""
+    if record.verdict is None:
+        return status(record)
+    verdict = record.verdict.verdict
+    return click.style(verdict, fg=_VERDICT_COLOURS.get(verdict, "yellow"))
+
+
 def styled_grade(record: Record) -> str:
     """How far the run can be replayed, in its colour; "" for one in progress, of which nothing is known yet."""
     if record.status == "running":
@@ -106,16 +116,29 @@ class Column(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Characters of its widest cell, or its title."""
-        return max([len(self.title), *(len(click.unstyle(cell)) for cell in self.cells)])
+        """The places that its widest cell, or its title, takes in a terminal."""
+        return max([width_of(self.title), *(width_of(click.unstyle(cell)) for cell in self.cells)])
+
+    @property
+    def filled(self) -> int:
+        """How many of its cells hold something."""
+        return sum(1 for cell in self.cells if cell)
+
+    def capped(self, width: int) -> Column:
+        """The same, cells and title cut to that width; of a dotted title the end stays, which says the most."""
+        cut = shorten_left if "." in self.title else shorten
+        return Column(cut(self.title, width), [_cut(c, width) for c in self.cells], self.right)
 
 
 def terminal_width() -> int | None:
-    """The terminal's width in characters; None where the output is no terminal and may be as wide as it is."""
+    """The terminal's width in places; None where the output is no terminal and may be as wide as it is."""
     import sys
+
+    if not sys.stdout.isatty():
+        return None
     from shutil import get_terminal_size
 
-    return get_terminal_size().columns if sys.stdout.isatty() else None
+    return get_terminal_size().columns
 
 
 def render(columns: Sequence[Column], *, gap: str = "  ") -> str:
@@ -134,24 +157,46 @@ def render(columns: Sequence[Column], *, gap: str = "  ") -> str:
     )
 
 
-def fit(
-    columns: Sequence[Column], *, width: int | None, keep: int
-) -> tuple[list[Column], list[str]]:
-    """The columns that fit the width, and the titles of those left out; the first `keep` always stay."""
-    fitting = list(columns)
-    out: list[str] = []
-    while (
-        width is not None and len(fitting) > keep and sum(c.width + 2 for c in fitting) - 2 > width
-    ):
-        out.insert(0, fitting.pop().title)
-    return fitting, out
+def width_of(text: str) -> int:
+    """The places that the text takes in a terminal: two for a wide letter, none for what combines with another."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    return sum(
+        0 if category(one) in ("Mn", "Me", "Cf") else 2 if east_asian_width(one) in "WF" else 1
+        for one in text
+    )
 
 
 def shorten(text: str, width: int) -> str:
-    """The text cut to `width` characters, with an ellipsis."""
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+    """The text cut to so many places, with an ellipsis."""
+    if width_of(text) <= width:
+        return text
+    end = min(len(text), max(width - 1, 0))
+    while end and width_of(text[:end]) > width - 1:
+        end -= 1
+    return text[:end] + "…"
+
+
+def shorten_left(text: str, width: int) -> str:
+    """The end of the text in so many places, with an ellipsis before it."""
+    return text if width_of(text) <= width else shorten(text[::-1], width)[::-1]
+
+
+def printable(text: str) -> str:
+    """The text with what would move the cursor, or colour what follows, written as in a string."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+def _cut(cell: str, width: int) -> str:
+    """A cell that is too wide without its style."""
+    plain = click.unstyle(cell)
+    return cell if width_of(plain) <= width else shorten(plain, width)
 
 
 def _pad(cell: str, width: int, *, right: bool) -> str:
-    blank = " " * (width - len(click.unstyle(cell)))
+    blank = " " * (width - width_of(click.unstyle(cell)))
     return blank + cell if right else cell + blank
