@@ -146,12 +146,14 @@ def find_rank() -> Rank | None:
     from .capture.ranks import find_rank
 
     rank = find_rank()
-    if rank is not None:
-        from . import setting
+    return None if rank is None or is_replaying() else rank
 
-        if setting.given is not None:
-            return None
-    return rank
+
+def is_replaying() -> bool:
+    """Whether this process replays a run, whose code is not to be spared anything."""
+    from . import setting
+
+    return setting.given is not None
 
 
 def _warn_outside(what: str) -> None:

@@ -36,6 +36,7 @@ def record(
     public: Sequence[str] = (),
     usage: float | None = None,
     keep_bytes: int = KEEP_BYTES,
+    reuse: bool = False,
 ) -> Callable[[F], F]: ...
 
 
@@ -53,6 +54,7 @@ def record(
     public: Sequence[str] = (),
     usage: float | None = None,
     keep_bytes: int = KEEP_BYTES,
+    reuse: bool = False,
 ) -> F | Callable[[F], F]:
     """Record every call of the function as a run.
 
@@ -91,10 +93,13 @@ def record(
             ``usage.*``; none by default. Needs psutil (``pip install 'run-recorder[usage]'``).
         keep_bytes: The size up to which files that nobody named are kept: inputs from outside the project, and
             what the run wrote without `save`. Larger ones are known by their digests.
+        reuse: Return the result of a finished run that code, config, seed, environment, inputs and the way in which
+            the process was started decided alike, where there is one, and lay its files out, instead of running again
+            (see `recorder.reuse`). Not for generators, whose values are not kept.
 
     Raises:
-        TypeError: for what is no function, for names that it has no parameter for, and
-            for a tolerance that is none.
+        TypeError: for what is no function, for names that it has no parameter for, for a tolerance that is none,
+            and for a generator that is to be reused.
         ValueError: for a tolerance that is negative or not finite, and for a `usage` that is no positive number.
     """
 
@@ -107,7 +112,7 @@ def record(
         plain = _take_apart(function)
         options = check_options(
             _check(plain.function), tags=tags, seed=seed, store=store, strict=strict, tolerance=tolerance,
-            secrets=secrets, public=public, usage=usage, keep_bytes=keep_bytes,
+            secrets=secrets, public=public, usage=usage, keep_bytes=keep_bytes, reuse=reuse,
         )  # fmt: skip
         return _wrap(Experiment(plain.function, name=name, options=options), function, plain)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .current import current, current_parent, find_rank
+from .current import current, current_parent, find_rank, is_replaying
 from .driving import Around, Unrecorded, drive
 from .options import Options
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .attendance import Attendance
     from .capture.function import Described, Place
+    from .reuse import Reused
     from .run import Call
     from .yielding import Stream
 
@@ -153,6 +154,24 @@ class Experiment:
         seed = self.options.seed
         return Attendance(self.function, args, kwargs, rank=rank, experiment=self.name, seed=seed)
 
+    def reuse(self, call: Call) -> Reused | None:
+        """A finished run that can stand for the call, None where there is none; a run around it gets its inputs."""
+        from .reuse import reuse
+
+        reused = None if is_replaying() else reuse(call)
+        if reused is None:
+            return None
+        around = current.get()
+        if around is not None and around.is_ours:
+            for item in reused.record.inputs:
+                around.input(
+                    item.path if call.setting.root is None else call.setting.root / item.path
+                )
+        import logging
+
+        logging.getLogger("recorder").info("%s: run %d is reused", self.name, reused.record.number)
+        return reused
+
     def _describe(self, root: Path | None) -> Described:
         from .capture.function import describe
         from .capture.secrets import Secrets
@@ -182,6 +201,8 @@ class Experiment:
         from .recording import Recording
 
         call, bound = self.prepare(args, kwargs)
+        if self.options.reuse and (reused := self.reuse(call)) is not None:
+            return reused.result
         with Recording(call) as recording:
             recording.result = self.function(*bound.args, **bound.kwargs)
         return recording.result
@@ -197,6 +218,8 @@ class Experiment:
         from .recording import Recording
 
         call, bound = self.prepare(args, kwargs)
+        if self.options.reuse and (reused := self.reuse(call)) is not None:
+            return reused.result
         with Recording(call) as recording:
             recording.result = await self.function(*bound.args, **bound.kwargs)
         return recording.result

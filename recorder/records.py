@@ -377,18 +377,48 @@ def new_id() -> str:
 
 def fingerprint(record: Record) -> str:
     """The digest of all that decides the run: code, experiment, config, seed, inputs, environment."""
-    function, code, runtime = record.function, record.code, record.runtime
+    code, runtime = record.code, record.runtime
     projects = () if code is None else code.projects
     return digest_json(
         "fingerprint",
         {
             **({} if runtime is None else {"numerics": runtime.numerics}),
-            "experiment": [function.module, function.qualname, function.source],
-            "code": code.snapshot if code else None,
             **({"projects": [[p.name, p.snapshot] for p in projects]} if projects else {}),
-            "config": digest_json("config", record.config),
-            "seed": record.seed,
+            **_known_before(record),
             "inputs": sorted([item.path, item.digest] for item in record.inputs),
-            "environment": record.environment,
         },
     )
+
+
+def prospect(record: Record) -> str:
+    """The digest of what of a fingerprint is known before the run, and of how its process was started.
+
+    Of a seed that nobody gave it has only that.
+    """
+    seed, process, config = record.seed_info, record.process, record.config
+    said: JSON = record.seed
+    if seed is not None and seed.origin == "drawn":
+        said = "drawn"
+        config = {name: form for name, form in config.items() if name != seed.parameter}
+    return digest_json(
+        "prospect",
+        {
+            **_known_before(record),
+            "config": digest_json("config", config),
+            "seed": [said, False if seed is None else seed.deterministic],
+            "process": None
+            if process is None
+            else [process.hash_seed, process.cwd_in_root or process.cwd, list(process.argv[1:])],
+        },
+    )
+
+
+def _known_before(record: Record) -> dict[str, JSON]:
+    function, code = record.function, record.code
+    return {
+        "experiment": [function.module, function.qualname, function.source],
+        "code": code.snapshot if code else None,
+        "config": digest_json("config", record.config),
+        "seed": record.seed,
+        "environment": record.environment,
+    }

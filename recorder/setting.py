@@ -106,6 +106,10 @@ class Setting:
             self._runtime = found, Runtime(start=start, numerics=found.numerics)
         return self._runtime[1]
 
+    def snapshot_of(self, root: Path, report: Report) -> str | None:
+        """The snapshot of a project elsewhere as it is now."""
+        return _take_snapshot(self.store, root, report, outputs=frozenset())[1]
+
     @property
     def runtime(self) -> Runtime | None:
         """The runtime as it was captured last."""

@@ -42,6 +42,7 @@ FLOORS = {
     "recorder.driving": 0,
     "recorder.current": 4,
     "recorder.yielding": 5,
+    "recorder.reuse": 5,
     "recorder.recording": 5,
     "recorder.options": 0,
     "recorder.experiment": 5,

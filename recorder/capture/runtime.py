@@ -7,7 +7,7 @@ which nothing has changed costs some tens of microseconds, and gives the same ob
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..digest import digest_json
@@ -59,10 +59,13 @@ def describe_runtime(packages: Packages, *, report: Callable[[str], None]) -> Ru
     }
     known = _known
     if known is None or known.described != found:
-        known = _known = Runtime(
-            found, digest_json("numerics", [found["libraries"], found["torch"]])
-        )
+        known = _known = Runtime(found, numerics_of(found))
     return known
+
+
+def numerics_of(described: Mapping[str, JSON]) -> str:
+    """The digest of what in a runtime object decides how numbers are rounded."""
+    return digest_json("numerics", [described["libraries"], described["torch"]])
 
 
 def _look(packages: Packages) -> _Loaded:

@@ -75,6 +75,14 @@ def _run(experiment: Experiment, cell: Cell, options: RunOptions) -> int:
 
 def _record(experiment: Experiment, prepared: Prepared, options: RunOptions) -> int:
     assert prepared.call is not None
+    if options.reuse or experiment.options.reuse:
+        reused = experiment.reuse(prepared.call)
+        if reused is not None:
+            number = reused.record.number
+            if options.tags:
+                prepared.call.setting.store.retag([number], add=options.tags)
+            click.secho(f"run {number} is reused: recorder show {number}", err=True, dim=True)
+            return 0
     call = msgspec.structs.replace(prepared.call, tags=(*prepared.call.tags, *options.tags))
     execution = Execution(experiment, call, prepared.bound)
     execution.run.note = options.note

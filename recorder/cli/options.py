@@ -22,6 +22,7 @@ class RunOptions(NamedTuple):
     note: str = ""
     jobs: int = 1
     yes: bool = False
+    reuse: bool = False
     dry_run: bool = False
     print_config: bool = False
     deterministic: bool = False
@@ -69,6 +70,11 @@ _OPTIONS = (
         help="Run N at a time, where there are several.",
     ),
     click.option("-y", "--yes", is_flag=True, help="Run more than 100 without asking."),
+    click.option(
+        "--reuse",
+        is_flag=True,
+        help="Where a finished run had the same code, config, seed, environment and inputs, take that one.",
+    ),
     click.option("--dry-run", is_flag=True, help="Say what would run, a line for each run."),
     click.option(
         "--print-config", is_flag=True, help="Say what would run, and where each value comes from."

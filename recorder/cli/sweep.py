@@ -77,6 +77,7 @@ def _job_maker(
             seed=cell.seed,
             tags=tags,
             note=options.note,
+            reuse=options.reuse,
         )
 
     return make
@@ -91,7 +92,8 @@ def _sum_up(reports: Sequence[Report], *, waiting: int, tag: str) -> None:
         store = Store(recorded[0].store)
         click.echo(runs_table([store.get(one.number) for one in recorded if one.number]))
     counts = [
-        (sum(one.status == "finished" for one in reports), "finished"),
+        (sum(one.status == "finished" and not one.reused for one in reports), "finished"),
+        (sum(one.reused for one in reports), "reused"),
         (sum(one.status not in ("finished", "interrupted") for one in reports), "failed"),
         (sum(one.status == "interrupted" for one in reports), "interrupted"),
         (waiting, "not begun"),

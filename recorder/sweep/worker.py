@@ -56,6 +56,14 @@ def _carry_out(job: Job) -> Report:
 
 def _run(experiment: Experiment, prepared: Prepared, job: Job) -> Report:
     assert prepared.call is not None  # a job of several ranks has no cells
+    if job.reuse or experiment.options.reuse:
+        reused = experiment.reuse(prepared.call)
+        if reused is not None:
+            store = prepared.call.setting.store
+            store.retag([reused.record.number], add=job.tags)
+            return Report(
+                store=str(store.path), number=reused.record.number, status="finished", reused=True
+            )
     call = msgspec.structs.replace(prepared.call, tags=(*prepared.call.tags, *job.tags))
     execution = Execution(experiment, call, prepared.bound)
     run = execution.run

@@ -115,7 +115,8 @@ def describe(worker: Worker, cells: Sequence[Cell]) -> str:
     name = "no run" if report.number is None else f"run {report.number}"
     varied = " ".join(f"{key}={shorten(value, 24)}" for key, value in cells[worker.index].varied)
     said = _reason(report)
-    text = f"{name}  {varied}  {report.status}  {duration(worker.duration_s)}"
+    status = "reused" if report.reused else report.status
+    text = f"{name}  {varied}  {status}  {duration(worker.duration_s)}"
     return f"{text}  {shorten(said, 200)}" if said else text
 
 
