@@ -11,6 +11,7 @@
     ├── RunInUseError (RuntimeError)       a run in progress, to which this cannot be done
     ├── TagError (ValueError)              a text that cannot be a run's tag
     ├── ContentNotFoundError (LookupError) no output, input or file of that name belongs to the run
+    ├── DestinationError (FileExistsError) a place at which something is already, or that lies outside
     ├── QueryError (ValueError)            a query that is not understood, or asks for what no run has
     ├── ObjectNotFoundError (LookupError)  an object that the store does not hold
     ├── DamageError (ValueError)           bytes in the store that are not what was written
@@ -120,6 +121,14 @@ class ContentNotFoundError(RecorderError, LookupError):
         super().__init__(message)
         self.name = name
         self.candidates = tuple(candidates)
+
+
+class DestinationError(RecorderError, FileExistsError):
+    """A place `path` to which nothing is written: something is there already, or it lies outside the folder."""
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class QueryError(RecorderError, ValueError):

@@ -28,6 +28,7 @@ FLOORS = {
     "recorder.store": 2,
     "recorder.store.store": 3,
     "recorder.store.query": 3,
+    "recorder.store.restoring": 3,
     "recorder.store.console": 3,
     "recorder.store.contents": 3,
     "recorder.store.check": 3,

@@ -33,6 +33,7 @@ _COMMANDS = {
     "log": ("log", "Print what a run printed."),
     "note": ("note", "Give runs a note."),
     "replay": ("replay", "Run a run again in a clean workspace, and give a verdict."),
+    "restore": ("restore", "Write outputs, inputs or code of a run into a folder."),
     "run": ("run", "Run an experiment with a config from the command line."),
     "show": ("show", "Show everything about one run."),
     "tag": ("tag", "Give runs a tag."),

@@ -101,7 +101,7 @@ def find_path(paths: Sequence[str], wanted: str, *, what: str, run: int) -> str:
         raise ContentNotFoundError(
             f"no {what} {wanted!r} of run {run}: {several}", name=wanted, candidates=ending
         )
-    raise _not_found(f"no {what} {wanted!r} of run {run}", wanted, paths)
+    raise not_found(f"no {what} {wanted!r} of run {run}", wanted, paths)
 
 
 def _output(store: Store, record: Record, name: str) -> Found | None:
@@ -130,7 +130,7 @@ def _inside(store: Store, record: Record, name: str) -> Found | None:
                 return Found(name, "file", digest=entry.digest)
         if below := tuple(_below(entries, path)):
             return Found(name, "folder", entries=below)
-        raise _not_found(
+        raise not_found(
             f"no {path!r} in the output {output.name} of run {record.number}",
             path,
             [entry.path for entry in entries],
@@ -154,10 +154,11 @@ def content_names(record: Record) -> list[str]:
 
 
 def _no_content(record: Record, name: str) -> ContentNotFoundError:
-    return _not_found(f"run {record.number} has no {name!r}", name, content_names(record))
+    return not_found(f"run {record.number} has no {name!r}", name, content_names(record))
 
 
-def _not_found(message: str, name: str, names: Sequence[str]) -> ContentNotFoundError:
+def not_found(message: str, name: str, names: Sequence[str]) -> ContentNotFoundError:
+    """The error for a name that is none of `names`: it names the nearest."""
     import difflib
 
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or list(names[:4])

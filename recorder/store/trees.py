@@ -70,7 +70,7 @@ def _check(entries: tuple[TreeEntry, ...]) -> None:
     names: dict[str, TreeEntry] = {}
     for entry in entries:
         name = os_name(entry.path)  # not the path: `\x2e\x2e` is two dots only then
-        if _leaves(name):
+        if leaves(name):
             raise ValueError(f"a path that leaves the folder: {entry.path!r}")
         if name in names:
             raise ValueError(f"two things of the same path: {entry.path!r}")
@@ -82,7 +82,8 @@ def _check(entries: tuple[TreeEntry, ...]) -> None:
             raise ValueError(f"a {names[parent].kind} with something in it: {parent!r}")
 
 
-def _leaves(name: str) -> bool:
+def leaves(name: str) -> bool:
+    """Whether a relative path, as the filesystem has it, leads out of its folder or is none."""
     parts = name.split("/")
     is_odd = os.name == "nt" and (":" in name or "\\" in name)
     return is_odd or "\0" in name or any(part in ("", ".", "..") for part in parts)
