@@ -10,6 +10,7 @@ from tempfile import mkdtemp
 from types import FrameType
 from typing import Any
 
+from .call import Call
 from .capture.config import as_integer
 from .capture.function import locate_code
 from .capture.seed import draw_seed
@@ -17,7 +18,7 @@ from .current import current_parent
 from .experiment import is_recording
 from .recording import Recording
 from .records import Function, Seed, Tolerance
-from .run import Call, Run
+from .run import Run
 from .setting import find_setting
 from .tolerance import Declared, declare
 

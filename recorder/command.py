@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
+from .call import Call
 from .capture.code import find_root
 from .capture.exclusion import CODE_SUFFIXES
 from .capture.function import Place
@@ -24,7 +25,7 @@ from .capture.stamps import Stamp, look_at, scan, written
 from .current import PARENT_VARIABLE, current_parent
 from .errors import CommandError, TargetError
 from .records import Function, Seed
-from .run import Call, Run
+from .run import Run
 from .setting import Setting, find_setting
 from .store.format import FOLDER, VARIABLE
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 
+from .call import Call
 from .current import current
 from .driving import drive, exhaust, exhaust_async, hand_on_async
 from .experiment import Experiment
 from .recording import Recording
-from .run import Call, Run
+from .run import Run
 from .yielding import Stream
 
 

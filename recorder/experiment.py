@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import inspect
 
     from .attendance import Attendance
+    from .call import Call
     from .capture.function import Described, Place
     from .reuse import Reused
-    from .run import Call
     from .yielding import Stream
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -106,11 +106,11 @@ class Experiment:
 
         Raises TypeError as the call itself would, RecorderError where there can be no store.
         """
+        from .call import Call
         from .capture.config import bind, choose_seed
         from .capture.function import find_receiver
         from .capture.ranks import draw_common_seed, warn_of_seed
         from .records import Tolerance
-        from .run import Call
         from .setting import find_setting
 
         bound = bind(self.signature, args, kwargs, seed=self.options.seed)

@@ -29,6 +29,7 @@ from .capture.written import (
     stamp,
 )
 from .digest import digest_file
+from .paths import is_within
 from .records import Output
 from .store.live import is_alive
 from .store.store import Store
@@ -36,7 +37,6 @@ from .store.store import Store
 # A record lists no more of them.
 MAX_FOUND = 5_000
 
-Report = Callable[[str], None]
 _too_large: set[str] = set()
 
 
@@ -46,7 +46,9 @@ class Finder:
     `live` is the run's live folder, `root` the project's. `report` is told what was not looked at or not kept.
     """
 
-    def __init__(self, store: Store, live: Path, *, root: Path | None, report: Report) -> None:
+    def __init__(
+        self, store: Store, live: Path, *, root: Path | None, report: Callable[[str], None]
+    ) -> None:
         self._store = store
         self._live = live
         self._report = report
@@ -56,7 +58,7 @@ class Finder:
         self._cwd = os.path.realpath(working_directory() or live)
         self._root = None if root is None else os.path.realpath(root)
         self._folders = [f for f in (self._root, self._cwd) if f is not None]
-        if self._root is not None and _below(self._cwd, self._root):
+        if self._root is not None and is_within(self._cwd, self._root):
             self._folders.pop()
 
     def find(
@@ -85,7 +87,7 @@ class Finder:
                 " may be theirs, and are not listed: save() those that matter"
             )
             unseen = set()
-        kept = [path for path in sorted(found | unseen) if not _is_within(path, saved)]
+        kept = [path for path in sorted(found | unseen) if not _is_within_any(path, saved)]
         if len(kept) > MAX_FOUND:
             self._report(
                 f"{len(kept) - MAX_FOUND} files that the run wrote, after the first {MAX_FOUND}, are not listed"
@@ -95,7 +97,7 @@ class Finder:
     def keep(self, path: str, *, limit_bytes: int) -> Output:
         """The output, its file in the store unless it is larger than the limit. Raises OSError."""
         place = os.path.relpath(path, self._cwd)
-        folder = next(f for f in (self._cwd, *self._folders) if _below(path, f))
+        folder = next(f for f in (self._cwd, *self._folders) if is_within(path, f))
         name = os.path.relpath(path, folder).replace(os.sep, "/")
         size = os.stat(path).st_size
         stored = size <= limit_bytes
@@ -127,14 +129,14 @@ class Finder:
 
     def _is_ours(self, path: str, status: os.stat_result) -> bool:
         """Below one of the folders, and not open before: such as the log that the shell sends the output to."""
-        inside = any(_below(path, folder) for folder in self._folders)
+        inside = any(is_within(path, folder) for folder in self._folders)
         return inside and (status.st_dev, status.st_ino) not in self._open
 
     def _is_left_out(self, path: str) -> bool:
-        folder = next(folder for folder in self._folders if _below(path, folder))
+        folder = next(folder for folder in self._folders if is_within(path, folder))
         place = path[len(folder) + 1 :].replace(os.sep, "/")
         store = str(self._store.path)
-        in_store = _below(path, store) and not _below(folder, store)
+        in_store = is_within(path, store) and not is_within(folder, store)
         return in_store or is_junk(place) or is_secret_file(place)
 
     def _scanned(
@@ -186,12 +188,8 @@ class Finder:
         return last.number > number and last.process is not None and last.process.pid != os.getpid()
 
 
-def _below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
-
-
-def _is_within(path: str, places: Collection[str]) -> bool:
-    return any(_below(path, place) for place in places)
+def _is_within_any(path: str, places: Collection[str]) -> bool:
+    return any(is_within(path, place) for place in places)
 
 
 def _everybodys() -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .call import Call
 from .current import current
-from .run import Call, Run
+from .run import Run
 
 
 class Recording:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from . import codec
+from .call import Call
 from .capture.config import encode_config
 from .capture.process import describe_process
 from .capture.runtime import numerics_of
@@ -25,7 +26,6 @@ from .capture.sifting import is_secret_file
 from .digest import digest_file
 from .errors import RecorderError
 from .records import JSON, Input, Output, Record, prospect
-from .run import Call
 from .setting import Setting
 from .store.signature import is_trusted
 from .store.store import RUNS, Store

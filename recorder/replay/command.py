@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .. import setting
+from ..call import Call
 from ..command import execute
 from ..errors import ConfigError, ReplayError
 from ..records import Record
-from ..run import Call
 from .plan import argv_of
 from .workspace import LiveTree
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from .. import codec, setting
+from ..call import Call
 from ..capture.config import call_with, encode_config
 from ..capture.failure import own_traceback
 from ..capture.function import find_receiver
@@ -25,7 +26,6 @@ from ..errors import ConfigError, RecorderError, ReplayError
 from ..execution import Execution
 from ..experiment import Experiment
 from ..records import JSON, Change, Function, Part, Record
-from ..run import Call
 from ..store.store import Store
 from ..target import as_experiment, load_module, load_script
 from ..yielding import CLOSED

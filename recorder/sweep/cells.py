@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..attendance import Attendance
+from ..call import Call
 from ..capture.config import as_integer, bind
 from ..config.grid import Axis, cross, find_axes
 from ..config.settings import Assignment, Settings
 from ..errors import ConfigError
 from ..experiment import Experiment
-from ..run import Call
 
 SEED_OPTION = "--seed"
 

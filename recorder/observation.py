@@ -1,0 +1,94 @@
+"""Everything that watches a run while it lasts, begun and ended together."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from msgspec.structs import replace
+
+from .call import Call
+from .capture.console import Console
+from .capture.hazards import unwatch_hazards, watch_hazards
+from .capture.inputs import Reading, Watch, watch_inputs
+from .capture.readers import attach
+from .capture.sampling import Sampler, can_sample
+from .capture.secrets import Secrets
+from .capture.seed import Planting, plant
+from .capture.usage import Meter
+from .records import Seed, Usage
+from .report import Report
+from .series import SeriesWriter
+from .setting import Setting
+from .store.live import Live
+
+
+class Observation:
+    """The console, the files, the seed, the use of the machine and the series of one run.
+
+    `usage`, `duration_s` and `readings` are there once it has stopped.
+    """
+
+    usage: Usage
+    duration_s: float
+    readings: tuple[Reading, ...]
+
+    def __init__(
+        self, call: Call, *, live: Live, setting: Setting, secrets: Secrets, report: Report
+    ) -> None:
+        self._report = report
+        self._secrets = secrets
+        self.series = SeriesWriter(live.series)
+        self._console = Console(live.stdout, live.stderr, values=secrets.values)
+        attach()
+        self.watch: Watch = watch_inputs(exclude=setting.private)
+        watch_hazards()
+        self._console.start()
+        interval_s = call.usage if call.usage and can_sample() else None
+        self._sampler = Sampler(interval_s, self.series.add) if interval_s else None
+        self._meter = Meter()
+        in_process = call.function.kind != "command"
+        self._planting = plant(call.seed.value) if in_process else Planting(0, ())
+        self._started = monotonic()
+
+    @property
+    def sampled(self) -> frozenset[str]:
+        """The names of the metrics that were sampled."""
+        return frozenset() if self._sampler is None else frozenset(self._sampler.names)
+
+    def described(self, seed: Seed) -> Seed:
+        """The seed's record, with what of it is known only at the end."""
+        return replace(seed, **self._planting.drawn)
+
+    def pause(self) -> None:
+        """The code that runs from now on is not the run's: its seed and its watch are put aside."""
+        self._planting.pause()
+        self.watch.pause()
+
+    def resume(self) -> None:
+        """The run's code goes on."""
+        self.watch.resume()
+        self._planting.resume()
+
+    def restore_seed(self) -> None:
+        """Put the generators back as they were, and nothing else: a forked child is not the run."""
+        self._planting.restore()
+
+    def stop(self) -> None:
+        """End it; what could not be watched is reported."""
+        self.duration_s = monotonic() - self._started
+        self._planting.restore()
+        self.usage = self._meter.stop()
+        if self._sampler is not None:
+            self._sampler.stop()
+            if self._sampler.problem:
+                self._report(f"sampling the usage ended early: {self._sampler.problem}")
+        self._console.stop()
+        self.readings = self.watch.stop()
+        unwatch_hazards()
+        for stream, text in self._console.taken:
+            self._secrets.note_text(stream, text)
+        for stream, count in zip(("stdout", "stderr"), self._console.cut_bytes, strict=True):
+            if count:
+                self._report(f"{count} bytes in the middle of {stream} were not kept")
+        for warning in (*self._console.warnings, *self.watch.warnings):
+            self._report(warning)
