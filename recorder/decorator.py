@@ -73,6 +73,9 @@ def record(
         def small():
             return {"lr": 0.5}
 
+    ``train.main()`` is a command line for a script of one's own, with an option for each parameter and those of
+    ``recorder run``: ``python train.py --lr 0.1,0.01 --repeat 5 -j 2``.
+
     Args:
         function: What to record: a function, a coroutine function, a generator function (until it is exhausted or
                 closed), a method, a classmethod or staticmethod, a bound method, or a functools.partial.
@@ -149,6 +152,7 @@ def _wrap(experiment: Experiment, function: Any, plain: _Plain) -> Any:
         recorded.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     recorded.__experiment__ = experiment  # type: ignore[attr-defined]
     recorded.preset = experiment.preset  # type: ignore[attr-defined]
+    recorded.main = experiment.main  # type: ignore[attr-defined]
     return recorded
 
 

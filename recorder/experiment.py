@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from .current import current, current_parent, find_rank, is_replaying
 from .driving import Around, Unrecorded, drive
@@ -98,6 +98,19 @@ class Experiment:
         """Take the function for a preset under its own name: what it returns are values for parameters by key."""
         self.presets[function.__name__] = function
         return function
+
+    def main(self, args: Sequence[str] | None = None) -> NoReturn:
+        """The command line of a script of one's own: an option for each parameter, and those of ``recorder run``.
+
+        It reads `args`, the program's by default, and exits with the run's status.
+        """
+        if _interceptor is not None:
+            raise SystemExit(0)  # the script is being loaded, and has defined everything by now
+        from importlib import import_module
+
+        # By its name: the command line stands floors above, and only it knows click.
+        import_module(".cli.script", __package__).run_script(self, args)
+        raise AssertionError
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None

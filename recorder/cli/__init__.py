@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -82,10 +83,16 @@ def cli(ctx: click.Context, store: str | None) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit with its status; a person's mistake is one line, no traceback."""
+    """Run the command line and exit with its status."""
+    run_command(cli, args, name="recorder")
+
+
+def run_command(command: click.Command, args: Sequence[str] | None, *, name: str) -> NoReturn:
+    """Run a command and exit with its status; a person's mistake is one line, no traceback."""
     warnings.showwarning = _show_warning
+    given = None if args is None else list(args)
     try:
-        status: Any = cli.main(args=args, prog_name="recorder", standalone_mode=False)
+        status: Any = command.main(args=given, prog_name=name, standalone_mode=False)
     except click.exceptions.Exit as done:
         status = done.exit_code
     except click.ClickException as error:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
 
 import click
 
+from ..capture.determinism import fixed_variables
 from ..capture.ranks import find_rank
 from ..errors import ConfigError, RecorderError
 from ..experiment import Experiment
@@ -35,6 +37,10 @@ def run_sweep(
             f"{count_runs(len(cells))} in a job of several ranks: start a job for each"
         )
     _ask(experiment, len(cells), options)
+    # A script's own command line has not been started with them: Python and the libraries read them once.
+    os.environ.update(
+        fixed_variables(os.environ, deterministic=options.deterministic, threads=options.threads)
+    )
     tag = f"sweep-{new_id()[:6]}"
     pool = Pool(options.jobs)
     ended: list[Worker] = []

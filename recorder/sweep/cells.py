@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..attendance import Attendance
 from ..call import Call
 from ..capture.config import as_integer, bind
+from ..capture.function import signature_text
 from ..config.grid import Axis, cross, find_axes
 from ..config.settings import Assignment, Settings
 from ..errors import ConfigError
@@ -137,7 +138,7 @@ def prepare_cell(experiment: Experiment, cell: Cell) -> Prepared:
 
 
 def _misfit(experiment: Experiment, error: TypeError) -> ConfigError:
-    text = f"{experiment.function.__name__}{experiment.signature}"
+    text = f"{experiment.function.__name__}{signature_text(experiment.function)}"
     return ConfigError(f"{error}: {text}", signature=text)
 
 
