@@ -27,8 +27,9 @@ class Intake:
 
     def _inputs(self, readings: Sequence[Reading]) -> Iterator[Input]:
         for reading in readings:
-            place = place_in(str(reading.path), self._setting.root)
-            path = place or str(reading.path)
+            known = self._setting.known_as(str(reading.path))
+            place = place_in(known, self._setting.root)
+            path = place or known
             yield Input(
                 path=path,
                 digest=self._digest(reading, path),

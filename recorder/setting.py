@@ -39,11 +39,20 @@ _kept: dict[tuple[Path, int, str], tuple[object, str]] = {}
 class Setting:
     """The store, the root of the code, and, once captured, the code's and the environment's state.
 
-    `redacted` are the credentials that were left out of the two.
+    `redacted` are the credentials that were left out of the two. `moved` are the places from which a replay reads
+    files, each with the path that the program knows it by.
     """
 
-    def __init__(self, store: Store, *, root: Path | None, code: Code | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        root: Path | None,
+        code: Code | None = None,
+        moved: Mapping[str, str] | None = None,
+    ) -> None:
         self.store = store
+        self.moved = dict(moved or {})
         self.root = root
         self.code = code
         self.environment: str | None = None
@@ -60,7 +69,7 @@ class Setting:
 
     def capture(self, report: Report) -> Setting:
         """The same with the code and the environment as they are now; `report` is told what is missing."""
-        captured = Setting(self.store, root=self.root, code=self.code)
+        captured = Setting(self.store, root=self.root, code=self.code, moved=self.moved)
         if not self._fixed and self.root is not None:
             captured.code, captured._files, captured.redacted = _capture_code(
                 self.store, self.root, report
@@ -119,6 +128,13 @@ class Setting:
     def loaded(self) -> Mapping[str, JSON]:
         """The runtime object as it was captured last; {} before that."""
         return {} if self._runtime is None else self._runtime[0].described
+
+    def known_as(self, path: str) -> str:
+        """The path by which the program knows the file that was read at `path`, which is absolute."""
+        for place, known in self.moved.items():
+            if path == place or path.startswith(place + os.sep):
+                return known + path[len(place) :]
+        return path
 
     @property
     def files(self) -> frozenset[str]:

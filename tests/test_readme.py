@@ -29,6 +29,8 @@ _VARYING = [
     # Another processor's BLAS rounds the last bits otherwise.
     (re.compile(r"\b(\d+\.\d{11})\d{2,}\b"), r"\1"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "DIGEST"),
+    (re.compile(r"\bsnapshot [0-9a-f]{10}\b"), "SNAPSHOT"),
+    (re.compile(r"\bPython 3\.\d+\.\d+"), "PYTHON"),
 ]
 
 

@@ -144,7 +144,8 @@ def test_gc_leaves_the_workspace_of_a_replay(project: Project) -> None:
     assert workspaces(store) == []
     project.recorder("replay", "1", "--keep")
     (kept,) = (store.path / "workspaces").iterdir()
-    assert (kept / "tree" / "later.py").read_text() == "VALUE = 1\n"
+    tree = kept / "files" / project.root.relative_to("/")
+    assert (tree / "later.py").read_text() == "VALUE = 1\n"
     collect(store)
     assert workspaces(store) == []
 

@@ -52,6 +52,10 @@ _STDLIB = (_paths["stdlib"] + os.sep, "<frozen")
 _INSTALLED = (_paths["purelib"] + os.sep, _paths["platlib"] + os.sep)
 
 
+# Recorder's own files whose functions open nothing for themselves.
+_SEEN_THROUGH = {__file__}
+
+
 class Reading(msgspec.Struct, frozen=True):
     """A file as it was when the run first read it; `path` is absolute, its links resolved."""
 
@@ -193,6 +197,11 @@ def watch_inputs(*, exclude: Sequence[str | Path] = ()) -> Watch:
 def listen(handlers: Mapping[str, Callable[..., None]]) -> None:
     """Have the hook call these, by audit event, while a run is in progress; each event has one handler."""
     _HANDLERS.update(handlers)
+
+
+def see_through(file: str) -> None:
+    """Take what the functions of that source file open as opened by whoever calls them."""
+    _SEEN_THROUGH.add(file)
 
 
 def targets() -> Sequence[Watch]:
@@ -350,7 +359,7 @@ def _is_own(opener: FrameType) -> bool:
     while frame is not None:
         file = frame.f_code.co_filename
         if file.startswith(_PACKAGE):
-            if file != __file__:
+            if file not in _SEEN_THROUGH:
                 return True
         elif not file.startswith(_STDLIB) or file.startswith(_INSTALLED):
             return False

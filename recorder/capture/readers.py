@@ -15,7 +15,7 @@ import glob
 import importlib.machinery
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -76,6 +76,15 @@ def attach() -> None:
                 _wrap_all(module)
 
 
+def lead(find: Callable[[str], str]) -> None:
+    """Have the libraries open what `find` makes of each path that they are to read."""
+    global _find
+    _find = find
+
+
+_find: Callable[[str], str] | None = None
+
+
 class _Finder(MetaPathFinder):
     """Has what the others find wrapped once its module has been executed."""
 
@@ -132,6 +141,7 @@ def _owner(module: ModuleType, name: str) -> tuple[Any, str]:
 def _wrap(original: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
     @functools.wraps(original, updated=() if isinstance(original, type) else ("__dict__",))
     def opened(*args: Any, **kwargs: Any) -> Any:
+        args = _lead(opener, args, kwargs)
         if is_watching():
             _note(opener, args, kwargs)
         return original(*args, **kwargs)
@@ -144,6 +154,7 @@ def _derive(original: Any, opener: Opener) -> Any:
     """A class that others derive from and ask `isinstance` of stays a class."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        args = _lead(opener, args, kwargs)
         if is_watching():
             _note(opener, args, kwargs)
         original.__init__(self, *args, **kwargs)
@@ -155,13 +166,40 @@ def _derive(original: Any, opener: Opener) -> Any:
     return derived
 
 
-def _note(opener: Opener, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+def _lead(opener: Opener, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments with the path that is really to be read, in `kwargs` in place."""
+    if _find is None or not _mode(opener, args, kwargs).startswith("r"):
+        return args
+    place = opener.position
+    if len(args) > place:
+        return (*args[:place], _led(args[place]), *args[place + 1 :])
+    if opener.parameter in kwargs:
+        kwargs[opener.parameter] = _led(kwargs[opener.parameter])
+    return args
+
+
+def _led(given: Any) -> Any:
+    if isinstance(given, list | tuple):
+        return type(given)(map(_led, given))
+    if _find is not None and isinstance(given, str | os.PathLike):
+        text = os.fsdecode(given)
+        found = _find(text)
+        return given if found is text else found
+    return given
+
+
+def _mode(opener: Opener, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    if not opener.mode:
+        return "r"
+    after = opener.position + 1
+    mode = args[after] if len(args) > after else kwargs.get("mode")
+    return mode if isinstance(mode, str) else "r"
+
+
+def _note(opener: Opener, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     place = opener.position
     given = args[place] if len(args) > place else kwargs.get(opener.parameter)
-    mode = "r"
-    if opener.mode:
-        after = args[place + 1] if len(args) > place + 1 else kwargs.get("mode")
-        mode = after if isinstance(after, str) else "r"
+    mode = _mode(opener, args, kwargs)
     reads = mode[:1] in ("r", "a")
     writes = mode not in ("r", "rb", "rs")
     for path in _paths(given):

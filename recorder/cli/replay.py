@@ -12,8 +12,9 @@ import click
 import msgspec
 
 from ..config.settings import split_settings
-from ..errors import ConfigError, RecorderError
+from ..errors import ConfigError, RecorderError, ReplayError
 from ..records import Record
+from ..replay.plan import Plan, make_plan
 from ..replay.replay import Replay, replay
 from ..replay.request import Request
 from ..replay.secrets import variable_of
@@ -21,6 +22,7 @@ from ..store.signature import is_trusted
 from ..store.store import Store
 from .view.findings import describe_runs
 from .view.junit import junit_of, junit_of_error
+from .view.plan import describe_plan, plan_document
 from .view.verdict import describe_replay, verification_document
 
 # A tolerance: infinity or a negative one would be a mistake.
@@ -60,6 +62,24 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
     is_flag=True,
     help="Run code that came from elsewhere; all from there is trusted then.",
 )
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="Where a file, or folder, now lies that the run read as OLD.",
+)
+@click.option(
+    "--live-inputs",
+    is_flag=True,
+    help="Read inputs outside the project where they are, changed or not.",
+)
+@click.option(
+    "--plan",
+    "only_plan",
+    is_flag=True,
+    help="Say what would be done and what differs now, and run nothing.",
+)
 @click.option("--keep", is_flag=True, help="Leave the workspace for a look.")
 @click.option(
     "--json", "as_json", is_flag=True, help="The verdict as JSON; the experiment prints to stderr."
@@ -79,6 +99,9 @@ def command(
     rtol: float | None,
     atol: float | None,
     trust: bool,
+    inputs: tuple[str, ...],
+    live_inputs: bool,
+    only_plan: bool,
     keep: bool,
     as_json: bool,
     junit: Path | None,
@@ -88,6 +111,9 @@ def command(
     The replay is a run itself. Its result, outputs and metrics are compared with the recorded ones, both ways:
     0 reproduced (or close), 1 diverged, 3 could not be done, 4 nothing could be verified. Numbers are close within
     what the experiment declared, @record(tolerance=...), or within --rtol and --atol.
+
+    First it says what differs from then: Python, packages, machine, inputs. Where something is missing nothing is
+    run. Inputs from outside the project that have changed since, or are gone, are taken from the store.
 
     Example: recorder replay last
     """
@@ -104,18 +130,38 @@ def command(
             rtol=rtol,
             atol=atol,
             keep=keep,
+            inputs=dict(map(_split_input, inputs)),
+            live_inputs=live_inputs,
         )
+        if only_plan:
+            ctx.exit(_print_plan(make_plan(store, record, request=request), as_json=as_json))
         done = replay(
             store,
             record,
             request=request,
             stdout=sys.stderr.fileno() if as_json else None,
-            say=lambda line: click.secho(f"note: {line}", err=True, dim=True),
+            say=lambda line: click.secho(line, err=True, dim=True),
         )
     _print(done, as_json=as_json)
     if junit is not None:
         junit.write_bytes(junit_of(done))
     ctx.exit(done.exit_status)
+
+
+def _split_input(text: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not (old and equals and new):
+        raise ConfigError(f"--input {text}: write OLD=NEW, the recorded path and where it is now")
+    return old, new
+
+
+def _print_plan(plan: Plan, *, as_json: bool) -> int:
+    """Print it; the exit status: 3 where the replay cannot be done."""
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(plan_document(plan))))
+    else:
+        click.echo(describe_plan(plan))
+    return ReplayError.exit_status if plan.blockers else 0
 
 
 def _read_secret(text: str) -> tuple[str, str]:

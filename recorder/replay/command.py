@@ -13,13 +13,21 @@ from ..command import execute
 from ..errors import ConfigError, ReplayError
 from ..records import Record
 from .plan import argv_of
+from .redirection import Redirection
 from .workspace import LiveTree
 
 
 def replay_command(
-    record: Record, *, tree: Path, live: LiveTree | None, settings: Mapping[str, str]
+    record: Record,
+    *,
+    tree: Path,
+    live: LiveTree | None,
+    settings: Mapping[str, str],
+    moves: Mapping[str, str],
 ) -> str:
     """Run the command again in this process's working directory, which is the workspace's; the new run's id.
+
+    `moves` are the places of inputs by the paths on the command line.
 
     Raises ConfigError for settings, which a command line does not take, ReplayError where it cannot be started.
     """
@@ -38,7 +46,7 @@ def replay_command(
         replay_of=record.id,
         tolerance=record.tolerance,
     )
-    argv = _move(record, tree, live)
+    argv = _move(record, tree, live, moves)
     try:
         done = execute(call, argv, outputs=_named(record), variables=_variables(tree))
     except OSError as error:
@@ -46,24 +54,27 @@ def replay_command(
     return done.run.id
 
 
-def _move(record: Record, tree: Path, live: LiveTree | None) -> list[str]:
-    """The command line, paths into the project pointing into the workspace.
+def _move(record: Record, tree: Path, live: LiveTree | None, moves: Mapping[str, str]) -> list[str]:
+    """The command line, paths into the project pointing into the workspace, and inputs to where they are now.
 
     A program that the snapshot does not hold (an environment inside the project, what was compiled) is the project's.
     """
     program, *rest = argv_of(record)
-    moved = [_move_path(arg, tree, live) for arg in rest]
-    there = _move_path(program, tree, live)
+    moved = [_move_path(arg, tree, live, moves) for arg in rest]
+    there = _move_path(program, tree, live, moves)
     if os.sep in program and not Path(there).exists() and record.process is not None:
         there = str(Path(record.process.cwd) / program)
     return [there, *moved]
 
 
-def _move_path(arg: str, tree: Path, live: LiveTree | None) -> str:
+def _move_path(arg: str, tree: Path, live: LiveTree | None, moves: Mapping[str, str]) -> str:
     option, equals, path = arg.partition("=") if arg.startswith("-") else ("", "", arg)
-    if live is None or not Path(path).is_absolute():
+    if not Path(path).is_absolute():
         return arg
-    inside = live.inside(path)
+    found = Redirection(moves).find(path)
+    if found != path:
+        return f"{option}{equals}{found}"
+    inside = None if live is None else live.inside(path)
     return arg if inside is None else f"{option}{equals}{tree / inside}"
 
 

@@ -3,44 +3,72 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from .. import codec
 from ..capture.scrub import REDACTED
-from ..capture.secrets import marker_of, secret_digest
-from ..capture.sifting import is_secret_file
-from ..digest import digest_file
+from ..capture.secrets import marker_of
 from ..errors import ReplayError
 from ..grade import causes
-from ..records import JSON, Input, Part, Record
+from ..records import JSON, Part, Record
 from ..store.signature import is_trusted, standing
 from ..store.store import Store
+from .inputs import Source, find_sources, input_blockers, input_notes
+from .interpreter import Interpreter, describe_interpreter
 from .request import Request
 from .secrets import take_secrets
+from .surroundings import Deviation, describe_deviations, find_deviations, thread_variables
 
 # Of the hazards a note says no more.
 _SAID = 5
 
 
 class Plan(Part, frozen=True):
-    """`blockers` make the replay impossible; `notes` may make it come out differently.
+    """What the replay of a run will do. `blockers` make it impossible; `notes` may make it come out differently.
 
-    `secrets` are the forms of the redacted arguments, by key, as they were given.
+    `code` says what runs, `python` the interpreter's version; `deviations` is how the environment differs, `sources`
+    where the inputs come from, `threads` the variables by which libraries get as many threads as they had, and
+    `not_restored` what no replay gives back. `secrets` are the forms of the redacted arguments, by key, as given.
     """
 
+    run: int
+    experiment: str
+    code: str
+    python: str
     blockers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
+    sources: tuple[Source, ...] = ()
+    threads: Mapping[str, str] = {}
+    not_restored: tuple[str, ...] = ()
     secrets: Mapping[str, JSON] = {}
 
-    def check(self, record: Record) -> None:
+    def check(self) -> None:
         """Raises ReplayError with the first blocker, if there is one."""
         if self.blockers:
-            raise ReplayError(
-                f"run {record.number} cannot be replayed: {self.blockers[0]}", run=record.number
-            )
+            more = len(self.blockers) - 1
+            rest = f" (and {more} more: recorder replay {self.run} --plan)" if more else ""
+            said = f"run {self.run} cannot be replayed: {self.blockers[0]}{rest}"
+            raise ReplayError(said, run=self.run)
+
+    def lines(self) -> Iterator[str]:
+        """It in words, one line where nothing differs."""
+        differs = list(describe_deviations(self.deviations))
+        matters = any(one.matters for one in self.deviations)
+        head = f"replaying run {self.run} ({self.experiment}) from {self.code} with Python {self.python}"
+        same = (
+            "" if matters else "; nothing that matters differs" if differs else "; nothing differs"
+        )
+        yield f"{head}{same}; not restored: {', '.join(self.not_restored)}"
+        if matters:
+            yield from (f"  differs: {line}" for line in differs)
+        if self.threads:
+            said = " ".join(f"{name}={value}" for name, value in self.threads.items())
+            yield f"  threads as it had: {said}"
+        yield from (f"note: {note}" for note in self.notes)
 
 
 def make_plan(
@@ -49,16 +77,48 @@ def make_plan(
     *,
     request: Request = Request(),  # noqa: B008 - frozen
 ) -> Plan:
-    """Look at everything that the replay of `record` needs.
+    """Look at everything that the replay of `record` needs, and at what is otherwise now.
 
-    Raises ConfigError for a secret that the run does not need.
+    Raises ConfigError for a secret or an input that the run does not need, ReplayError where there is no interpreter.
     """
     given = take_secrets(store, record, secrets=request.secrets, settings=request.settings)
+    interpreter = describe_interpreter(request.interpreter, cache=store.path / "envs")
+    sources = find_sources(store, record, request)
+    blocked = [
+        *_blockers(store, record, interpreter),
+        *input_blockers(record, sources, live=request.live_inputs),
+        *given.blockers,
+    ]
     return Plan(
-        blockers=(*_blockers(store, record), *given.blockers),
-        notes=(*given.notes, *_notes(store, record)),
+        run=record.number,
+        experiment=record.experiment,
+        code=_describe_code(record),
+        python=interpreter.version,
+        blockers=tuple(blocked),
+        notes=(*given.notes, *_notes(record), *input_notes(record, sources)),
+        deviations=find_deviations(store, record, interpreter),
+        sources=sources,
+        threads=thread_variables(store, record),
+        not_restored=_not_restored(store, record),
         secrets=given.forms,
     )
+
+
+def _describe_code(record: Record) -> str:
+    code = record.code
+    if record.function.pickled is not None and record.function.file is None:
+        return "its pickled function"
+    if code is None or code.snapshot is None:
+        return "what is installed"
+    return f"its snapshot {code.snapshot[:10]}"
+
+
+def _not_restored(store: Store, record: Record) -> tuple[str, ...]:
+    environment = {}
+    if record.environment is not None:
+        environment = msgspec.json.decode(store.read(record.environment))
+    gpu = ("GPU model",) if (environment.get("platform") or {}).get("gpu") else ()
+    return ("clock", "network", *gpu)
 
 
 def _distrust(record: Record) -> str | None:
@@ -77,7 +137,9 @@ def _distrust(record: Record) -> str | None:
     return f"nobody has signed it (an earlier version of recorder did not); {advice}"
 
 
-def _blockers(store: Store, record: Record) -> Iterator[str]:
+def _blockers(store: Store, record: Record, interpreter: Interpreter) -> Iterator[str]:
+    if interpreter.problem:
+        yield interpreter.problem
     distrust = _distrust(record)
     if distrust is not None:
         yield distrust
@@ -101,19 +163,12 @@ def _blockers(store: Store, record: Record) -> Iterator[str]:
         if project.snapshot is None or not store.snapshots.has(project.snapshot):
             yield f"the code of project {project.name} is not in the store"
     for name, form in record.config.items():
-        what = _unusable(store, form)
+        what = _unusable(store, form, interpreter)
         if what:
             yield f"argument {name!r} {what}"
-    what = _unusable(store, function.pickled)
+    what = _unusable(store, function.pickled, interpreter)
     if what:
         yield f"its function {what}"
-    for item in record.inputs:
-        if not item.in_root or _kept(store, record, item):
-            continue
-        if not is_secret_file(item.path):
-            yield f"the input {item.path} was not kept in the store"
-        elif not live_input(record, item).is_file():
-            yield f"it reads {item.path}, which is not kept for its name: put it at {live_input(record, item)}"
 
 
 def argv_of(record: Record) -> list[str]:
@@ -121,23 +176,7 @@ def argv_of(record: Record) -> list[str]:
     return [arg for arg in record.config.get("argv") or () if isinstance(arg, str)]
 
 
-def live_input(record: Record, item: Input) -> Path:
-    """Where a file of the project lay that the run read."""
-    return Path(record.code.root if record.code is not None else ".") / item.path
-
-
-def _kept(store: Store, record: Record, item: Input) -> bool:
-    if store.objects.has(item.digest):
-        return True
-    code = record.code
-    return (
-        code is not None
-        and code.snapshot is not None
-        and item.path in store.snapshots.files(code.snapshot)
-    )
-
-
-def _unusable(store: Store, form: Any) -> str | None:
+def _unusable(store: Store, form: Any, interpreter: Interpreter) -> str | None:
     """What keeps the form from being turned into a value, if something does."""
     for digest in sorted(codec.references(form)):
         if not store.objects.has(digest):
@@ -145,9 +184,12 @@ def _unusable(store: Store, form: Any) -> str | None:
     for tag, said in _tags(form):
         if tag == "$opaque":
             return "was opaque: nothing could encode it"
-        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        version = interpreter.minor
         if tag == "$pickle" and isinstance(said, dict) and said.get("python") != version:
-            return f"is a pickle of Python {said.get('python')}: replay it with that version, this is {version}"
+            return (
+                f"is a pickle of Python {said.get('python')}, which another version cannot be trusted to load: replay"
+                f" it with that version, this is {version}"
+            )
     return None
 
 
@@ -162,7 +204,7 @@ def _tags(form: Any) -> Iterator[tuple[str, Any]]:
             yield from _tags(value)
 
 
-def _notes(store: Store, record: Record) -> Iterator[str]:
+def _notes(record: Record) -> Iterator[str]:
     ranks = None if record.process is None else record.process.ranks
     if ranks is not None:
         yield f"run {record.number} was the first of {ranks.count} ranks; its replay is one process"
@@ -170,14 +212,6 @@ def _notes(store: Store, record: Record) -> Iterator[str]:
     if hazards:
         more = f"; and {len(hazards) - _SAID} more" if len(hazards) > _SAID else ""
         yield f"run {record.number} may come out otherwise: {'; '.join(hazards[:_SAID])}{more}"
-    for item in record.inputs:
-        path = live_input(record, item) if item.in_root else Path(item.path)
-        if item.in_root and not (is_secret_file(item.path) and path.is_file()):
-            continue
-        if not path.is_file():
-            yield f"the input {item.path} is not there any more"
-        elif item.digest not in (digest := digest_file(path), secret_digest(digest)):
-            yield f"the input {item.path} has changed since run {record.number}"
     for one in record.redacted:
         place, _, name = one.place.partition(".")
         if place == "variables" and marker_of(os.environ.get(name, "")) != one.marker:

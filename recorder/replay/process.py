@@ -14,22 +14,13 @@ from ..capture import determinism
 from ..capture.environment import allowed_variables
 from ..records import Record
 from ..store.store import Store
+from . import worker
+from .interpreter import start_command
 from .plan import Plan
 from .request import Request
 from .secrets import VARIABLE_PREFIX
 from .worker import Job, Report
 from .workspace import Workspace
-
-# The interpreter is started in the workspace, whose modules must not pass for recorder's own; and where
-# recorder is importable here only by sys.path (a checkout), it is found there as a last resort.
-_START = """\
-import sys
-sys.path[:] = [entry for entry in sys.path if entry != ""]
-sys.path.append(sys.argv[1])
-from recorder.replay.worker import main
-sys.path.pop()
-sys.exit(main(int(sys.argv[2])))
-"""
 
 
 def run_worker(
@@ -52,10 +43,10 @@ def run_worker(
         secrets=plan.secrets,
         projects=workspace.projects,
         held=workspace.held,
+        moves=workspace.moves,
     )
-    home = str(Path(__file__).resolve().parent.parent.parent)
-    command = [request.interpreter, "-c", _START, home]
-    variables = _environment(store, record, workspace, request)
+    command = start_command(request.interpreter, worker.__name__)
+    variables = _environment(store, record, workspace, {**plan.threads, **request.variables})
     status = _wait(
         command,
         msgspec.json.encode(job),
@@ -115,7 +106,7 @@ def _tell(pipe: IO[bytes], job: bytes) -> None:
 
 
 def _environment(
-    store: Store, record: Record, workspace: Workspace, request: Request
+    store: Store, record: Record, workspace: Workspace, wanted: Mapping[str, str | None]
 ) -> dict[str, str]:
     """This process's variables, with those that recorder records as they were then, and those asked for."""
     recorded: dict[str, str] = {}
@@ -132,16 +123,11 @@ def _environment(
     variables.pop(determinism.VARIABLE, None)
     if record.seed_info is not None and record.seed_info.deterministic:
         variables[determinism.VARIABLE] = "1"
-    variables.update(
-        {name: value for name, value in request.variables.items() if value is not None}
-    )
-    for name, value in request.variables.items():
-        if value is None:
-            variables.pop(name, None)
     # The workspace lies below the user's repository, which git would find from inside it.
     variables["GIT_CEILING_DIRECTORIES"] = str(workspace.path)
     variables["RECORDER_STORE"] = str(store.path)
-    return variables
+    asked: dict[str, str | None] = {**variables, **wanted}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _moved(recorded: Mapping[str, str], record: Record, workspace: Workspace) -> dict[str, str]:

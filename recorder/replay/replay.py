@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from ..capture.sifting import is_secret_file
 from ..compare.verify import Verification, verify
 from ..errors import ConfigError, ReplayError
 from ..grade import causes
@@ -16,7 +18,7 @@ from .plan import Plan, make_plan
 from .process import run_worker
 from .request import Request
 from .worker import Report
-from .workspace import Workspace
+from .workspace import LiveTree, Workspace
 
 # An exit status as a shell gives it for a program that Ctrl-C ended.
 INTERRUPTED = 130
@@ -77,9 +79,9 @@ def replay(
         ConfigError: for settings that the experiment does not take, and secrets that it does not need.
     """
     plan = make_plan(store, record, request=request)
-    plan.check(record)
-    for note in plan.notes:
-        say(note)
+    plan.check()
+    for line in plan.lines():
+        say(line)
     return carry_out(store, record, plan, request=request, stdout=stdout, say=say)
 
 
@@ -93,9 +95,9 @@ def carry_out(
     say: Callable[[str], None] = lambda line: None,
 ) -> Replay:
     """Do what was planned, see `replay`: lay out the workspace, run the experiment, and give the verdict."""
-    with Workspace(store, record, keep=request.keep) as workspace:
+    with Workspace(store, record, sources=plan.sources, keep=request.keep) as workspace:
         if request.keep:
-            say(f"the workspace stays in {workspace.path}")
+            say(f"note: the workspace stays in {workspace.path}")
         report = run_worker(store, record, workspace, plan, request, stdout)
     if report.run is None:
         raise _error(report, record)
@@ -113,10 +115,32 @@ def _verify(
     store: Store, record: Record, new: Record, report: Report, request: Request
 ) -> Verification:
     verification = verify(record, new, store.objects, rtol=request.rtol, atol=request.atol)
+    reason = ""
     if report.leaks:
         reason = f"{report.leaks[0]} was imported from the live tree, not from the snapshot"
-        return msgspec.structs.replace(verification, verdict="failed", reason=reason)
-    return verification
+    elif changed := _changed_readings(store, record, new):
+        reason = f"{changed[0]} was read from the live tree, where it has changed since"
+    return (
+        msgspec.structs.replace(verification, verdict="failed", reason=reason)
+        if reason
+        else verification
+    )
+
+
+def _changed_readings(store: Store, record: Record, new: Record) -> list[str]:
+    """The project's files that the replay found in the live tree, by absolute paths, with another content."""
+    if record.code is None:
+        return []
+    live = LiveTree(Path(record.code.root), store=store.path)
+    recorded = {item.path: item.digest for item in record.inputs if item.in_root}
+    return [
+        item.path
+        for item in new.inputs
+        if not item.in_root
+        and not is_secret_file(item.path)
+        and (inside := live.inside(item.path)) is not None
+        and recorded.get(inside) != item.digest
+    ]
 
 
 def _verdict(record: Record, verification: Verification) -> Verdict:

@@ -22,6 +22,9 @@ class Request(Part, frozen=True):
         interpreter: The Python that runs it. Recorder's own dependencies must be importable there.
         variables: Environment variables by name that take the place of the recorded ones, None for one that is not
             to be set (``{"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}``).
+        inputs: Where files now lie that the run read: paths by recorded paths, or folders by folders. They must have
+            the recorded content.
+        live_inputs: Read inputs outside the project where they are (or where `inputs` says), changed or not.
     """
 
     settings: Mapping[str, str] = {}
@@ -31,3 +34,5 @@ class Request(Part, frozen=True):
     keep: bool = False
     interpreter: str = sys.executable
     variables: Mapping[str, str | None] = {}
+    inputs: Mapping[str, str] = {}
+    live_inputs: bool = False

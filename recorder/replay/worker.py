@@ -30,6 +30,7 @@ from ..store.store import Store
 from ..target import as_experiment, load_module, load_script
 from ..yielding import CLOSED
 from .command import replay_command
+from .redirection import Redirection
 from .secrets import fill
 from .workspace import LiveTree
 
@@ -40,7 +41,8 @@ class Job(Part, frozen=True):
     """What to replay: the run's number in the store, its workspace, and settings for its config.
 
     `secrets` are the forms of redacted arguments by their keys; `projects` the workspace's folders for the projects
-    outside the root, by their own; `held` the descriptors of the workspace's lock.
+    outside the root, by their own; `held` the descriptors of the workspace's lock; `moves` where to read files outside
+    the project, by the paths that the program knows them by.
     """
 
     store: str
@@ -52,6 +54,7 @@ class Job(Part, frozen=True):
     secrets: Mapping[str, JSON] = msgspec.field(default_factory=dict)
     projects: Mapping[str, str] = msgspec.field(default_factory=dict)
     held: tuple[int, ...] = ()
+    moves: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class Report(Part, frozen=True):
@@ -66,12 +69,12 @@ class Report(Part, frozen=True):
     leaks: tuple[str, ...] = ()
 
 
-def main(descriptor: int) -> int:
+def main(descriptor: str) -> int:
     """Carry out the job that is read from the descriptor; the report goes into the file that the job names.
 
     A pipe, and no file: what a user sets may be a credential, and the workspace lies in the store's folder.
     """
-    with open(descriptor, "rb") as pipe:
+    with open(int(descriptor), "rb") as pipe:  # noqa: PTH123 - a descriptor has no path
         job = msgspec.json.decode(pipe.read(), type=Job)
     for fd in job.held:
         os.set_inheritable(fd, False)
@@ -113,13 +116,17 @@ def _replay(job: Job) -> Report:
     _enter(record, job, live)
     for other, place in others.items():
         other.shut_out(place, first=[])
-    setting.give(setting.Setting(store, root=tree, code=record.code))
+    moved = {os.path.realpath(place): known for known, place in job.moves.items()}
+    setting.give(setting.Setting(store, root=tree, code=record.code, moved=moved))
     if record.function.kind == "command":
-        return Report(run=replay_command(record, tree=tree, live=live, settings=job.settings))
+        run = replay_command(record, tree=tree, live=live, settings=job.settings, moves=job.moves)
+        return Report(run=run)
+    if job.moves:
+        Redirection(job.moves).install()
     experiment = _load(record, tree, store)
     lives = [*([live] if live else []), *others]
     _refuse_leaks(lives)
-    run = _run(record, experiment, job, store)
+    run = _run(record, experiment, job, store, live)
     return Report(run=run, leaks=tuple(leak for tree in lives for leak in tree.imported()))
 
 
@@ -128,6 +135,8 @@ def _enter(record: Record, job: Job, live: LiveTree | None) -> None:
     tree = Path(job.tree)
     os.chdir(job.cwd)
     process = record.process
+    if process is not None and process.umask is not None:
+        os.umask(int(process.umask, 8))
     if process is not None and live is not None:
         argv = [
             (arg, live.inside(arg) if Path(arg).is_absolute() else None) for arg in process.argv
@@ -183,15 +192,22 @@ def _refuse_leaks(lives: Sequence[LiveTree]) -> None:
         )
 
 
-def _run(record: Record, experiment: Experiment, job: Job, store: Store) -> str:
-    """Run it; the id of the new run. Its exception is in the run's record."""
-    values = {
-        name: codec.decode(fill(store, form, name=name, given=job.secrets), store.read)
+def _run(
+    record: Record, experiment: Experiment, job: Job, store: Store, live: LiveTree | None
+) -> str:
+    """Run it; the id of the new run. Its exception is in the run's record.
+
+    The record has the recorded arguments; the function gets those with its project's paths in the workspace.
+    """
+    forms = {
+        name: fill(store, form, name=name, given=job.secrets)
         for name, form in record.config.items()
     }
-    changed = apply_settings(experiment.function, job.settings, values=values)
+    changed = _arguments(forms, experiment, job, store)
+    here = {name: _move(form, name, Path(job.tree), live) for name, form in forms.items()}
+    given = changed if here == forms else _arguments(here, experiment, job, store)
     try:
-        bound = call_with(experiment.function, changed)
+        bound, executed = (call_with(experiment.function, values) for values in (changed, given))
     except TypeError as error:
         raise ReplayError(
             f"run {record.number} cannot be called again: {error}", run=record.number
@@ -213,12 +229,37 @@ def _run(record: Record, experiment: Experiment, job: Job, store: Store) -> str:
         public=experiment.options.public,
         receiver=find_receiver(experiment.function, bound.arguments),
     )
-    execution = Execution(experiment, call, bound)
+    execution = Execution(experiment, call, executed)
     try:
         execution.complete(most=_most(record, store))
     except BaseException as error:  # noqa: BLE001 - the run's record says what it was, and the verdict reads it
         sys.stderr.write(own_traceback(error))
     return execution.run.id
+
+
+def _arguments(
+    forms: Mapping[str, JSON], experiment: Experiment, job: Job, store: Store
+) -> dict[str, Any]:
+    values = {name: codec.decode(form, store.read) for name, form in forms.items()}
+    return apply_settings(experiment.function, job.settings, values=values)
+
+
+def _move(form: JSON, name: str, tree: Path, live: LiveTree | None) -> JSON:
+    """The argument's form with paths into the live tree, texts or Path objects, pointing into the workspace."""
+    if live is None:
+        return form
+
+    def move(part: JSON, path: str, names: tuple[str, ...]) -> JSON:
+        text = part["$path"]["text"] if codec.tag_of(part) == "$path" else part
+        if not isinstance(text, str) or not text.startswith(os.sep) or "\0" in text:
+            return part
+        inside = live.inside(text)
+        if inside is None:
+            return part
+        moved = str(tree / inside)
+        return moved if text is part else {"$path": {**part["$path"], "text": moved}}
+
+    return codec.replace_parts(form, name, (name,), move)
 
 
 def _most(record: Record, store: Store) -> int | None:

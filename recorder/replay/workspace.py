@@ -4,9 +4,10 @@
 
     .recorder/workspaces/<id>/
       lock       held by the replay, and by its process should the one that waits for it be killed: `gc` leaves it
-      tree/      the files of the snapshot, and the recorded inputs that lie in the project
+      files/     stands for the root of the file system, so that what leads out of the project leads to the same:
+        .../PROJECT   the files of the snapshot, and the recorded inputs that lie in the project
+        ...           the inputs from elsewhere: the stored ones, links to those that are read where they are
       projects/  the files of the projects outside the root that the run imported, a folder each
-      cwd/       the working directory of a run whose own lay outside the project
 """
 
 from __future__ import annotations
@@ -14,28 +15,33 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from ..capture.projects import finder_mappings
 from ..capture.sifting import is_secret_file
 from ..digest import digest_file
-from ..records import Input, Record, new_id
+from ..records import Record, new_id
 from ..store.folder_lock import FolderLock
 from ..store.store import Store
+from .inputs import Source
 from .layout import lay_out
-from .plan import live_input
 
 
 class Workspace:
     """The workspace of one replay of `record`, removed at the end of the ``with`` block unless `keep`."""
 
-    def __init__(self, store: Store, record: Record, *, keep: bool = False) -> None:
+    def __init__(
+        self, store: Store, record: Record, *, sources: Sequence[Source], keep: bool = False
+    ) -> None:
         self.path = store.path / "workspaces" / new_id()
-        self.tree = self.path / "tree"
+        self._files = self.path / "files"
+        self.tree = self._files / ("project" if record.code is None else _below(record.code.root))
         self._store = store
         self._record = record
         self._keep = keep
+        self._sources = sources
         self._folder = FolderLock(self.path)
 
     def __enter__(self) -> Workspace:
@@ -65,10 +71,13 @@ class Workspace:
 
     @property
     def cwd(self) -> Path:
-        """The working directory: the recorded one inside the tree, or an empty one beside it."""
+        """The working directory: the recorded one inside the tree, or the one that stands for it outside."""
         process = self._record.process
         inside = process.cwd_in_root if process is not None else None
-        path = self.path / "cwd" if inside is None else self.tree / inside
+        if inside is not None:
+            path = self.tree / inside
+        else:
+            path = self._files / ("cwd" if process is None else _below(process.cwd))
         path.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -88,7 +97,7 @@ class Workspace:
         if code is not None and code.snapshot is not None:
             lay_out(self._store, code.snapshot, self.tree)
         else:
-            self.tree.mkdir()
+            self.tree.mkdir(parents=True)
         for project in () if code is None else code.projects:
             if project.snapshot is not None:
                 lay_out(self._store, project.snapshot, Path(self.projects[project.root]))
@@ -112,24 +121,56 @@ class Workspace:
                 path.unlink(missing_ok=True)
 
     def _lay_inputs(self) -> None:
-        for item in self._record.inputs:
-            path = self.tree / item.path
-            if item.in_root and is_secret_file(item.path):
-                self._link_secret(item, path)
-            if not item.in_root or not self._store.objects.has(item.digest):
-                continue
-            if path.exists() and digest_file(path) == item.digest:
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            self._store.objects.restore_file(item.digest, path)
+        for source in self._sources:
+            if source.in_root:
+                self._lay_inside(source, self.tree / source.path)
+            else:
+                self._lay_outside(source, self._files / _below(source.path))
 
-    def _link_secret(self, item: Input, path: Path) -> None:
-        """A file of credentials is never copied into the store's folder: the replay reads the one in the project."""
-        live = live_input(self._record, item)
-        if live.is_file() and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.symlink_to(live)
+    def _lay_outside(self, source: Source, place: Path) -> None:
+        if place.exists() or source.kind in ("snapshot", "missing"):
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if source.at is not None:
+            place.symlink_to(source.at)
+        else:
+            self._store.objects.restore_file(source.digest, place)
+
+    def _lay_inside(self, source: Source, path: Path) -> None:
+        """Lay a file of the project; one of credentials is never copied into the store's folder, but linked to."""
+        if source.kind == "store" and path.is_file() and digest_file(path) == source.digest:
+            return
+        if source.kind not in ("store", "in place", "given"):
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        if source.at is None:
+            self._store.objects.restore_file(source.digest, path)
+        elif is_secret_file(source.path):
+            path.symlink_to(source.at)
+        else:
+            shutil.copyfile(source.at, path)
+
+    @property
+    def moves(self) -> dict[str, str]:
+        """Where the replay reads files outside the project, by the paths that the program knows them by.
+
+        Of stored ones whose folder is gone, the folder: the program may list it.
+        """
+        found: dict[str, str] = {}
+        for source in self._sources:
+            if source.in_root or not source.is_moved:
+                continue
+            known, place = Path(source.path), Path(source.at or self._files / _below(source.path))
+            while source.at is None and not known.parent.exists():
+                known, place = known.parent, place.parent
+            found[str(known)] = str(place)
+        return found
+
+
+def _below(path: str) -> Path:
+    """An absolute path without its root."""
+    return Path(path).relative_to(Path(path).anchor)
 
 
 class LiveTree:

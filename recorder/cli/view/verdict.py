@@ -11,6 +11,7 @@ from ... import codec
 from ...compare.items import Item, Verification
 from ...compare.wording import describe_difference
 from ...replay.replay import Replay
+from .plan import plan_document
 from .text import Column, duration, render
 
 _SAID = 5
@@ -107,7 +108,8 @@ def verification_document(done: Replay) -> dict[str, Any]:
         - ``differences``: the first 100, see `recorder.codec.Difference`; a field at its default is left out;
         - ``departure``: of a series, see `recorder.compare.items.Departure`, else null;
     - ``causes``: where it came out otherwise, the hazards that may be why, in words;
-    - ``changes``: what was set anew; ``notes``: what the plan said; ``exit_status``: the command's own.
+    - ``changes``: what was set anew; ``notes``: what the plan said; ``plan``: see
+      `recorder.cli.view.plan`; ``exit_status``: the command's own.
 
     A number that is infinite is null, as JSON has none.
     """
@@ -125,5 +127,6 @@ def verification_document(done: Replay) -> dict[str, Any]:
         "causes": list(done.causes),
         "changes": msgspec.to_builtins(done.record.changes),
         "notes": list(done.plan.notes),
+        "plan": plan_document(done.plan),
         "exit_status": done.exit_status,
     }
