@@ -227,6 +227,7 @@ def _run(
         tolerance=record.tolerance,
         secrets=experiment.options.secrets,
         public=experiment.options.public,
+        keep_bytes=experiment.options.keep_bytes,
         receiver=find_receiver(experiment.function, bound.arguments),
     )
     execution = Execution(experiment, call, executed)

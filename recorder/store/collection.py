@@ -11,14 +11,14 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..digest import is_digest
 from ..records import new_id
 from .disk import remove_all
-from .folder_lock import FolderLock
+from .folder_lock import FolderLock, remove_folder
 from .format import NAMES, STAGED
 from .live import Live, is_alive
 from .recovery import noted_outputs
@@ -185,7 +185,7 @@ class _Collection:
         return self._sweep("staged file", old)
 
     def _cache(self, kind: Kind, name: str) -> Freed:
-        return self._sweep(kind, self._unused(self._store.path / name))
+        return self._sweep(kind, self._unused(self._store.path / name), remove=remove_folder)
 
     def _unused(self, folder: Path) -> Iterator[Path]:
         """Each while its lock is held here: who uses one holds that, and who begins to looks again once it has it."""
@@ -199,12 +199,14 @@ class _Collection:
                 finally:
                     lock.release()
 
-    def _sweep(self, kind: Kind, paths: Iterable[Path]) -> Freed:
+    def _sweep(
+        self, kind: Kind, paths: Iterable[Path], *, remove: Callable[[Path], None] = remove_all
+    ) -> Freed:
         count = size = 0
         for path in paths:
             count, size = count + 1, size + tree_bytes(path)
             if not self._dry:
-                remove_all(path)
+                remove(path)
         return Freed(kind, count, size)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from ..records import new_id
 from .disk import ProcessLock, has_process_locks, remove_all
 
 
@@ -44,7 +46,7 @@ class FolderLock:
     def remove(self) -> None:
         """Remove the folder, whose lock is held alone, and let go of it. Raises OSError."""
         if has_process_locks():
-            remove_all(self.path)
+            remove_folder(self.path)
             self.release()
         else:  # what is open cannot be removed there
             self.release()
@@ -76,3 +78,15 @@ class FolderLock:
             pass
         self.lock.release()
         return False
+
+
+def remove_folder(path: Path) -> None:
+    """Remove the folder, whose lock the caller holds alone: under another name, so that it may be made anew meanwhile.
+
+    What is left of it should the caller be killed is a folder that nobody holds. Raises OSError.
+    """
+    aside = path.with_name(f"{path.name}.{new_id()}")
+    with contextlib.suppress(OSError):  # what is open cannot be renamed everywhere
+        path.rename(aside)
+        path = aside
+    remove_all(path)
