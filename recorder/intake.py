@@ -35,7 +35,7 @@ class Intake:
                 digest=self._digest(reading, path),
                 size_bytes=reading.size_bytes,
                 in_root=place is not None,
-                stored=self._keep(reading, place),
+                stored=not is_secret_file(path) and self._keep(reading, place),
             )
 
     def _digest(self, reading: Reading, path: str) -> str:
@@ -47,8 +47,6 @@ class Intake:
         return digest
 
     def _keep(self, reading: Reading, place: str | None) -> bool:
-        if is_secret_file(place or str(reading.path)):
-            return False
         if self._setting.holds(place):
             return True
         if place is None and reading.size_bytes > self._limit_bytes:
