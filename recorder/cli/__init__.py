@@ -11,11 +11,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
 from ..errors import QueryError, RecorderError, RecorderWarning
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Each command is loaded with its first use, so that `recorder --help` costs little more than click:
 # its name, its module, and its line in the help.
@@ -57,6 +60,14 @@ class _Commands(click.Group):
         command: click.Command = module.command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands and options that begin so, without importing the commands."""
+        from click.shell_completion import CompletionItem
+
+        named = [name for name in sorted(_COMMANDS) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=_COMMANDS[name][1]) for name in named]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands and their lines, without importing them."""
         with formatter.section("Commands"):
@@ -84,6 +95,10 @@ def cli(ctx: click.Context, store: str | None) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    if "_RECORDER_COMPLETE" in os.environ:
+        from .completion import prepare_completion
+
+        prepare_completion()
     run_command(cli, args, name="recorder")
 
 

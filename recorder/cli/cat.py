@@ -12,13 +12,14 @@ from ..errors import DamageError
 from ..records import Record
 from ..store.contents import Found, find_content, open_content
 from ..store.store import Store
+from .completion import complete_contents
 from .view.values import entries_text, value_text
 
 _CHUNK_BYTES = 1 << 20
 
 
 @click.command()
-@click.argument("content", metavar="RUN:NAME")
+@click.argument("content", metavar="RUN:NAME", shell_complete=complete_contents)
 @click.pass_obj
 def command(path: str | None, content: str) -> None:
     """Print what belongs to RUN under NAME: a file to the byte, a folder as a list, a value as JSON if it can be.

@@ -11,11 +11,12 @@ from ..errors import ContentNotFoundError
 from ..records import Record
 from ..store.contents import find_path
 from ..store.store import Store
+from .completion import complete_files, complete_runs
 
 
 @click.command()
-@click.argument("run", metavar="RUN")
-@click.argument("file", metavar="[FILE]", required=False)
+@click.argument("run", metavar="RUN", shell_complete=complete_runs)
+@click.argument("file", metavar="[FILE]", required=False, shell_complete=complete_files)
 @click.option("--function", is_flag=True, help="The experiment's own function.")
 @click.pass_obj
 def command(path: str | None, run: str, file: str | None, function: bool) -> None:

@@ -7,12 +7,13 @@ import msgspec
 
 from ..compare.diff import SECTIONS, diff
 from ..store.store import Store
+from .completion import complete_runs
 from .view.diff import describe_diff
 
 
 @click.command()
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", shell_complete=complete_runs)
+@click.argument("b", metavar="B", shell_complete=complete_runs)
 @click.option("--only", type=click.Choice(SECTIONS), help="Only this section.")
 @click.option("--json", "as_json", is_flag=True, help="The differences as JSON.")
 @click.pass_context

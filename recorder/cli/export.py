@@ -8,12 +8,15 @@ import click
 
 from ..store.store import Store
 from ..store.transfer import export_runs
+from .completion import complete_runs
 from .view.findings import describe_runs
 from .view.text import size
 
 
 @click.command()
-@click.argument("runs", metavar="RUN... FILE.zip", nargs=-1, required=True)
+@click.argument(
+    "runs", metavar="RUN... FILE.zip", nargs=-1, required=True, shell_complete=complete_runs
+)
 @click.option(
     "--all",
     "every",

@@ -13,6 +13,7 @@ from ..compare.groups import Group, group, in_order
 from ..records import Record
 from ..store.query import FIELDS, known_names, parse_key
 from ..store.store import Store
+from .completion import complete_experiments, complete_keys, complete_tags
 from .view.groups import groups_document, groups_rows, groups_table
 from .view.runs import cell, remark, runs_table
 
@@ -21,13 +22,37 @@ SHOWN = 50
 
 
 @click.command()
-@click.option("-e", "--experiment", metavar="NAME", help="Only the runs of this experiment.")
 @click.option(
-    "-w", "--where", metavar="QUERY", help="Only those: 'lr > 0.01 and metrics.accuracy >= 0.9'."
+    "-e",
+    "--experiment",
+    metavar="NAME",
+    shell_complete=complete_experiments,
+    help="Only the runs of this experiment.",
 )
-@click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="Only those with the tag.")
+@click.option(
+    "-w",
+    "--where",
+    metavar="QUERY",
+    shell_complete=complete_keys,
+    help="Only those: 'lr > 0.01 and metrics.accuracy >= 0.9'.",
+)
+@click.option(
+    "-t",
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    shell_complete=complete_tags,
+    help="Only those with the tag.",
+)
 @click.option("--failed", is_flag=True, help="Only those that failed, were interrupted or lost.")
-@click.option("-s", "--sort", metavar="NAME", help="By this, -NAME for the largest first.")
+@click.option(
+    "-s",
+    "--sort",
+    metavar="NAME",
+    shell_complete=complete_keys,
+    help="By this, -NAME for the largest first.",
+)
 @click.option(
     "-n",
     "--limit",
@@ -37,13 +62,18 @@ SHOWN = 50
 )
 @click.option("-a", "--all", "every", is_flag=True, help="However many there are.")
 @click.option(
-    "-c", "--columns", metavar="NAMES", help="These columns: 'lr,metrics.loss.min,commit'."
+    "-c",
+    "--columns",
+    metavar="NAMES",
+    shell_complete=complete_keys,
+    help="These columns: 'lr,metrics.loss.min,commit'.",
 )
 @click.option(
     "-g",
     "--group-by",
     "by",
     metavar="NAMES",
+    shell_complete=complete_keys,
     help="A line for each value of these, with the mean of each metric: 'lr,model.depth'.",
 )
 @click.option(

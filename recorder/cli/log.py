@@ -10,10 +10,11 @@ import click
 from ..records import Record
 from ..store.console import STREAMS, Printed, Stream, follow_console, read_console
 from ..store.store import Store
+from .completion import complete_runs
 
 
 @click.command()
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=complete_runs)
 @click.option("--stdout", "only", flag_value="stdout", help="Only what went to stdout.")
 @click.option("--stderr", "only", flag_value="stderr", help="Only what went to stderr, to stdout.")
 @click.option("-f", "--follow", is_flag=True, help="Of a run in progress: until it ends.")

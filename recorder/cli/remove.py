@@ -7,12 +7,13 @@ import click
 from ..errors import RunNotFoundError
 from ..records import Record
 from ..store.store import Store
+from .completion import complete_runs
 from .view.findings import describe_runs
 from .view.text import age
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1)
+@click.argument("runs", metavar="RUN...", nargs=-1, shell_complete=complete_runs)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--undo", is_flag=True, help="Take runs out of the trash, all of them if none is named."

@@ -20,6 +20,7 @@ from ..replay.request import Request
 from ..replay.secrets import variable_of
 from ..store.signature import is_trusted
 from ..store.store import Store
+from .completion import complete_runs
 from .view.findings import describe_runs
 from .view.junit import junit_of, junit_of_error
 from .view.plan import describe_plan, plan_document
@@ -30,7 +31,7 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
 
 
 @click.command()
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=complete_runs)
 @click.option(
     "--set",
     "settings",

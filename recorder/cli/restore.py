@@ -8,12 +8,13 @@ import click
 
 from ..store.restoring import KINDS, restore
 from ..store.store import Store
+from .completion import complete_outputs, complete_runs
 from .view.text import size
 
 
 @click.command()
-@click.argument("run", metavar="RUN")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("run", metavar="RUN", shell_complete=complete_runs)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_outputs)
 @click.option(
     "--to",
     "dest",

@@ -14,12 +14,13 @@ from typing import Any
 import click
 
 from ..capture.determinism import fixed_variables
+from .completion import complete_settings, complete_targets
 from .options import RunOptions, run_options
 
 
 @click.command()
-@click.argument("target", metavar="TARGET")
-@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("target", metavar="TARGET", shell_complete=complete_targets)
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_settings)
 @run_options
 @click.pass_context
 def command(ctx: click.Context, /, target: str, settings: tuple[str, ...], **options: Any) -> None:

@@ -6,11 +6,12 @@ import click
 import msgspec
 
 from ..store.store import Store
+from .completion import complete_runs
 from .view.record import describe_record
 
 
 @click.command()
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=complete_runs)
 @click.option("--json", "as_json", is_flag=True, help="The record itself.")
 @click.pass_obj
 def command(path: str | None, run: str, as_json: bool) -> None:

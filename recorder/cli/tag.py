@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from ..store.store import Store
+from .completion import complete_runs
 from .view.findings import describe_runs
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", nargs=-1, shell_complete=complete_runs, required=True)
 @click.argument("tag", metavar="TAG")
 @click.pass_obj
 def command(path: str | None, runs: tuple[str, ...], tag: str) -> None:

@@ -203,7 +203,7 @@ class Store:
             numbers, back = self._table.ids(), int(match[1] or 0)
             if back < len(numbers):
                 return self.get(numbers[-1 - back])
-        return self.get(resolve(ref, entries=self._entries))
+        return self.get(resolve(ref, entries=self.entries))
 
     def find_id(self, id: str) -> Record | None:
         """The record of the run with exactly this global id, None where this store has none."""
@@ -329,7 +329,8 @@ class Store:
             with _readable():
                 yield view.read(number)
 
-    def _entries(self) -> list[Entry]:
+    def entries(self) -> list[Entry]:
+        """What the runs can be called by, in the order of their numbers."""
         return [
             Entry(d["number"], d["id"], d["experiment"], tuple(d.get("tags", ())))
             for d in self._documents()
