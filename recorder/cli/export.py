@@ -9,8 +9,7 @@ import click
 from ..store.store import Store
 from ..store.transfer import export_runs
 from .completion import complete_runs
-from .view.findings import describe_runs
-from .view.text import size
+from .view.text import describe_runs, size
 
 
 @click.command()

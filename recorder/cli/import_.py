@@ -10,7 +10,7 @@ from ..errors import StoreNotFoundError
 from ..store.format import FOLDER, find_store
 from ..store.store import Store
 from ..store.transfer import Imported, import_runs, open_source
-from .view.findings import describe_runs
+from .view.text import describe_runs
 
 
 @click.command()

@@ -8,8 +8,7 @@ from ..errors import RunNotFoundError
 from ..records import Record
 from ..store.store import Store
 from .completion import complete_runs
-from .view.findings import describe_runs
-from .view.text import age
+from .view.text import age, describe_runs
 
 
 @click.command()

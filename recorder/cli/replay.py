@@ -21,9 +21,9 @@ from ..replay.secrets import variable_of
 from ..store.signature import is_trusted
 from ..store.store import Store
 from .completion import complete_runs
-from .view.findings import describe_runs
 from .view.junit import junit_of, junit_of_error
 from .view.plan import describe_plan, plan_document
+from .view.text import describe_runs
 from .view.verdict import describe_replay, verification_document
 
 # A tolerance: infinity or a negative one would be a mistake.

@@ -6,7 +6,7 @@ import click
 
 from ..store.store import Store
 from .completion import complete_runs
-from .view.findings import describe_runs
+from .view.text import describe_runs
 
 
 @click.command()

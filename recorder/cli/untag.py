@@ -7,7 +7,7 @@ import click
 from ..errors import RunNotFoundError
 from ..store.store import Store
 from .completion import complete_runs
-from .view.findings import describe_runs
+from .view.text import describe_runs
 
 
 @click.command()

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from ..errors import RunNotFoundError, TagError
 
@@ -24,13 +25,19 @@ _BACK = re.compile(r"(?P<name>.+)~(?P<back>\d+)\Z", re.DOTALL)
 _MIN_PREFIX = 4
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True):
     """What a run can be called by."""
 
     number: int
     id: str
     experiment: str
-    tags: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+
+
+def split_ref(ref: str) -> tuple[str, int]:
+    """The name, and how many runs to go back from it: ``train~2`` is ("train", 2)."""
+    match = _BACK.match(ref)
+    return (match["name"], int(match["back"])) if match else (ref, 0)
 
 
 def resolve(ref: str, *, entries: Callable[[], Sequence[Entry]]) -> int:
@@ -41,8 +48,7 @@ def resolve(ref: str, *, entries: Callable[[], Sequence[Entry]]) -> int:
     runs = entries()
     if not runs:
         raise RunNotFoundError(f"no run {ref!r}: the store is empty", ref=ref)
-    match = _BACK.match(ref)
-    name, back = (match["name"], int(match["back"])) if match else (ref, 0)
+    name, back = split_ref(ref)
     for find in (_by_number, _by_recency, _by_id, _by_tag):
         found = find(runs, name, back)
         if found is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +64,8 @@ def remove_all(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
+    from shutil import rmtree  # with what unpacks archives: few commands remove anything
+
     for folder, names, _ in os.walk(path):
         for name in names:
             inner = Path(folder) / name
@@ -73,7 +74,7 @@ def remove_all(path: Path) -> None:
                     inner.chmod(0o700)
     while path.exists():
         with contextlib.suppress(FileNotFoundError):  # somebody else removes it too
-            shutil.rmtree(path)
+            rmtree(path)
 
 
 def has_process_locks() -> bool:

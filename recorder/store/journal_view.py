@@ -7,13 +7,14 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import DamageError
 from .disk import sync_folder
-from .lines import Line, is_line, read_document, read_lines
+from .lines import Line, is_line, read_document, read_lines, read_part
 
 _CHUNK_BYTES = 1 << 22
+_Part = TypeVar("_Part")
 _AHEAD_BYTES = 1 << 18
 
 
@@ -81,13 +82,23 @@ class OpenFile:
         """The document whose line stands there; raises DamageError."""
         return self.decode(self.read(size, at), at)
 
+    def part(self, at: int, size: int, kind: type[_Part]) -> _Part:
+        """Of that document what the struct `kind` has; raises DamageError."""
+        try:
+            return read_part(self.read(size, at), kind)
+        except ValueError as error:
+            raise self._damaged(at, error) from error
+
     def decode(self, line: bytes, at: int) -> dict[str, Any]:
         """The document of the line that was read at `at`; raises DamageError."""
         try:
             return read_document(line)
         except ValueError as error:
-            message = f"the line at byte {at} of {self.path} is damaged: {error}"
-            raise DamageError(message, path=self.path, offset=at) from error
+            raise self._damaged(at, error) from error
+
+    def _damaged(self, at: int, error: ValueError) -> DamageError:
+        message = f"the line at byte {at} of {self.path} is damaged: {error}"
+        return DamageError(message, path=self.path, offset=at)
 
 
 class _ReadAhead:
@@ -144,6 +155,10 @@ class TableView:
     def read(self, id: int) -> dict[str, Any]:
         """The document; raises KeyError, DamageError."""
         return self._file.document(*self._places[id])
+
+    def read_part(self, id: int, kind: type[_Part]) -> _Part:
+        """Of the document the fields that the struct `kind` has; raises KeyError, DamageError."""
+        return self._file.part(*self._places[id], kind)
 
     def raw(self, id: int) -> bytes:
         """The document's line as it stands in the file; raises KeyError."""

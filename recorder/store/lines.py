@@ -19,9 +19,11 @@ import math
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+
+_Part = TypeVar("_Part")
 
 _HEAD_BYTES = len('{"crc":"00000000",')
 _KEYS = re.compile(
@@ -86,10 +88,7 @@ def _unsayable(value: Any, key: str) -> str:
 
 def read_document(line: bytes) -> dict[str, Any]:
     """The document of a whole line, newline included. ValueError where it is not as it was written."""
-    if not _is_whole(line, 0, len(line) - 1):
-        raise ValueError("its checksum does not match")
-    # A quote inside the table's name is escaped, so that the first is the key's.
-    data = line[line.index(_DOC) + len(_DOC) : -2]
+    data = _document_bytes(line)
     try:
         document = msgspec.json.decode(data)
     except msgspec.DecodeError:  # an integer beyond 64 bits, a lone surrogate
@@ -97,6 +96,24 @@ def read_document(line: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError("it holds no document")
     return document
+
+
+def read_part(line: bytes, kind: type[_Part]) -> _Part:
+    """The fields of the document that the struct `kind` has, several times as fast as all of them. ValueError."""
+    try:
+        return msgspec.json.decode(_document_bytes(line), type=kind)
+    except msgspec.MsgspecError:  # a lone surrogate, or another kind of document
+        try:
+            return msgspec.convert(read_document(line), type=kind)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"it is of another kind: {error}") from error
+
+
+def _document_bytes(line: bytes) -> bytes:
+    if not _is_whole(line, 0, len(line) - 1):
+        raise ValueError("its checksum does not match")
+    # A quote inside the table's name is escaped, so that the first is the key's.
+    return line[line.index(_DOC) + len(_DOC) : -2]
 
 
 def read_lines(data: bytes, *, start: int) -> Iterator[Line]:

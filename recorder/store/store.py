@@ -27,7 +27,7 @@ import msgspec
 from ..digest import digest_bytes
 from ..errors import DamageError, RecorderWarning, RunInUseError, RunNotFoundError
 from ..records import JSON, Content, Record, new_id
-from .address import Entry, check_tag, resolve
+from .address import Entry, check_tag, resolve, split_ref
 from .format import create_store, find_store, read_format, store_folder
 from .journal import Journal, JournalTable
 from .live import Live, is_alive
@@ -203,7 +203,16 @@ class Store:
             numbers, back = self._table.ids(), int(match[1] or 0)
             if back < len(numbers):
                 return self.get(numbers[-1 - back])
-        return self.get(resolve(ref, entries=self.entries))
+        name, back = split_ref(ref)
+        is_experiment = not name.isdecimal() and name != "last"
+        seen: list[Entry] = []
+        for entry in self._backwards():  # most names are those of experiments that ran of late
+            seen.append(entry)
+            if is_experiment and entry.experiment == name:
+                if not back:
+                    return self.get(entry.number)
+                back -= 1
+        return self.get(resolve(ref, entries=lambda: seen[::-1]))
 
     def find_id(self, id: str) -> Record | None:
         """The record of the run with exactly this global id, None where this store has none."""
@@ -331,10 +340,14 @@ class Store:
 
     def entries(self) -> list[Entry]:
         """What the runs can be called by, in the order of their numbers."""
-        return [
-            Entry(d["number"], d["id"], d["experiment"], tuple(d.get("tags", ())))
-            for d in self._documents()
-        ]
+        return [*self._backwards()][::-1]
+
+    def _backwards(self) -> Iterator[Entry]:
+        """The same, the newest first, each read when it is asked for."""
+        view = self.journal.view(RUNS)
+        for number in sorted(view.ids(), reverse=True):
+            with _readable():
+                yield view.read_part(number, Entry)
 
     def _record(self, document: Mapping[str, JSON]) -> Record:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,18 +114,3 @@ def sizes_document(sizes: Sizes) -> dict[str, Any]:
 
 def _size_document(one: Size) -> dict[str, Any]:
     return {**one._asdict(), "total_bytes": one.total_bytes}
-
-
-def describe_runs(numbers: Sequence[int]) -> str:
-    """``run 3``, ``runs 3, 5-9``."""
-    return f"run{'s' if len(numbers) != 1 else ''} {', '.join(ranges(sorted(numbers)))}"
-
-
-def ranges(numbers: Sequence[int]) -> Iterator[str]:
-    """Numbers in order, those that follow each other as ``5-9``."""
-    start = previous = None
-    for number in (*numbers, None):
-        if start is not None and (number is None or number != previous + 1):  # type: ignore[operator]
-            yield str(start) if start == previous else f"{start}-{previous}"
-            start = None
-        start, previous = (number if start is None else start), number

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...compare.groups import Group, Spread
-from .findings import ranges
 from .runs import cell, is_right, table_lines
-from .text import Column, number, shorten
+from .text import Column, number, ranges, shorten
 
 _NUMBERS = 24
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -105,6 +105,21 @@ def styled_grade(record: Record) -> str:
 
     found = grade(record)
     return click.style(found, fg=_GRADE_COLOURS[found])
+
+
+def describe_runs(numbers: Sequence[int]) -> str:
+    """``run 3``, ``runs 3, 5-9``."""
+    return f"run{'s' if len(numbers) != 1 else ''} {', '.join(ranges(sorted(numbers)))}"
+
+
+def ranges(numbers: Sequence[int]) -> Iterator[str]:
+    """Numbers in order, those that follow each other as ``5-9``."""
+    start = previous = None
+    for number in (*numbers, None):
+        if start is not None and (number is None or number != previous + 1):  # type: ignore[operator]
+            yield str(start) if start == previous else f"{start}-{previous}"
+            start = None
+        start, previous = (number if start is None else start), number
 
 
 class Column(NamedTuple):
