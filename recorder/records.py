@@ -281,12 +281,16 @@ class Hazard(Part, frozen=True):
 
 
 class Verdict(Part, frozen=True):
-    """What came of comparing a replay with its original: the verdict, and how many items got which."""
+    """What came of comparing a replay with its original: the verdict, and how many items got which.
+
+    `live_code` says that the replay ran, on purpose, the project's code as it was then, and not the recorded one.
+    """
 
     of: str
     verdict: ReplayVerdict
     counts: Mapping[str, int] = {}
     reason: str = ""
+    live_code: bool = False
 
 
 class Tolerance(Part, frozen=True):

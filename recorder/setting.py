@@ -71,7 +71,7 @@ class Setting:
         """The same with the code and the environment as they are now; `report` is told what is missing."""
         captured = Setting(self.store, root=self.root, code=self.code, moved=self.moved)
         if not self._fixed and self.root is not None:
-            captured.code, captured._files, captured.redacted = _capture_code(
+            captured.code, captured._files, captured.redacted = capture_code(
                 self.store, self.root, report
             )
         elif self.code is not None and self.code.snapshot is not None:
@@ -194,9 +194,10 @@ def _open(folder: Path) -> Store:
     return store
 
 
-def _capture_code(
+def capture_code(
     store: Store, root: Path, report: Report
 ) -> tuple[Code, frozenset[str], tuple[Redacted, ...]]:
+    """The code at `root` as it is now, the files of its snapshot, and what was redacted."""
     tree, snapshot = _take_snapshot(store, root, report, outputs=store.known_outputs.read())
     code = Code(
         root=str(tree.root),

@@ -312,3 +312,93 @@ def test_where_a_redirection_leads(tmp_path: Path) -> None:
     assert found("/data/file.txt") == "/y"
     for path in ("/data/ab", "/data", "/", "relative", "/data/file.txt.gz", ""):
         assert found(path) is path
+
+
+def test_the_code_as_it_is_now(project: Project) -> None:
+    """--here runs today's code with the recorded config and inputs, in a workspace, and says so everywhere."""
+    script = """
+        from recorder import record, save
+
+        FACTOR = 2
+
+        @record
+        def f(x):
+            found = int(open("data.txt").read()) * FACTOR * x
+            open("out.txt", "w").write(str(found))
+            save("out.txt")
+            return found
+
+        if __name__ == "__main__":
+            f(10)
+        """
+    project.write("f.py", script)
+    project.write("data.txt", "1")
+    project.commit()
+    project.python("f.py")
+    project.write("data.txt", "7")
+    (project.root / "out.txt").write_text("the live one")
+    project.write("f.py", script.replace("FACTOR = 2", "FACTOR = 1 + 1  # the same"))
+    done = json.loads(project.recorder("replay", "1", "--here", "--json").stdout)
+    assert (done["verdict"], done["live_code"]) == ("reproduced", True)
+    assert (project.root / "out.txt").read_text() == "the live one"
+    first, second = project.show(1), project.show(2)
+    assert second["verdict"]["live_code"] is True
+    assert second["code"]["snapshot"] != first["code"]["snapshot"]
+    assert "replay   of run 1, with the code as it was then" in project.recorder("show", "2").stdout
+    project.write("f.py", script.replace("FACTOR * x", "FACTOR + x"))
+    changed = project.recorder("replay", "1", "--here", status=1)
+    assert "replay of run 1 (f) with the code as it is now is run 3" in changed.stdout
+    assert "20 -> 12" in changed.stdout
+    assert project.show(3)["function"]["source"] != first["function"]["source"]
+    assert "reproduced" in project.recorder("replay", "1").stdout
+    assert "reproduced" in project.recorder("replay", "3").stdout  # a run as any other
+    (project.root / "f.py").unlink()
+    assert (
+        "f.py, the experiment's file, is not there"
+        in project.recorder("replay", "1", "--here", status=3).stderr
+    )
+
+
+def test_what_the_process_of_a_replay_has(project: Project) -> None:
+    """Working directory, arguments, variables, time zone, locale, umask and hash seed are those of the run."""
+    project.write(
+        "sub/f.py",
+        """
+        import locale, os, sys, time
+        from pathlib import Path
+        from recorder import record
+
+        @record
+        def f():
+            here = Path.cwd()
+            open("made", "w").close()
+            mode = oct(os.stat("made").st_mode)
+            inside = here.name, here.parent.name, Path(sys.argv[0]).resolve().relative_to(here).as_posix(), sys.argv[1:]
+            names = ("OMP_NUM_THREADS", "LC_ALL", "TZ", "PYTHONHASHSEED", "PYTHONPATH")
+            return mode, inside, hash("x"), time.tzname, locale.getpreferredencoding(), {n: os.environ.get(n) for n in names}
+
+        if __name__ == "__main__":
+            os.umask(0o027)
+            f()
+        """,
+    )
+    project.commit()
+    env = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "OMP_NUM_THREADS": "3", "PYTHONHASHSEED": "17"}
+    project.python("f.py", "--flag", "a b", cwd=project.root / "sub", env=env)
+    assert project.show(1)["process"]["umask"] == "027"
+    other = {
+        "TZ": "America/Lima",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONHASHSEED": "4",
+        "PYTHONPATH": "elsewhere",
+    }
+    done = project.recorder(
+        "replay", "1", "--json", env=other, cwd=project.root.parent, status=None
+    )
+    assert done.returncode == 3  # there is no store here
+    verdict = json.loads(
+        project.recorder(
+            "--store", "project", "replay", "1", "--json", env=other, cwd=project.root.parent
+        ).stdout
+    )
+    assert verdict["verdict"] == "reproduced", verdict

@@ -76,6 +76,11 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
     help="Read inputs outside the project where they are, changed or not.",
 )
 @click.option(
+    "--here",
+    is_flag=True,
+    help="Run the project's code as it is now: does it still give that?",
+)
+@click.option(
     "--plan",
     "only_plan",
     is_flag=True,
@@ -102,6 +107,7 @@ def command(
     trust: bool,
     inputs: tuple[str, ...],
     live_inputs: bool,
+    here: bool,
     only_plan: bool,
     keep: bool,
     as_json: bool,
@@ -133,6 +139,7 @@ def command(
             keep=keep,
             inputs=dict(map(_split_input, inputs)),
             live_inputs=live_inputs,
+            here=here,
         )
         if only_plan:
             ctx.exit(_print_plan(make_plan(store, record, request=request), as_json=as_json))

@@ -22,8 +22,8 @@ class Source(Part, frozen=True):
     """Where the file comes from that the run read at `path` (relative to the root where `in_root`).
 
     `kind` is snapshot, store (as an object of that `digest`), in place (where it lay, or lies in the project), given
-    (by the user) or missing; `at` is where it is in the two cases between. `changed` says that its content there is
-    not the recorded one, and `changed_in_place` that the file in its old place, which is not used, is gone or has
+    (by the user) or missing; `at` is where it is, for a snapshot that one's id. `changed` says that its content there
+    is not the recorded one, and `changed_in_place` that the file in its old place, which is not used, is gone or has
     another content.
     """
 
@@ -112,7 +112,7 @@ class _Search:
         if self._store.objects.has(item.digest):
             return self._source(item, "store")
         if self._snapshot is not None and item.path in self._store.snapshots.files(self._snapshot):
-            return self._source(item, "snapshot")
+            return self._source(item, "snapshot", at=self._snapshot)
         live = live_input(self._record, item)
         if is_secret_file(item.path) and live.is_file():
             return self._source(item, "in place", at=str(live), changed=not _is_same(live, item))

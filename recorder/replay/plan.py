@@ -13,11 +13,12 @@ from ..capture.scrub import REDACTED
 from ..capture.secrets import marker_of
 from ..errors import ReplayError
 from ..grade import causes
-from ..records import JSON, Part, Record
+from ..records import JSON, Code, Part, Record
 from ..store.signature import is_trusted, standing
 from ..store.store import Store
 from .inputs import Source, find_sources, input_blockers, input_notes
 from .interpreter import Interpreter, describe_interpreter
+from .live_code import take_live_code
 from .request import Request
 from .secrets import take_secrets
 from .surroundings import Deviation, describe_deviations, find_deviations, thread_variables
@@ -31,7 +32,8 @@ class Plan(Part, frozen=True):
 
     `code` says what runs, `python` the interpreter's version; `deviations` is how the environment differs, `sources`
     where the inputs come from, `threads` the variables by which libraries get as many threads as they had, and
-    `not_restored` what no replay gives back. `secrets` are the forms of the redacted arguments, by key, as given.
+    `not_restored` what no replay gives back. `live_code` is the project's own as it is now, where that is to run.
+    `secrets` are the forms of the redacted arguments, by key, as given.
     """
 
     run: int
@@ -44,6 +46,7 @@ class Plan(Part, frozen=True):
     sources: tuple[Source, ...] = ()
     threads: Mapping[str, str] = {}
     not_restored: tuple[str, ...] = ()
+    live_code: Code | None = None
     secrets: Mapping[str, JSON] = {}
 
     def check(self) -> None:
@@ -84,22 +87,28 @@ def make_plan(
     given = take_secrets(store, record, secrets=request.secrets, settings=request.settings)
     interpreter = describe_interpreter(request.interpreter, cache=store.path / "envs")
     sources = find_sources(store, record, request)
+    left_out: list[str] = []
+    live_code = take_live_code(store, record, left_out.append) if request.here else None
+    run = record if live_code is None else msgspec.structs.replace(record, code=live_code)
+    distrust = _distrust(record)
     blocked = [
-        *_blockers(store, record, interpreter),
+        *([distrust] if distrust is not None else []),
+        *_blockers(store, run, interpreter),
         *input_blockers(record, sources, live=request.live_inputs),
         *given.blockers,
     ]
     return Plan(
         run=record.number,
         experiment=record.experiment,
-        code=_describe_code(record),
+        code=_describe_code(record) if live_code is None else "its project's code as it is now",
         python=interpreter.version,
         blockers=tuple(blocked),
-        notes=(*given.notes, *_notes(record), *input_notes(record, sources)),
+        notes=(*given.notes, *_notes(record), *input_notes(record, sources), *left_out),
         deviations=find_deviations(store, record, interpreter),
         sources=sources,
         threads=thread_variables(store, record),
         not_restored=_not_restored(store, record),
+        live_code=live_code,
         secrets=given.forms,
     )
 
@@ -140,9 +149,6 @@ def _distrust(record: Record) -> str | None:
 def _blockers(store: Store, record: Record, interpreter: Interpreter) -> Iterator[str]:
     if interpreter.problem:
         yield interpreter.problem
-    distrust = _distrust(record)
-    if distrust is not None:
-        yield distrust
     if record.status == "running":
         yield "it is still running"
     function, code = record.function, record.code

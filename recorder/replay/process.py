@@ -44,6 +44,7 @@ def run_worker(
         projects=workspace.projects,
         held=workspace.held,
         moves=workspace.moves,
+        live_code=plan.live_code,
     )
     command = start_command(request.interpreter, worker.__name__)
     variables = _environment(store, record, workspace, {**plan.threads, **request.variables})

@@ -95,10 +95,12 @@ def carry_out(
     say: Callable[[str], None] = lambda line: None,
 ) -> Replay:
     """Do what was planned, see `replay`: lay out the workspace, run the experiment, and give the verdict."""
-    with Workspace(store, record, sources=plan.sources, keep=request.keep) as workspace:
+    code = record.code if plan.live_code is None else plan.live_code
+    run = msgspec.structs.replace(record, code=code)
+    with Workspace(store, run, sources=plan.sources, keep=request.keep) as workspace:
         if request.keep:
             say(f"note: the workspace stays in {workspace.path}")
-        report = run_worker(store, record, workspace, plan, request, stdout)
+        report = run_worker(store, run, workspace, plan, request, stdout)
     if report.run is None:
         raise _error(report, record)
     new = store.find_id(report.run)
@@ -107,7 +109,7 @@ def carry_out(
     if request.settings:
         return Replay(original=record, record=new, plan=plan)
     verification = _verify(store, record, new, report, request)
-    new = store.annotate(new.number, verdict=_verdict(record, verification))
+    new = store.annotate(new.number, verdict=_verdict(record, verification, plan))
     return Replay(original=record, record=new, plan=plan, verification=verification)
 
 
@@ -143,12 +145,13 @@ def _changed_readings(store: Store, record: Record, new: Record) -> list[str]:
     ]
 
 
-def _verdict(record: Record, verification: Verification) -> Verdict:
+def _verdict(record: Record, verification: Verification, plan: Plan) -> Verdict:
     return Verdict(
         of=record.id,
         verdict=verification.verdict,
         counts=verification.counts,
         reason=verification.reason,
+        live_code=plan.live_code is not None,
     )
 
 

@@ -19,6 +19,7 @@ class Request(Part, frozen=True):
             place of what the experiment declared.
         atol: Numbers count as close up to this absolute difference.
         keep: Leave the workspace where it is.
+        here: Run the project's code as it is now, with the recorded config and inputs: does it still give that?
         interpreter: The Python that runs it. Recorder's own dependencies must be importable there.
         variables: Environment variables by name that take the place of the recorded ones, None for one that is not
             to be set (``{"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}``).
@@ -32,6 +33,7 @@ class Request(Part, frozen=True):
     rtol: float | None = None
     atol: float | None = None
     keep: bool = False
+    here: bool = False
     interpreter: str = sys.executable
     variables: Mapping[str, str | None] = {}
     inputs: Mapping[str, str] = {}

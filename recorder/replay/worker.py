@@ -21,11 +21,12 @@ from ..capture.failure import own_traceback
 from ..capture.function import find_receiver
 from ..capture.names import kind_of, promises_secret
 from ..capture.secrets import Secrets
+from ..capture.source import describe_function
 from ..config.settings import apply_settings
 from ..errors import ConfigError, RecorderError, ReplayError
 from ..execution import Execution
 from ..experiment import Experiment
-from ..records import JSON, Change, Function, Part, Record
+from ..records import JSON, Change, Code, Function, Part, Record
 from ..store.store import Store
 from ..target import as_experiment, load_module, load_script
 from ..yielding import CLOSED
@@ -42,7 +43,8 @@ class Job(Part, frozen=True):
 
     `secrets` are the forms of redacted arguments by their keys; `projects` the workspace's folders for the projects
     outside the root, by their own; `held` the descriptors of the workspace's lock; `moves` where to read files outside
-    the project, by the paths that the program knows them by.
+    the project, by the paths that the program knows them by; `live_code` what is in the tree, where that is not the
+    recorded one.
     """
 
     store: str
@@ -55,6 +57,7 @@ class Job(Part, frozen=True):
     projects: Mapping[str, str] = msgspec.field(default_factory=dict)
     held: tuple[int, ...] = ()
     moves: Mapping[str, str] = msgspec.field(default_factory=dict)
+    live_code: Code | None = None
 
 
 class Report(Part, frozen=True):
@@ -110,6 +113,8 @@ def _secrets(job: Job) -> Secrets:
 def _replay(job: Job) -> Report:
     store = Store(job.store)
     record = store.get(job.number)
+    if job.live_code is not None:
+        record = msgspec.structs.replace(record, code=job.live_code)
     tree = Path(job.tree)
     live = None if record.code is None else LiveTree(Path(record.code.root), store=store.path)
     others = {LiveTree(Path(r), store=store.path): Path(to) for r, to in job.projects.items()}
@@ -176,7 +181,7 @@ def _load(record: Record, tree: Path, store: Store) -> Experiment:
     file = tree / function.file
     if not file.is_file():
         raise ReplayError(
-            f"{function.file} is not in the snapshot of run {record.number}", run=record.number
+            f"{function.file}, the experiment's file, is not there", run=record.number
         )
     if function.script and "." not in function.module:
         return load_script(file, function.qualname)
@@ -217,7 +222,7 @@ def _run(
     seed = msgspec.structs.replace(record.seed_info, **_seed_changes(record, changed))
     call = Call(
         experiment=record.experiment,
-        function=record.function,
+        function=_function(record, experiment, job),
         arguments=bound.arguments,
         seed=seed,
         setting=setting.given,
@@ -236,6 +241,14 @@ def _run(
     except BaseException as error:  # noqa: BLE001 - the run's record says what it was, and the verdict reads it
         sys.stderr.write(own_traceback(error))
     return execution.run.id
+
+
+def _function(record: Record, experiment: Experiment, job: Job) -> Function:
+    """The recorded description; that of live code has its own source."""
+    if job.live_code is None:
+        return record.function
+    source, _ = describe_function(experiment.function)
+    return msgspec.structs.replace(record.function, source=source)
 
 
 def _arguments(

@@ -41,6 +41,7 @@ class Workspace:
         self._store = store
         self._record = record
         self._keep = keep
+        self._snapshot = None if record.code is None else record.code.snapshot
         self._sources = sources
         self._folder = FolderLock(self.path)
 
@@ -140,11 +141,16 @@ class Workspace:
         """Lay a file of the project; one of credentials is never copied into the store's folder, but linked to."""
         if source.kind == "store" and path.is_file() and digest_file(path) == source.digest:
             return
-        if source.kind not in ("store", "in place", "given"):
+        if source.kind == "missing" or source.at == self._snapshot:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        if source.at is None:
+        if source.kind == "snapshot" and source.at is not None:
+            # The snapshot of the new run, that of today's code, has another file of the name: it is kept by itself.
+            content = self._store.snapshots.read(source.at, source.path)
+            self._store.objects.put_bytes(content)
+            path.write_bytes(content)
+        elif source.at is None:
             self._store.objects.restore_file(source.digest, path)
         elif is_secret_file(source.path):
             path.symlink_to(source.at)

@@ -67,7 +67,9 @@ def _head(record: Record, store: Store) -> Iterator[str]:
     if record.replay_of:
         original = store.find_id(record.replay_of)
         name = f"run {original.number}" if original is not None else record.replay_of[:8]
-        yield f"  replay   of {name}{_replayed_with(record)}"
+        live = record.verdict is not None and record.verdict.live_code
+        code = ", with the code as it was then" if live else ""
+        yield f"  replay   of {name}{_replayed_with(record)}{code}"
     if record.verdict is not None and record.verdict.reason:
         yield f"  verdict  {record.verdict.verdict}: {record.verdict.reason}"
 

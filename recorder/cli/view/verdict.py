@@ -33,9 +33,8 @@ _COLOURS = {
 def describe_replay(done: Replay) -> str:
     """The verdict item by item, then as a whole; for a changed config what was changed and what came out."""
     record = done.record
-    head = (
-        f"replay of run {done.original.number} ({done.original.experiment}) is run {record.number}"
-    )
+    code = "" if done.plan.live_code is None else " with the code as it is now"
+    head = f"replay of run {done.original.number} ({done.original.experiment}){code} is run {record.number}"
     head = click.style(f"{head}, took {duration(record.duration_s)}", bold=True)
     if done.verification is None:
         return "\n".join([head, *_changes(done)])
@@ -108,7 +107,8 @@ def verification_document(done: Replay) -> dict[str, Any]:
         - ``differences``: the first 100, see `recorder.codec.Difference`; a field at its default is left out;
         - ``departure``: of a series, see `recorder.compare.items.Departure`, else null;
     - ``causes``: where it came out otherwise, the hazards that may be why, in words;
-    - ``changes``: what was set anew; ``notes``: what the plan said; ``plan``: see
+    - ``changes``: what was set anew; ``notes``: what the plan said; ``live_code``: whether it ran
+      the project's code as it is now, on purpose; ``plan``: see
       `recorder.cli.view.plan`; ``exit_status``: the command's own.
 
     A number that is infinite is null, as JSON has none.
@@ -127,6 +127,7 @@ def verification_document(done: Replay) -> dict[str, Any]:
         "causes": list(done.causes),
         "changes": msgspec.to_builtins(done.record.changes),
         "notes": list(done.plan.notes),
+        "live_code": done.plan.live_code is not None,
         "plan": plan_document(done.plan),
         "exit_status": done.exit_status,
     }
