@@ -18,6 +18,7 @@ CASES = [
         ["trees=20"],
         {"result", "predictions", "confusion", "accuracy", "train_accuracy"},
     ),
+    ("tuning.py:tune", ["images=300"], {"result", "accuracy", "train_accuracy"}),
     ("network.py:train", ["epochs=2"], {"result", "model.npz", "predictions", "loss", "accuracy"}),
     ("pi.py:estimate_pi", ["points=20000", "report_every=5000"], {"result", "estimate", "error"}),
     ("convnet.py:train", ["epochs=1", "images=300"], {"result", "model.pt", "loss", "accuracy"}),

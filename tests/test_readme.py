@@ -31,6 +31,7 @@ _VARYING = [
     (re.compile(r"\b[0-9a-f]{12}\b"), "DIGEST"),
     (re.compile(r"\bsnapshot [0-9a-f]{10}\b"), "SNAPSHOT"),
     (re.compile(r"\bPython 3\.\d+\.\d+"), "PYTHON"),
+    (re.compile(r"\bsweep-[0-9a-z]{6}\b"), "SWEEP"),
 ]
 
 
@@ -59,9 +60,14 @@ def test_the_sessions_print_what_they_show(project: Project, tmp_path: Path) -> 
     """Each command of the sessions, in a fresh repository, prints what the README shows."""
     for text, name in FILES:
         (project.root / name).write_text(text)
+    shutil.copytree(
+        ROOT / "examples",
+        project.root / "examples",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     project.commit()
     path = f"{bin_folder(tmp_path)}{os.pathsep}{os.environ['PATH']}"
-    assert len(SESSIONS) == 2
+    assert len(SESSIONS) == 3
     for session in SESSIONS:
         steps = re.split(r"^\$ (.*)\n?", session, flags=re.MULTILINE)[1:]
         for command, shown in zip(steps[::2], steps[1::2], strict=True):

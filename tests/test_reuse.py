@@ -65,6 +65,12 @@ def test_a_run_of_the_same_is_reused(trained: Project) -> None:
     assert trained.show(1)["tags"] == ["again"]
     assert run(trained, "seed=0", "lr=0.1") == "run 1 is reused"
     assert len(json.loads(trained.recorder("list", "--json").stdout)) == 1
+    done = trained.recorder("run", "train.py:train", "lr=0.1,0.2", "--reuse")
+    assert "run 1  lr=0.1  reused" in done.stderr and "run 2  lr=0.2  finished" in done.stderr
+    sweep = done.stderr.strip().rpartition(" ")[2]
+    assert "1 finished, 1 reused" in done.stderr and sweep in trained.show(1)["tags"]
+    again = trained.recorder("run", "train.py:train", "lr=0.1,0.2", "--reuse").stderr
+    assert "2 reused" in again and "finished" not in again
 
 
 def test_what_decides_a_run_makes_another_one(trained: Project) -> None:

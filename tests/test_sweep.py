@@ -77,7 +77,7 @@ def test_a_grid_is_a_run_for_each_cell(sweeping: Project) -> None:
     assert "ValueError: diverged [at] once" in done.stderr and "killed by signal 9" in done.stderr
     assert f"2 finished, 4 failed: recorder list --tag {sweep}" in done.stderr
     assert "printed by" not in done.stdout + done.stderr
-    assert done.stdout.splitlines()[1].split()[:2] == ["run", "experiment"]
+    assert done.stdout.splitlines()[1].split()[:2] == ["run", "status"]
     listed = sweeping.recorder("list", "--where", f'"{sweep}" in tags', "--json").stdout
     assert len(json.loads(listed)) == 6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 
@@ -15,12 +15,12 @@ from ..errors import ConfigError, RecorderError
 from ..experiment import Experiment
 from ..records import new_id
 from ..store.store import Store
-from ..sweep.cells import Cell
-from ..sweep.job import Job, Report, list_items
-from ..sweep.pool import Pool, Worker
+from ..sweep.cells import Cell, prepare_cell
+from ..sweep.job import Ended, Job, Report, list_items, reuse_cell
+from ..sweep.pool import Pool
 from .options import RunOptions
 from .view.config import count_runs
-from .view.progress import show_progress
+from .view.progress import Progress, show_progress
 from .view.runs import runs_table
 
 # More than these are run only when somebody has said so.
@@ -41,22 +41,49 @@ def run_sweep(
     os.environ.update(
         fixed_variables(os.environ, deterministic=options.deterministic, threads=options.threads)
     )
-    tag = f"sweep-{new_id()[:6]}"
+    tags = (*options.tags, f"sweep-{new_id()[:6]}")
     pool = Pool(options.jobs)
-    ended: list[Worker] = []
+    ended: list[Ended] = []
     with show_progress(experiment.name, cells) as progress:
-        make = _job_maker(target, cells, options, tags=(*options.tags, tag))
-        for worker in pool.run(
-            [functools.partial(make, cell) for cell in cells], tick=progress.tick
-        ):
-            ended.append(worker)
-            progress.end(worker)
-    _sum_up([worker.report for worker in ended], waiting=pool.waiting, tag=tag)
+        for one in _run_all(experiment, target, cells, options, pool, progress, tags):
+            ended.append(one)
+            progress.end(one)
+    _sum_up([one.report for one in ended], waiting=pool.waiting, tag=tags[-1])
     if pool.interrupted:
         click.secho("recorder: interrupted", err=True, fg="red")
         return INTERRUPTED
-    failed = any(worker.report.exit_status for worker in ended)
+    failed = any(one.report.exit_status for one in ended)
     return RecorderError.exit_status if failed else 0
+
+
+def _run_all(
+    experiment: Experiment,
+    target: str,
+    cells: Sequence[Cell],
+    options: RunOptions,
+    pool: Pool,
+    progress: Progress,
+    tags: tuple[str, ...],
+) -> Iterator[Ended]:
+    """What is there already, without a process for it, and then the others."""
+    make = _job_maker(target, options, tags=tags)
+    jobs = []
+    for place, cell in enumerate(cells):
+        report = _reuse(experiment, cell, options, tags)
+        if report is None:
+            jobs.append((place, functools.partial(make, cell)))
+        else:
+            yield Ended(place, report, 0.0)
+    yield from pool.run(jobs, tick=progress.tick)
+
+
+def _reuse(
+    experiment: Experiment, cell: Cell, options: RunOptions, tags: tuple[str, ...]
+) -> Report | None:
+    if not options.reuse and not experiment.options.reuse:
+        return None
+    call = prepare_cell(experiment, cell).call
+    return None if call is None else reuse_cell(experiment, call, tags=tags)
 
 
 def _ask(experiment: Experiment, count: int, options: RunOptions) -> None:
@@ -69,7 +96,7 @@ def _ask(experiment: Experiment, count: int, options: RunOptions) -> None:
 
 
 def _job_maker(
-    target: str, cells: Sequence[Cell], options: RunOptions, *, tags: tuple[str, ...]
+    target: str, options: RunOptions, *, tags: tuple[str, ...]
 ) -> Callable[[Cell, str], Job]:
     argv = tuple(sys.argv)
 

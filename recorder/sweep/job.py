@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from .. import codec
+from ..call import Call
 from ..config.presets import call_presets
 from ..config.settings import Assignment
 from ..experiment import Experiment
@@ -72,6 +73,14 @@ def list_items(assignments: Sequence[Assignment]) -> tuple[Item, ...]:
     )
 
 
+class Ended(NamedTuple):
+    """A cell that is over, by its place among the cells: what came of it, and how long its process took."""
+
+    cell: int
+    report: Report
+    duration_s: float
+
+
 class Report(Part, frozen=True):
     """How far a cell has come: its run, once it has begun, and how it ended, once it has.
 
@@ -98,3 +107,13 @@ class Report(Part, frozen=True):
             return msgspec.json.decode(Path(path).read_bytes(), type=cls)
         except FileNotFoundError:
             return None
+
+
+def reuse_cell(experiment: Experiment, call: Call, *, tags: Sequence[str]) -> Report | None:
+    """The report of a cell for which a finished run can stand, which gets the tags; None where none can."""
+    reused = experiment.reuse(call)
+    if reused is None:
+        return None
+    number, store = reused.record.number, call.setting.store
+    store.retag([number], add=tags)
+    return Report(store=str(store.path), number=number, status="finished", reused=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from .job import Job, Report
+from .job import Ended, Job, Report
 
 # Where recorder is importable here only by sys.path (a checkout), it is found there as a last resort; the working
 # directory's modules must not pass for recorder's own.
@@ -34,10 +34,10 @@ _LOOK_S = 0.02
 
 
 class Worker:
-    """A cell's process: `index` is the cell's, `report` what it has told so far."""
+    """A cell's process: `cell` is its place among the cells, `report` what it has told so far."""
 
-    def __init__(self, index: int, job: Job, log: Path) -> None:
-        self.index = index
+    def __init__(self, cell: int, job: Job, log: Path) -> None:
+        self.cell = cell
         self.report = Report()
         self.started = monotonic()
         self._place = job.report
@@ -101,9 +101,9 @@ class Pool:
         self.interrupted = False
 
     def run(
-        self, jobs: Sequence[Callable[[str], Job]], *, tick: Callable[[Pool], None]
-    ) -> Iterator[Worker]:
-        """Each worker when it has ended. A job is made when it is its turn, with the place of its report.
+        self, jobs: Sequence[tuple[int, Callable[[str], Job]]], *, tick: Callable[[Pool], None]
+    ) -> Iterator[Ended]:
+        """Each cell when it has ended. Its job is made when it is its turn, with the place of its report.
 
         `tick` is called some times a second. After Ctrl-C, SIGTERM or SIGHUP no job is begun, and those that run are
         interrupted; a second one kills them.
@@ -112,18 +112,19 @@ class Pool:
         with tempfile.TemporaryDirectory(prefix="recorder-") as folder, _stopping(self._stop):
             while self.workers or (self.waiting and not self.interrupted):
                 while self.waiting and len(self.workers) < self._processes and not self.interrupted:
-                    self._begin(len(jobs) - self.waiting, jobs, Path(folder))
+                    self._begin(*jobs[len(jobs) - self.waiting], Path(folder))
                 ended = [worker for worker in self.workers if worker.look()]
                 self.workers = [worker for worker in self.workers if worker not in ended]
-                yield from ended
+                for worker in ended:
+                    yield Ended(worker.cell, worker.report, worker.duration_s)
                 self._kill_late()
                 tick(self)
                 sleep(0 if ended else _LOOK_S)
 
-    def _begin(self, index: int, jobs: Sequence[Callable[[str], Job]], folder: Path) -> None:
-        job = jobs[index](str(folder / f"{index}.json"))
+    def _begin(self, cell: int, make: Callable[[str], Job], folder: Path) -> None:
+        job = make(str(folder / f"{cell}.json"))
         self.waiting -= 1
-        worker = Worker(index, job, folder / f"{index}.txt")
+        worker = Worker(cell, job, folder / f"{cell}.txt")
         self.workers.append(worker)
         if self.interrupted:  # while it was being started
             worker.stop()

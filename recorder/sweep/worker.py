@@ -15,7 +15,7 @@ from ..execution import Execution
 from ..experiment import Experiment
 from ..target import load_target
 from .cells import Prepared, prepare_cell
-from .job import Job, Report
+from .job import Job, Report, reuse_cell
 
 INTERRUPTED = 130
 
@@ -57,13 +57,9 @@ def _carry_out(job: Job) -> Report:
 def _run(experiment: Experiment, prepared: Prepared, job: Job) -> Report:
     assert prepared.call is not None  # a job of several ranks has no cells
     if job.reuse or experiment.options.reuse:
-        reused = experiment.reuse(prepared.call)
+        reused = reuse_cell(experiment, prepared.call, tags=job.tags)
         if reused is not None:
-            store = prepared.call.setting.store
-            store.retag([reused.record.number], add=job.tags)
-            return Report(
-                store=str(store.path), number=reused.record.number, status="finished", reused=True
-            )
+            return reused
     call = msgspec.structs.replace(prepared.call, tags=(*prepared.call.tags, *job.tags))
     execution = Execution(experiment, call, prepared.bound)
     run = execution.run

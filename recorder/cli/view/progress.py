@@ -11,7 +11,7 @@ import click
 
 from ...store.store import Store
 from ...sweep.cells import Cell
-from ...sweep.job import Report
+from ...sweep.job import Ended, Report
 from ...sweep.pool import Pool, Worker
 from .text import duration, shorten
 
@@ -28,7 +28,7 @@ class Progress(Protocol):
     def tick(self, pool: Pool) -> None:
         """Called some times a second."""
 
-    def end(self, worker: Worker) -> None:
+    def end(self, ended: Ended) -> None:
         """Called for each run that has ended."""
 
 
@@ -53,9 +53,9 @@ class _Lines:
     def tick(self, pool: Pool) -> None:
         """Nothing."""
 
-    def end(self, worker: Worker) -> None:
+    def end(self, ended: Ended) -> None:
         self._done += 1
-        click.echo(f"{self._done}/{len(self._cells)}  {describe(worker, self._cells)}", err=True)
+        click.echo(f"{self._done}/{len(self._cells)}  {describe(ended, self._cells)}", err=True)
 
 
 class _Live:
@@ -84,12 +84,12 @@ class _Live:
     def tick(self, pool: Pool) -> None:
         self.shown.update(self._draw(pool.workers))
 
-    def end(self, worker: Worker) -> None:
+    def end(self, ended: Ended) -> None:
         self._bar.advance(self._task)
-        if worker.report.status != "finished":
+        if ended.report.status != "finished":
             self._failed += 1
             self._bar.update(self._task, failed=f"{self._failed} failed")
-            text = describe(worker, self._cells)
+            text = describe(ended, self._cells)
             self.shown.console.print(text, style="red", markup=False, highlight=False)
 
     def _draw(self, workers: Sequence[Worker]) -> Group:
@@ -102,21 +102,21 @@ class _Live:
         for title in ("run", *names, "for"):
             table.add_column(title, style="dim", header_style="dim")
         for worker in workers[:_MOST]:
-            varied = dict(self._cells[worker.index].varied)
+            varied = dict(self._cells[worker.cell].varied)
             number = "" if worker.report.number is None else str(worker.report.number)
             values = [shorten(varied.get(name, ""), 24) for name in names]
             table.add_row(number, *map(Text, values), duration(worker.duration_s))
         return Group(self._bar, table)
 
 
-def describe(worker: Worker, cells: Sequence[Cell]) -> str:
+def describe(ended: Ended, cells: Sequence[Cell]) -> str:
     """How a run ended, in one line, and of one that failed what it said."""
-    report = worker.report
+    report = ended.report
     name = "no run" if report.number is None else f"run {report.number}"
-    varied = " ".join(f"{key}={shorten(value, 24)}" for key, value in cells[worker.index].varied)
+    varied = " ".join(f"{key}={shorten(value, 24)}" for key, value in cells[ended.cell].varied)
     said = _reason(report)
     status = "reused" if report.reused else report.status
-    text = f"{name}  {varied}  {status}  {duration(worker.duration_s)}"
+    text = f"{name}  {varied}  {status}  {duration(ended.duration_s)}"
     return f"{text}  {shorten(said, 200)}" if said else text
 
 
