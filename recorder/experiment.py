@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from .current import current, current_parent, find_rank, is_replaying
+from .current import current, current_parent, find_rank
 from .driving import Around, Unrecorded, drive
 from .options import Options
 
@@ -167,23 +167,13 @@ class Experiment:
         seed = self.options.seed
         return Attendance(self.function, args, kwargs, rank=rank, experiment=self.name, seed=seed)
 
-    def reuse(self, call: Call) -> Reused | None:
-        """A finished run that can stand for the call, None where there is none; a run around it gets its inputs."""
+    def _reuse(self, call: Call) -> Reused | None:
+        """The run that stands for a call from Python, where there is one, and that was asked for."""
+        if not self.options.reuse:
+            return None
         from .reuse import reuse
 
-        reused = None if is_replaying() else reuse(call)
-        if reused is None:
-            return None
-        around = current.get()
-        if around is not None and around.is_ours:
-            for item in reused.record.inputs:
-                around.input(
-                    item.path if call.setting.root is None else call.setting.root / item.path
-                )
-        import logging
-
-        logging.getLogger("recorder").info("%s: run %d is reused", self.name, reused.record.number)
-        return reused
+        return reuse(call)
 
     def _describe(self, root: Path | None) -> Described:
         from .capture.function import describe
@@ -214,7 +204,8 @@ class Experiment:
         from .recording import Recording
 
         call, bound = self.prepare(args, kwargs)
-        if self.options.reuse and (reused := self.reuse(call)) is not None:
+        reused = self._reuse(call)
+        if reused is not None:
             return reused.result
         with Recording(call) as recording:
             recording.result = self.function(*bound.args, **bound.kwargs)
@@ -231,7 +222,8 @@ class Experiment:
         from .recording import Recording
 
         call, bound = self.prepare(args, kwargs)
-        if self.options.reuse and (reused := self.reuse(call)) is not None:
+        reused = self._reuse(call)
+        if reused is not None:
             return reused.result
         with Recording(call) as recording:
             recording.result = await self.function(*bound.args, **bound.kwargs)

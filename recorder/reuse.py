@@ -8,6 +8,7 @@ below the project or the working directory is laid out again, as running it woul
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
@@ -23,12 +24,15 @@ from .capture.process import describe_process
 from .capture.runtime import numerics_of
 from .capture.secrets import Secrets, secret_digest
 from .capture.sifting import is_secret_file
+from .current import current, is_replaying
 from .digest import digest_file
 from .errors import RecorderError
 from .records import JSON, Input, Output, Record, prospect
 from .setting import Setting
 from .store.signature import is_trusted
 from .store.store import RUNS, Store
+
+_logger = logging.getLogger("recorder")
 
 
 class Reused(NamedTuple):
@@ -44,18 +48,27 @@ def reuse(call: Call) -> Reused | None:
     A replay, and a run that has not finished, never can; nor one whose result cannot be read back, or came from
     elsewhere; nor any in a job of several ranks, where the others would wait for the first.
     """
-    if call.ranks is not None:
+    if call.ranks is not None or is_replaying():
         return None
     expected = _foresee(call)
     if expected is None:
         return None
     record, setting = expected
     for found in _finished.find(setting.store, record):
-        if _still_holds(found, setting):
-            reused = _take(found, setting)
-            if reused is not None:
-                return reused
+        reused = _take(found, setting) if _still_holds(found, setting) else None
+        if reused is not None:
+            _report(reused, setting)
+            return reused
     return None
+
+
+def _report(reused: Reused, setting: Setting) -> None:
+    """Say it, to a run around it too, whose inputs are what the reused one read."""
+    run, around = reused.record, current.get()
+    if around is not None and around.is_ours:
+        for item in run.inputs:
+            around.input(item.path if setting.root is None else setting.root / item.path)
+    _logger.info("%s: run %d is reused", run.experiment, run.number)
 
 
 def _foresee(call: Call) -> tuple[Record, Setting] | None:

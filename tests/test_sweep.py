@@ -91,6 +91,8 @@ def test_repeat_counts_seeds_up(sweeping: Project) -> None:
     assert [one["seed_info"]["value"] for one in found] == [0, 1, 0, 1, 5, 6, 8, 9]
     assert [one["config"]["lr"] for one in found[:4]] == [1.0, 1.0, 2.0, 2.0]
     assert found[-1]["result"] != found[-2]["result"]
+    said = sweeping.recorder("run", "train.py:drawn", "seed=0:3", status=2).stderr
+    assert "drawn takes no 'seed': --seed N, or --repeat N" in said
     again = json.loads(sweeping.recorder("replay", "8", "--json").stdout)
     assert again["verdict"] == "reproduced"
 

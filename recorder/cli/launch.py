@@ -16,6 +16,7 @@ from ..config.settings import Assignment
 from ..errors import RecorderError
 from ..execution import Execution
 from ..experiment import Experiment
+from ..reuse import reuse
 from ..sweep.cells import Cell, Prepared, bind_cell, plan_cells, prepare_cell
 from ..target import load_target
 from .options import RunOptions
@@ -76,7 +77,7 @@ def _run(experiment: Experiment, cell: Cell, options: RunOptions) -> int:
 def _record(experiment: Experiment, prepared: Prepared, options: RunOptions) -> int:
     assert prepared.call is not None
     if options.reuse or experiment.options.reuse:
-        reused = experiment.reuse(prepared.call)
+        reused = reuse(prepared.call)
         if reused is not None:
             number = reused.record.number
             if options.tags:

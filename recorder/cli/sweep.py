@@ -25,6 +25,8 @@ from .view.runs import runs_table
 
 # More than these are run only when somebody has said so.
 ASK_ABOVE = 100
+# So many of them are in the table at the end.
+_SHOWN = 50
 INTERRUPTED = 130
 
 
@@ -83,7 +85,7 @@ def _reuse(
     if not options.reuse and not experiment.options.reuse:
         return None
     call = prepare_cell(experiment, cell).call
-    return None if call is None else reuse_cell(experiment, call, tags=tags)
+    return None if call is None else reuse_cell(call, tags=tags)
 
 
 def _ask(experiment: Experiment, count: int, options: RunOptions) -> None:
@@ -123,7 +125,10 @@ def _sum_up(reports: Sequence[Report], *, waiting: int, tag: str) -> None:
     )
     if recorded:
         store = Store(recorded[0].store)
-        click.echo(runs_table([store.get(one.number) for one in recorded if one.number]))
+        shown = [one.number for one in recorded[-_SHOWN:] if one.number is not None]
+        click.echo(runs_table([store.get(number) for number in shown]))
+        if len(recorded) > _SHOWN:
+            click.secho(f"the last {_SHOWN} of {len(recorded)}", dim=True)
     counts = [
         (sum(one.status == "finished" and not one.reused for one in reports), "finished"),
         (sum(one.reused for one in reports), "reused"),

@@ -97,6 +97,10 @@ class Settings:
                 raise ConfigError(message, key=error.key, signature=self._text) from error
         return self._complete(result, values)
 
+    def takes(self, name: str) -> bool:
+        """Whether the function has a parameter for the name."""
+        return self._extra is not None or name in self._signature.parameters
+
     def type_of(self, key: str, values: Mapping[str, Any]) -> tuple[Any, Any]:
         """The annotation that a key's value is read by, and the value that is there; `EMPTY` where there is none."""
         name, *path = key.split(".")

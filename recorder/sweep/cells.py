@@ -11,7 +11,7 @@ from ..call import Call
 from ..capture.config import as_integer, bind
 from ..capture.function import signature_text
 from ..config.grid import Axis, cross, find_axes
-from ..config.settings import Assignment, Settings
+from ..config.settings import Assignment, Settings, split_setting
 from ..errors import ConfigError
 from ..experiment import Experiment
 
@@ -59,6 +59,7 @@ def plan_cells(
     Raises ConfigError.
     """
     settings = Settings(experiment.function)
+    _check_takes_seed(experiment, settings, texts)
     base = settings.apply(below, values={})
     axes = find_axes(settings, texts, values=base)
     _check_seeds(experiment, axes, seed=seed, repeat=repeat)
@@ -71,6 +72,16 @@ def plan_cells(
         for number in _seeds(experiment, values, seed=seed, repeat=repeat):
             cells.append(_seeded(experiment, Cell(assignments, None, varied), number, repeat))
     return Grid(tuple(cells), tuple(axis.note for axis in axes if axis.note))
+
+
+def _check_takes_seed(experiment: Experiment, settings: Settings, texts: Sequence[str]) -> None:
+    """A seed for a function that takes none is no key, and yet can be given."""
+    parameter = experiment.options.seed
+    if not settings.takes(parameter) and any(split_setting(text)[0] == parameter for text in texts):
+        raise ConfigError(
+            f"{experiment.name} takes no {parameter!r}: {SEED_OPTION} N, or --repeat N, seeds it all the same",
+            key=parameter,
+        )
 
 
 def _check_seeds(

@@ -15,6 +15,7 @@ from ..config.presets import call_presets
 from ..config.settings import Assignment
 from ..experiment import Experiment
 from ..records import JSON, Part
+from ..reuse import reuse
 from .cells import Cell
 
 
@@ -109,9 +110,9 @@ class Report(Part, frozen=True):
             return None
 
 
-def reuse_cell(experiment: Experiment, call: Call, *, tags: Sequence[str]) -> Report | None:
+def reuse_cell(call: Call, *, tags: Sequence[str]) -> Report | None:
     """The report of a cell for which a finished run can stand, which gets the tags; None where none can."""
-    reused = experiment.reuse(call)
+    reused = reuse(call)
     if reused is None:
         return None
     number, store = reused.record.number, call.setting.store

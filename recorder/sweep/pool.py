@@ -78,7 +78,12 @@ class Worker:
     def stop(self, *, kill: bool = False) -> None:
         """Interrupt it, or end it at once."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGKILL if kill else signal.SIGINT)
+            self._process.kill() if kill else self._process.send_signal(signal.SIGINT)
+
+    def clear(self) -> None:
+        """Remove what it has left; what it printed is in its run's record."""
+        self._log.unlink()
+        Path(self._place).unlink(missing_ok=True)
 
     def _death(self, status: int) -> str:
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
@@ -116,6 +121,7 @@ class Pool:
                 ended = [worker for worker in self.workers if worker.look()]
                 self.workers = [worker for worker in self.workers if worker not in ended]
                 for worker in ended:
+                    worker.clear()
                     yield Ended(worker.cell, worker.report, worker.duration_s)
                 self._kill_late()
                 tick(self)

@@ -57,7 +57,7 @@ def _carry_out(job: Job) -> Report:
 def _run(experiment: Experiment, prepared: Prepared, job: Job) -> Report:
     assert prepared.call is not None  # a job of several ranks has no cells
     if job.reuse or experiment.options.reuse:
-        reused = reuse_cell(experiment, prepared.call, tags=job.tags)
+        reused = reuse_cell(prepared.call, tags=job.tags)
         if reused is not None:
             return reused
     call = msgspec.structs.replace(prepared.call, tags=(*prepared.call.tags, *job.tags))

@@ -23,7 +23,7 @@ def config_table(experiment: Experiment, cells: Sequence[Cell]) -> str:
     flats = [_flatten(experiment, cell) for cell in cells]
     keys = list(dict.fromkeys(key for flat in flats for key in flat))
     values = [", ".join(dict.fromkeys(flat[key] for flat in flats if key in flat)) for key in keys]
-    sources = [_source(key, cells) for key in keys]
+    sources = [_source(key, cells, parameter=experiment.options.seed) for key in keys]
     lines = [f"{experiment.name}: {count_runs(len(cells))}"]
     if keys:
         titles = [Column("", keys), Column("value", values), Column("from", sources)]
@@ -65,8 +65,8 @@ def _flatten(experiment: Experiment, cell: Cell) -> dict[str, str]:
     return flat if options.seed in flat else {**flat, options.seed: click.style("drawn", dim=True)}
 
 
-def _source(key: str, cells: Sequence[Cell]) -> str:
-    if any(cell.seed is not None for cell in cells) and key == "seed":
+def _source(key: str, cells: Sequence[Cell], *, parameter: str) -> str:
+    if any(cell.seed is not None for cell in cells) and key == parameter:
         return "--repeat" if len(cells) > 1 else "--seed"
     found = dict.fromkeys(source_of(key, cell.assignments) for cell in cells)
     said = ", ".join(found)
