@@ -221,6 +221,24 @@ class Store:
                 return self.get(document["number"])
         return None
 
+    def before(self, record: Record) -> int | None:
+        """The number of the newest run of the same experiment before this one, None where there is none."""
+        for entry in self._backwards(before=record.number):
+            if entry.experiment == record.experiment:
+                return entry.number
+        return None
+
+    def replays(self, record: Record) -> list[Record]:
+        """The replays of the run that this store has, in the order of their numbers."""
+        view, id = self.journal.view(RUNS), record.id.encode()
+        numbers = [number for number in sorted(view.ids()) if number != record.number]
+        found = []
+        for number in numbers:
+            if id in view.raw(number):  # without decoding those that do not mention it
+                with _readable():
+                    found.append(self._record(view.read(number)))
+        return [one for one in found if one.replay_of == record.id]
+
     def is_unfinished(self, record: Record) -> bool:
         """Whether the journal still has the run as running: it is, or it was killed and not repaired since."""
         document = self._table.get(doc_id=record.number)
@@ -342,10 +360,12 @@ class Store:
         """What the runs can be called by, in the order of their numbers."""
         return [*self._backwards()][::-1]
 
-    def _backwards(self) -> Iterator[Entry]:
-        """The same, the newest first, each read when it is asked for."""
+    def _backwards(self, *, before: int | None = None) -> Iterator[Entry]:
+        """The same, the newest first, those before a number, each read when it is asked for."""
         view = self.journal.view(RUNS)
         for number in sorted(view.ids(), reverse=True):
+            if before is not None and number >= before:
+                continue
             with _readable():
                 yield view.read_part(number, Entry)
 

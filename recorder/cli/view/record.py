@@ -2,45 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import shlex
+from collections.abc import Iterator, Sequence
 
 import click
-import msgspec
 
 from ... import codec
 from ...grade import all_hazards, kind_of, phrase
-from ...records import Code, Content, Hazard, Output, Record, Seed, Usage
+from ...records import Code, Hazard, Output, Record, Seed, Usage
+from ...store.console import STREAMS, Stream, read_console
 from ...store.store import Store
-from .text import Column, age, duration, number, render, short, shorten, size, status, styled_grade
+from .environment import environment_lines
+from .runs import bare
+from .text import (
+    Column,
+    age,
+    cut_to_terminal,
+    duration,
+    number,
+    printable,
+    render,
+    short,
+    size,
+    status,
+    status_or_verdict,
+    styled_grade,
+    width_of,
+    wrapped,
+)
 
-_CONSOLE_LINES = 8
+_CONSOLE_LINES = 4
 _TRACEBACK_LINES = 24
 _LISTED = 12
+# Sections that say something for once, and in full.
+_IN_FULL = ("", "config", "failure", "redacted", "hazards", "warnings")
 
 
 def describe_record(record: Record, store: Store) -> str:
-    """The record in sections, those that hold nothing left out."""
+    """The record in sections, those that hold nothing left out; in a terminal no line is wider than it.
+
+    What is long is cut: the commands at the end print all of it.
+    """
     sections = [
         ("", _head(record, store)),
         ("config", _config(record)),
         ("code", _code(record)),
-        ("environment", _environment(record, store)),
+        ("environment", environment_lines(record, store)),
         ("inputs", _inputs(record)),
         ("result", _result(record)),
         ("metrics", _metrics(record)),
         ("outputs", _outputs(record)),
-        ("stdout", _console(record.stdout, store)),
-        ("stderr", _console(record.stderr, store)),
+        *((stream, _console(record, store, stream)) for stream in STREAMS),
         ("failure", _failure(record)),
         ("redacted", _redacted(record)),
         ("hazards", _hazards(record)),
         ("warnings", [f"  {text}" for text in record.warnings]),
-        ("next", _next(record)),
+        ("next", _next(record, store)),
     ]
     blocks = []
     for title, lines in sections:
-        text = "\n".join(lines)
+        fold = wrapped if title in _IN_FULL else cut_to_terminal
+        text = "\n".join(fold(line) for part in lines for line in part.split("\n"))
         if text:
             blocks.append(f"{click.style(title, bold=True)}\n{text}" if title else text)
     return "\n\n".join(blocks)
@@ -52,12 +74,12 @@ def _head(record: Record, store: Store) -> Iterator[str]:
     yield f"{name}  {status(record)}{graded}"
     when = record.started.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
     took = f", took {duration(record.duration_s)}" if record.duration_s is not None else ""
-    usage = record.usage
-    if usage is not None:
-        took += f" ({usage.cpu_user_s + usage.cpu_system_s:.2f} s of processor"
-        took += f"{_peak(usage)})"
     yield f"  id       {record.id}"
     yield f"  started  {when} ({age(record.started)} ago){took}"
+    if record.usage is not None:
+        usage = record.usage
+        cpu = duration(usage.cpu_user_s + usage.cpu_system_s)
+        yield f"  usage    {cpu} of processor{_peak(usage)}"
     if record.tags:
         yield f"  tags     {', '.join(record.tags)}"
     if record.note:
@@ -72,6 +94,16 @@ def _head(record: Record, store: Store) -> Iterator[str]:
         yield f"  replay   of {name}{_replayed_with(record)}{code}"
     if record.verdict is not None and record.verdict.reason:
         yield f"  verdict  {record.verdict.verdict}: {record.verdict.reason}"
+    yield from _replays(store.replays(record))
+
+
+def _replays(replays: Sequence[Record]) -> Iterator[str]:
+    """Whether it came out again: what became of the last replays."""
+    shown = replays[-_LISTED:]
+    said = [f"run {one.number} {click.unstyle(status_or_verdict(one))}" for one in shown]
+    more = f" and {len(replays) - len(shown)} more" if len(replays) > len(shown) else ""
+    if said:
+        yield f"  replayed {', '.join(said)}{more}"
 
 
 def _peak(usage: Usage) -> str:
@@ -92,9 +124,14 @@ def _replayed_with(record: Record) -> str:
 
 def _config(record: Record) -> Iterator[str]:
     flat = codec.flatten(record.config)
-    width = max([len(key) for key in flat] + [4])
-    for key, form in flat.items():
-        yield f"  {key:<{width}}  {codec.describe(form, width=70)}"
+    if len(flat) > _LISTED:
+        pairs = [f"{printable(key)}={bare(form, width=40)}" for key, form in flat.items()]
+        yield f"  {'  '.join(pairs)}"
+    else:
+        width = max([width_of(printable(key)) for key in flat] + [4])
+        for key, form in flat.items():
+            blank = " " * (width - width_of(printable(key)))
+            yield f"  {printable(key)}{blank}  {codec.describe(form, width=70)}"
     if record.seed_info is not None:
         seed = record.seed_info
         origin = {
@@ -137,11 +174,10 @@ def _tree(code: Code) -> Iterator[str]:
     if code.commit:
         dirty = "dirty" if code.dirty else "clean"
         branch = f" on {code.branch}" if code.branch else ""
-        yield f"  commit   {code.commit[:12]}{branch}, {dirty}" + (
-            f", {code.remote}" if code.remote else ""
-        )
+        remote = f", {code.remote}" if code.remote else ""
+        yield f"  commit   {code.commit[:12]}{branch}, {dirty}{remote}"
     else:
-        yield f"  no commit; {code.root}"
+        yield "  commit   none"
     if code.snapshot:
         yield f"  snapshot {code.snapshot[:12]} of {code.root}"
     for project in code.projects:
@@ -157,71 +193,6 @@ def _tree(code: Code) -> Iterator[str]:
         yield click.style(f"    and {len(code.changed) - _LISTED} more", dim=True)
     for skipped in code.skipped[:_LISTED]:
         yield click.style(f"    skipped  {skipped.path}: {skipped.reason}", dim=True)
-
-
-def _environment(record: Record, store: Store) -> Iterator[str]:
-    found = _object(record.environment, store)
-    runtime = _object(record.runtime.last if record.runtime else None, store)
-    if found:
-        python, platform = found.get("python") or {}, found.get("platform") or {}
-        yield (
-            f"  Python {python.get('version')} ({python.get('implementation')}), {platform.get('system')}"
-            f" {platform.get('release')} {platform.get('machine')}, {platform.get('libc')}"
-            f"  ({short(record.environment or '')})"
-        )
-        yield f"  {_hardware(platform)}"
-        yield from _packages(found.get("packages") or {}, runtime.get("imported"))
-    yield from _numerics(runtime)
-    if record.process is not None:
-        process = record.process
-        yield f"  {process.user}@{process.host} in {process.cwd}"
-        if process.ranks is not None:
-            yield f"  rank     the first of {process.ranks.count}, started by {process.ranks.launcher}"
-        yield f"  argv     {shorten(' '.join(process.argv), 90)}"
-        yield f"  PYTHONHASHSEED {'not fixed' if process.hash_seed is None else process.hash_seed}"
-
-
-def _object(digest: str | None, store: Store) -> dict[str, Any]:
-    """The environment or runtime object; {} where there is none."""
-    if digest is None or not store.objects.has(digest):
-        return {}
-    found: dict[str, Any] = msgspec.json.decode(store.read(digest))
-    return found
-
-
-def _hardware(platform: dict[str, Any]) -> str:
-    cpu, memory = platform.get("cpu") or {}, platform.get("memory_bytes")
-    parts = [f"{cpu.get('count')} x {cpu.get('model')}"]
-    parts += [size(memory)] if memory else []
-    parts += [f"{gpu['model']} (driver {gpu['driver']})" for gpu in platform.get("gpu") or []]
-    return ", ".join(parts)
-
-
-def _packages(packages: dict[str, Any], imported: list[str] | None) -> Iterator[str]:
-    """How many there are, and which of them the run had imported."""
-    if imported is None:
-        yield f"  {len(packages)} packages"
-        return
-    named = [f"{name} {(packages.get(name) or {}).get('version', '')}".strip() for name in imported]
-    yield f"  {len(packages)} packages, imported: {shorten(', '.join(named) or 'none', 90)}"
-
-
-def _numerics(runtime: dict[str, Any]) -> Iterator[str]:
-    """The native libraries with their threads, and what of PyTorch's flags people look for first."""
-    libraries = [
-        " ".join(str(b[key]) for key in ("library", "version") if key in b) + f" x {b['threads']}"
-        for b in runtime.get("libraries") or []
-    ]
-    torch = runtime.get("torch") or {}
-    if torch:
-        sure = torch.get("are_deterministic_algorithms_enabled")
-        precision = torch.get("backends.cuda.matmul.fp32_precision", "")
-        said = f", CUDA {torch['version.cuda']}" if torch.get("version.cuda") else ""
-        said += f", matmul {precision}" if precision not in ("", "none") else ""
-        how = "deterministic" if sure else "not deterministic"
-        libraries.append(f"torch {torch.get('version')}{said}, {how}")
-    if libraries:
-        yield f"  threads  {shorten('; '.join(dict.fromkeys(libraries)), 110)}"
 
 
 def _inputs(record: Record) -> Iterator[str]:
@@ -264,14 +235,17 @@ def _standing(output: Output) -> str:
     return f"  ({', '.join(said)})" if said else ""
 
 
-def _console(content: Content | None, store: Store) -> Iterator[str]:
-    if content is None:
-        return
-    lines = store.read_content(content).decode(errors="replace").splitlines()
-    for line in lines[:_CONSOLE_LINES]:
-        yield click.style(f"  {shorten(line, 110)}", dim=True)
+def _console(record: Record, store: Store, stream: Stream) -> Iterator[str]:
+    """The last lines, which say how it went."""
+    text = read_console(store, record, stream).decode(errors="replace")
+    lines = text.replace("\r\n", "\n").splitlines()
     if len(lines) > _CONSOLE_LINES:
-        yield click.style(f"  ... and {len(lines) - _CONSOLE_LINES} lines more", dim=True)
+        option = " --stderr" if stream == "stderr" else ""
+        yield click.style(
+            f"  ... of {len(lines)} lines: recorder log {record.number}{option}", dim=True
+        )
+    for line in lines[-_CONSOLE_LINES:]:
+        yield click.style(f"  {printable(click.unstyle(line))}", dim=True)
 
 
 def _failure(record: Record) -> Iterator[str]:
@@ -304,9 +278,31 @@ def _hazards(record: Record) -> Iterator[str]:
         yield click.style(f"    {what}{kind.meaning}; {kind.advice}", dim=True)
 
 
-def _next(record: Record) -> Iterator[str]:
-    run = record.number
+def _next(record: Record, store: Store) -> Iterator[str]:
+    """The commands that one would want next, with what they are for."""
+    commands = list(_commands(record, store))
+    width = max([width_of(command) for command, _ in commands] + [0])
+    for command, purpose in commands:
+        blank = " " * (width - width_of(command))
+        yield f"  {command}{blank}  {click.style(purpose, dim=True)}"
+
+
+def _commands(record: Record, store: Store) -> Iterator[tuple[str, str]]:
+    run, before = record.number, store.before(record)
+    if record.status == "running":
+        yield f"recorder log {run} --follow", "what it prints, as it comes"
+    if record.status == "lost":
+        yield "recorder check --repair", "finish its record"
     if record.status in ("finished", "failed", "interrupted"):
-        yield click.style(f"  recorder replay {run}", dim=True)
-    if run > 1:
-        yield click.style(f"  recorder diff {run - 1} {run}", dim=True)
+        yield f"recorder replay {run}", "does the same come out again?"
+    if before is not None:
+        yield (
+            f"recorder diff {before} {run}",
+            f"what is different from the {record.experiment} before",
+        )
+    file = next((o.name for o in record.outputs if o.kind == "file" and o.stored), None)
+    if file is not None:
+        yield f"recorder cat {run}:{shlex.quote(file)}", "an output"
+        yield f"recorder restore {run} --to DIR", "all of them"
+    if record.code is not None and record.code.snapshot is not None:
+        yield f"recorder code {run}", "the files that ran"

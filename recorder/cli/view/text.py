@@ -172,6 +172,25 @@ def render(columns: Sequence[Column], *, gap: str = "  ") -> str:
     )
 
 
+def cut_to_terminal(line: str) -> str:
+    """The line no wider than the terminal; where it is cut, without its style."""
+    width = terminal_width()
+    return line if width is None else _cut(line, width)
+
+
+def wrapped(line: str) -> str:
+    """The line in as many as the terminal is wide for, the further ones indented like what follows its first blanks."""
+    width, plain = terminal_width(), click.unstyle(line)
+    if width is None or width_of(plain) <= width:
+        return line
+    from textwrap import wrap
+
+    blank = " " * (len(plain) - len(plain.lstrip()) + 2)
+    parts = wrap(plain, width, subsequent_indent=blank, break_on_hyphens=False)
+    is_dim = line.startswith(click.style("x", dim=True)[:4])
+    return "\n".join(click.style(part, dim=True) if is_dim else part for part in parts)
+
+
 def width_of(text: str) -> int:
     """The places that the text takes in a terminal: two for a wide letter, none for what combines with another."""
     if text.isascii():
@@ -206,10 +225,10 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
-def _cut(cell: str, width: int) -> str:
-    """A cell that is too wide without its style."""
-    plain = click.unstyle(cell)
-    return cell if width_of(plain) <= width else shorten(plain, width)
+def _cut(text: str, width: int) -> str:
+    """Styled text that is too wide without its style."""
+    plain = click.unstyle(text)
+    return text if width_of(plain) <= width else shorten(plain, width)
 
 
 def _pad(cell: str, width: int, *, right: bool) -> str:
