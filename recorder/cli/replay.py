@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 import msgspec
 
-from ..config.settings import split_settings
 from ..errors import ConfigError, RecorderError, ReplayError
 from ..records import Record
 from ..replay.plan import Plan, make_plan
@@ -21,7 +20,6 @@ from ..replay.secrets import variable_of
 from ..store.signature import is_trusted
 from ..store.store import Store
 from .completion import complete_runs
-from .view.junit import junit_of, junit_of_error
 from .view.plan import describe_plan, plan_document
 from .view.text import describe_runs
 from .view.verdict import describe_replay, verification_document
@@ -132,7 +130,7 @@ def command(
         record = store.get(record.number)
     with _errors_in(junit, record):
         request = Request(
-            settings=split_settings(settings),
+            settings=_split_settings(settings),
             secrets=dict(map(_read_secret, secrets)),
             rtol=rtol,
             atol=atol,
@@ -152,8 +150,20 @@ def command(
         )
     _print(done, as_json=as_json)
     if junit is not None:
+        from .view.junit import junit_of
+
         junit.write_bytes(junit_of(done))
     ctx.exit(done.exit_status)
+
+
+def _split_settings(texts: tuple[str, ...]) -> dict[str, str]:
+    if not texts:
+        return {}
+    from ..config.settings import (
+        split_settings,  # with inspect, which a plain replay does not need here
+    )
+
+    return split_settings(texts)
 
 
 def _split_input(text: str) -> tuple[str, str]:
@@ -194,6 +204,8 @@ def _errors_in(junit: Path | None, record: Record) -> Iterator[None]:
         yield
     except RecorderError as error:
         if junit is not None:
+            from .view.junit import junit_of_error
+
             junit.write_bytes(junit_of_error(record, str(error)))
         raise
 

@@ -14,13 +14,14 @@ from ..capture import determinism
 from ..capture.environment import allowed_variables
 from ..records import Record
 from ..store.store import Store
-from . import worker
 from .interpreter import start_command
+from .job import Job, Report
 from .plan import Plan
 from .request import Request
 from .secrets import VARIABLE_PREFIX
-from .worker import Job, Report
 from .workspace import Workspace
+
+_WORKER = "recorder.replay.worker"
 
 
 def run_worker(
@@ -46,7 +47,7 @@ def run_worker(
         moves=workspace.moves,
         live_code=plan.live_code,
     )
-    command = start_command(request.interpreter, worker.__name__)
+    command = start_command(request.interpreter, _WORKER)
     variables = _environment(store, record, workspace, {**plan.threads, **request.variables})
     status = _wait(
         command,
@@ -88,6 +89,9 @@ def _wait(
         finally:
             os.close(ours)
         _tell(pipe, job)
+    # What the verdict needs is loaded while the worker starts.
+    from ..compare import verify as _verify  # noqa: F401
+
     while True:
         try:
             return process.wait()

@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 
 from ..capture.sifting import is_secret_file
-from ..compare.verify import Verification, verify
+from ..compare.items import Verification
 from ..errors import ConfigError, ReplayError
 from ..grade import causes
 from ..records import Part, Record, Verdict
 from ..store.store import Store
+from .job import Report
 from .plan import Plan, make_plan
 from .process import run_worker
 from .request import Request
-from .worker import Report
 from .workspace import LiveTree, Workspace
 
 # An exit status as a shell gives it for a program that Ctrl-C ended.
@@ -116,6 +116,8 @@ def carry_out(
 def _verify(
     store: Store, record: Record, new: Record, report: Report, request: Request
 ) -> Verification:
+    from ..compare.verify import verify
+
     verification = verify(record, new, store.objects, rtol=request.rtol, atol=request.atol)
     reason = ""
     if report.leaks:

@@ -26,50 +26,15 @@ from ..config.settings import apply_settings
 from ..errors import ConfigError, RecorderError, ReplayError
 from ..execution import Execution
 from ..experiment import Experiment
-from ..records import JSON, Change, Code, Function, Part, Record
+from ..records import JSON, Change, Function, Record
 from ..store.store import Store
 from ..target import as_experiment, load_module, load_script
 from ..yielding import CLOSED
 from .command import replay_command
+from .job import Job, Report
 from .redirection import Redirection
 from .secrets import fill
 from .workspace import LiveTree
-
-JOB_VARIABLE = "RECORDER_REPLAY_JOB"
-
-
-class Job(Part, frozen=True):
-    """What to replay: the run's number in the store, its workspace, and settings for its config.
-
-    `secrets` are the forms of redacted arguments by their keys; `projects` the workspace's folders for the projects
-    outside the root, by their own; `held` the descriptors of the workspace's lock; `moves` where to read files outside
-    the project, by the paths that the program knows them by; `live_code` what is in the tree, where that is not the
-    recorded one.
-    """
-
-    store: str
-    number: int
-    tree: str
-    cwd: str
-    report: str
-    settings: Mapping[str, str] = msgspec.field(default_factory=dict)
-    secrets: Mapping[str, JSON] = msgspec.field(default_factory=dict)
-    projects: Mapping[str, str] = msgspec.field(default_factory=dict)
-    held: tuple[int, ...] = ()
-    moves: Mapping[str, str] = msgspec.field(default_factory=dict)
-    live_code: Code | None = None
-
-
-class Report(Part, frozen=True):
-    """What came of it: the id of the replay's run, or why there is none.
-
-    `exit_status` is that of the error, 0 without; `leaks` are the modules that came from the live tree.
-    """
-
-    run: str | None = None
-    error: str = ""
-    exit_status: int = 0
-    leaks: tuple[str, ...] = ()
 
 
 def main(descriptor: str) -> int:
