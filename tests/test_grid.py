@@ -126,6 +126,12 @@ def test_every_combination_comes_once_the_last_key_fastest() -> None:
     ]  # fmt: skip
 
 
+def test_too_many_combinations_are_refused_before_they_are_made() -> None:
+    """A product that nobody means is an error, at once."""
+    with pytest.raises(ConfigError, match="10,000,000,000 combinations"):
+        list(cross([Axis(key, tuple(map(str, range(100_000)))) for key in "ab"]))
+
+
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -17,6 +17,7 @@ from ..errors import RecorderError
 from ..execution import Execution
 from ..experiment import Experiment
 from ..reuse import reuse
+from ..store.address import check_tag
 from ..sweep.cells import Cell, Prepared, bind_cell, plan_cells, prepare_cell
 from ..target import load_target
 from .options import RunOptions
@@ -37,6 +38,8 @@ def launch(
     experiment: Experiment, target: str, settings: Sequence[str], options: RunOptions
 ) -> int:
     """Run the experiment with settings as texts; the exit status. `target` is how another process finds it."""
+    for tag in options.tags:
+        check_tag(tag)
     grid = plan_cells(
         experiment,
         settings,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import sys
+import typing
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -94,10 +96,19 @@ def _option(experiment: Experiment, parameter: inspect.Parameter, hint: Any) -> 
     if hint is bool or isinstance(parameter.default, bool):
         return click.Option([name, f"--{dashed}/--no-{dashed}"], default=None, help=said)
     kind = type(parameter.default) if hint is EMPTY else hint
-    known = kind not in (EMPTY, Any, type(None), type)
-    metavar = type_name(kind).rpartition(".")[2].upper() if known else "VALUE"
     spellings = dict.fromkeys([f"--{dashed}", f"--{name}"])
-    return click.Option([name, *spellings], multiple=True, metavar=metavar, help=said)
+    return click.Option([name, *spellings], multiple=True, metavar=_metavar(kind), help=said)
+
+
+def _metavar(kind: Any) -> str:
+    """What stands for a value of the type: ``FLOAT``, ``[rbf|poly]``."""
+    if kind in (EMPTY, Any, type(None), type):
+        return "VALUE"
+    if typing.get_origin(kind) is typing.Literal:
+        return f"[{'|'.join(map(str, typing.get_args(kind)))}]"
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return f"[{'|'.join(kind.__members__)}]"
+    return type_name(kind).rpartition(".")[2].upper()
 
 
 def _default(experiment: Experiment, parameter: inspect.Parameter) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -20,8 +21,8 @@ from ..errors import ConfigError
 from .conversion import EMPTY
 from .settings import Assignment, Settings, split_setting
 
-# More values than anybody means: a range is written out before it is counted with the others.
-MOST = 1_000_000
+# More runs than anybody means, and more values of one key: they are written out before they are run.
+MOST = 100_000
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
@@ -53,7 +54,10 @@ def find_axes(settings: Settings, texts: Sequence[str], *, values: Mapping[str, 
 
 
 def cross(axes: Sequence[Axis]) -> Iterator[tuple[Assignment, ...]]:
-    """Every combination, the last key's values going round first."""
+    """Every combination, the last key's values going round first. Raises ConfigError for more than `MOST`."""
+    count = math.prod(len(axis.texts) for axis in axes)
+    if count > MOST:
+        raise ConfigError(f"{count:,} combinations, more than {MOST:,}", key=axes[0].key)
     for texts in itertools.product(*(axis.texts for axis in axes)):
         yield tuple(Assignment(axis.key, text) for axis, text in zip(axes, texts, strict=True))
 
@@ -140,7 +144,7 @@ def expand_range(key: str, text: str, first: str, end: str, step: str | None) ->
     if count < 1:
         raise ConfigError(f"{key}={text}: no number from {first} to before {end}", key=key)
     if count > MOST:
-        raise ConfigError(f"{key}={text}: {count} numbers, more than {MOST}", key=key)
+        raise ConfigError(f"{key}={text}: {count:,} numbers, more than {MOST:,}", key=key)
     return [str(start + stride * n) for n in range(count)]
 
 

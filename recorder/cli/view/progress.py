@@ -87,8 +87,9 @@ class _Live:
     def end(self, ended: Ended) -> None:
         self._bar.advance(self._task)
         if ended.report.status != "finished":
-            self._failed += 1
-            self._bar.update(self._task, failed=f"{self._failed} failed")
+            self._failed += ended.report.status != "interrupted"
+            if self._failed:
+                self._bar.update(self._task, failed=f"{self._failed} failed")
             text = describe(ended, self._cells)
             self.shown.console.print(text, style="red", markup=False, highlight=False)
 
