@@ -172,3 +172,10 @@ def test_the_list(project: Project) -> None:
     ] == "1.0"
     said = project.recorder("list", "--where", "lrr > 1", status=2).stderr
     assert "did you mean lr" in said and said.splitlines()[-1].strip() == "^"
+    for option in ("--sort=-lrr", "--columns=lrr", "--group-by=loss,lrr"):
+        said = project.recorder("list", option, status=2).stderr
+        assert "no run has 'lrr': did you mean lr" in said and said.splitlines()[-1].strip() == "^"
+    assert (
+        "no experiment 'trian', did you mean train?"
+        in project.recorder("list", "-e", "trian").stdout
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -11,7 +11,7 @@ import msgspec
 
 from ..compare.groups import Group, group, in_order
 from ..records import Record
-from ..store.query import FIELDS, known_names, parse_key
+from ..store.query import FIELDS, Name, check_names, known_names, parse_key
 from ..store.store import Store
 from .completion import complete_experiments, complete_keys, complete_tags
 from .view.groups import groups_document, groups_rows, groups_table
@@ -115,22 +115,17 @@ def command(
     """
     store = Store(path)
     is_cut = limit is None and by is None and not (every or as_csv or as_json)
-    if is_cut:
-        limit = SHOWN
+    limit = SHOWN if is_cut else limit
     is_plain = not (experiment or where or tags or failed or sort or by)
     records = store.runs(last=limit if is_plain else None, where=where)
-    records = [
-        record
-        for record in records
-        if (experiment is None or record.experiment == experiment)
-        and set(tags) <= set(record.tags)
-        and (not failed or record.status in ("failed", "interrupted", "lost"))
-    ]
+    records = [one for one in records if _is_wanted(one, experiment, tags, failed)]
     count = len(store) if is_plain else len(records)
     if by is not None:
-        _print_groups(records, _names(by), sort=sort, limit=limit, as_csv=as_csv, as_json=as_json)
+        names = _known_names(store, by, records)
+        _print_groups(records, names, sort=sort, limit=limit, as_csv=as_csv, as_json=as_json)
         return
     if sort is not None:
+        _known_names(store, sort, records)
         records = _sorted(records, sort)[:limit]
     elif limit:
         records = records[-limit:]
@@ -139,21 +134,63 @@ def command(
     elif as_csv:
         _print_csv(_rows(records))
     elif not records:
-        click.echo("no such runs" if len(store) else _no_runs_yet(store))
+        click.echo(_nothing(store, experiment, tags))
     else:
-        names = None if columns is None else _names(columns)
-        click.echo(runs_table(records, names=names, graded=graded))
+        chosen = None if columns is None else _known_names(store, columns, records)
+        click.echo(runs_table(records, names=chosen, graded=graded))
         if is_cut and len(records) < count:
             which = "newest" if sort is None else "first"
             click.echo(remark(f"the {which} {SHOWN} of {count} runs; --all lists them all"))
 
 
-def _no_runs_yet(store: Store) -> str:
-    return f"no runs yet in {store.path}: @record makes one of each call, `recorder run` of one"
+def _is_wanted(record: Record, experiment: str | None, tags: Sequence[str], failed: bool) -> bool:
+    return (
+        (experiment is None or record.experiment == experiment)
+        and set(tags) <= set(record.tags)
+        and (not failed or record.status in ("failed", "interrupted", "lost"))
+    )
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _nothing(store: Store, experiment: str | None, tags: Sequence[str]) -> str:
+    """Why there is nothing to list: the store is empty, a name is none of those that there are, or no run fits."""
+    if not len(store):
+        return f"no runs yet in {store.path}: @record makes one of each call, `recorder run` of one"
+    entries = store.entries()
+    known = {
+        "experiment": {e.experiment for e in entries},
+        "tag": {t for e in entries for t in e.tags},
+    }
+    asked = [("experiment", experiment)] * (experiment is not None) + [("tag", tag) for tag in tags]
+    for kind, name in asked:
+        if name is not None and name not in known[kind]:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, sorted(known[kind]), n=3)
+            return f"no such runs: no {kind} {name!r}" + (
+                f", did you mean {', '.join(near)}?" if near else ""
+            )
+    return "no such runs"
+
+
+def _known_names(store: Store, text: str, records: Sequence[Record]) -> list[str]:
+    """The names in the text, between commas, ``-`` before them left out. Raises QueryError where no run has one."""
+    documents = [record.to_document() for record in records]
+    names: list[Name] = []
+    at = 0
+    for part in text.split(","):
+        name = part.strip().removeprefix("-")
+        if name:
+            names.append(Name(name, at + part.index(name)))
+        at += len(part) + 1
+    missing = [one for one in names if not any(map(_has(one.text), documents))]
+    if missing and documents:
+        check_names(text, missing, (record.to_document() for record in store.runs()))
+    return [name.text for name in names]
+
+
+def _has(name: str) -> Callable[[Any], bool]:
+    find = parse_key(name)
+    return lambda document: find(document) is not None
 
 
 def _print_groups(
@@ -173,15 +210,13 @@ def _print_groups(
         _print_json(groups_document(groups, names))
     elif as_csv:
         _print_csv(groups_rows(groups, names))
-    elif groups:
-        click.echo(groups_table(groups, names))
     else:
-        click.echo("no such runs")
+        click.echo(groups_table(groups, names) if groups else "no such runs")
 
 
 def _sorted_groups(groups: Sequence[Group], names: Sequence[str], sort: str) -> list[Group]:
     """By the value of one of the names, or by a metric's mean."""
-    name = sort.lstrip("-")
+    name = sort.removeprefix("-")
 
     def value(one: Group) -> Any:
         if name in names:
@@ -194,7 +229,7 @@ def _sorted_groups(groups: Sequence[Group], names: Sequence[str], sort: str) -> 
 
 def _sorted(records: Sequence[Record], sort: str) -> list[Record]:
     """By the value of the name, those without it last; ``-name`` for the largest first."""
-    value = parse_key(sort.lstrip("-"))
+    value = parse_key(sort.removeprefix("-"))
     pairs = [(value(record.to_document()), record) for record in records]
     return _by_value(pairs, is_reverse=sort.startswith("-"))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
@@ -84,16 +84,21 @@ class Query(NamedTuple):
 
     def check(self, documents: Iterable[Document]) -> None:
         """Raises QueryError, with the nearest one that there is, for a name that none of the documents has."""
-        import difflib
+        check_names(self.text, self.names, documents)
 
-        known: set[str] = set()
-        for document in documents:
-            known |= known_names(document)
-        for name in self.names:
-            if known and name.text not in known and name.text not in FIELDS:
-                near = difflib.get_close_matches(name.text, sorted(known | FIELDS.keys()), n=3)
-                hint = f": did you mean {', '.join(near)}?" if near else ""
-                raise _mistake(self.text, name.at, f"no run has {name.text!r}{hint}")
+
+def check_names(text: str, names: Sequence[Name], documents: Iterable[Document]) -> None:
+    """Raises QueryError, with the nearest one that there is, for a name in the text that none of the documents has."""
+    import difflib
+
+    known: set[str] = set()
+    for document in documents:
+        known |= known_names(document)
+    for name in names:
+        if known and name.text not in known and name.text not in FIELDS:
+            near = difflib.get_close_matches(name.text, sorted(known | FIELDS.keys()), n=3)
+            hint = f": did you mean {', '.join(near)}?" if near else ""
+            raise _mistake(text, name.at, f"no run has {name.text!r}{hint}")
 
 
 def parse_query(text: str, *, now: datetime | None = None) -> Query:
