@@ -40,7 +40,7 @@ class Setting:
     """The store, the root of the code, and, once captured, the code's and the environment's state.
 
     `redacted` are the credentials that were left out of the two. `moved` are the places from which a replay reads
-    files, each with the path that the program knows it by.
+    files, each with the path that the program knows it by; `files` what the code's snapshot holds, where it is known.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Setting:
         root: Path | None,
         code: Code | None = None,
         moved: Mapping[str, str] | None = None,
+        files: frozenset[str] | None = None,
     ) -> None:
         self.store = store
         self.moved = dict(moved or {})
@@ -57,7 +58,7 @@ class Setting:
         self.code = code
         self.environment: str | None = None
         self.redacted: tuple[Redacted, ...] = ()
-        self._files: frozenset[str] = frozenset()
+        self._files: frozenset[str] = files or frozenset()
         self._packages = Packages()
         self._runtime: tuple[Found, Runtime] | None = None
         self._fixed = code is not None
@@ -74,6 +75,8 @@ class Setting:
             captured.code, captured._files, captured.redacted = capture_code(
                 self.store, self.root, report
             )
+        elif self._files:
+            captured._files = self._files
         elif self.code is not None and self.code.snapshot is not None:
             captured._files = frozenset(self.store.snapshots.files(self.code.snapshot))
         captured._capture_environment(report)

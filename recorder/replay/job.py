@@ -15,7 +15,7 @@ class Job(Part, frozen=True):
     `secrets` are the forms of redacted arguments by their keys; `projects` the workspace's folders for the projects
     outside the root, by their own; `held` the descriptors of the workspace's lock; `moves` where to read files outside
     the project, by the paths that the program knows them by; `live_code` what is in the tree, where that is not the
-    recorded one.
+    recorded one; `held_files` a list of the snapshot's files.
     """
 
     store: str
@@ -29,6 +29,7 @@ class Job(Part, frozen=True):
     held: tuple[int, ...] = ()
     moves: Mapping[str, str] = msgspec.field(default_factory=dict)
     live_code: Code | None = None
+    held_files: str | None = None
 
 
 class Report(Part, frozen=True):

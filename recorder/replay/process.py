@@ -46,6 +46,7 @@ def run_worker(
         held=workspace.held,
         moves=workspace.moves,
         live_code=plan.live_code,
+        held_files=str(workspace.held_files) if workspace.held_files.exists() else None,
     )
     command = start_command(request.interpreter, _WORKER)
     variables = _environment(store, record, workspace, {**plan.threads, **request.variables})

@@ -87,7 +87,8 @@ def _replay(job: Job) -> Report:
     for other, place in others.items():
         other.shut_out(place, first=[])
     moved = {os.path.realpath(place): known for known, place in job.moves.items()}
-    setting.give(setting.Setting(store, root=tree, code=record.code, moved=moved))
+    files = _held_files(job)
+    setting.give(setting.Setting(store, root=tree, code=record.code, moved=moved, files=files))
     if record.function.kind == "command":
         run = replay_command(record, tree=tree, live=live, settings=job.settings, moves=job.moves)
         return Report(run=run)
@@ -98,6 +99,12 @@ def _replay(job: Job) -> Report:
     _refuse_leaks(lives)
     run = _run(record, experiment, job, store, live)
     return Report(run=run, leaks=tuple(leak for tree in lives for leak in tree.imported()))
+
+
+def _held_files(job: Job) -> frozenset[str] | None:
+    if job.held_files is None:
+        return None
+    return frozenset(map(os.fsdecode, Path(job.held_files).read_bytes().split(b"\0")))
 
 
 def _enter(record: Record, job: Job, live: LiveTree | None) -> None:

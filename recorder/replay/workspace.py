@@ -4,6 +4,7 @@
 
     .recorder/workspaces/<id>/
       lock       held by the replay, and by its process should the one that waits for it be killed: `gc` leaves it
+      held       a list of the snapshot's files
       files/     stands for the root of the file system, so that what leads out of the project leads to the same:
         .../PROJECT   the files of the snapshot, and the recorded inputs that lie in the project
         ...           the inputs from elsewhere: the stored ones, links to those that are read where they are
@@ -66,6 +67,11 @@ class Workspace:
             self._folder.remove()
 
     @property
+    def held_files(self) -> Path:
+        """A list of the snapshot's files, for the replay's process: so it need not ask git."""
+        return self.path / "held"
+
+    @property
     def held(self) -> tuple[int, ...]:
         """The descriptors that the replay's process inherits, so that the workspace is in use until it has ended."""
         return self._folder.lock.fds
@@ -96,7 +102,7 @@ class Workspace:
     def _fill(self) -> None:
         code = self._record.code
         if code is not None and code.snapshot is not None:
-            lay_out(self._store, code.snapshot, self.tree)
+            self.held_files.write_bytes(b"\0".join(lay_out(self._store, code.snapshot, self.tree)))
         else:
             self.tree.mkdir(parents=True)
         for project in () if code is None else code.projects:
@@ -179,6 +185,10 @@ def _below(path: str) -> Path:
     return Path(path).relative_to(Path(path).anchor)
 
 
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
 class LiveTree:
     """The project's own folder on this machine, which a replay must not import from.
 
@@ -186,21 +196,30 @@ class LiveTree:
     """
 
     def __init__(self, root: Path, *, store: Path) -> None:
-        self._root = root.resolve()
-        package = Path(__file__).resolve().parent.parent
-        places: list[str | Path] = [sys.prefix, sys.base_prefix, sys.exec_prefix, store, package]
-        self._outside = [Path(place).resolve() for place in places]
+        self._root = os.path.realpath(root)
+        package = Path(__file__).parent.parent
+        places = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(store), str(package)]
+        self._outside = [place for place in map(os.path.realpath, places) if place != self._root]
+        self._folders: dict[str, str] = {}
 
     def inside(self, path: str) -> str | None:
         """The path relative to the live root where it lies in it, else None."""
         if not path:
             return None
-        absolute = Path(path).resolve()
-        if not absolute.is_relative_to(self._root):
+        whole = self._resolve(path)
+        if not _is_below(whole, self._root) or any(_is_below(whole, p) for p in self._outside):
             return None
-        if any(absolute.is_relative_to(p) for p in self._outside if p != self._root):
-            return None
-        return absolute.relative_to(self._root).as_posix()
+        return whole[len(self._root) :].strip(os.sep).replace(os.sep, "/") or "."
+
+    def _resolve(self, path: str) -> str:
+        """The path without links: each folder is looked at once, as a program has hundreds of modules in a few."""
+        folder, name = os.path.split(path)
+        if name in ("", ".", "..") or not os.path.isabs(folder):  # noqa: PTH117
+            return os.path.realpath(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        whole = os.path.join(self._folders[folder], name)  # noqa: PTH118
+        return os.path.realpath(whole) if os.path.islink(whole) else whole  # noqa: PTH114
 
     def shut_out(self, tree: Path, *, first: list[str]) -> None:
         """Point sys.path and the finders of editable installs from the live tree to the same in `tree`.

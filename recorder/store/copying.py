@@ -51,15 +51,21 @@ def _read_into(source: IO[bytes], buffer: memoryview) -> int:
 
 def share_extents(source: IO[bytes], dest: IO[bytes]) -> bool:
     """Make `dest` a clone of `source`, read from its beginning; False where the filesystem cannot."""
+    try:
+        return source.tell() == 0 and clone(source.fileno(), dest.fileno())
+    except (OSError, AttributeError):  # no real file
+        return False
+
+
+def clone(source: int, dest: int) -> bool:
+    """The same for the descriptors of two files; False where the filesystem cannot."""
     if fcntl is None:
         return False
     try:
-        if source.tell() == 0:
-            fcntl.ioctl(dest.fileno(), _FICLONE, source.fileno())
-            return True
-    except (OSError, AttributeError):  # no such filesystem; no real file
-        pass
-    return False
+        fcntl.ioctl(dest, _FICLONE, source)
+    except OSError:
+        return False
+    return True
 
 
 class Lease:
