@@ -96,3 +96,23 @@ def test_no_command_imports_what_it_does_not_need(project: Project) -> None:
     assert {name: set(found) - set(allowed[name]) for name, found in loaded.items()} == {
         name: set() for name in COMMANDS
     }
+
+
+def test_verbose_says_what_happens(project: Project) -> None:
+    """With -v the store, its files and the processes are told on stderr; what is printed stays the same."""
+    done = project.recorder("-v", "code", "1")
+    assert done.stdout == project.recorder("code", "1").stdout
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"the store is {project.root / '.recorder'}"
+    assert any(line.endswith("ms  opens runs.jsonl") for line in lines)
+    assert any(" ms  runs git " in line and "ls-tree" in line for line in lines)
+    said = project.recorder("-v", "restore", "1", "out.txt", "--to", "verbose").stderr
+    assert " ms  reads objects/" in said
+    assert "no store" in project.recorder("-v", "list", status=3, cwd=project.root.parent).stderr
+
+
+def test_the_version(project: Project) -> None:
+    """`recorder --version` says which it is."""
+    from recorder import __version__
+
+    assert project.recorder("--version").stdout == f"recorder, version {__version__}\n"

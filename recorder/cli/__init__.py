@@ -79,8 +79,14 @@ class _Commands(click.Group):
 @click.option(
     "--store", metavar="FOLDER", help="The store; by default the first one from here upwards."
 )
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Say on stderr what happens: processes, files of the store.",
+)
 @click.pass_context
-def cli(ctx: click.Context, store: str | None) -> None:
+def cli(ctx: click.Context, store: str | None, verbose: bool) -> None:
     """A flight recorder for Python experiments.
 
     A run is named by its number, a prefix of its id (4 characters and up), `last`, `last~2`, an experiment's
@@ -91,6 +97,28 @@ def cli(ctx: click.Context, store: str | None) -> None:
     """
     ctx.obj = store
     ctx.color = _colour()
+    if verbose:
+        _narrate(store)
+
+
+def _narrate(store: str | None) -> None:
+    """Have it said what happens from now on, and which store it is about."""
+    from pathlib import Path
+
+    from ..errors import StoreNotFoundError
+    from ..store.format import find_store, store_folder
+    from .narration import narrate
+
+    def say(text: str) -> None:
+        click.secho(text, err=True, dim=True, color=_colour())
+
+    try:
+        path = store_folder(Path(store)) if store else find_store()
+        say(f"the store is {path}")
+    except StoreNotFoundError as error:
+        path = None
+        say(str(error))
+    narrate(say, store=path)
 
 
 def main(args: list[str] | None = None) -> None:
