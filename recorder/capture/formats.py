@@ -11,6 +11,7 @@ letters, digits, ``_`` and ``-``, and what is none contains one of a few words.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 
@@ -98,7 +99,13 @@ OTHERS: dict[str, tuple[str, tuple[bytes, ...]]] = {
     ),
 }  # fmt: skip
 
-_keys = re.compile("|".join(KEYS.values()).encode())
+
+@functools.cache
+def _keys() -> re.Pattern[bytes]:
+    """All of `KEYS`: 9 ms to compile, which most processes need not spend."""
+    return re.compile("|".join(KEYS.values()).encode())
+
+
 _heads = re.compile("|".join(re.escape(head) for head in _HEADS.split()).encode())
 _others = [(re.compile(pattern.encode()), words) for pattern, words in OTHERS.values()]
 _ALPHABET = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
@@ -145,7 +152,7 @@ def _find_keys(data: bytes) -> Iterator[Span]:
         last = 0
         for head in _heads.finditer(data, max(at - 5, 0), end):
             if head.start() >= last:
-                match = _keys.match(data, head.start())
+                match = _keys().match(data, head.start())
                 if match is not None:
                     last = match.end()
                     yield match.span()

@@ -18,7 +18,6 @@ from ..store.signature import is_trusted, standing
 from ..store.store import Store
 from .inputs import Source, find_sources, input_blockers, input_notes
 from .interpreter import Interpreter, describe_interpreter
-from .live_code import take_live_code
 from .request import Request
 from .secrets import take_secrets
 from .surroundings import Deviation, describe_deviations, find_deviations, thread_variables
@@ -88,7 +87,7 @@ def make_plan(
     interpreter = describe_interpreter(request.interpreter, cache=store.path / "envs")
     sources = find_sources(store, record, request)
     left_out: list[str] = []
-    live_code = take_live_code(store, record, left_out.append) if request.here else None
+    live_code = _take_live_code(store, record, left_out) if request.here else None
     run = record if live_code is None else msgspec.structs.replace(record, code=live_code)
     distrust = _distrust(record)
     blocked = [
@@ -111,6 +110,14 @@ def make_plan(
         live_code=live_code,
         secrets=given.forms,
     )
+
+
+def _take_live_code(store: Store, record: Record, left_out: list[str]) -> Code:
+    from .live_code import (
+        take_live_code,  # with all that captures code, which other replays do not need here
+    )
+
+    return take_live_code(store, record, left_out.append)
 
 
 def _describe_code(record: Record) -> str:
