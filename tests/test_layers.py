@@ -163,6 +163,45 @@ def test_a_file_and_the_command_line_read_alike(values: dict[str, Any]) -> None:
             assert (one, type(one)) == (other, type(other))
 
 
+KEYS = st.text("abc", min_size=1, max_size=2)
+TABLES = st.dictionaries(
+    KEYS,
+    st.recursive(st.integers(), lambda inner: st.dictionaries(KEYS, inner, max_size=3)),
+    max_size=3,
+)
+
+
+def merged(there: Any, new: Any) -> Any:
+    """What comes of a table over another one, written down once more; no table takes the place of a number."""
+    if isinstance(there, int) and isinstance(new, dict):
+        raise ValueError
+    if not (isinstance(new, dict) and new and isinstance(there, dict) and there):
+        return new
+    return {**there, **{key: merged(there.get(key), value) for key, value in new.items()}}
+
+
+@given(TABLES, TABLES, TABLES)
+def test_tables_over_each_other_are_merged_entry_by_entry(
+    first: dict[str, Any], second: dict[str, Any], third: dict[str, Any]
+) -> None:
+    """Of several files each sets the entries that it names, at any depth, and changes none of those below it."""
+
+    def f(table: dict = first) -> None: ...  # type: ignore[type-arg]
+
+    def apply_both() -> dict[str, Any]:
+        return Settings(f).apply([data("table", second), data("table", third)], values={})
+
+    before = json.dumps(first)
+    try:
+        expected = merged(merged(first, second), third)
+    except ValueError:
+        with pytest.raises(ConfigError, match="is no int"):
+            apply_both()
+    else:
+        assert apply_both() == {"table": expected}
+    assert json.dumps(first) == before
+
+
 def test_the_last_source_of_a_key_is_said() -> None:
     """The source of a value is the last layer that set it, whole, in part, or with what it stands in."""
     layers = [
