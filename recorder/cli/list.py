@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -174,7 +174,6 @@ def _nothing(store: Store, experiment: str | None, tags: Sequence[str]) -> str:
 
 def _known_names(store: Store, text: str, records: Sequence[Record]) -> list[str]:
     """The names in the text, between commas, ``-`` before them left out. Raises QueryError where no run has one."""
-    documents = [record.to_document() for record in records]
     names: list[Name] = []
     at = 0
     for part in text.split(","):
@@ -182,15 +181,16 @@ def _known_names(store: Store, text: str, records: Sequence[Record]) -> list[str
         if name:
             names.append(Name(name, at + part.index(name)))
         at += len(part) + 1
-    missing = [one for one in names if not any(map(_has(one.text), documents))]
-    if missing and documents:
+    missing = [one for one in names if not _has_any(records, one.text)]
+    if missing and records:
         check_names(text, missing, (record.to_document() for record in store.runs()))
     return [name.text for name in names]
 
 
-def _has(name: str) -> Callable[[Any], bool]:
+def _has_any(records: Sequence[Record], name: str) -> bool:
+    """Whether one of the runs has the name: mostly the first that is asked."""
     find = parse_key(name)
-    return lambda document: find(document) is not None
+    return any(find(record.to_document()) is not None for record in records)
 
 
 def _print_groups(

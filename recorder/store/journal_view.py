@@ -175,9 +175,14 @@ class TableView:
 
     def items(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """The ids and documents of this moment; a change made while they are gone through does not matter."""
+        for id, at, line in self.lines():
+            yield id, self._file.decode(line, at)
+
+    def lines(self) -> Iterator[tuple[int, int, bytes]]:
+        """The ids of this moment, where their lines stand in the file, and the lines."""
         ahead = _ReadAhead(self._file)
         for id, (at, size) in list(self._places.items()):
-            yield id, self._file.decode(ahead.read(size, at), at)
+            yield id, at, ahead.read(size, at)
 
     def is_written(self, id: int, line: bytes) -> bool:
         """Whether the document's line is `line`, to the byte: 1, 1.0 and True are equal but not the same."""

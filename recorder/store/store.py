@@ -231,12 +231,10 @@ class Store:
     def replays(self, record: Record) -> list[Record]:
         """The replays of the run that this store has, in the order of their numbers."""
         view, id = self.journal.view(RUNS), record.id.encode()
-        numbers = [number for number in sorted(view.ids()) if number != record.number]
         found = []
-        for number in numbers:
-            if id in view.raw(number):  # without decoding those that do not mention it
-                with _readable():
-                    found.append(self._record(view.read(number)))
+        for number in sorted(number for number, _, line in view.lines() if id in line):
+            with _readable():  # only those that mention it are decoded
+                found.append(self._record(view.read(number)))
         return [one for one in found if one.replay_of == record.id]
 
     def is_unfinished(self, record: Record) -> bool:
