@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from recorder.compare.diff import Entry, diff
+from recorder.compare.diff import diff
+from recorder.compare.entries import Entry
 from recorder.digest import canonical_json
 from recorder.records import Function, Process, Record, Runtime
 from recorder.store.objects import Objects

@@ -59,6 +59,7 @@ FLOORS = {
     "recorder.block": 5,
     "recorder.command": 5,
     "recorder.compare": 4,
+    "recorder.present": 4,
     "recorder.replay": 6,
     "recorder.sweep": 6,
     "recorder.target": 5,
@@ -76,6 +77,7 @@ OWNERS = {
     "threadpoolctl": {"recorder.capture.libraries"},
     "rich": {"recorder.cli.view"},
     "psutil": {"recorder.capture.sampling"},
+    "plotille": {"recorder.cli.view"},
 }
 # Same-floor rooms that must not know each other.
 STRANGERS = [("recorder.capture", "recorder.store"), ("recorder.compare", "recorder.run")]

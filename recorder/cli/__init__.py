@@ -31,7 +31,7 @@ _COMMANDS = {
     "export": ("export", "Write runs, with all that belongs to them, into a zip file."),
     "gc": ("gc", "Remove what no run refers to."),
     "remove": ("remove", "Put runs into the trash, or take them out again."),
-    "diff": ("diff", "Say what differs between two runs."),
+    "diff": ("diff", "Say what differs between runs, or has changed since one."),
     "import": ("import_", "Bring in runs from an export, or from another store."),
     "list": ("list", "List the runs of the store."),
     "log": ("log", "Print what a run printed."),

@@ -1,36 +1,120 @@
-"""``recorder diff``: what differs between two runs."""
+"""``recorder diff``: what differs between runs, or between a run and the working tree."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
+from ..compare import ObjectReader
 from ..compare.diff import SECTIONS, diff
+from ..compare.direction import Directions
+from ..compare.variation import compare_runs
+from ..records import Record
 from ..store.store import Store
 from .completion import complete_runs
 from .view.diff import describe_diff
 
 
 @click.command()
-@click.argument("a", metavar="A", shell_complete=complete_runs)
-@click.argument("b", metavar="B", shell_complete=complete_runs)
+@click.argument("runs", metavar="A B...", nargs=-1, required=True, shell_complete=complete_runs)
+@click.option(
+    "--to",
+    metavar="RUN",
+    multiple=True,
+    shell_complete=complete_runs,
+    help="Another run, the last one.",
+)
 @click.option("--only", type=click.Choice(SECTIONS), help="Only this section.")
+@click.option("--code", "as_patch", is_flag=True, help="The code's differences line by line.")
+@click.option("--maximize", metavar="METRIC", multiple=True, help="The higher it is, the better.")
+@click.option("--minimize", metavar="METRIC", multiple=True, help="The lower it is, the better.")
 @click.option("--json", "as_json", is_flag=True, help="The differences as JSON.")
 @click.pass_context
-def command(ctx: click.Context, a: str, b: str, only: str | None, as_json: bool) -> None:
-    """Say what differs between the runs A and B.
+def command(
+    ctx: click.Context,
+    runs: tuple[str, ...],
+    to: tuple[str, ...],
+    only: str | None,
+    as_patch: bool,
+    maximize: tuple[str, ...],
+    minimize: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Say what differs between the runs A and B, or what varies over more of them.
 
-    Config, code, environment, seed, inputs, metrics, outputs, result; times, hosts and pids do not count.
-    Exit status 0 where they are the same, 1 where they differ.
+    Config, code, environment, seed, inputs, metrics, outputs, result; times, hosts and pids do not count. For B a
+    folder, as `.`, says what has changed since A: code, this environment, inputs; nothing is run or written.
+
+    Whether a metric got better goes by its name (loss, error, mse: down; accuracy, auc, f1, r2: up) or --maximize
+    and --minimize. Exit status 0 where they are the same, 1 where they differ.
 
     Example: recorder diff train~1 train --only config
     """
+    refs = [*runs, *to]
     store = Store(ctx.obj)
-    found = diff(store.find(a), store.find(b), store.objects, files=store.snapshots.files)
-    if only is not None:
-        found = found.only(only)
+    if len(refs) < 2:
+        raise click.UsageError("two runs, or a run and `.` for the working tree")
+    if any(map(_is_folder, refs[:-1])) or (len(refs) > 2 and _is_folder(refs[-1])):
+        raise click.UsageError("a folder comes last, after one run")
+    if as_patch and (len(refs) > 2 or as_json or only):
+        raise click.UsageError("--code takes two runs, and neither --json nor --only")
+    records = [store.find(ref) for ref in refs if not _is_folder(ref)]
+    if len(refs) > 2:
+        found: Any = compare_runs(records, store.objects, files=store.snapshots.files)
+        ctx.exit(_say(found.only(only) if only else found, as_json=as_json))
+    sides = _Sides(store, records, refs[-1])
+    if as_patch:
+        ctx.exit(_say_patch(sides))
+    directions = Directions(maximize, minimize)
+    found = diff(*sides.records, sides.objects, files=sides.files, directions=directions)
+    found = found.only(*sides.sections)
+    if only is not None and only not in sides.sections:
+        raise click.UsageError(f"nothing is known of the {only} of a working tree before a run")
+    ctx.exit(_say(found.only(only) if only else found, as_json=as_json))
+
+
+def _is_folder(ref: str) -> bool:
+    return (ref in (".", "..") or os.sep in ref) and Path(ref).is_dir()
+
+
+class _Sides:
+    """The two records, what to compare of them, and where what they name is read from."""
+
+    def __init__(self, store: Store, records: Sequence[Record], last: str) -> None:
+        self.sections: tuple[str, ...] = SECTIONS
+        self.records = (records[0], records[-1])
+        self.objects: ObjectReader = store.objects
+        self.files: Callable[[str], Mapping[str, str]] = store.snapshots.files
+        self.read: Callable[[str, str], bytes] = store.snapshots.read
+        if _is_folder(last):
+            from ..present import KNOWN, look
+
+            now = look(store, records[0], folder=Path(last))
+            self.sections = KNOWN
+            self.records = (records[0], now.record)
+            self.objects, self.files, self.read = now, now.files, now.read_file
+
+
+def _say(found: Any, *, as_json: bool) -> int:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found.to_json())))
+    elif hasattr(found, "runs"):
+        from .view.variation import describe_variation
+
+        click.echo(describe_variation(found))
     else:
         click.echo(describe_diff(found))
-    ctx.exit(0 if found.same else 1)
+    return 0 if found.same else 1
+
+
+def _say_patch(sides: _Sides) -> int:
+    from .view.patch import describe_patch
+
+    lines = list(describe_patch(*sides.records, files=sides.files, read=sides.read))
+    click.echo("\n".join(lines) if lines else "the code is the same")
+    return 1 if lines else 0

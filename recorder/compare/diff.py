@@ -6,15 +6,18 @@ experiment, config, code, environment, seed, inputs, metrics, outputs, result, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from .. import codec
 from ..points import SAMPLED
-from ..records import JSON, Code, Part, Record
+from ..records import JSON, Part, Record
 from . import ObjectReader
+from .code import Files, code_entries
+from .direction import Directions
+from .entries import Entry, mappings, markers_note, short, text_of, values
 from .environment import facts
 
 SECTIONS = (
@@ -30,26 +33,6 @@ SECTIONS = (
     "status",
     "redacted",
 )
-_SHOWN = 48
-
-# The files of a snapshot: each one's blob by its path.
-Files = Callable[[str], Mapping[str, str]]
-
-
-class Entry(Part, frozen=True):
-    """One difference: a dotted `key`, what became of it, and both sides as forms and as text.
-
-    `ratio` is right / left for numbers; `note` says what the sides alone do not.
-    """
-
-    key: str
-    change: Literal["changed", "added", "removed"]
-    left: JSON = None
-    right: JSON = None
-    left_text: str = ""
-    right_text: str = ""
-    ratio: float | None = None
-    note: str = ""
 
 
 class Diff(Part, frozen=True):
@@ -64,26 +47,40 @@ class Diff(Part, frozen=True):
         """Whether there is none."""
         return not any(self.sections.values())
 
-    def only(self, section: str) -> Diff:
-        """The same with that one section; KeyError where there is none of that name."""
-        return Diff(a=self.a, b=self.b, sections={section: self.sections[section]})
+    def only(self, *sections: str) -> Diff:
+        """The same with those sections; KeyError where there is none of a name."""
+        return Diff(a=self.a, b=self.b, sections={name: self.sections[name] for name in sections})
 
     def to_json(self) -> dict[str, JSON]:
-        """Plain JSON: ``{"a", "b", "same", "sections": {name: [entry]}}``, an entry as its fields."""
+        """Plain JSON: ``{"a", "b", "same", "sections": {name: [entry]}}``.
+
+        An entry has its `key` and `change`, and those of its other fields that are not at their defaults: see `Entry`.
+        `b` is 0 for the working tree.
+        """
         found: dict[str, JSON] = msgspec.to_builtins(self)
         return {"a": self.a, "b": self.b, "same": self.same, "sections": found["sections"]}
 
 
-def diff(a: Record, b: Record, objects: ObjectReader, *, files: Files | None = None) -> Diff:
-    """What is different about the runs `a` and `b`. With `files`, the files of their code are named too."""
+def diff(
+    a: Record,
+    b: Record,
+    objects: ObjectReader,
+    *,
+    files: Files | None = None,
+    directions: Directions = Directions(),  # noqa: B008 - a constant
+) -> Diff:
+    """What is different about the runs `a` and `b`. With `files`, the files of their code are named too.
+
+    `directions` says which way metrics get better.
+    """
     sections: dict[str, Iterator[Entry]] = {
         "experiment": _experiment(a, b),
-        "config": _mappings(codec.flatten(a.config), codec.flatten(b.config)),
-        "code": _code(a, b, files),
+        "config": mappings(codec.flatten(a.config), codec.flatten(b.config)),
+        "code": code_entries(a, b, files),
         "environment": _environment(a, b, objects),
-        "seed": _value("seed", a.seed, b.seed),
-        "inputs": _mappings(*({i.path: i.digest for i in r.inputs} for r in (a, b)), text=_short),
-        "metrics": _metrics(a, b),
+        "seed": values("seed", a.seed, b.seed),
+        "inputs": mappings(*({i.path: i.digest for i in r.inputs} for r in (a, b)), text=short),
+        "metrics": _metrics(a, b, directions),
         "outputs": _outputs(a, b),
         "result": _result(a, b, objects),
         "status": _status(a, b),
@@ -106,153 +103,19 @@ def varying_keys(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def _text(form: JSON) -> str:
-    return codec.describe(form, width=_SHOWN)
-
-
-def _short(digest: JSON) -> str:
-    return str(digest).removeprefix("blake3:")[:12]
-
-
-def _value(
-    key: str, a: JSON, b: JSON, *, text: Callable[[JSON], str] = _text, note: str = ""
-) -> Iterator[Entry]:
-    """An entry where the two forms are not the same."""
-    if codec.identity(a) != codec.identity(b):
-        ratio = _ratio(a, b)
-        yield Entry(
-            key=key,
-            change="changed",
-            left=a,
-            right=b,
-            left_text=text(a),
-            right_text=text(b),
-            ratio=ratio,
-            note=note or _redacted_note(a, b),
-        )
-
-
-def _redacted_note(a: JSON, b: JSON) -> str:
-    """What can be said of values that are not known: under one key, unlike markers mean unlike values."""
-    if codec.tag_of(a) != "$redacted" or codec.tag_of(b) != "$redacted":
-        return ""
-    return _markers_note(*({form["$redacted"]["marker"]} for form in (a, b)))
-
-
-def _markers_note(a: set[str], b: set[str]) -> str:
-    keys = {marker.partition("-")[0] for marker in (*a, *b)}
-    return "changed (redacted)" if len(keys) < 2 else "redacted under another key: cannot be told"
-
-
-def _ratio(a: JSON, b: JSON) -> float | None:
-    if isinstance(a, bool) or isinstance(b, bool):
-        return None
-    if isinstance(a, int | float) and isinstance(b, int | float) and a and b:
-        return float(b / a)
-    return None
-
-
-def _mappings(
-    a: Mapping[str, JSON],
-    b: Mapping[str, JSON],
-    *,
-    text: Callable[[JSON], str] = _text,
-    prefix: str = "",
-) -> Iterator[Entry]:
-    """An entry for each key that only one has, or whose forms differ; lists are gone into item by item."""
-    for key in dict.fromkeys([*a, *b]):
-        name = prefix + key
-        if key not in b:
-            yield Entry(key=name, change="removed", left=a[key], left_text=text(a[key]))
-        elif key not in a:
-            yield Entry(key=name, change="added", right=b[key], right_text=text(b[key]))
-        else:
-            yield from _inside(name, a[key], b[key], text)
-
-
-def _inside(name: str, a: JSON, b: JSON, text: Callable[[JSON], str]) -> Iterator[Entry]:
-    left, right = _items(a), _items(b)
-    if left and right and codec.tag_of(a) == codec.tag_of(b):
-        sides = [{f"[{i}]": item for i, item in enumerate(items)} for items in (left, right)]
-        yield from _mappings(*sides, text=text, prefix=name)
-    else:
-        yield from _value(name, a, b, text=text)
-
-
-def _items(form: JSON) -> list[JSON] | None:
-    """The items of a list or tuple, None for anything else."""
-    if codec.tag_of(form) == "$tuple":
-        form = form["$tuple"]
-    return form if isinstance(form, list) else None
-
-
 # The sections
 
 
 def _experiment(a: Record, b: Record) -> Iterator[Entry]:
-    yield from _value("name", a.experiment, b.experiment)
+    yield from values("name", a.experiment, b.experiment)
     for key in ("module", "qualname", "signature", "file"):
-        yield from _value(key, getattr(a.function, key), getattr(b.function, key))
-
-
-def _code(a: Record, b: Record, files: Files | None) -> Iterator[Entry]:
-    """The experiment's own source apart from the rest of the files."""
-    yield from _value(
-        "source",
-        a.function.source,
-        b.function.source,
-        text=_short,
-        note="the experiment's code changed",
-    )
-    if a.code is None or b.code is None:
-        return
-    for key in ("commit", "branch", "remote", "dirty"):
-        text = _commit if key == "commit" else _text
-        yield from _value(key, getattr(a.code, key), getattr(b.code, key), text=text)
-    modules = ({f"submodule {s.path}": s.commit for s in c.submodules} for c in (a.code, b.code))
-    yield from _mappings(*modules, text=_commit)
-    yield from _projects(a.code, b.code, files)
-    left, right = a.code.snapshot, b.code.snapshot
-    if left is None or right is None or files is None:
-        yield from _value("snapshot", left, right, text=_commit)
-    elif left != right:
-        same_source = a.function.source == b.function.source
-        note = "only other files changed" if same_source else ""
-        for entry in _mappings(
-            files(left), files(right), text=lambda blob: str(blob)[:10], prefix="file "
-        ):
-            yield msgspec.structs.replace(entry, note=note)
-
-
-def _projects(a: Code, b: Code, files: Files | None) -> Iterator[Entry]:
-    """What the runs imported from projects outside their own: commits, and the files of those that both have."""
-    left, right = ({project.name: project for project in code.projects} for code in (a, b))
-    snapshots = ({f"project {n}": p.snapshot for n, p in found.items()} for found in (left, right))
-    differing = list(_mappings(*snapshots, text=_commit))
-    for entry in differing:
-        name = entry.key.removeprefix("project ")
-        if entry.change != "changed" or files is None or not (entry.left and entry.right):
-            yield entry
-            continue
-        yield from _value(
-            f"{entry.key} commit", left[name].commit, right[name].commit, text=_commit
-        )
-        yield from _mappings(
-            files(entry.left),
-            files(entry.right),
-            text=lambda blob: str(blob)[:10],
-            prefix=f"{entry.key} file ",
-        )
-
-
-def _commit(id: JSON) -> str:
-    return str(id)[:12]
+        yield from values(key, getattr(a.function, key), getattr(b.function, key))
 
 
 def _environment(a: Record, b: Record, objects: ObjectReader) -> Iterator[Entry]:
     """What was imported comes first, and is said to be."""
     left, right = facts(a, b, objects)
-    for entry in _mappings(left.known, right.known):
+    for entry in mappings(left.known, right.known):
         package = entry.key.removeprefix("packages.")
         imported = package != entry.key and package in left.imported | right.imported
         note = "imported" if imported else entry.note
@@ -266,13 +129,17 @@ def _follows(key: str, a: Mapping[str, JSON], b: Mapping[str, JSON]) -> bool:
     return end != key and (a.get(key), b.get(key)) == (a.get(end), b.get(end))
 
 
-def _metrics(a: Record, b: Record) -> Iterator[Entry]:
+def _metrics(a: Record, b: Record, directions: Directions) -> Iterator[Entry]:
     left, right = (
         {name: m.last for name, m in r.metrics.items() if not name.startswith(SAMPLED)}
         for r in (a, b)
     )
-    for entry in _mappings(left, right):
-        yield msgspec.structs.replace(entry, note=_describe_change(entry.left, entry.right))
+    for entry in mappings(left, right):
+        yield msgspec.structs.replace(
+            entry,
+            note=_describe_change(entry.left, entry.right),
+            better=directions.is_better(entry.key, entry.left, entry.right),
+        )
     named = {entry for entry in left if entry in right and left[entry] == right[entry]}
     for name in sorted(named):
         one, other = a.metrics[name], b.metrics[name]
@@ -289,7 +156,7 @@ def _metrics(a: Record, b: Record) -> Iterator[Entry]:
 
 
 def _describe_series(count: int, least: JSON, greatest: JSON) -> str:
-    return f"{count} points from {_text(least)} to {_text(greatest)}"
+    return f"{count} points from {text_of(least)} to {text_of(greatest)}"
 
 
 def _describe_change(a: JSON, b: JSON) -> str:
@@ -329,8 +196,8 @@ def _outputs(a: Record, b: Record) -> Iterator[Entry]:
 
 def _describe_output(output: Any) -> str:
     if output.kind == "value":
-        return _text(output.form)
-    return f"{output.kind} of {output.size_bytes} bytes, {_short(output.digest)}"
+        return text_of(output.form)
+    return f"{output.kind} of {output.size_bytes} bytes, {short(output.digest)}"
 
 
 def _result(a: Record, b: Record, objects: ObjectReader) -> Iterator[Entry]:
@@ -350,10 +217,10 @@ def _result(a: Record, b: Record, objects: ObjectReader) -> Iterator[Entry]:
 
 
 def _status(a: Record, b: Record) -> Iterator[Entry]:
-    yield from _value("status", a.status, b.status)
+    yield from values("status", a.status, b.status)
     for key in ("type", "message"):
         left, right = (getattr(r.failure, key) if r.failure is not None else None for r in (a, b))
-        yield from _value(f"failure.{key}", left, right)
+        yield from values(f"failure.{key}", left, right)
 
 
 def _redacted(a: Record, b: Record) -> Iterator[Entry]:
@@ -370,7 +237,7 @@ def _redacted(a: Record, b: Record) -> Iterator[Entry]:
                 right=sorted(other),
                 left_text="<redacted>" if one else "",
                 right_text="<redacted>" if other else "",
-                note=_markers_note(one, other) if change == "changed" else "",
+                note=markers_note(one, other) if change == "changed" else "",
             )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ..errors import ReplayError
+from ..present import find_project
 from ..records import Code, Project, Record
 from ..setting import Setting, capture_code
 from ..store.store import Store
@@ -25,7 +26,7 @@ def take_live_code(store: Store, record: Record, report: Callable[[str], None]) 
             f"run {record.number} has no file in a project whose code of today could be run",
             run=record.number,
         )
-    root = Path(code.root) if Path(code.root).is_dir() else store.path.parent
+    root = find_project(code, store)
     live, _, _ = capture_code(store, root, report)
     if live.snapshot is None:
         raise ReplayError(f"the code in {root} could not be captured", run=record.number)

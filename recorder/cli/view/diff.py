@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import click
 
-from ...compare.diff import Diff, Entry
-from .text import Column, render, shorten
+from ...compare.diff import Diff
+from ...compare.entries import Entry
+from .text import Column, render, shorten, terminal_width
 
 _LISTED = 20
 _CELL = 48
+_LEAST = 10
 
 
 def describe_diff(found: Diff) -> str:
@@ -28,10 +30,15 @@ def describe_diff(found: Diff) -> str:
     ]
     if not blocks:
         what = "nothing differs" if len(same) > 1 else f"no difference in {same[0]}"
-        return f"runs {found.a} and {found.b}: {what}"
+        return f"{run_name(found.a)} and {run_name(found.b)}: {what}"
     if same:
         blocks.append(click.style(f"the same: {', '.join(same)}", dim=True))
     return "\n\n".join(blocks)
+
+
+def run_name(number: int) -> str:
+    """What stands above a run's values; 0 is the working tree."""
+    return f"run {number}" if number else "now"
 
 
 def _comment(name: str, entries: Sequence[Entry]) -> str:
@@ -46,15 +53,28 @@ def _comment(name: str, entries: Sequence[Entry]) -> str:
 
 def _table(found: Diff, entries: Sequence[Entry]) -> str:
     shown = entries[:_LISTED]
+    keys = [f"  {_sign(entry)} {shorten(entry.key, _CELL)}" for entry in shown]
     columns = [
-        Column("  ", [f"  {_sign(entry)} {shorten(entry.key, _CELL)}" for entry in shown]),
-        Column(f"run {found.a}", [shorten(entry.left_text, _CELL) for entry in shown]),
-        Column(f"run {found.b}", [shorten(entry.right_text, _CELL) for entry in shown]),
-        Column("", [_dim(_remark(entry)) for entry in shown]),
+        Column("  ", keys),
+        Column(run_name(found.a), [shorten(entry.left_text, _CELL) for entry in shown]),
+        Column(run_name(found.b), [shorten(entry.right_text, _CELL) for entry in shown]),
+        Column("", [_remark(entry) for entry in shown]),
     ]
-    text = render(columns)
+    text = render(_fitted(columns))
     more = len(entries) - len(shown)
     return f"{text}\n    and {more} more (--json has all)" if more else text
+
+
+def _fitted(columns: list[Column]) -> list[Column]:
+    """No wider than the terminal: the widest column gives way first, down to what is still worth reading."""
+    width = terminal_width()
+    while width is not None and (over := sum(c.width + 2 for c in columns) - 2 - width) > 0:
+        widest = max(range(len(columns)), key=lambda i: columns[i].width)
+        now = columns[widest].width
+        if now <= _LEAST:
+            break
+        columns[widest] = columns[widest].capped(max(now - over, now * 3 // 4, _LEAST))
+    return columns
 
 
 def _dim(text: str) -> str:
@@ -68,7 +88,10 @@ def _sign(entry: Entry) -> str:
 
 
 def _remark(entry: Entry) -> str:
-    note = "" if entry.key == "source" or entry.key.startswith("file ") else entry.note
-    if note or entry.ratio is None:
-        return note
-    return f"x {entry.ratio:.4g}"
+    own = entry.key == "source" or entry.key.startswith("file ")
+    ratio = "" if entry.ratio is None else f"x {entry.ratio:.4g}"
+    said = _dim(("" if own else entry.note) or ratio)
+    if entry.better is None:
+        return said
+    word, colour = ("better", "green") if entry.better else ("worse", "red")
+    return f"{said} {click.style(word, fg=colour)}"

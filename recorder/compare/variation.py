@@ -1,0 +1,126 @@
+"""What varies over several runs, key by key: ``recorder diff A B C``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from .. import codec
+from ..points import SAMPLED
+from ..records import JSON, Part, Record
+from . import ObjectReader
+from .code import Files
+from .diff import SECTIONS, diff
+from .entries import Entry, items, text_of
+
+# Compared by their leaves; the others by what differs from the first run.
+_LEAVES = ("config", "metrics", "result")
+_DETAILS = ("min", "max", "count")
+
+
+class Row(Part, frozen=True):
+    """The values of one key, a form and a text for each run in order; None where a run has none."""
+
+    key: str
+    values: tuple[JSON, ...]
+    texts: tuple[str | None, ...]
+
+
+class Variation(Part, frozen=True):
+    """What is not the same in all of the `runs` (their numbers): rows by their section."""
+
+    runs: tuple[int, ...]
+    sections: Mapping[str, tuple[Row, ...]]
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing varies."""
+        return not any(self.sections.values())
+
+    def only(self, *sections: str) -> Variation:
+        """The same with those sections; KeyError where there is none of a name."""
+        return Variation(runs=self.runs, sections={name: self.sections[name] for name in sections})
+
+    def to_json(self) -> dict[str, JSON]:
+        """Plain JSON: ``{"runs", "same", "sections": {name: [{"key", "values", "texts"}]}}``."""
+        found: dict[str, JSON] = msgspec.to_builtins(self)
+        return {"runs": found["runs"], "same": self.same, "sections": found["sections"]}
+
+
+def compare_runs(
+    records: Sequence[Record], objects: ObjectReader, *, files: Files | None = None
+) -> Variation:
+    """What varies over the runs: their configs, metrics and results value by value, the rest as `diff` has it."""
+    first, *others = records
+    diffs = [diff(first, other, objects, files=files) for other in others]
+    leaves = {
+        "config": [_leaves(codec.flatten(record.config)) for record in records],
+        "metrics": [_metrics(record) for record in records],
+        "result": [_result(record, objects) for record in records],
+    }
+    sections = {}
+    for name in SECTIONS:
+        entries = [found.sections[name] for found in diffs]
+        sections[name] = tuple(_varying(leaves[name]) if name in _LEAVES else _differing(entries))
+    sections["metrics"] = tuple(_without_details(sections["metrics"]))
+    return Variation(runs=tuple(record.number for record in records), sections=sections)
+
+
+def _differing(found: Sequence[Sequence[Entry]]) -> Iterator[Row]:
+    """Of each run's differences from the first: where it has none it is as the first one."""
+    by_key = [{entry.key: entry for entry in entries} for entries in found]
+    for key in dict.fromkeys(key for entries in by_key for key in entries):
+        base = next(entries[key] for entries in by_key if key in entries)
+        values, texts = [base.left], [None if base.change == "added" else base.left_text]
+        for entries in by_key:
+            entry = entries.get(key)
+            values.append(base.left if entry is None else entry.right)
+            gone = entry is not None and entry.change == "removed"
+            texts.append(texts[0] if entry is None else None if gone else entry.right_text)
+        yield Row(key=key, values=tuple(values), texts=tuple(texts))
+
+
+def _varying(sides: Sequence[Mapping[str, JSON]]) -> Iterator[Row]:
+    for key in dict.fromkeys(key for side in sides for key in side):
+        texts = tuple(text_of(side[key]) if key in side else None for side in sides)
+        if len({codec.identity(side[key]) if key in side else None for side in sides}) > 1:
+            yield Row(key=key, values=tuple(side.get(key) for side in sides), texts=texts)
+
+
+def _without_details(rows: Sequence[Row]) -> Iterator[Row]:
+    """Of a metric whose last values vary, those alone."""
+    keys = {row.key for row in rows}
+    for row in rows:
+        name, _, part = row.key.rpartition(".")
+        if part not in _DETAILS or name not in keys:
+            yield row
+
+
+def _leaves(forms: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The forms with the items of lists and tuples each under its own path."""
+    found: dict[str, JSON] = {}
+    for key, form in forms.items():
+        inside = items(form)
+        if inside:
+            numbered = {f"{key}[{i}]": item for i, item in enumerate(inside)}
+            found |= _leaves(codec.flatten(numbered))
+        else:
+            found[key] = form
+    return found
+
+
+def _metrics(record: Record) -> dict[str, JSON]:
+    """The last values, and what else there is to tell series apart that end alike."""
+    found: dict[str, JSON] = {}
+    for name, metric in sorted(record.metrics.items()):
+        if not name.startswith(SAMPLED):
+            found[name] = metric.last
+            if metric.count > 1:
+                found |= {f"{name}.{part}": getattr(metric, part) for part in _DETAILS}
+    return found
+
+
+def _result(record: Record, objects: ObjectReader) -> dict[str, JSON]:
+    form = codec.inline(record.result, objects.read)
+    return _leaves(codec.flatten({"result": form}))
