@@ -257,6 +257,11 @@ TRAIN = """
     @train.preset
     def small():
         return {"layers": (8, 8), "optim.beta": 0.5}
+
+
+    @train.preset
+    def broken():
+        return {"lr": 1 / 0}
 """
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -24,12 +25,19 @@ from .options import RunOptions
 
 
 def load(target: str) -> Experiment:
-    """The experiment; an exception of its module's own is shown as Python would, without our frames."""
-    try:
+    """The experiment. Raises TargetError."""
+    with _own_exceptions():
         return load_target(target, cwd=Path.cwd())
+
+
+@contextmanager
+def _own_exceptions() -> Iterator[None]:
+    """An exception of the user's own code is shown as Python would, without our frames, and ends the program."""
+    try:
+        yield
     except RecorderError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever the user's module raises while it is loaded
+    except Exception as error:  # noqa: BLE001 - whatever a module, a preset or an experiment raises
         click.echo(own_traceback(error), nl=False, err=True)
         raise SystemExit(RecorderError.exit_status) from None
 
@@ -66,7 +74,8 @@ def launch(
 
 def read_layers(experiment: Experiment, options: RunOptions) -> list[Assignment]:
     """What presets and files say. Raises ConfigError."""
-    presets = call_presets(experiment.presets, options.presets, experiment=experiment.name)
+    with _own_exceptions():
+        presets = [*call_presets(experiment.presets, options.presets, experiment=experiment.name)]
     return [*presets, *(one for path in options.configs for one in read_config(path))]
 
 
@@ -103,10 +112,6 @@ def _record(experiment: Experiment, prepared: Prepared, options: RunOptions) -> 
 
 def _attend(experiment: Experiment, attendance: Attendance) -> int:
     """Run it in a rank of a job that is not the first: nothing is recorded."""
-    try:
-        with attendance as bound:
-            experiment.invoke(bound)
-    except Exception as error:  # noqa: BLE001 - the experiment's own, shown as Python would
-        click.echo(own_traceback(error), nl=False, err=True)
-        return RecorderError.exit_status
+    with _own_exceptions(), attendance as bound:
+        experiment.invoke(bound)
     return 0
