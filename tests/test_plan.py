@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,9 @@ FIXED = Path(__file__).resolve().parent.parent / "data" / "fixed.txt"
 @record
 def total(path: str = str(FIXED.parent / "sub" / "numbers.txt"), local: Path = Path(__file__).resolve().parent / "local.txt"):
     import numpy as np
+    import sqlite3
+    database = sqlite3.connect(FIXED.parent / "sub" / "base.sqlite")
+    assert database.execute("select x from t").fetchall() == [(5,)]
     whole = np.loadtxt(path).sum() + np.load(FIXED.parent / "sub" / "array.npy").sum()
     with os.fdopen(os.open(path, os.O_RDONLY)) as file:
         whole += len(file.read())
@@ -42,7 +46,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with a run that has read four files: three outside the project, one in it by its absolute path."""
+    """A project with a run that has read five files: four outside the project, one in it by its absolute path."""
     import numpy as np
 
     place = tmp_path_factory.mktemp("reading")
@@ -53,6 +57,10 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.write("../data/fixed.txt", "fixed")
     project.write("../data/sub/numbers.txt", "1 2 3")
     np.save(place / "data" / "sub" / "array.npy", np.arange(5))
+    with sqlite3.connect(place / "data" / "sub" / "base.sqlite") as database:
+        database.execute("create table t(x)")
+        database.execute("insert into t values (5)")
+    database.close()
     project.python("total.py")
     return project
 
@@ -101,7 +109,8 @@ def test_inputs_outside_the_project_come_from_the_store(moved: Project) -> None:
     verdict = json.loads(done.stdout)
     assert verdict["verdict"] == "reproduced"
     assert {one["kind"] for one in verdict["plan"]["inputs"]} == {"store", "snapshot"}
-    assert f"{data}/fixed.txt has changed since run 1, or is gone" in done.stderr
+    said = "note: changed since run 1, or gone, and taken from the store: the inputs "
+    assert said in done.stderr and f"{data}/fixed.txt" in done.stderr
     first, replayed = moved.show(1), moved.show(verdict["replay"])
     assert replayed["inputs"] == first["inputs"] and replayed["config"] == first["config"]
     # Nor does the replay of the replay need them.
@@ -113,7 +122,7 @@ def test_live_inputs(moved: Project) -> None:
     data = moved.root.parent / "data"
     (data / "fixed.txt").write_text("changed")
     done = moved.recorder("replay", "1", "--live-inputs", status=1)
-    assert f"the input {data}/fixed.txt has changed since run 1\n" in done.stderr
+    assert f"note: changed since run 1: the input {data}/fixed.txt\n" in done.stderr
     assert "'fixed' -> 'changed'" in done.stdout
 
 
@@ -128,6 +137,8 @@ def test_inputs_given_by_the_user(moved: Project, tmp_path: Path) -> None:
         "given"
     }
     assert "reproduced" in moved.recorder("replay", "1", *options).stdout
+    one = f"{data}/sub/array.npy={tmp_path}/elsewhere/array.npy"  # and the rest from the store
+    assert "reproduced" in moved.recorder("replay", "1", "--input", one).stdout
     (tmp_path / "fixed.txt").write_text("another")
     blocked = moved.recorder("replay", "1", *options, status=3)
     assert "has another content" in blocked.stderr and "--live-inputs" in blocked.stderr

@@ -15,6 +15,10 @@ from ..records import Input, Part, Project, Record
 from ..store.store import Store
 from .request import Request
 
+_READ_AT = ("in place", "given")
+# Of the inputs a note names no more.
+_SAID = 4
+
 Kind = Literal["snapshot", "store", "in place", "given", "missing"]
 
 
@@ -77,16 +81,27 @@ def input_blockers(record: Record, sources: tuple[Source, ...], *, live: bool) -
 
 def input_notes(record: Record, sources: tuple[Source, ...]) -> Iterator[str]:
     """What of the inputs is otherwise than it was."""
-    for source in sources:
-        if source.kind in ("in place", "given") and source.changed:
-            yield f"the input {source.at} has changed since run {record.number}"
-        elif source.kind == "store" and source.changed_in_place and not source.in_root:
-            yield (
-                f"the input {source.path} has changed since run {record.number}, or is gone: the stored one is used"
-            )
+    changed = [str(one.at) for one in sources if one.kind in _READ_AT and one.changed]
+    stored = [
+        one.path
+        for one in sources
+        if one.kind == "store" and one.changed_in_place and not one.in_root
+    ]
+    if changed:
+        yield f"changed since run {record.number}: {_listed(changed)}"
+    if stored:
+        yield (
+            f"changed since run {record.number}, or gone, and taken from the store: {_listed(stored)}"
+        )
     children = any(hazard.kind == "child process" for hazard in record.hazards)
     if children and any(source.is_moved for source in sources if not source.in_root):
         yield "the child processes that it starts look for inputs outside the project in their old place"
+
+
+def _listed(paths: list[str]) -> str:
+    more = f" and {len(paths) - _SAID} more inputs" if len(paths) > _SAID else ""
+    first = ", ".join(paths[:_SAID])
+    return f"{'the input ' if len(paths) == 1 else 'the inputs ' if not more else ''}{first}{more}"
 
 
 class _Search:

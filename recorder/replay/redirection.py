@@ -3,7 +3,7 @@
 The program's paths stay as they are, in its config and in its text, and so does what it makes of them. What Python
 opens, lists or looks at below such a path is taken from the other place: Python's own functions are wrapped for it,
 and those of libraries that `recorder.capture.readers` knows. What opens files in C otherwise, and child processes, go
-to the old place. What is written goes where it always did.
+to the old place. What is written goes where it always did, but for a database of SQLite's, which is opened for both.
 """
 
 # ruff: noqa: PTH117, PTH118, PTH109
@@ -15,6 +15,7 @@ import builtins
 import functools
 import io
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -58,6 +59,7 @@ class Redirection:
         os.open = self._wrap_os_open(os.open)
         for name in _LOOKING:
             setattr(os, name, self._wrap(getattr(os, name)))
+        sqlite3.connect = sqlite3.dbapi2.connect = self._wrap(sqlite3.connect)
 
     def _lead(self, path: Any) -> Any:
         if isinstance(path, str | os.PathLike):

@@ -32,7 +32,6 @@ from ..target import as_experiment, load_module, load_script
 from ..yielding import CLOSED
 from .command import replay_command
 from .job import Job, Report
-from .redirection import Redirection
 from .secrets import fill
 from .workspace import LiveTree
 
@@ -93,6 +92,8 @@ def _replay(job: Job) -> Report:
         run = replay_command(record, tree=tree, live=live, settings=job.settings, moves=job.moves)
         return Report(run=run)
     if job.moves:
+        from .redirection import Redirection  # it takes sqlite3 along
+
         Redirection(job.moves).install()
     experiment = _load(record, tree, store)
     lives = [*([live] if live else []), *others]

@@ -167,17 +167,19 @@ class Workspace:
     def moves(self) -> dict[str, str]:
         """Where the replay reads files outside the project, by the paths that the program knows them by.
 
-        Of stored ones whose folder is gone, the folder: the program may list it.
+        Where a folder is gone, the one that takes its place too: the program may list it.
         """
         found: dict[str, str] = {}
+        folders: dict[str, str] = {}
         for source in self._sources:
             if source.in_root or not source.is_moved:
                 continue
             known, place = Path(source.path), Path(source.at or self._files / _below(source.path))
-            while source.at is None and not known.parent.exists():
-                known, place = known.parent, place.parent
             found[str(known)] = str(place)
-        return found
+            while known.name == place.name and not known.parent.exists():
+                known, place = known.parent, place.parent
+                folders.setdefault(str(known), str(place))
+        return {**folders, **found}
 
 
 def _below(path: str) -> Path:
