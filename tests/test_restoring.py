@@ -146,6 +146,26 @@ def test_a_name_that_leads_out_is_refused(project: Project, tmp_path: Path, name
     assert tree(tmp_path) == []
 
 
+def test_nothing_is_written_through_a_link_of_the_run(project: Project, tmp_path: Path) -> None:
+    """Of a foreign record, an output that lies behind a link of another output is refused."""
+    store = Store(project.root)
+    (tmp_path / "away").mkdir()
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "link").symlink_to(tmp_path / "away")
+    tree_object = store.objects.put_tree(tmp_path / "tree")
+    record = store.get(1)
+    file = next(one for one in record.outputs if one.name == "p.csv")
+    folder = next(one for one in record.outputs if one.kind == "folder")
+    outputs = (
+        msgspec.structs.replace(folder, name="out", digest=tree_object.digest),
+        msgspec.structs.replace(file, name="out/link/deep/x"),
+    )
+    record = msgspec.structs.replace(record, outputs=outputs)
+    with pytest.raises(DestinationError, match="through a link"):
+        restore(store, record, tmp_path / "to")
+    assert tree(tmp_path / "away") == [] and not (tmp_path / "to").exists()
+
+
 def test_damage_and_absence_leave_nothing_behind(project: Project, tmp_path: Path) -> None:
     """Where an object is damaged or a name is unknown, the folder stays as it was."""
     store = Store(project.root)

@@ -65,8 +65,7 @@ def restore(
         _refuse(dest, wanted, force=force)
         laid = Path(staged) / "files"
         for path, piece in wanted.items():
-            (laid / path).parent.mkdir(parents=True, exist_ok=True)
-            piece.write(laid / path)
+            _write(piece, laid, path)
         links_out = _drop_links_out(laid, wanted)
         there = [path for path in wanted if path not in links_out]
         size = sum((laid / p).lstat().st_size for p in there if not (laid / p).is_dir())
@@ -211,6 +210,15 @@ def _refuse(dest: Path, pieces: Mapping[str, _Piece], *, force: bool) -> None:
         said = f"{', '.join(map(str, taken[:3]))}{more}: there already"
         hint = "it is a folder" if force else "--force replaces files"
         raise DestinationError(f"{said} ({hint})", path=taken[0])
+
+
+def _write(piece: _Piece, laid: Path, path: str) -> None:
+    """Write a piece beside; not through a link that another one is."""
+    parent = (laid / path).parent
+    if not parent.resolve().is_relative_to(laid.resolve()):
+        raise DestinationError(f"{path} would be written through a link", path=Path(path))
+    parent.mkdir(parents=True, exist_ok=True)
+    piece.write(laid / path)
 
 
 def _is_folder(path: Path) -> bool:
