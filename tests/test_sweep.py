@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import Project
 
-from recorder.sweep.job import Report
+from recorder.sweep.report import Report
 
 TRAIN = """
     import os, sys, time
@@ -131,7 +131,7 @@ def test_a_cell_that_cannot_be_loaded_fails_alone(sweeping: Project) -> None:
     """Where a worker finds the module broken, there is no run, and the reason is said."""
     sweeping.write(
         "broken.py",
-        "import sys\nif sys.argv[0] != 'broken.py' or len(sys.orig_argv) < 5: 1 / 0\n"
+        "import sys\nif sys.argv[0] != 'broken.py' or len(sys.orig_argv) < 6: 1 / 0\n"
         + "from recorder import record\n@record\ndef f(a: int = 1): return a\n",
     )
     done = sweeping.recorder("run", "broken.py:f", "a=1,2", status=3)

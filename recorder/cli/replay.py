@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -14,14 +15,14 @@ import msgspec
 from ..errors import ConfigError, RecorderError, ReplayError
 from ..records import Record
 from ..replay.plan import Plan, make_plan
-from ..replay.replay import Replay, replay
+from ..replay.repetition import Repetition, repeat
+from ..replay.replay import Replay
 from ..replay.request import Request
 from ..replay.secrets import variable_of
-from ..store.signature import is_trusted
 from ..store.store import Store
+from .choice import Choice, many_options, trusted
 from .completion import complete_runs
 from .view.plan import describe_plan, plan_document
-from .view.text import describe_runs
 from .view.verdict import describe_replay, verification_document
 
 # A tolerance: infinity or a negative one would be a mistake.
@@ -29,7 +30,7 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
 
 
 @click.command()
-@click.argument("run", metavar="RUN", shell_complete=complete_runs)
+@click.argument("run", metavar="[RUN]", required=False, shell_complete=complete_runs)
 @click.option(
     "--set",
     "settings",
@@ -94,10 +95,19 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
     metavar="FILE",
     help="Write the verdict as JUnit XML too, for CI: a test for each item.",
 )
+@click.option(
+    "--times",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Replay N times, and hold the replays against each other too: is it deterministic?",
+)
+@many_options
 @click.pass_context
 def command(
     ctx: click.Context,
-    run: str,
+    /,
+    run: str | None,
     settings: tuple[str, ...],
     secrets: tuple[str, ...],
     rtol: float | None,
@@ -110,6 +120,8 @@ def command(
     keep: bool,
     as_json: bool,
     junit: Path | None,
+    times: int,
+    **many: Any,
 ) -> None:
     """Run RUN again, from its snapshot, with its config and seed, in a workspace of its own.
 
@@ -120,14 +132,28 @@ def command(
     First it says what differs from then: Python, packages, machine, inputs. Where something is missing nothing is
     run. Inputs from outside the project that have changed since, or are gone, are taken from the store.
 
+    With --times N the replays are held against each other as well: does the experiment itself give something else
+    each time, or has something changed since? With --all every finished run is replayed, but for replays: the exit
+    status is 0 where each result still comes out, and a command that was interrupted goes on where it was.
+
     Example: recorder replay last
     """
+    choice = Choice(**many)
+    choice.check(run, for_one=bool(only_plan or keep or settings or inputs or times > 1))
     store = Store(ctx.obj)
-    record = store.find(run)
-    if trust and not is_trusted(record):
-        trusted = describe_runs(store.trust(record))
-        click.secho(f"note: trusted from now on: {trusted}", err=True, dim=True)
-        record = store.get(record.number)
+    if choice.every:
+        from .replay_all import replay_all
+
+        request = Request(
+            secrets=dict(map(_read_secret, secrets)),
+            rtol=rtol,
+            atol=atol,
+            live_inputs=live_inputs,
+            here=here,
+        )
+        ctx.exit(replay_all(store, choice, request, trust=trust, as_json=as_json, junit=junit))
+    assert run is not None
+    record = trusted(store, store.find(run)) if trust else store.find(run)
     with _errors_in(junit, record):
         request = Request(
             settings=_split_settings(settings),
@@ -141,18 +167,18 @@ def command(
         )
         if only_plan:
             ctx.exit(_print_plan(make_plan(store, record, request=request), as_json=as_json))
-        done = replay(
+        done = repeat(
             store,
             record,
+            times=times,
             request=request,
             stdout=sys.stderr.fileno() if as_json else None,
             say=lambda line: click.secho(line, err=True, dim=True),
         )
-    _print(done, as_json=as_json)
-    if junit is not None:
-        from .view.junit import junit_of
-
-        junit.write_bytes(junit_of(done))
+    if times == 1:
+        _print(done.replays[0], as_json=as_json, junit=junit)
+    else:
+        _print_repetition(done, as_json=as_json, junit=junit)
     ctx.exit(done.exit_status)
 
 
@@ -210,8 +236,25 @@ def _errors_in(junit: Path | None, record: Record) -> Iterator[None]:
         raise
 
 
-def _print(done: Replay, *, as_json: bool) -> None:
+def _print(done: Replay, *, as_json: bool, junit: Path | None) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(verification_document(done))))
     else:
         click.echo(describe_replay(done))
+    if junit is not None:
+        from .view.junit import junit_of
+
+        junit.write_bytes(junit_of(done))
+
+
+def _print_repetition(done: Repetition, *, as_json: bool, junit: Path | None) -> None:
+    from .view.repetition import describe_repetition, repetition_document
+
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(repetition_document(done))))
+    else:
+        click.echo(describe_repetition(done))
+    if junit is not None:
+        from .view.junit import junit_of_repetition
+
+        junit.write_bytes(junit_of_repetition(done))

@@ -16,18 +16,22 @@ from ..experiment import Experiment
 from ..records import new_id
 from ..store.store import Store
 from ..sweep.cells import Cell, prepare_cell
-from ..sweep.job import Ended, Job, Report, list_items, reuse_cell
-from ..sweep.pool import Pool
+from ..sweep.job import Job, list_items, reuse_cell
+from ..sweep.pool import Pool, Worker
+from ..sweep.report import Ended, Report
 from .options import RunOptions
 from .view.config import count_runs
-from .view.progress import Progress, show_progress
+from .view.progress import Progress, Shown, show_progress
 from .view.runs import runs_table
+from .view.sweep import describe_cell
+from .view.text import shorten
 
 # More than these are run only when somebody has said so.
 ASK_ABOVE = 100
 # So many of them are in the table at the end.
 _SHOWN = 50
 INTERRUPTED = 130
+_WORKER = "recorder.sweep.worker"
 
 
 def run_sweep(
@@ -44,9 +48,9 @@ def run_sweep(
         fixed_variables(os.environ, deterministic=options.deterministic, threads=options.threads)
     )
     tags = (*options.tags, f"sweep-{new_id()[:6]}")
-    pool = Pool(options.jobs)
+    pool = Pool(options.jobs, module=_WORKER)
     ended: list[Ended] = []
-    with show_progress(experiment.name, cells) as progress:
+    with show_progress(_shown(experiment.name, cells)) as progress:
         for one in _run_all(experiment, target, cells, options, pool, progress, tags):
             ended.append(one)
             progress.end(one)
@@ -56,6 +60,19 @@ def run_sweep(
         return INTERRUPTED
     failed = any(one.report.exit_status for one in ended)
     return RecorderError.exit_status if failed else 0
+
+
+def _shown(title: str, cells: Sequence[Cell]) -> Shown:
+    varied = [{key: shorten(value, 24) for key, value in cell.varied} for cell in cells]
+
+    def row(worker: Worker) -> dict[str, str]:
+        number = worker.report.number
+        return {"run": "" if number is None else str(number), **varied[worker.place]}
+
+    def describe(ended: Ended) -> str:
+        return describe_cell(ended, varied[ended.place])
+
+    return Shown(title, len(cells), row, describe)
 
 
 def _run_all(

@@ -38,23 +38,27 @@ class Replay(Part, frozen=True):
     @property
     def exit_status(self) -> int:
         """0 reproduced or close, 1 diverged, 3 could not be done, 4 nothing could be verified."""
-        if self.record.status == "interrupted":
-            return INTERRUPTED
-        if self.verification is None:
-            return 0 if self.record.status == "finished" else 3
-        return {"reproduced": 0, "close": 0, "diverged": 1, "failed": 3}.get(
-            self.verification.verdict, 4
-        )
+        return status_of(self.record, self.verification)
 
     @property
     def causes(self) -> tuple[str, ...]:
         """Where it came out otherwise: the hazards of the two runs, each of which may be why."""
-        if self.verification is None or self.verification.verdict not in _OTHERWISE:
+        if self.verification is None or self.verification.verdict not in OTHERWISE:
             return ()
         return tuple(causes(self.original, self.record))
 
 
-_OTHERWISE = ("diverged", "close", "failed")
+# The verdicts that hazards may be the cause of.
+OTHERWISE = ("diverged", "close", "failed")
+
+
+def status_of(record: Record, verification: Verification | None) -> int:
+    """The exit status that says how the replay `record` came out; `verification` as of `Replay`."""
+    if record.status == "interrupted":
+        return INTERRUPTED
+    if verification is None:
+        return 0 if record.status == "finished" else 3
+    return {"reproduced": 0, "close": 0, "diverged": 1, "failed": 3}.get(verification.verdict, 4)
 
 
 def replay(

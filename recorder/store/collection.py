@@ -28,7 +28,8 @@ from .store import RUNS, TRASH, Store
 _BATCH = 256  # objects deleted in one turn at the gate, some 5 ms
 
 Kind = Literal[
-    "run in the trash", "object", "snapshot", "staged file", "live folder", "workspace", "environment", "journal"
+    "run in the trash", "object", "snapshot", "staged file", "live folder", "workspace", "interrupted replays",
+    "environment", "journal",
 ]  # fmt: skip
 
 
@@ -70,6 +71,7 @@ class _Collection:
         yield self._staged()
         yield self._cache("live folder", "spare")
         yield self._cache("workspace", "workspaces")
+        yield self._cache("interrupted replays", "replays")
         yield self._cache("environment", "envs")
 
     def _now(self) -> int:

@@ -24,7 +24,7 @@ _FOLDERS = ("objects", "staging", "live")
 # Everything that may stand in a store's folder.
 NAMES = (
     *_FOLDERS, "FORMAT", ".gitignore", "runs.jsonl", "runs.jsonl.lock", "runs.jsonl.index", "outputs", "objects.gate",
-    "code.git", "code.gate", "spare", "workspaces", "envs", "lost+found",
+    "code.git", "code.gate", "spare", "workspaces", "replays", "envs", "lost+found",
 )  # fmt: skip
 GITIGNORE = "*\n"
 # What is written beside a file of that name, to take its place.

@@ -1,13 +1,9 @@
-"""What the process of a cell is told, and what it tells."""
+"""What the process of a cell is told."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from .. import codec
 from ..call import Call
@@ -17,6 +13,7 @@ from ..experiment import Experiment
 from ..records import JSON, Part
 from ..reuse import reuse
 from .cells import Cell
+from .report import Report
 
 
 class Item(Part, frozen=True):
@@ -72,42 +69,6 @@ def list_items(assignments: Sequence[Assignment]) -> tuple[Item, ...]:
         for one in assignments
         if one.kind != "value"
     )
-
-
-class Ended(NamedTuple):
-    """A cell that is over, by its place among the cells: what came of it, and how long its process took."""
-
-    cell: int
-    report: Report
-    duration_s: float
-
-
-class Report(Part, frozen=True):
-    """How far a cell has come: its run, once it has begun, and how it ended, once it has.
-
-    `error` says why there is no run; `reused` that there was one already.
-    """
-
-    store: str = ""
-    number: int | None = None
-    status: str = "running"
-    reused: bool = False
-    error: str = ""
-    exit_status: int = 0
-
-    def write(self, path: str) -> None:
-        """Put it in the place of the last one; who reads sees the one or the other."""
-        staged = Path(f"{path}.new")
-        staged.write_bytes(msgspec.json.encode(self))
-        os.replace(staged, path)  # noqa: PTH105
-
-    @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Report | None:
-        """The last one that was written, None where there is none yet."""
-        try:
-            return msgspec.json.decode(Path(path).read_bytes(), type=cls)
-        except FileNotFoundError:
-            return None
 
 
 def reuse_cell(call: Call, *, tags: Sequence[str]) -> Report | None:

@@ -1,21 +1,22 @@
-"""A sweep's processes: one for each cell, some at a time, each a fresh interpreter."""
+"""Processes for many runs: one for each, some at a time, each a fresh interpreter."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from .job import Ended, Job, Report
+from .report import Ended, Report
 
 # Where recorder is importable here only by sys.path (a checkout), it is found there as a last resort; the working
 # directory's modules must not pass for recorder's own.
@@ -23,7 +24,8 @@ _START = """\
 import sys
 sys.path[:] = [entry for entry in sys.path if entry != ""]
 sys.path.append(sys.argv[1])
-from recorder.sweep.worker import main
+from importlib import import_module
+main = import_module(sys.argv[2]).main
 sys.path.pop()
 sys.exit(main())
 """
@@ -33,19 +35,26 @@ _GRACE_S = 15.0
 _LOOK_S = 0.02
 
 
-class Worker:
-    """A cell's process: `cell` is its place among the cells, `report` what it has told so far."""
+class Job(Protocol):
+    """What a process is told, as JSON on its standard input; `report` is the file for what it tells (a `Report`)."""
 
-    def __init__(self, cell: int, job: Job, log: Path) -> None:
-        self.cell = cell
+    @property
+    def report(self) -> str: ...  # noqa: D102
+
+
+class Worker:
+    """A job's process: `place` is the job's among them, `report` what it has told so far; `module` has its ``main``."""
+
+    def __init__(self, place: int, job: Job, log: Path, *, module: str) -> None:
+        self.place = place
         self.report = Report()
         self.started = monotonic()
-        self._place = job.report
+        self._file = job.report
         self._log = log
         home = str(Path(__file__).resolve().parent.parent.parent)
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, home],
+                [sys.executable, "-c", _START, home, module],
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -66,7 +75,7 @@ class Worker:
     def look(self) -> bool:
         """Read what it has told; whether it has ended."""
         status = self._process.poll()
-        told = Report.read(self._place)
+        told = Report.read(self._file)
         if told is not None:
             self.report = told
         if status is not None and self.report.status == "running":
@@ -76,14 +85,19 @@ class Worker:
         return status is not None
 
     def stop(self, *, kill: bool = False) -> None:
-        """Interrupt it, or end it at once."""
-        if self._process.poll() is None:
+        """Interrupt it with what it has started, as a terminal would, or end them at once."""
+        if self._process.poll() is not None:
+            return
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL if kill else signal.SIGINT)
+        else:
             self._process.kill() if kill else self._process.send_signal(signal.SIGINT)
 
     def clear(self) -> None:
         """Remove what it has left; what it printed is in its run's record."""
         self._log.unlink()
-        Path(self._place).unlink(missing_ok=True)
+        Path(self._file).unlink(missing_ok=True)
 
     def _death(self, status: int) -> str:
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
@@ -96,11 +110,13 @@ class Worker:
 class Pool:
     """Runs jobs, `processes` at a time; `interrupted` says that it was told to stop.
 
-    `waiting` counts the jobs that have not begun, `workers` are those that run.
+    `waiting` counts the jobs that have not begun, `workers` are those that run. A process calls the ``main`` of
+    `module`.
     """
 
-    def __init__(self, processes: int) -> None:
+    def __init__(self, processes: int, *, module: str) -> None:
         self._processes = processes
+        self._module = module
         self.workers: list[Worker] = []
         self.waiting = 0
         self.interrupted = False
@@ -108,7 +124,7 @@ class Pool:
     def run(
         self, jobs: Sequence[tuple[int, Callable[[str], Job]]], *, tick: Callable[[Pool], None]
     ) -> Iterator[Ended]:
-        """Each cell when it has ended. Its job is made when it is its turn, with the place of its report.
+        """Each, a place and a job, when it has ended. A job is made when it is its turn, with the file for its report.
 
         `tick` is called some times a second. After Ctrl-C, SIGTERM or SIGHUP no job is begun, and those that run are
         interrupted; a second one kills them.
@@ -122,15 +138,15 @@ class Pool:
                 self.workers = [worker for worker in self.workers if worker not in ended]
                 for worker in ended:
                     worker.clear()
-                    yield Ended(worker.cell, worker.report, worker.duration_s)
+                    yield Ended(worker.place, worker.report, worker.duration_s)
                 self._kill_late()
                 tick(self)
                 sleep(0 if ended else _LOOK_S)
 
-    def _begin(self, cell: int, make: Callable[[str], Job], folder: Path) -> None:
-        job = make(str(folder / f"{cell}.json"))
+    def _begin(self, place: int, make: Callable[[str], Job], folder: Path) -> None:
+        job = make(str(folder / f"{place}.json"))
         self.waiting -= 1
-        worker = Worker(cell, job, folder / f"{cell}.txt")
+        worker = Worker(place, job, folder / f"{place}.txt", module=self._module)
         self.workers.append(worker)
         if self.interrupted:  # while it was being started
             worker.stop()

@@ -15,7 +15,8 @@ from ..execution import Execution
 from ..experiment import Experiment
 from ..target import load_target
 from .cells import Prepared, prepare_cell
-from .job import Job, Report, reuse_cell
+from .job import Job, reuse_cell
+from .report import Report
 
 INTERRUPTED = 130
 

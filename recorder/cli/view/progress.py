@@ -1,19 +1,17 @@
-"""A sweep while it runs: on a terminal a table of what is running under a bar, else a line for each run that ended."""
+"""Many processes while they run: on a terminal a table of those in progress under a bar, else a line for each."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import click
 
-from ...store.store import Store
-from ...sweep.cells import Cell
-from ...sweep.job import Ended, Report
 from ...sweep.pool import Pool, Worker
-from .text import duration, shorten
+from ...sweep.report import Ended
+from .text import duration
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -22,32 +20,46 @@ if TYPE_CHECKING:
 _MOST = 20
 
 
+class Shown(NamedTuple):
+    """What is shown of them: a `title`, how many in all, the cells of one that is running, one that ended in a line.
+
+    `is_good` says of which the line does not stay above the bar; `bad` is what the others are called there.
+    """
+
+    title: str
+    total: int
+    row: Callable[[Worker], Mapping[str, str]]
+    describe: Callable[[Ended], str]
+    is_good: Callable[[Ended], bool] = lambda ended: ended.report.status == "finished"
+    bad: str = "failed"
+
+
 class Progress(Protocol):
-    """What is told how a sweep goes on."""
+    """What is told how it goes on."""
 
     def tick(self, pool: Pool) -> None:
         """Called some times a second."""
 
     def end(self, ended: Ended) -> None:
-        """Called for each run that has ended."""
+        """Called for each that has ended."""
 
 
 @contextmanager
-def show_progress(experiment: str, cells: Sequence[Cell]) -> Iterator[Progress]:
+def show_progress(shown: Shown) -> Iterator[Progress]:
     """Show it on stderr while the block lasts."""
     if not sys.stderr.isatty():
-        yield _Lines(cells)
+        yield _Lines(shown)
         return
-    live = _Live(experiment, cells)
-    with live.shown:
+    live = _Live(shown)
+    with live.display:
         yield live
 
 
 class _Lines:
-    """A line for each run that has ended."""
+    """A line for each that has ended."""
 
-    def __init__(self, cells: Sequence[Cell]) -> None:
-        self._cells = cells
+    def __init__(self, shown: Shown) -> None:
+        self._shown = shown
         self._done = 0
 
     def tick(self, pool: Pool) -> None:
@@ -55,43 +67,43 @@ class _Lines:
 
     def end(self, ended: Ended) -> None:
         self._done += 1
-        click.echo(f"{self._done}/{len(self._cells)}  {describe(ended, self._cells)}", err=True)
+        click.echo(f"{self._done}/{self._shown.total}  {self._shown.describe(ended)}", err=True)
 
 
 class _Live:
-    """The bar, and the runs in progress; what has failed is said above them, and stays."""
+    """The bar, and what is in progress; what went wrong is said above them, and stays."""
 
-    def __init__(self, experiment: str, cells: Sequence[Cell]) -> None:
+    def __init__(self, shown: Shown) -> None:
         from rich.console import Console
         from rich.live import Live
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        self._cells = cells
+        self._shown = shown
         console = Console(stderr=True)
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("[red]{task.fields[failed]}"),
+            TextColumn("[red]{task.fields[bad]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
         )
-        self._task = self._bar.add_task(experiment, total=len(cells), failed="")
-        self._failed = 0
-        self.shown = Live(self._bar, console=console, transient=True, refresh_per_second=8)
+        self._task = self._bar.add_task(shown.title, total=shown.total, bad="")
+        self._bad = 0
+        self.display = Live(self._bar, console=console, transient=True, refresh_per_second=8)
 
     def tick(self, pool: Pool) -> None:
-        self.shown.update(self._draw(pool.workers))
+        self.display.update(self._draw(pool.workers))
 
     def end(self, ended: Ended) -> None:
         self._bar.advance(self._task)
-        if ended.report.status != "finished":
-            self._failed += ended.report.status != "interrupted"
-            if self._failed:
-                self._bar.update(self._task, failed=f"{self._failed} failed")
-            text = describe(ended, self._cells)
-            self.shown.console.print(text, style="red", markup=False, highlight=False)
+        if not self._shown.is_good(ended):
+            self._bad += ended.report.status != "interrupted"
+            if self._bad:
+                self._bar.update(self._task, bad=f"{self._bad} {self._shown.bad}")
+            text = self._shown.describe(ended)
+            self.display.console.print(text, style="red", markup=False, highlight=False)
 
     def _draw(self, workers: Sequence[Worker]) -> Group:
         from rich.console import Group
@@ -99,32 +111,11 @@ class _Live:
         from rich.text import Text
 
         table = Table(box=None, padding=(0, 2, 0, 0))
-        names = list(dict.fromkeys(key for cell in self._cells for key, _ in cell.varied))
-        for title in ("run", *names, "for"):
+        rows = [(worker, self._shown.row(worker)) for worker in workers[:_MOST]]
+        names = list(dict.fromkeys(name for _, row in rows for name in row))
+        for title in (*names, "for"):
             table.add_column(title, style="dim", header_style="dim")
-        for worker in workers[:_MOST]:
-            varied = dict(self._cells[worker.cell].varied)
-            number = "" if worker.report.number is None else str(worker.report.number)
-            values = [shorten(varied.get(name, ""), 24) for name in names]
-            table.add_row(number, *map(Text, values), duration(worker.duration_s))
+        for worker, row in rows:
+            cells = [Text(row.get(name, "")) for name in names]
+            table.add_row(*cells, duration(worker.duration_s))
         return Group(self._bar, table)
-
-
-def describe(ended: Ended, cells: Sequence[Cell]) -> str:
-    """How a run ended, in one line, and of one that failed what it said."""
-    report = ended.report
-    name = "no run" if report.number is None else f"run {report.number}"
-    varied = " ".join(f"{key}={shorten(value, 24)}" for key, value in cells[ended.cell].varied)
-    said = _reason(report)
-    status = "reused" if report.reused else report.status
-    text = f"{name}  {varied}  {status}  {duration(ended.duration_s)}"
-    return f"{text}  {shorten(said, 200)}" if said else text
-
-
-def _reason(report: Report) -> str:
-    if report.error or report.status != "failed" or report.number is None:
-        return report.error
-    failure = Store(report.store).get(report.number).failure
-    if failure is None:
-        return ""
-    return f"{failure.type.removeprefix('builtins.')}: {failure.message}".partition("\n")[0]

@@ -27,6 +27,8 @@ _COLOURS = {
     "diverged": "red",
     "failed": "red",
     "nothing verified": "magenta",
+    "could not be done": "red",
+    "interrupted": "yellow",
 }
 
 
@@ -45,8 +47,7 @@ def describe_replay(done: Replay) -> str:
         lines += [
             f"  {item.name}: {text}" for item in verification.items for text in _located(item)
         ]
-    colour = _COLOURS.get(verification.verdict)
-    verdict = click.style(verification.verdict, fg=colour, bold=True)
+    verdict = styled_verdict(verification.verdict, bold=True)
     lines.append(verdict + (f": {verification.reason}" if verification.reason else ""))
     if done.causes:
         more = f"; and {len(done.causes) - _SAID} more" if len(done.causes) > _SAID else ""
@@ -54,14 +55,17 @@ def describe_replay(done: Replay) -> str:
     return "\n".join(lines)
 
 
+def styled_verdict(verdict: str, *, bold: bool = False) -> str:
+    """A verdict, of an item or as a whole, in its colour."""
+    return click.style(verdict, fg=_COLOURS.get(verdict), bold=bold or None)
+
+
 def _columns(verification: Verification) -> list[Column]:
     items = verification.items
     return [
         Column("  what", [f"  {item.kind}" for item in items]),
         Column("name", [item.name for item in items]),
-        Column(
-            "verdict", [click.style(item.verdict, fg=_COLOURS.get(item.verdict)) for item in items]
-        ),
+        Column("verdict", [styled_verdict(item.verdict) for item in items]),
         Column("", [item.detail for item in items]),
     ]
 
@@ -113,21 +117,27 @@ def verification_document(done: Replay) -> dict[str, Any]:
 
     A number that is infinite is null, as JSON has none.
     """
-    verification: Verification | None = done.verification
     return {
         "run": done.original.number,
         "replay": done.record.number,
         "replay_id": done.record.id,
-        "verdict": None if verification is None else verification.verdict,
-        "reason": "" if verification is None else verification.reason,
-        "counts": {} if verification is None else verification.counts,
-        "items": []
-        if verification is None
-        else [_item_document(item) for item in verification.items],
+        **verdict_document(done.verification),
         "causes": list(done.causes),
         "changes": msgspec.to_builtins(done.record.changes),
         "notes": list(done.plan.notes),
         "live_code": done.plan.live_code is not None,
         "plan": plan_document(done.plan),
         "exit_status": done.exit_status,
+    }
+
+
+def verdict_document(verification: Verification | None) -> dict[str, Any]:
+    """The part of `verification_document` from verdict to items."""
+    return {
+        "verdict": None if verification is None else verification.verdict,
+        "reason": "" if verification is None else verification.reason,
+        "counts": {} if verification is None else verification.counts,
+        "items": []
+        if verification is None
+        else [_item_document(item) for item in verification.items],
     }
