@@ -145,7 +145,7 @@ class Finder:
         """What was written by whomever; what the run has read, and did not write, has only been touched."""
         # Only a process of its own would write to the project's texts unseen.
         texts = () if watch.has_children else held
-        read = {str(reading.path): reading.mtime_ns for reading in readings}
+        read = {reading.path: reading.mtime_ns for reading in readings}
         for folder in self._folders:
             for place, status in self._scan(folder, texts if folder == self._root else ()):
                 path = os.path.join(folder, place)

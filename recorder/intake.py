@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Collection, Sequence
 
 from .capture.inputs import Reading
 from .capture.secrets import Secrets, secret_digest
 from .capture.sifting import is_secret_file
-from .paths import place_in
 from .records import Input
 from .setting import Setting
 
@@ -20,41 +20,42 @@ class Intake:
         self._objects = setting.store.objects
         self._secrets = secrets
         self._limit_bytes = limit_bytes
+        root = None if setting.root is None else os.path.realpath(setting.root)
+        self._inside = None if root is None else root.rstrip(os.sep) + os.sep
 
     def take(self, readings: Sequence[Reading]) -> tuple[Input, ...]:
         """The inputs, in the order of the readings."""
-        return tuple(self._inputs(readings))
+        found = [(reading, *self._place(reading.path)) for reading in readings]
+        wanted = {r.path: r.digest for r, path, inside in found if self._wants(r, path, inside)}
+        kept = self._objects.put_files(wanted)
+        return tuple(self._describe(*one, kept) for one in found)
 
-    def _inputs(self, readings: Sequence[Reading]) -> Iterator[Input]:
-        for reading in readings:
-            known = self._setting.known_as(str(reading.path))
-            place = place_in(known, self._setting.root)
-            path = place or known
-            yield Input(
-                path=path,
-                digest=self._digest(reading, path),
-                size_bytes=reading.size_bytes,
-                in_root=place is not None,
-                stored=not is_secret_file(path) and self._keep(reading, place),
-            )
+    def _place(self, path: str) -> tuple[str, bool]:
+        """The path under which the file is recorded, and whether that is one relative to the root, with slashes.
 
-    def _digest(self, reading: Reading, path: str) -> str:
-        """Of a file of credentials neither the bytes nor the digest are kept."""
-        if not is_secret_file(path):
-            return reading.digest
-        digest = secret_digest(reading.digest)
-        self._secrets.note(f"inputs.{path}", digest, "its name is that of a secret")
-        return digest
+        Readings have their links resolved, and so has the root.
+        """
+        known = self._setting.known_as(path)
+        if self._inside is None or not known.startswith(self._inside):
+            return known, False
+        return known[len(self._inside) :].replace(os.sep, "/"), True
 
-    def _keep(self, reading: Reading, place: str | None) -> bool:
-        if self._setting.holds(place):
-            return True
-        if place is None and reading.size_bytes > self._limit_bytes:
+    def _wants(self, reading: Reading, path: str, inside: bool) -> bool:
+        """Whether the bytes are for the store, and not in the snapshot anyhow."""
+        if is_secret_file(path) or (inside and self._setting.holds(path)):
             return False
-        if self._objects.has(reading.digest):
-            return True
-        try:
-            digest, _ = self._objects.put_file(reading.path)
-        except OSError:
-            return False  # read and deleted: its digest is all there is
-        return digest == reading.digest
+        return inside or reading.size_bytes <= self._limit_bytes
+
+    def _describe(self, reading: Reading, path: str, inside: bool, kept: Collection[str]) -> Input:
+        digest, secret = reading.digest, is_secret_file(path)
+        held = digest in kept or (inside and self._setting.holds(path))
+        if secret:  # of a file of credentials neither the bytes nor the digest are kept
+            digest = secret_digest(digest)
+            self._secrets.note(f"inputs.{path}", digest, "its name is that of a secret")
+        return Input(
+            path=path,
+            digest=digest,
+            size_bytes=reading.size_bytes,
+            in_root=inside,
+            stored=held and not secret,
+        )

@@ -13,7 +13,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.capture import inputs
+from recorder.capture import watch as watch_module
 from recorder.capture.inputs import Reading, Watch, watch_inputs
 from recorder.digest import digest_bytes, digest_file
 
@@ -59,7 +60,7 @@ def begin(path: Path, data: bytes = b"content") -> tuple[Path, Watch]:
 
 
 def paths(readings: tuple[Reading, ...]) -> list[Path]:
-    return [reading.path for reading in readings]
+    return [Path(reading.path) for reading in readings]
 
 
 def test_a_reading_tells_what_was_read(folder: Path) -> None:
@@ -68,7 +69,7 @@ def test_a_reading_tells_what_was_read(folder: Path) -> None:
     with file.open("rb") as opened:
         opened.read()
     [reading] = watch.stop()
-    assert reading == Reading(file, digest_bytes(b"some bytes"), 10, file.stat().st_mtime_ns)
+    assert reading == Reading(str(file), digest_bytes(b"some bytes"), 10, file.stat().st_mtime_ns)
 
 
 def test_the_usual_readers(folder: Path) -> None:
@@ -360,7 +361,8 @@ def test_threads_of_a_run(folder: Path) -> None:
     readings = watch.stop()
     assert sorted(paths(readings)) == sorted(files)
     assert all(
-        reading.digest == digest_bytes(reading.path.name[:-4].encode()) for reading in readings
+        reading.digest == digest_bytes(Path(reading.path).name[:-4].encode())
+        for reading in readings
     )
 
 
@@ -406,7 +408,7 @@ def test_a_forked_child_reads_for_itself(folder: Path) -> None:
 def test_too_many_inputs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit files are counted, and the watch says so."""
     files = [make(folder / f"{number}.txt") for number in range(7)]
-    monkeypatch.setattr(inputs, "MAX_READINGS", 5)
+    monkeypatch.setattr(watch_module, "MAX_READINGS", 5)
     watch = watch_inputs()
     for file in files:
         file.read_text()
@@ -414,6 +416,92 @@ def test_too_many_inputs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert watch.warnings == [
         "2 files that the run read, after the first 5, are not listed as inputs"
     ]
+
+
+@pytest.fixture
+def many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Watch]:
+    """A folder of 200 files whose ctimes are past, and a watch that lets them wait for ever."""
+    monkeypatch.setattr(watch_module, "WAIT_S", 3600.0)
+    for number in range(200):
+        make(folder / f"{number}.txt", b"%d" % number)
+    time.sleep(0.05)
+    return folder, watch_inputs()
+
+
+def read_all(folder: Path) -> None:
+    """As a run does."""
+    for number in range(200):
+        (folder / f"{number}.txt").read_bytes()
+
+
+def test_thousands_of_files_wait_for_their_digests(many: tuple[Path, Watch]) -> None:
+    """Files that wait have the digests of what was read, and come in the order in which they were opened."""
+    folder, watch = many
+    read_all(folder)
+    assert len(watch.waiting) == 100
+    expected = [(f"{n}.txt", digest_bytes(b"%d" % n)) for n in range(200)]
+    assert [(Path(r.path).name, r.digest) for r in watch.stop()] == expected
+    assert watch.warnings == [] == watch.lost
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_bytes(b"other"),
+        lambda path: path.with_name("0.txt").replace(path),
+        lambda path: path.rename(path.with_name("moved")),
+        lambda path: path.unlink(),
+        lambda path: shutil.rmtree(path.parent),
+        lambda path: subprocess.run(["sh", "-c", f"echo other > {path}"], check=True),
+        lambda path: os.truncate(path, 1),
+        lambda path: os.utime(path),
+    ],
+    ids=["write", "replace", "move", "remove", "remove the folder", "child", "truncate", "touch"],
+)
+def test_a_file_that_waits_is_looked_at_before_it_changes(
+    many: tuple[Path, Watch], change: Callable[[Path], object]
+) -> None:
+    """Whatever the run does to a file after it has read it, its digest is that of what was read."""
+    folder, watch = many
+    read_all(folder)
+    assert str(folder / "150.txt") in watch.waiting
+    change(folder / "150.txt")
+    readings = {Path(r.path).name: r.digest for r in watch.stop()}
+    assert readings["150.txt"] == digest_bytes(b"150") and len(readings) == 200
+    assert watch.lost == []
+
+
+def test_a_file_that_somebody_else_changes_while_it_waits_is_lost(many: tuple[Path, Watch]) -> None:
+    """A change that nothing sees is no wrong digest: the file is lost, which a warning says."""
+    folder, watch = many
+    ready, go = os.pipe(), os.pipe()
+    watch.pause()
+    code = f"import os; os.read({go[0]}, 1); open({str(folder / '150.txt')!r}, 'w').write('other'); os.write({ready[1]}, b'x')"
+    with subprocess.Popen([sys.executable, "-c", code], pass_fds=(go[0], ready[1])):
+        watch.resume()
+        read_all(folder)
+        time.sleep(0.05)
+        os.write(go[1], b"x")
+        os.read(ready[0], 1)
+    readings = {Path(r.path).name for r in watch.stop()}
+    assert watch.lost == [str(folder / "150.txt")] and "150.txt" not in readings
+    assert "what it held is not known" in watch.warnings[0]
+
+
+def test_files_that_wait_are_looked_at_meanwhile(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread looks at them while the run goes on."""
+    monkeypatch.setattr(watch_module, "WAIT_S", 0.01)
+    for number in range(200):
+        make(folder / f"{number}.txt", b"%d" % number)
+    watch = watch_inputs()
+    read_all(folder)
+    deadline = time.monotonic() + 30
+    while watch.waiting and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not watch.waiting
+    assert len(watch.stop()) == 200
 
 
 def test_a_large_file(folder: Path) -> None:
@@ -489,7 +577,7 @@ def test_a_whole_program(tmp_path: Path) -> None:
         "import pandas, multiprocessing, zoneinfo, email, ssl\n"
         "pandas.read_csv('data.csv')\n"
         "zoneinfo.ZoneInfo('Europe/Vienna')\n"
-        "print([reading.path.name for reading in watch.stop()], watch.warnings)\n"
+        "print([reading.path.rpartition('/')[2] for reading in watch.stop()], watch.warnings)\n"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(inputs.__file__).parents[2])}
     done = subprocess.run(

@@ -62,6 +62,24 @@ def test_a_file_is_taken_as_it_is(objects: Objects, tmp_path: Path, size: int) -
     assert len(list(objects)) == 1
 
 
+def test_many_files_at_once(objects: Objects, tmp_path: Path) -> None:
+    """Files are kept as they were known; one that has changed, or is gone, is left out."""
+    wanted = {}
+    for number in range(60):
+        path = tmp_path / f"file{number}"
+        path.write_bytes(b"%d" % (number // 2))
+        wanted[str(path)] = digest_file(path)
+    (tmp_path / "file0").write_bytes(b"other")
+    (tmp_path / "file1").unlink()
+    kept = objects.put_files(wanted)
+    assert kept == {digest_bytes(b"%d" % n) for n in range(1, 30)}
+    assert all(objects.read(digest) for digest in kept)
+    assert list(objects.staging.iterdir()) == []
+    (tmp_path / "file2").unlink()
+    (tmp_path / "file3").unlink()
+    assert objects.put_files(wanted) == kept
+
+
 def test_an_object_may_not_be_written(objects: Objects) -> None:
     """An object has mode 0444, and stands in a folder of the first two digits."""
     path = objects.path(objects.put_bytes(b"x"))

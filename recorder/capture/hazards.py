@@ -187,6 +187,7 @@ def find_hazards(
             Hazard(kind=kind, place=_relative(place, root), detail=detail)
             for kind, place, detail in watch.hazards
         ]
+        found += [Hazard(kind="input lost", detail=_relative(path, root)) for path in watch.lost]
     found += known_hazards(record.function, root=root, runtime=runtime)
     listed: dict[str, list[Hazard]] = {}
     for one in dict.fromkeys(found):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+
+# From so many files on, syncing the whole filesystem takes less time than each by itself.
+_MANY = 32
 
 # The locks held at this moment, and descriptors kept for the next one, so that a forked child can drop its copies.
 _held_fds: set[int] = set()
@@ -75,6 +79,28 @@ def remove_all(path: Path) -> None:
     while path.exists():
         with contextlib.suppress(FileNotFoundError):  # somebody else removes it too
             rmtree(path)
+
+
+def sync_files(paths: Collection[str]) -> None:
+    """Make durable what is in these files, all of one filesystem: many at once where the system can."""
+    if len(paths) >= _MANY and _sync_filesystem(next(iter(paths))):
+        return
+    for path in paths:
+        sync_file(path)
+
+
+def _sync_filesystem(path: str) -> bool:
+    """Linux's syncfs(2); False where there is none, or it failed: then each file says what is wrong with it."""
+    import ctypes
+
+    syncfs = getattr(ctypes.CDLL(None), "syncfs", None) if sys.platform == "linux" else None
+    if syncfs is None:
+        return False
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return bool(syncfs(fd) == 0)
+    finally:
+        os.close(fd)
 
 
 def has_process_locks() -> bool:

@@ -16,7 +16,8 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -109,6 +110,26 @@ class Objects:
         place = self._placing(sync)
         return self._move_in(source, place) if move else self._put_file(source, place)
 
+    def put_files(self, wanted: Mapping[str, str], *, sync: bool = True) -> set[str]:
+        """Keep files as they were known: by path, the digest that each had. The digests of those that are here now.
+
+        One that has other bytes by now, or is gone, is left out, unless the store has it already. Raises OSError
+        where the store cannot be written, with nothing of it there.
+        """
+        place = self._placing(sync, together=True)
+        with place.finished():
+            return {digest for path, digest in wanted.items() if self._keep(path, digest, place)}
+
+    def _keep(self, path: str, digest: str, place: Placing) -> bool:
+        if place.is_kept(digest):
+            return True
+        try:
+            source = open(path, "rb", buffering=0)  # noqa: PTH123, SIM115
+        except OSError:
+            return False
+        with source:
+            return self._put_opened(source, Path(path), place)[0] == digest
+
     def put_stream(self, stream: IO[bytes], *, sync: bool = True) -> tuple[str, int]:
         """Keep what can be read from the stream: digest and size."""
         return self._put_stream(stream, self._placing(sync))
@@ -127,8 +148,8 @@ class Objects:
         something cannot be read.
         """
         place = self._placing(sync, together=True)
-        entries = tuple(sorted(self._entries(folder, folder, place), key=lambda e: e.path))
-        place.finish()
+        with place.finished():
+            entries = tuple(sorted(self._entries(folder, folder, place), key=lambda e: e.path))
         digest = self.put_bytes(write_entries(entries), sync=sync)
         return Tree(digest=digest, size_bytes=sum(e.size_bytes for e in entries), entries=entries)
 
@@ -142,9 +163,12 @@ class Objects:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "no regular file", str(source))
         with open(source, "rb", buffering=0) as file:  # noqa: PTH123
-            if status.st_size >= _LARGE_BYTES:
-                return self._put_large(file, source, place)
-            data = file.readall()
+            return self._put_opened(file, source, place)
+
+    def _put_opened(self, file: FileIO, source: Path, place: Placing) -> tuple[str, int]:
+        if os.fstat(file.fileno()).st_size >= _LARGE_BYTES:
+            return self._put_large(file, source, place)
+        data = file.readall()
         return self._put_bytes(data, place), len(data)
 
     def _put_bytes(self, data: bytes | bytearray | memoryview, place: Placing) -> str:
