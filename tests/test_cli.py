@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "cat, an array": (["cat", "1:array"], ("numpy",)),
     "restore": (["restore", "1", "--to", "there"], ()),
     "code": (["code", "1"], ("git",)),
+    "env": (["env", "1"], ()),
+    "env, requirements": (["env", "1", "--format", "requirements"], ()),
     "tag": (["tag", "1", "t"], ()),
     "untag": (["untag", "1", "t"], ()),
     "note": (["note", "1", "n"], ()),

@@ -27,6 +27,7 @@ _COMMANDS = {
     "check": ("check", "Verify every byte of the store, and repair it."),
     "code": ("code", "List the files of the code that ran, or print one."),
     "du": ("du", "Show how much room the runs take."),
+    "env": ("env", "Show the environment of a run, or print its requirements."),
     "exec": ("exec_", "Run any command line, and record it."),
     "export": ("export", "Write runs, with all that belongs to them, into a zip file."),
     "gc": ("gc", "Remove what no run refers to."),

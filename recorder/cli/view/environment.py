@@ -1,15 +1,63 @@
-"""The environment of a run as ``recorder show`` prints it."""
+"""The environment of a run as ``recorder show`` and ``recorder env`` print it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+import click
 import msgspec
 
 from ...records import Record
+from ...replay.requirements import Requirement, find_requirements
 from ...store.store import Store
-from .text import shorten, size
+from .text import Column, printable, render, shorten, size
+
+
+def describe_environment(record: Record, store: Store) -> str:
+    """All of it in sections: Python and machine, packages, variables, locale."""
+    found = load_object(record.environment, store)
+    runtime = load_object(record.runtime.last if record.runtime else None, store)
+    sections = [
+        ("environment", "\n".join(environment_lines(record, store))),
+        ("packages", _package_table(find_requirements(found), runtime.get("imported") or [])),
+        ("variables", _pairs(found.get("variables") or {})),
+        ("locale", _pairs(found.get("locale") or {})),
+    ]
+    return "\n\n".join(
+        f"{click.style(title, bold=True)}\n{text}" for title, text in sections if text
+    )
+
+
+def _package_table(requirements: tuple[Requirement, ...], imported: list[str]) -> str:
+    """Each with its version and where it came from; a star before those that the run had imported."""
+    if not requirements:
+        return ""
+    return render(
+        [
+            Column(" ", ["*" if one.name in imported else " " for one in requirements]),
+            Column("package", [one.name for one in requirements]),
+            Column("version", [one.version for one in requirements]),
+            Column("from", [_origin(one) for one in requirements]),
+        ]
+    )
+
+
+def _origin(one: Requirement) -> str:
+    if one.origin == "index":
+        return ""
+    at = f" at {one.commit[:10]}" if one.commit else ""
+    return printable(f"{one.origin} {one.url}{at}")
+
+
+def _pairs(found: dict[str, Any]) -> str:
+    return "\n".join(printable(f"  {name}={_text(value)}") for name, value in sorted(found.items()))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict) and "$redacted" in value:
+        return "(redacted)"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def environment_lines(record: Record, store: Store) -> Iterator[str]:
