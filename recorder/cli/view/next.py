@@ -11,6 +11,23 @@ from ...records import Record
 from ...store.store import Store
 from .text import width_of
 
+# What can be read when it is printed.
+_TEXTS = (
+    ".csv",
+    ".html",
+    ".json",
+    ".jsonl",
+    ".log",
+    ".md",
+    ".svg",
+    ".toml",
+    ".tsv",
+    ".txt",
+    ".xml",
+    ".yaml",
+    ".yml",
+)
+
 
 def next_lines(record: Record, store: Store) -> Iterator[str]:
     """The commands that one would want next, with what they are for."""
@@ -34,9 +51,11 @@ def _commands(record: Record, store: Store) -> Iterator[tuple[str, str]]:
             f"recorder diff {before} {run}",
             f"what is different from the {record.experiment} before",
         )
-    file = next((o.name for o in record.outputs if o.kind == "file" and o.stored), None)
-    if file is not None:
-        yield f"recorder cat {run}:{shlex.quote(file)}", "an output"
-        yield f"recorder restore {run} --to DIR", "all of them"
+    files = [output.name for output in record.outputs if output.kind != "value" and output.stored]
+    texts = [name for name in files if name.endswith(_TEXTS)]
+    if texts:
+        yield f"recorder cat {run}:{shlex.quote(texts[0])}", "an output"
+    if files:
+        yield f"recorder restore {run} --to DIR", "its outputs in a folder"
     if record.code is not None and record.code.snapshot is not None:
         yield f"recorder code {run}", "the files that ran"

@@ -17,6 +17,7 @@ from .text import (
     age,
     duration,
     metric,
+    number,
     printable,
     render,
     shorten,
@@ -121,7 +122,8 @@ def _named_columns(records: Sequence[Record], names: Sequence[str]) -> list[Colu
     for name in names:
         find = parse_key(name)
         values = [find(document) for document in documents]
-        columns.append(Column(name, [cell(value) for value in values], right=is_right(values)))
+        cells = [number(value) if isinstance(value, float) else cell(value) for value in values]
+        columns.append(Column(name, cells, right=is_right(values)))
     return columns
 
 
