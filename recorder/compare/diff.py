@@ -6,7 +6,7 @@ experiment, config, code, environment, seed, inputs, metrics, outputs, result, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -89,18 +89,6 @@ def diff(
     return Diff(
         a=a.number, b=b.number, sections={name: tuple(found) for name, found in sections.items()}
     )
-
-
-def varying_keys(records: Sequence[Record]) -> list[str]:
-    """The dotted config keys whose values are not the same in all records, in the order of their first use."""
-    flat = [codec.flatten(record.config) for record in records]
-    keys = dict.fromkeys(key for config in flat for key in config)
-    absent = object()
-    return [
-        key
-        for key in keys
-        if len({codec.identity(c[key]) if key in c else absent for c in flat}) > 1
-    ]
 
 
 # The sections
