@@ -49,7 +49,7 @@ def test_an_environment_without_packages() -> None:
 
 
 def test_the_command(project: Project) -> None:
-    """It shows Python, each package with a star for the imported ones, variables; as requirements, and as JSON."""
+    """It shows Python, each package with a star for the imported ones, variables; as requirements, and as JSON; it can be replayed in."""
     project.write(
         "train.py",
         """
@@ -78,3 +78,8 @@ def test_the_command(project: Project) -> None:
     assert found["packages"]["msgspec"]["version"] == msgspec.__version__
     project.recorder("env", "1", "--json", "--format", "requirements", status=2)
     project.recorder("env", "9", status=3)
+    said = project.recorder("replay", "1", "--env", sys.prefix, "--plan").stdout
+    assert f"with Python {platform.python_version()}" in said
+    missing = project.recorder("replay", "1", "--env", "nowhere", "--plan", status=3).stderr
+    assert "there is no Python at nowhere" in missing
+    assert project.recorder("replay", "1", "--env", sys.prefix).stdout.count("identical")

@@ -14,6 +14,7 @@ import msgspec
 
 from ..errors import ConfigError, RecorderError, ReplayError
 from ..records import Record
+from ..replay.interpreter import find_interpreter
 from ..replay.plan import Plan, make_plan
 from ..replay.repetition import Repetition, repeat
 from ..replay.replay import Replay
@@ -85,6 +86,13 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
     is_flag=True,
     help="Say what would be done and what differs now, and run nothing.",
 )
+@click.option(
+    "--env",
+    "environment",
+    default="same",
+    metavar="same|PATH",
+    help="This Python, or that of an interpreter or a virtual environment's folder.",
+)
 @click.option("--keep", is_flag=True, help="Leave the workspace for a look.")
 @click.option(
     "--json", "as_json", is_flag=True, help="The verdict as JSON; the experiment prints to stderr."
@@ -117,6 +125,7 @@ def command(
     live_inputs: bool,
     here: bool,
     only_plan: bool,
+    environment: str,
     keep: bool,
     as_json: bool,
     junit: Path | None,
@@ -150,6 +159,7 @@ def command(
             atol=atol,
             live_inputs=live_inputs,
             here=here,
+            interpreter=find_interpreter(environment),
         )
         ctx.exit(replay_all(store, choice, request, trust=trust, as_json=as_json, junit=junit))
     assert run is not None
@@ -164,6 +174,7 @@ def command(
             inputs=dict(map(_split_input, inputs)),
             live_inputs=live_inputs,
             here=here,
+            interpreter=find_interpreter(environment),
         )
         if only_plan:
             ctx.exit(_print_plan(make_plan(store, record, request=request), as_json=as_json))

@@ -49,6 +49,27 @@ class Interpreter(Part, frozen=True):
         return ".".join(self.version.split(".")[:2])
 
 
+def find_interpreter(text: str) -> str:
+    """The Python that a person means: ``same``, an interpreter's path, or the folder of a virtual environment.
+
+    Raises ReplayError where there is none.
+    """
+    if text == "same":
+        return sys.executable
+    path = (
+        Path(text).expanduser().absolute()
+    )  # (Not resolved: a virtual environment is known by its link.)
+    if not path.is_dir() and path.exists():
+        return str(path)
+    for name in ("bin/python", "Scripts/python.exe"):
+        if (path / name).exists():
+            return str(path / name)
+    raise ReplayError(
+        f"there is no Python at {text}: name an interpreter or the folder of a virtual environment (for a folder"
+        " called same: ./same)"
+    )
+
+
 def start_command(interpreter: str, module: str, *args: str) -> list[str]:
     """The command line by which `interpreter` calls the ``main`` of a module of recorder's with the arguments."""
     home = str(Path(__file__).resolve().parent.parent.parent)
