@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -124,6 +125,28 @@ def test_nothing_is_no_success(made: Made) -> None:
     mixed = made.record({"lock": threading.Lock()}, outputs={"f": b"x"})
     found = made.verify(mixed, mixed)
     assert found.verdict == "reproduced" and "result" in found.reason
+
+
+def test_a_log_that_nobody_saved_does_not_decide(made: Made) -> None:
+    """A found ``*.log``, or an event file whose name has the time, is reported only; what was saved counts."""
+
+    def run(log: bytes, events: str, *, found: bool) -> Record:
+        record = made.record(1, outputs={"runs/train.log": log, events: b"x"})
+        outputs = tuple(msgspec.structs.replace(o, found=found) for o in record.outputs)
+        return msgspec.structs.replace(record, outputs=outputs)
+
+    logs = [
+        (b"10:00 begun", "events.out.tfevents.17.host"),
+        (b"11:00 begun", "events.out.tfevents.18.host"),
+    ]
+    found = made.verify(*(run(*log, found=True) for log in logs))
+    assert found.verdict == "reproduced" and found.counts == {"identical": 1}
+    assert [(i.kind, i.verdict) for i in found.items[1:]] == [
+        ("log", "different"), ("log", "missing"), ("log", "extra"),
+    ]  # fmt: skip
+    assert made.verify(*(run(*log, found=False) for log in logs)).verdict == "diverged"
+    only_logs = [msgspec.structs.replace(run(*log, found=True), result=None) for log in logs]
+    assert made.verify(*only_logs).verdict == "nothing verified"
 
 
 def test_the_console_does_not_decide(made: Made) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -16,6 +17,8 @@ from .items import Item, make_item
 
 NumbersOf = Callable[[str], Numbers]
 
+_LOG = re.compile(r"\.log(\.[\w-]+)?$|(^|/)events\.out\.tfevents\.[^/]*$")
+
 
 class Outputs:
     """Compares outputs; `numbers` says for a name what is close there."""
@@ -27,6 +30,13 @@ class Outputs:
     def compare(self, a: Sequence[Output], b: Sequence[Output]) -> Iterator[Item]:
         """An item for each name that one of them has."""
         ours, theirs = ({output.name: output for output in side} for side in (a, b))
+        for item in self._items(ours, theirs):
+            sides = [side[item.name] for side in (ours, theirs) if item.name in side]
+            if all(map(is_log, sides)):
+                item = msgspec.structs.replace(item, kind="log", decides=False)
+            yield item
+
+    def _items(self, ours: Mapping[str, Output], theirs: Mapping[str, Output]) -> Iterator[Item]:
         for name in dict.fromkeys([*ours, *theirs]):
             if name not in theirs:
                 detail = "the replay did not save it" + _elsewhere(ours[name], theirs, ours)
@@ -104,6 +114,14 @@ class Outputs:
         elif (a["kind"], a.get("target")) != (b["kind"], b.get("target")):
             said = [f"a {e['kind']} {e.get('target') or ''}".strip() for e in (a, b)]
             found.add(Difference(path=path, what="type", left=said[0], right=said[1]))
+
+
+def is_log(output: Output) -> bool:
+    """Whether the file is a log that nobody saved: what happened when, as the console, and no result.
+
+    Its name says so: ``*.log`` and its rotations, and TensorBoard's event files, whose names have the time in them.
+    """
+    return output.found and _LOG.search(output.name) is not None
 
 
 def _elsewhere(output: Output, there: Mapping[str, Output], here: Mapping[str, Output]) -> str:

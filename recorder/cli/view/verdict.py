@@ -103,7 +103,7 @@ def verification_document(done: Replay) -> dict[str, Any]:
     - ``verdict``: reproduced, close, diverged, failed, nothing verified; null for a changed config;
     - ``reason``: the verdict's reason in a sentence, or ""; ``counts``: how many deciding items got which verdict;
     - ``items``: a list of
-        - ``kind``: result, output, metric, exception, console; ``name``;
+        - ``kind``: result, output, metric, exception, log, console; ``name``;
         - ``verdict``: identical, equal, close, different, missing, extra, opaque;
         - ``decides``: false for what is only reported; ``detail``: where and by how much, for people;
         - ``tolerance``: ``rtol`` and ``atol`` that it was held to as a whole, left out where 0;
