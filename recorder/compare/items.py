@@ -38,9 +38,9 @@ class Departure(Part, frozen=True):
 class Item(Part, frozen=True):
     """One thing that was compared: its verdict, and in `detail` for people where and by how much it differs.
 
-    What does not `decide` (a log that nobody saved, the console) is reported only. `differences` are the first of the `count` there are;
-    `max_abs_error` and `max_rel_error` the largest of all. `departure` is a series' own. `tolerance` is what
-    numbers were held to where the item has one for all of it.
+    What does not `decide` (a log that nobody saved, the console) is reported only. `differences` are the first of the
+    `count` there are; `max_abs_error` and `max_rel_error` the largest of all. `departure` is a series' own. `tolerance`
+    is what numbers were held to where the item has one for all of it.
     """
 
     kind: ItemKind
