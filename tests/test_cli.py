@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "list, csv": (["list", "--csv"], ()),
     "show": (["show", "1"], ()),
     "diff": (["diff", "1", "2"], ()),
+    "diff, several": (["diff", "1", "2", "1"], ()),
+    "plot": (["plot", "1", "2", "-m", "y"], ("numpy",)),  # plotille takes its numbers
     "log": (["log", "1"], ()),
     "log, following": (["log", "1", "-f"], ()),
     "cat": (["cat", "1:out.txt"], ()),

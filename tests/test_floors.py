@@ -77,7 +77,9 @@ OWNERS = {
     "threadpoolctl": {"recorder.capture.libraries"},
     "rich": {"recorder.cli.view"},
     "psutil": {"recorder.capture.sampling"},
-    "plotille": {"recorder.cli.view"},
+    "plotille": {"recorder.cli.view.plot"},
+    "plotly": {"recorder.cli.view.picture"},
+    "matplotlib": {"recorder.cli.view.picture"},
 }
 # Same-floor rooms that must not know each other.
 STRANGERS = [("recorder.capture", "recorder.store"), ("recorder.compare", "recorder.run")]

@@ -37,6 +37,7 @@ _COMMANDS = {
     "list": ("list", "List the runs of the store."),
     "log": ("log", "Print what a run printed."),
     "note": ("note", "Give runs a note."),
+    "plot": ("plot", "Plot metrics of runs, in the terminal or into a file."),
     "replay": ("replay", "Run a run again in a clean workspace, and give a verdict."),
     "restore": ("restore", "Write outputs, inputs or code of a run into a folder."),
     "run": ("run", "Run an experiment with a config from the command line."),
