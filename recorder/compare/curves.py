@@ -9,7 +9,6 @@ from typing import NamedTuple
 from .. import codec
 from ..points import Point
 from ..records import Record
-from .diff import varying_keys
 from .entries import text_of
 
 # What lies beyond is drawn by nothing: the width of an axis would be no number any more.
@@ -112,8 +111,12 @@ def places(points: Sequence[Point], *, by_time: bool) -> list[tuple[float, float
 
 def labels(records: Sequence[Record]) -> list[str]:
     """What tells each run from the others: its number, and the first values of the config that vary."""
-    keys = varying_keys(records)[:_KEYS] if len(records) > 1 else []
     flat = [codec.flatten(record.config) for record in records]
+    keys = [
+        key
+        for key in dict.fromkeys(key for config in flat for key in config)
+        if len({codec.identity(c[key]) if key in c else None for c in flat}) > 1
+    ][:_KEYS]
     return [
         "  ".join(
             [f"run {record.number}", *(f"{key}={text_of(c[key])}" for key in keys if key in c)]
