@@ -132,3 +132,4 @@ def test_ranges_of_every_kind(values: list[float]) -> None:
             text = draw([one], Axes("x", "y", log_y=log), coloured=True)
             dots = [c for c in click.unstyle(text) if "\u2800" < c <= "\u28ff"]
             assert dots
+            assert max(len(row) for row in click.unstyle(text).splitlines()) <= 80

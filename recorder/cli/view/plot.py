@@ -74,7 +74,10 @@ def draw(curves: Sequence[Curve], axes: Axes, *, coloured: bool) -> str:
     )
     *rows, axis, ticks = figure.show().splitlines()[2:]
     shown = [_row(row, is_ticked=number % _EVERY == 0) for number, row in enumerate(rows)]
-    shown += [axis[: _MARGIN + canvas_columns() - 1], ticks.rstrip()]
+    width = _MARGIN + canvas_columns() - 1
+    ticks = ticks.rstrip()
+    # Of a number that would be cut nothing is said.
+    shown += [axis[:width], ticks if len(ticks) <= width else ticks[:width].rpartition(" ")[0]]
     return "\n".join([head, *shown, foot, *_legend(curves, coloured), *remarks(curves)])
 
 
