@@ -39,7 +39,7 @@ class Choice(NamedTuple):
             )
         if self.every and for_one:
             raise click.UsageError(
-                "--plan, --keep, --set, --input and --times are for one run, not for --all"
+                "--plan, --keep, --set, --input, --times and --explain are for one run, not for --all"
             )
 
 

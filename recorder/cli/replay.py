@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -25,6 +26,9 @@ from .choice import Choice, many_options, trusted
 from .completion import complete_runs
 from .view.plan import describe_plan, plan_document
 from .view.verdict import describe_replay, verification_document
+
+if TYPE_CHECKING:
+    from ..replay.explain import Explanation
 
 # A tolerance: infinity or a negative one would be a mistake.
 BOUND = click.FloatRange(min=0, max=sys.float_info.max)
@@ -110,6 +114,12 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
     metavar="N",
     help="Replay N times, and hold the replays against each other too: is it deterministic?",
 )
+@click.option(
+    "--explain",
+    "explained",
+    is_flag=True,
+    help="Where it comes out otherwise, find out why by some ten more replays, which then go to the trash.",
+)
 @many_options
 @click.pass_context
 def command(
@@ -130,6 +140,7 @@ def command(
     as_json: bool,
     junit: Path | None,
     times: int,
+    explained: bool,
     **many: Any,
 ) -> None:
     """Run RUN again, from its snapshot, with its config and seed, in a workspace of its own.
@@ -145,10 +156,19 @@ def command(
     each time, or has something changed since? With --all every finished run is replayed, but for replays: the exit
     status is 0 where each result still comes out, and a command that was interrupted goes on where it was.
 
+    With --explain it is replayed with the hash seed fixed, with one thread, deterministic algorithms, lesser
+    instruction sets, the stored inputs and so on, and the smallest change is said with which it comes out as recorded.
+
     Example: recorder replay last
     """
     choice = Choice(**many)
-    choice.check(run, for_one=bool(only_plan or keep or settings or inputs or times > 1))
+    choice.check(
+        run, for_one=bool(only_plan or keep or settings or inputs or times > 1 or explained)
+    )
+    if explained and (times > 1 or settings):
+        raise click.UsageError(
+            "--explain is for one replay, and its verdict: without --times and --set"
+        )
     store = Store(ctx.obj)
     if choice.every:
         from .replay_all import replay_all
@@ -178,16 +198,11 @@ def command(
         )
         if only_plan:
             ctx.exit(_print_plan(make_plan(store, record, request=request), as_json=as_json))
-        done = repeat(
-            store,
-            record,
-            times=times,
-            request=request,
-            stdout=sys.stderr.fileno() if as_json else None,
-            say=lambda line: click.secho(line, err=True, dim=True),
-        )
+        stdout = sys.stderr.fileno() if as_json else None
+        done = repeat(store, record, times=times, request=request, stdout=stdout, say=_say)
     if times == 1:
-        _print(done.replays[0], as_json=as_json, junit=junit)
+        explain = functools.partial(_explain, store, request) if explained else None
+        _print(done.replays[0], as_json=as_json, junit=junit, explain=explain)
     else:
         _print_repetition(done, as_json=as_json, junit=junit)
     ctx.exit(done.exit_status)
@@ -247,11 +262,40 @@ def _errors_in(junit: Path | None, record: Record) -> Iterator[None]:
         raise
 
 
-def _print(done: Replay, *, as_json: bool, junit: Path | None) -> None:
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(verification_document(done))))
-    else:
+def _say(line: str) -> None:
+    click.secho(line, err=True, dim=True)
+
+
+def _explain(store: Store, request: Request, done: Replay) -> Explanation | None:
+    """Why it came out otherwise; None where it did not."""
+    if not done.is_otherwise:
+        return None
+    from ..replay.explain import explain
+
+    return explain(store, done, request=request, say=_say)
+
+
+def _print(
+    done: Replay,
+    *,
+    as_json: bool,
+    junit: Path | None,
+    explain: Callable[[Replay], Explanation | None] | None,
+) -> None:
+    """Print the verdict, and then what `explain` finds; JSON at the end as one."""
+    if not as_json:
         click.echo(describe_replay(done))
+    explanation = None if explain is None else explain(done)
+    if explanation is not None:
+        from .view.explanation import describe_explanation, explanation_document
+    if as_json:
+        document = verification_document(done)
+        if explain is not None:
+            said = None if explanation is None else explanation_document(explanation)
+            document["explanation"] = said
+        click.echo(msgspec.json.format(msgspec.json.encode(document)))
+    elif explanation is not None:
+        click.echo(describe_explanation(explanation))
     if junit is not None:
         from .view.junit import junit_of
 

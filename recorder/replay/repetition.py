@@ -58,21 +58,21 @@ class Repetition(Part, frozen=True):
             return agree
         if self.changed:
             return (
-                f"{agree}, and not with {run} in {_listed(self.changed)}: it is deterministic as far as they show, and"
+                f"{agree}, and not with {run} in {listed(self.changed)}: it is deterministic as far as they show, and"
                 " something has changed since, or was not recorded"
             )
         return f"{agree} and with {run}: it is deterministic as far as they show"
 
     def _said_of_varying(self, run: str) -> str:
         text = (
-            f"{_listed(self.varying)} {'is' if len(self.varying) == 1 else 'are'} not the same in"
+            f"{listed(self.varying)} {'is' if len(self.varying) == 1 else 'are'} not the same in"
             f" {_counted(len(self.replays))}: this experiment is not deterministic"
         )
         if not self.changed:
             return text
         verb = "is" if len(self.changed) == 1 else "are"
         return (
-            f"{text}; {_listed(self.changed)} {verb} the same in all of them and not in {run}: something has changed"
+            f"{text}; {listed(self.changed)} {verb} the same in all of them and not in {run}: something has changed"
             " since, or was not recorded"
         )
 
@@ -147,7 +147,8 @@ def _counted(count: int) -> str:
     return "the two replays" if count == 2 else f"the {count} replays"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The names as a sentence has them, of very many the first."""
     shown = [*names[:_SAID], *([f"{len(names) - _SAID} more"] if len(names) > _SAID else [])]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 

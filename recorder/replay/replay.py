@@ -41,6 +41,14 @@ class Replay(Part, frozen=True):
         return status_of(self.record, self.verification)
 
     @property
+    def is_otherwise(self) -> bool:
+        """Whether it ran, and came out otherwise than recorded; a replay that was spoilt did not."""
+        if self.verification is None:
+            return False
+        verdict, status = self.verification.verdict, self.record.status
+        return verdict == "diverged" or (verdict == "failed" and status == "failed")
+
+    @property
     def causes(self) -> tuple[str, ...]:
         """Where it came out otherwise: the hazards of the two runs, each of which may be why."""
         if self.verification is None or self.verification.verdict not in OTHERWISE:
