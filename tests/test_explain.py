@@ -5,7 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import subprocess
 import sys
+import sysconfig
+import venv
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +17,13 @@ from conftest import Project
 
 from recorder import Store
 from recorder.capture.hardware import describe_platform
-from recorder.replay.factors import Change, join_changes
+from recorder.replay.factors import Change, join_changes, numpy_dispatch
 from recorder.replay.request import Request
 from recorder.replay.surroundings import processors
 
 # Nothing else varies: what is tried is what the test is about.
 FIXED = {"PYTHONHASHSEED": "0"}
+ROOT = Path(__file__).parent.parent
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
@@ -157,6 +162,64 @@ def test_changed_code(project: Project) -> None:
     assert len(found["tries"]) == 3  # again; and the change, twice
 
 
+def make_python(folder: Path, *, tiny: str, factor: int) -> str:
+    """An interpreter with this one's packages, and a package `tiny` of that version, which scales by a factor."""
+    venv.create(folder, with_pip=False)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
+    (site / "tiny.py").write_text(f"def scale(x):\n    return {factor} * x\n")
+    info = site / f"tiny-{tiny}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: tiny\nVersion: {tiny}\n")
+    (info / "RECORD").write_text("tiny.py,,\n")
+    return str(folder / "bin" / "python")
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="its virtual environments are laid out otherwise"
+)
+def test_a_changed_package(project: Project, tmp_path: Path) -> None:
+    """With the package as it was the result comes out as recorded, and the sentence says which version is which."""
+    old = make_python(tmp_path / "old", tiny="1.0", factor=2)
+    make_python(tmp_path / "new", tiny="2.0", factor=3)
+    project.write(
+        "scaled.py",
+        """
+        import tiny
+        from recorder import record
+
+        @record
+        def scaled(x: int = 2):
+            return tiny.scale(x)
+
+        if __name__ == "__main__":
+            scaled()
+        """,
+    )
+
+    def call(*args: str, status: int = 0) -> str:
+        done = subprocess.run(
+            [old, *args],
+            cwd=project.root,
+            env={**project.env, **FIXED},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == status, done.stderr
+        return done.stdout
+
+    call("scaled.py")
+    said = call(
+        "-m", "recorder", "replay", "1", "--env", str(tmp_path / "new"), "--explain", status=1
+    )
+    assert (
+        "result depends on what is installed, where run 1 had another (tiny: 1.0 -> 2.0): with"
+        in said
+    )
+    assert "it comes out as recorded" in said
+    assert "to change: install what it had: recorder env 1 prints it" in said
+
+
 @pytest.mark.skipif(processors() < 2, reason="it takes two processors")
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot say which")
 def test_the_number_of_processors(project: Project) -> None:
@@ -220,32 +283,40 @@ def has_avx2() -> bool:
 
 
 @pytest.mark.skipif(not has_avx2(), reason="it takes a processor with AVX2")
-def test_instruction_sets(project: Project) -> None:
-    """A product that a lesser processor had rounded otherwise comes out as recorded with its instruction sets."""
-    project.write(
-        "dot.py",
-        """
+@pytest.mark.parametrize(
+    ("variable", "computes", "said"),
+    [
+        ("OPENBLAS_CORETYPE", "numbers @ numbers[:20].T", "OpenBLAS's code for Nehalem"),
+        ("NPY_DISABLE_CPU_FEATURES", "np.sin(numbers)", "instruction sets up to "),
+    ],
+)
+def test_instruction_sets(project: Project, variable: str, computes: str, said: str) -> None:
+    """What a lesser processor had rounded otherwise comes out as recorded with that one's instruction sets."""
+    program = """
         import os
         import numpy as np
         from recorder import record
 
         @record
-        def dot():
+        def compute():
             numbers = np.random.default_rng(0).standard_normal((301, 257)).astype(np.float32)
-            return numbers @ numbers[:20].T
+            return COMPUTES
 
         if __name__ == "__main__":
             # As on a processor without AVX2: the variable is gone when the environment is recorded.
-            os.environ.pop("OPENBLAS_CORETYPE")
-            dot()
-        """,
+            os.environ.pop("VARIABLE")
+            compute()
+        """
+    project.write("compute.py", program.replace("COMPUTES", computes).replace("VARIABLE", variable))
+    lesser = (
+        "Nehalem" if variable == "OPENBLAS_CORETYPE" else " ".join(numpy_dispatch(sys.executable))
     )
-    project.python("dot.py", env={**FIXED, "OPENBLAS_CORETYPE": "Nehalem"})
+    project.python("compute.py", env={**FIXED, variable: lesser})
     done = project.recorder("replay", "1", "--json", status=None)
     if done.returncode == 0:
         pytest.skip("this NumPy rounds alike with and without AVX2")
     (cause,) = explained(project, "1")["causes"]
-    assert cause["reproduces"] and cause["said"].startswith("instruction sets up to ")
+    assert cause["reproduces"] and cause["said"].startswith(said)
 
 
 def test_changes_joined() -> None:

@@ -37,6 +37,10 @@ EXPERIMENTS = """
         return time.time()
 
     @record
+    def opened(password: str = "correct horse"):
+        return len(password)
+
+    @record
     def nothing():
         pass
 
@@ -57,6 +61,8 @@ EXPERIMENTS = """
         good()
         clock()
         nothing()
+        if sys.argv[1:] == ["secret"]:
+            opened()
         try:
             bad()
         except ValueError:
@@ -114,6 +120,20 @@ def test_the_table_and_what_is_chosen(paper: Project) -> None:
     assert [one["verdict"] for one in failed["replays"]] == ["reproduced"]
     none = paper.recorder("replay", "--all", "--tag", "no-such", status=4)
     assert none.stdout == "no run to replay: nothing was verified\n"
+
+
+def test_secrets_go_to_those_that_need_them(project: Project) -> None:
+    """A secret is given to the runs whose config it was taken out of; one that none needs is wrong usage."""
+    project.write("paper.py", EXPERIMENTS)
+    project.python("paper.py", "secret")
+    chosen = ["-w", "experiment == 'opened' or experiment == 'part'"]
+    found = all_of(project, *chosen, "--secret", "password=correct horse", status=0)
+    assert found["counts"] == {"reproduced": 2}
+    refused = all_of(project, *chosen, status=3)
+    assert refused["counts"] == {"reproduced": 1, "could not be done": 1}
+    assert "password" in refused["replays"][1]["error"]
+    wrong = project.recorder("replay", "--all", *chosen, "--secret", "key=x", status=2)
+    assert "none of these runs needs a value for key" in wrong.stderr
 
 
 def test_options_that_do_not_go_together(project: Project) -> None:

@@ -9,6 +9,7 @@ import json
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ..store.store import Store
 from .inputs import Source
 from .replay import Replay
 from .request import Request
-from .surroundings import processors
+from .surroundings import describe_deviations, processors
 
 # So many hash seeds are tried: a set of few texts soon has the order that it had.
 _HASH_SEEDS = 4
@@ -40,16 +41,20 @@ class Change(Part, frozen=True):
     inputs: Mapping[str, str] = {}
     live_inputs: bool | None = None
     here: bool | None = None
+    interpreter: str | None = None
     processors: int | None = None
 
     def apply(self, request: Request) -> Request:
         """The request with it."""
+        given = {old: new for old, new in request.inputs.items() if old not in self.inputs}
         return msgspec.structs.replace(
             request,
             variables={**request.variables, **self.variables},
-            inputs={**request.inputs, **self.inputs},
+            # What is named first is looked for first: a folder that was given comes after a file of it.
+            inputs={**self.inputs, **given},
             live_inputs=request.live_inputs if self.live_inputs is None else self.live_inputs,
             here=request.here if self.here is None else self.here,
+            interpreter=self.interpreter or request.interpreter,
         )
 
 
@@ -63,6 +68,7 @@ def join_changes(changes: Sequence[Change]) -> Change:
             inputs={**merged.inputs, **one.inputs},
             live_inputs=merged.live_inputs if one.live_inputs is None else one.live_inputs,
             here=merged.here if one.here is None else one.here,
+            interpreter=one.interpreter or merged.interpreter,
             processors=merged.processors or one.processors,
         )
     return merged
@@ -94,6 +100,7 @@ def find_factors(
     found = [
         *_code(base.original, request),
         *_inputs(store, base, request, folder),
+        *_packages(base, request),
         *_hash_seed(base, request),
         *_algorithms(store, base),
         *_threads(store, base),
@@ -144,6 +151,26 @@ def _is_unused(source: Source) -> bool:
 
 def _names(sources: Iterable[Source]) -> str:
     return ", ".join(source.path for source in sources)
+
+
+def _packages(base: Replay, request: Request) -> Iterator[Factor]:
+    """Python and the packages that the run had imported, where others are there now."""
+    differing = [
+        one
+        for one in base.plan.deviations
+        if one.matters and one.key.startswith(("packages.", "python."))
+    ]
+    changes = []
+    if request.interpreter != sys.executable:
+        changes.append(Change(said=f"the Python in {sys.prefix}", interpreter=sys.executable))
+    if differing and changes:
+        yield Factor(
+            what=f"what is installed, where run {base.original.number} had another"
+            f" ({'; '.join(describe_deviations(tuple(differing)))})",
+            changes=tuple(changes),
+            advice=f"install what it had: recorder env {base.original.number} prints it",
+            is_pointed_to=True,
+        )
 
 
 def _hash_seed(base: Replay, request: Request) -> Iterator[Factor]:
@@ -249,25 +276,30 @@ def _instructions(store: Store, base: Replay, request: Request) -> Iterator[Fact
     recorded = _flags(_environment(store, base.original).get("platform") or {})
     levels = [level for level in _LEVELS if _ABOVE_FLAG[level] in here]
     levels.sort(key=lambda level: _ABOVE_FLAG[level] in recorded)
-    dispatched = _numpy_dispatch(request.interpreter) if "numpy" in imported and levels else []
+    dispatched = numpy_dispatch(request.interpreter) if "numpy" in imported and levels else []
+    changes = [_level(level, dispatched) for level in levels]
     core = _openblas_core(store, base.original)
-    if levels:
+    # (What this processor lacks would be its process's death.)
+    is_other = core not in (None, _openblas_core(store, base.record)) and recorded <= here
+    if core is not None and is_other:
+        said = f"OpenBLAS's code for {core}"
+        changes.insert(0, Change(said=said, variables={"OPENBLAS_CORETYPE": core}))
+    if changes:
         yield Factor(
             what="the processor's instruction sets, by which libraries choose their code",
-            changes=tuple(_level(level, dispatched, core) for level in levels),
-            advice="hold what it computes to a tolerance (@record(tolerance=...)), or set the variables of `recorder"
-            f" show {base.original.number}` that choose the code, as OPENBLAS_CORETYPE and ATEN_CPU_CAPABILITY do",
-            is_pointed_to=any(one.key.startswith("platform.cpu.") for one in base.plan.deviations),
+            changes=tuple(changes),
+            advice="hold it to a tolerance, @record(tolerance=...), or fix the choice where it is recorded, with"
+            " OPENBLAS_CORETYPE, MKL_CBWR, ATEN_CPU_CAPABILITY or NPY_DISABLE_CPU_FEATURES",
+            is_pointed_to=is_other
+            or any(one.key.startswith("platform.cpu.") for one in base.plan.deviations),
         )
 
 
-def _level(level: str, dispatched: Sequence[str], core: str | None) -> Change:
+def _level(level: str, dispatched: Sequence[str]) -> Change:
     variables = dict(_LEVELS[level])
     above = [name for name in dispatched if _ABOVE[level].match(name)]
     if above:
         variables["NPY_DISABLE_CPU_FEATURES"] = " ".join(above)
-    if core is not None:
-        variables["OPENBLAS_CORETYPE"] = core
     return Change(said=f"instruction sets up to {level}", variables=variables)
 
 
@@ -279,7 +311,8 @@ def _openblas_core(store: Store, record: Record) -> str | None:
     return None
 
 
-def _numpy_dispatch(interpreter: str) -> list[str]:
+def numpy_dispatch(interpreter: str) -> list[str]:
+    """The instruction sets that are here and for which NumPy has code of their own, as it names them."""
     done = subprocess.run(
         [interpreter, "-c", _DISPATCHED], capture_output=True, text=True, check=False
     )

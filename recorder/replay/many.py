@@ -6,7 +6,9 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import ReplayError
+import msgspec
+
+from ..errors import ConfigError, ReplayError
 from ..grade import causes
 from ..records import Part, Record
 from ..store.store import Store
@@ -17,6 +19,7 @@ from .batch_worker import Job
 from .repetition import worst_status
 from .replay import INTERRUPTED, OTHERWISE, status_of
 from .request import Request
+from .secrets import find_needed
 
 _WORKER = f"{__package__}.batch_worker"
 _ENDED_BADLY = ("failed", "interrupted", "lost")
@@ -141,8 +144,10 @@ def replay_many(
 ) -> Many:
     """Replay the runs that `batch` has not done yet, `processes` at a time; Ctrl-C stops them, and each is told.
 
-    `tick` is called some times a second, `end` for each that has ended.
+    `tick` is called some times a second, `end` for each that has ended. Raises ConfigError for a secret that none of
+    them needs.
     """
+    _check_secrets(store, records, request)
     left = waiting_runs(records, batch)
     pool = Pool(processes, module=_WORKER)
     reports: dict[str, Outcome] = {}
@@ -171,11 +176,20 @@ def waiting_runs(records: Sequence[Record], batch: Batch) -> list[Record]:
     return [record for record in records if record.id not in batch.taken_over]
 
 
+def _check_secrets(store: Store, records: Sequence[Record], request: Request) -> None:
+    needed = {key for record in records for key in find_needed(store, record)}
+    for key in request.secrets:
+        if key not in needed:
+            raise ConfigError(f"none of these runs needs a value for {key}", key=key)
+
+
 def _make_job(store: Store, batch: Batch, request: Request, record: Record, report: str) -> Job:
+    needed = find_needed(store, record)
+    secrets = {key: value for key, value in request.secrets.items() if key in needed}
     return Job(
         store=str(store.path),
         number=record.number,
-        request=request,
+        request=msgspec.structs.replace(request, secrets=secrets),
         batch=str(batch.path),
         report=report,
     )
