@@ -21,6 +21,7 @@
     ├── DecodeError (ValueError)           a form or payload that cannot be turned back into a value
     ├── TransferError (ValueError)         runs that cannot be exported or imported as they are
     ├── SnapshotError (OSError)            the files of a working tree could not be taken or laid out
+    ├── LockError (RuntimeError)           an environment of which no lock file can be made here
     └── ReplayError (RuntimeError)         a run that cannot be replayed as things stand
 
 `exit_status` is what the command line ends with: 2 for usage, 3 for what could not be done.
@@ -204,6 +205,10 @@ class SnapshotError(RecorderError, OSError):
     def __init__(self, message: str, *, root: Path | None = None) -> None:
         super().__init__(message)
         self.root = root
+
+
+class LockError(RecorderError, RuntimeError):
+    """An environment of which no lock file can be made here."""
 
 
 class ReplayError(RecorderError, RuntimeError):

@@ -129,7 +129,7 @@ def test_where_a_package_came_from() -> None:
     text = (
         '{"url": "https://user:token@host/x.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}'
     )
-    assert describe_source(text) == {"url": "https://host/x.git", "commit": "abc"}
+    assert describe_source(text) == {"url": "https://host/x.git", "commit": "abc", "vcs": "git"}
     assert describe_source('{"url": "file:///x", "dir_info": {"editable": true}}') == {
         "url": "file:///x",
         "editable": True,

@@ -22,7 +22,7 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 class Distribution(msgspec.Struct, frozen=True, omit_defaults=True):
     """An installed distribution: its normalised name (PEP 503), its source where that is no index (`url`, `commit`,
-    `editable`, `sha256`), the modules that it brings, and the names of what it requires.
+    `vcs`, `subdirectory`, `editable`, `sha256`), the modules that it brings, and the names of what it requires.
     """
 
     name: str
@@ -94,11 +94,14 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def name_of(requirement: str) -> str | None:
+    """The normalised name of what is required (PEP 508); None for what is no requirement."""
+    found = _REQUIREMENT.match(requirement)
+    return normalise(found[0]) if found else None
+
+
 def _required(requirements: Iterable[str]) -> Iterator[str]:
-    for requirement in requirements:
-        found = _REQUIREMENT.match(requirement)
-        if found:
-            yield normalise(found[0])
+    yield from filter(None, map(name_of, requirements))
 
 
 def _text(distribution: Metadata, name: str) -> str:
@@ -132,6 +135,9 @@ def describe_source(text: str) -> dict[str, JSON]:
             found["editable"] = True
         if "vcs_info" in said:
             found["commit"] = said["vcs_info"].get("commit_id")
+            found["vcs"] = said["vcs_info"].get("vcs", "git")
+        if said.get("subdirectory"):
+            found["subdirectory"] = said["subdirectory"]
         digest = said.get("archive_info", {}).get("hashes", {}).get("sha256")
         return {**found, "sha256": digest} if digest else found
     except (ValueError, AttributeError):  # no JSON, or another shape than PEP 610's

@@ -22,7 +22,7 @@ from ..records import JSON
 from .distributions import Distribution, scan
 
 # Another way of scanning, another number.
-_SCAN = 1
+_SCAN = 2
 # A folder that changed less than this before it was scanned may change again without its time telling: the times of
 # file systems are as coarse as a timer's tick, and FAT's as two seconds.
 _STILL_NS = 2_000_000_000

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import click
 import msgspec
 
@@ -17,8 +20,9 @@ from .view.environment import describe_environment, load_object
 @click.option(
     "--format",
     "as_format",
-    type=click.Choice(["requirements"]),
-    help="The packages for an installer: pinned, with URLs where they came from no index.",
+    type=click.Choice(["requirements", "pylock"]),
+    help="The packages for an installer: pinned, with URLs where they came from no index; as PEP 751's pylock.toml with"
+    " the digests of the files that pip would take.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The environment as it is in the store.")
 @click.pass_obj
@@ -41,6 +45,14 @@ def command(path: str | None, run: str, as_format: str | None, as_json: bool) ->
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)))
     elif as_format:
-        click.echo("\n".join(requirement_lines(found)))
+        click.echo("\n".join(_lines(found, as_format)))
     else:
         click.echo(describe_environment(record, store))
+
+
+def _lines(found: dict[str, Any], as_format: str) -> Iterator[str]:
+    if as_format == "requirements":
+        return requirement_lines(found)
+    from ..replay.lock import lock_lines
+
+    return lock_lines(found)

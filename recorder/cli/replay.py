@@ -94,8 +94,9 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
     "--env",
     "environment",
     default="same",
-    metavar="same|PATH",
-    help="This Python, or that of an interpreter or a virtual environment's folder.",
+    metavar="same|rebuild|PATH",
+    help="This Python; the recorded Python and packages, installed again; or that of an interpreter or a virtual"
+    " environment's folder.",
 )
 @click.option("--keep", is_flag=True, help="Leave the workspace for a look.")
 @click.option(
@@ -179,7 +180,7 @@ def command(
             atol=atol,
             live_inputs=live_inputs,
             here=here,
-            interpreter=find_interpreter(environment),
+            **_python(environment),
         )
         ctx.exit(replay_all(store, choice, request, trust=trust, as_json=as_json, junit=junit))
     assert run is not None
@@ -194,7 +195,7 @@ def command(
             inputs=dict(map(_split_input, inputs)),
             live_inputs=live_inputs,
             here=here,
-            interpreter=find_interpreter(environment),
+            **_python(environment),
         )
         if only_plan:
             ctx.exit(_print_plan(make_plan(store, record, request=request), as_json=as_json))
@@ -206,6 +207,13 @@ def command(
     else:
         _print_repetition(done, as_json=as_json, junit=junit)
     ctx.exit(done.exit_status)
+
+
+def _python(environment: str) -> dict[str, Any]:
+    """Which Python a request is to be carried out with. Raises ReplayError where there is none."""
+    if environment == "rebuild":
+        return {"rebuild": True}
+    return {"interpreter": find_interpreter(environment)}
 
 
 def _split_settings(texts: tuple[str, ...]) -> dict[str, str]:

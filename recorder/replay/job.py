@@ -13,9 +13,10 @@ class Job(Part, frozen=True):
     """What to replay: the run's number in the store, its workspace, and settings for its config.
 
     `secrets` are the forms of redacted arguments by their keys; `projects` the workspace's folders for the projects
-    outside the root, by their own; `held` the descriptors of the workspace's lock; `moves` where to read files outside
-    the project, by the paths that the program knows them by; `live_code` what is in the tree, where that is not the
-    recorded one; `held_files` a list of the snapshot's files.
+    outside the root, by their own; `held` the descriptors of the workspace's lock and the environment's; `rebuilt` says
+    that the environment was built for replays, and has nothing that points to the projects; `moves` where to read files
+    outside the project, by the paths that the program knows them by; `live_code` what is in the tree, where that is not
+    the recorded one; `held_files` a list of the snapshot's files.
     """
 
     store: str
@@ -27,6 +28,7 @@ class Job(Part, frozen=True):
     secrets: Mapping[str, JSON] = msgspec.field(default_factory=dict)
     projects: Mapping[str, str] = msgspec.field(default_factory=dict)
     held: tuple[int, ...] = ()
+    rebuilt: bool = False
     moves: Mapping[str, str] = msgspec.field(default_factory=dict)
     live_code: Code | None = None
     held_files: str | None = None

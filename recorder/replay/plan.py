@@ -16,8 +16,10 @@ from ..grade import causes
 from ..records import JSON, Code, Part, Record
 from ..store.signature import is_trusted, standing
 from ..store.store import Store
+from .blueprint import Blueprint, draw
 from .inputs import Source, find_sources, input_blockers, input_notes
 from .interpreter import Interpreter, describe_interpreter
+from .rebuild import describe_rebuilt
 from .request import Request
 from .secrets import take_secrets
 from .surroundings import Deviation, describe_deviations, find_deviations, thread_variables
@@ -32,7 +34,8 @@ class Plan(Part, frozen=True):
     `code` says what runs, `python` the interpreter's version; `deviations` is how the environment differs, `sources`
     where the inputs come from, `threads` the variables by which libraries get as many threads as they had, and
     `not_restored` what no replay gives back. `live_code` is the project's own as it is now, where that is to run.
-    `secrets` are the forms of the redacted arguments, by key, as given.
+    `secrets` are the forms of the redacted arguments, by key, as given; `blueprint` what the environment is built from,
+    where it is to be built again.
     """
 
     run: int
@@ -47,6 +50,7 @@ class Plan(Part, frozen=True):
     not_restored: tuple[str, ...] = ()
     live_code: Code | None = None
     secrets: Mapping[str, JSON] = {}
+    blueprint: Blueprint | None = None
 
     def check(self) -> None:
         """Raises ReplayError with the first blocker, if there is one."""
@@ -64,6 +68,8 @@ class Plan(Part, frozen=True):
         same = (
             "" if matters else "; nothing that matters differs" if differs else "; nothing differs"
         )
+        if self.blueprint is not None:
+            head += f" and its {len(self.blueprint.lines)} packages, built again"
         yield f"{head}{same}; not restored: {', '.join(self.not_restored)}"
         if matters:
             yield from (f"  differs: {line}" for line in differs)
@@ -84,7 +90,11 @@ def make_plan(
     Raises ConfigError for a secret or an input that the run does not need, ReplayError where there is no interpreter.
     """
     given = take_secrets(store, record, secrets=request.secrets, settings=request.settings)
-    interpreter = describe_interpreter(request.interpreter, cache=store.path / "envs")
+    blueprint = draw(store, record) if request.rebuild else None
+    if blueprint is None:
+        interpreter = describe_interpreter(request.interpreter, cache=store.path / "envs")
+    else:
+        interpreter = describe_rebuilt(store, blueprint)
     sources = find_sources(store, record, request)
     left_out: list[str] = []
     live_code = _take_live_code(store, record, left_out) if request.here else None
@@ -92,6 +102,7 @@ def make_plan(
     distrust = _distrust(record)
     blocked = [
         *([distrust] if distrust is not None else []),
+        *(() if blueprint is None else blueprint.missing),
         *_blockers(store, run, interpreter),
         *input_blockers(record, sources, live=request.live_inputs),
         *given.blockers,
@@ -102,13 +113,20 @@ def make_plan(
         code=_describe_code(record) if live_code is None else "its project's code as it is now",
         python=interpreter.version,
         blockers=tuple(blocked),
-        notes=(*given.notes, *_notes(record), *input_notes(record, sources), *left_out),
+        notes=(
+            *given.notes,
+            *(() if blueprint is None else blueprint.notes),
+            *_notes(record),
+            *input_notes(record, sources),
+            *left_out,
+        ),
         deviations=find_deviations(store, record, interpreter),
         sources=sources,
         threads=thread_variables(store, record),
         not_restored=_not_restored(store, record),
         live_code=live_code,
         secrets=given.forms,
+        blueprint=blueprint,
     )
 
 
@@ -201,7 +219,7 @@ def _unusable(store: Store, form: Any, interpreter: Interpreter) -> str | None:
         if tag == "$pickle" and isinstance(said, dict) and said.get("python") != version:
             return (
                 f"is a pickle of Python {said.get('python')}, which another version cannot be trusted to load: replay"
-                f" it with that version, this is {version}"
+                f" it with that version (--env rebuild, or --env PATH), this is {version}"
             )
     return None
 

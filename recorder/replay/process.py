@@ -17,6 +17,7 @@ from ..store.store import Store
 from .interpreter import start_command
 from .job import Job, Report
 from .plan import Plan
+from .rebuild import Rebuilt
 from .request import Request
 from .secrets import VARIABLE_PREFIX
 from .workspace import Workspace
@@ -31,8 +32,10 @@ def run_worker(
     plan: Plan,
     request: Request,
     stdout: int | None,
+    *,
+    python: Rebuilt,
 ) -> Report:
-    """Start the worker with the interpreter asked for, wait for it, and read its report."""
+    """Start the worker with that Python, wait for it, and read its report."""
     report = workspace.path / "report.json"
     job = Job(
         store=str(store.path),
@@ -43,12 +46,13 @@ def run_worker(
         settings=request.settings,
         secrets=plan.secrets,
         projects=workspace.projects,
-        held=workspace.held,
+        held=(*workspace.held, *python.held),
+        rebuilt=plan.blueprint is not None,
         moves=workspace.moves,
         live_code=plan.live_code,
         held_files=str(workspace.held_files) if workspace.held_files.exists() else None,
     )
-    command = start_command(request.interpreter, _WORKER)
+    command = start_command(python.interpreter, _WORKER)
     variables = _environment(store, record, workspace, {**plan.threads, **request.variables})
     status = _wait(
         command,
@@ -56,7 +60,7 @@ def run_worker(
         cwd=workspace.path,
         env=variables,
         stdout=stdout,
-        held=workspace.held,
+        held=job.held,
     )
     if not report.is_file():
         return Report(error=_death(status), exit_status=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ..store.store import Store
 from .job import Report
 from .plan import Plan, make_plan
 from .process import run_worker
+from .rebuild import Rebuilt, rebuilt
 from .request import Request
 from .workspace import LiveTree, Workspace
 
@@ -109,10 +111,16 @@ def carry_out(
     """Do what was planned, see `replay`: lay out the workspace, run the experiment, and give the verdict."""
     code = record.code if plan.live_code is None else plan.live_code
     run = msgspec.structs.replace(record, code=code)
-    with Workspace(store, run, sources=plan.sources, keep=request.keep) as workspace:
+    with contextlib.ExitStack() as stack:
+        python = Rebuilt(request.interpreter)
+        if plan.blueprint is not None:
+            python = stack.enter_context(rebuilt(store, record, plan.blueprint, say=say))
+        workspace = stack.enter_context(
+            Workspace(store, run, sources=plan.sources, keep=request.keep)
+        )
         if request.keep:
             say(f"note: the workspace stays in {workspace.path}")
-        report = run_worker(store, run, workspace, plan, request, stdout)
+        report = run_worker(store, run, workspace, plan, request, stdout, python=python)
     if report.run is None:
         raise _error(report, record)
     new = store.find_id(report.run)

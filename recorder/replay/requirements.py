@@ -23,6 +23,8 @@ class Requirement(Part, frozen=True):
     origin: Origin = "index"
     url: str = ""
     commit: str = ""
+    vcs: str = "git"
+    subdirectory: str = ""
     sha256: str = ""
 
     @property
@@ -34,10 +36,15 @@ class Requirement(Part, frozen=True):
             return f"# {self.name} did not say its version"
         if self.origin == "index":
             return f"{self.name}=={self.version}"
-        if self.origin == "vcs":
-            return f"{self.name} @ git+{self.url}@{self.commit}"
-        digest = f"#sha256={self.sha256}" if self.sha256 else ""
-        return f"{self.name} @ {self.url}{digest}"
+        url = f"{self.vcs}+{self.url}" if self.origin == "vcs" else self.url
+        at = f"@{self.commit}" if self.commit else ""
+        return f"{self.name} @ {url}{at}{self._fragment}"
+
+    @property
+    def _fragment(self) -> str:
+        said = [("sha256", self.sha256), ("subdirectory", self.subdirectory)]
+        parts = "&".join(f"{name}={value}" for name, value in said if value)
+        return f"#{parts}" if parts and "#" not in self.url else ""
 
 
 def find_requirements(environment: Mapping[str, Any]) -> tuple[Requirement, ...]:
@@ -53,6 +60,8 @@ def _requirement(name: str, said: Mapping[str, Any]) -> Requirement:
         origin=_origin(said),
         url=str(said.get("url") or ""),
         commit=str(said.get("commit") or ""),
+        vcs=str(said.get("vcs") or "git"),
+        subdirectory=str(said.get("subdirectory") or ""),
         sha256=str(said.get("sha256") or ""),
     )
 
@@ -60,7 +69,7 @@ def _requirement(name: str, said: Mapping[str, Any]) -> Requirement:
 def _origin(said: Mapping[str, Any]) -> Origin:
     if said.get("editable"):
         return "editable"
-    if said.get("commit"):
+    if "commit" in said:
         return "vcs"
     url = str(said.get("url") or "")
     if not url:

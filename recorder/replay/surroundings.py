@@ -22,6 +22,9 @@ _MATTERS = (
     "python.version", "python.implementation", "python.gil", "python.optimize", "platform.system", "platform.machine",
     "platform.libc", "platform.cpu.model", "platform.cpu.instructions.", "platform.gpu", "platform.cuda",
 )  # fmt: skip
+# In this order; what begins with none of them comes last.
+_LIKELY = ("packages.", "python.", "platform.cpu.", "platform.gpu", "platform.cuda", "platform.machine",
+           "platform.system", "platform.libc")  # fmt: skip
 _NOW = "now"
 _THREADS_OF = {
     "openblas": "OPENBLAS_NUM_THREADS",
@@ -64,7 +67,23 @@ def find_deviations(
         for key in dict.fromkeys([*a.known, *b.known])
         if key.startswith(_SECTIONS) and a.known.get(key) != b.known.get(key)
     ]
-    return tuple(sorted(found, key=lambda one: not one.matters))
+    return tuple(sorted(found, key=_likelihood))
+
+
+def _likelihood(deviation: Deviation) -> tuple[bool, int, int]:
+    """By which to sort: what is likelier to change what comes out first; a patch of Python is less than a package."""
+    key, step = deviation.key, _step(deviation)
+    place = next((i for i, group in enumerate(_LIKELY) if key.startswith(group)), len(_LIKELY))
+    if key == "python.version" and step < 2:
+        place = -1
+    return not deviation.matters, place, step if key.startswith("packages.") else 0
+
+
+def _step(deviation: Deviation) -> int:
+    """The first part of a version that is another one: 0 for the major one, or where one side has none."""
+    sides = [str(side).split(" ")[0].split(".") for side in (deviation.recorded, deviation.now)]
+    same = [a == b for a, b in zip(*sides, strict=False)]
+    return same.index(False) if False in same else len(same)
 
 
 def thread_variables(store: Store, record: Record) -> dict[str, str]:

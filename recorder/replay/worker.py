@@ -85,6 +85,8 @@ def _replay(job: Job) -> Report:
     _enter(record, job, live)
     for other, place in others.items():
         other.shut_out(place, first=[])
+        if job.rebuilt:  # what had pointed to the project is in the recorded environment
+            sys.path += [str(folder) for folder in (place / "src", place) if folder.is_dir()]
     moved = {os.path.realpath(place): known for known, place in job.moves.items()}
     files = _held_files(job)
     setting.give(setting.Setting(store, root=tree, code=record.code, moved=moved, files=files))
