@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
+import time
 import venv
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from conftest import Project
 
 from recorder import Store
 from recorder.capture.hardware import describe_platform
-from recorder.replay.factors import Change, join_changes, numpy_dispatch
+from recorder.replay.factor import Change, join_changes
+from recorder.replay.instructions import numpy_dispatch
 from recorder.replay.request import Request
 from recorder.replay.surroundings import processors
 
@@ -317,6 +320,48 @@ def test_instruction_sets(project: Project, variable: str, computes: str, said: 
         pytest.skip("this NumPy rounds alike with and without AVX2")
     (cause,) = explained(project, "1")["causes"]
     assert cause["reproduces"] and cause["said"].startswith(said)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
+def test_ctrl_c_leaves_no_tries(project: Project) -> None:
+    """An explanation that is interrupted ends with 130, and what it has tried is in the trash."""
+    project.write(
+        "slow.py",
+        """
+        import time
+        from recorder import record
+
+        @record
+        def slow(wait: float = 0.5):
+            time.sleep(wait)
+            return time.time()
+
+        if __name__ == "__main__":
+            slow()
+        """,
+    )
+    project.python("slow.py", env=FIXED)
+    command = [sys.executable, "-m", "recorder", "replay", "1", "--explain"]
+    process = subprocess.Popen(
+        command,
+        cwd=project.root,
+        env=project.env,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    store = Store(project.root / ".recorder")
+    for line in process.stderr:
+        if line.startswith("explaining: "):
+            break
+    while len(store) < 3:  # the try has begun
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in said
+    assert [record.verdict is not None for record in store.runs()] == [False, True]
+    assert [record.status for record in store.trash()] == ["interrupted"]
 
 
 def test_changes_joined() -> None:

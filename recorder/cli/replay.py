@@ -28,7 +28,7 @@ from .view.plan import describe_plan, plan_document
 from .view.verdict import describe_replay, verification_document
 
 if TYPE_CHECKING:
-    from ..replay.explain import Explanation
+    from ..replay.explanation import Explanation
 
 # A tolerance: infinity or a negative one would be a mistake.
 BOUND = click.FloatRange(min=0, max=sys.float_info.max)

@@ -7,111 +7,30 @@ they come out as recorded, or at least alike, where others do not. Each try is a
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from ..compare.items import Verification
-from ..errors import ReplayError
 from ..grade import advise, all_hazards, kind_of, phrase, say
-from ..records import Hazard, Part, Record
+from ..records import Hazard, Record
 from ..store.store import Store
-from .factors import Change, Factor, find_factors, join_changes
-from .repetition import ENDING, listed, wrong_names
-from .replay import INTERRUPTED, Replay, replay
+from .explanation import Cause, Explanation
+from .factor import Change, Evidence, Factor, join_changes
+from .factors import find_factors
+from .repetition import ENDING, wrong_names
+from .replay import Replay
 from .request import Request
 from .surroundings import describe_deviations
+from .trials import Trials
 
-TAG = "explain"
 # What varies by itself may come out alike by chance: so many replays have to agree.
 _AGREE = 3
 # The kinds of hazards that make an experiment give something else each time, whatever is fixed.
 _NEVER_THE_SAME = (
-    "clock",
-    "clock read",
-    "entropy",
-    "network",
-    "local connection",
-    "child process",
-    "address",
-    "GPU",
-)
-
-
-class Try(Part, frozen=True):
-    """A replay with a change: `run` is its number, `verdict` as of a replay, `wrong` what is not as recorded.
-
-    `is_kept` says that its run was not put into the trash. One that could not be done has the reason for its verdict.
-    """
-
-    said: str
-    run: int | None
-    verdict: str
-    wrong: tuple[str, ...] = ()
-    is_kept: bool = False
-
-
-class Cause(Part, frozen=True):
-    """What `items` depend on, `what` in words: with the change `said` they come out as recorded, or else only alike.
-
-    `reproduces` tells the two apart, `run` is the replay that shows it, `places` the lines of the project's code that
-    have to do with it, `advice` what to change.
-    """
-
-    items: tuple[str, ...]
-    what: str
-    said: str
-    reproduces: bool
-    run: int
-    places: tuple[str, ...] = ()
-    advice: str = ""
-
-    @property
-    def sentence(self) -> str:
-        """It in a sentence."""
-        one = len(self.items) == 1
-        text = f"{listed(self.items)} {'depends' if one else 'depend'} on {self.what}"
-        if self.reproduces:
-            return f"{text}: with {self.said} {'it comes' if one else 'they come'} out as recorded"
-        return f"{text}: replays with {self.said} agree with each other, and others do not"
-
-
-class Explanation(Part, frozen=True):
-    """What was found: the `causes`, what is left `unexplained`, and what was tried.
-
-    `varying` are the names of what is not the same in two replays made in the same way. `hints` says what may be
-    behind what is unexplained.
-    """
-
-    run: int
-    causes: tuple[Cause, ...] = ()
-    varying: tuple[str, ...] = ()
-    unexplained: tuple[str, ...] = ()
-    hints: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
-    tries: tuple[Try, ...] = ()
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """It in sentences: one for each cause, and what no change has explained."""
-        varying = [name for name in self.unexplained if name in self.varying]
-        alike = [name for name in self.unexplained if name not in self.varying]
-        found = [cause.sentence for cause in self.causes]
-        if varying:
-            found.append(
-                f"{listed(varying)} {'is' if len(varying) == 1 else 'are'} another in each replay, whatever was tried:"
-                f" run {self.run} is not deterministic"
-            )
-        if alike:
-            found.append(
-                f"{listed(alike)} {'comes' if len(alike) == 1 else 'come'} out alike in each replay and not as"
-                " recorded, whatever was tried: something has changed since, or was not recorded"
-            )
-        return tuple(found)
+    "clock", "clock read", "entropy", "network", "local connection", "child process", "address", "GPU",
+)  # fmt: skip
 
 
 def explain(
@@ -127,107 +46,84 @@ def explain(
     What was tried goes to the trash in any case.
     """
     with tempfile.TemporaryDirectory(prefix="recorder-") as folder:
-        search = _Search(store, base, request, say)
+        trials = Trials(store, base, request, say)
         try:
-            return search.run(Path(folder))
+            return _Search(Evidence(store, base, request), trials).run(Path(folder))
         finally:
-            search.tidy()
+            trials.tidy()
 
 
 class _Search:
-    def __init__(
-        self,
-        store: Store,
-        base: Replay,
-        request: Request,
-        say: Callable[[str], None],
-    ) -> None:
-        self._store = store
-        self._base = base
-        self._request = request
-        self._say = say
-        self._tries: list[tuple[Change, Replay | ReplayError]] = []
-        self._kept: set[int] = set()
+    def __init__(self, evidence: Evidence, trials: Trials) -> None:
+        self._evidence = evidence
+        self._base = evidence.base
+        self._trials = trials
         self._causes: list[Cause] = []
         self._varying: list[str] = []
-        self._open: list[str] = wrong_names(base.verification)
+        self._open: list[str] = wrong_names(evidence.base.verification)
 
     def run(self, folder: Path) -> Explanation:
-        again = self._try(Change(said="nothing changed"))
-        if isinstance(again, Replay):
-            self._varying = wrong_names(self._compare(self._base, again))
+        again = self._trials.make(Change(said="nothing changed"))
+        if again is not None:
+            self._varying = wrong_names(self._trials.compare(self._base, again))
             self._open = list(dict.fromkeys([*self._open, *wrong_names(again.verification)]))
-        factors = find_factors(
-            self._store, self._base, self._request, folder=folder, is_varying=bool(self._varying)
-        )
+        is_varying = bool(self._varying)
+        factors = find_factors(self._evidence, folder=folder, is_varying=is_varying)
         for factor in factors:
             self._examine(factor)
         self._examine_together(factors)
         hints, advice = self._hints()
         return Explanation(
-            run=self._base.original.number,
+            run=self._evidence.number,
             causes=tuple(self._causes),
             varying=tuple(self._varying),
             unexplained=tuple(self._open),
             hints=tuple(hints),
             advice=tuple(advice),
-            tries=tuple(self._describe(change, done) for change, done in self._tries),
+            tries=self._trials.describe(),
         )
-
-    def tidy(self) -> None:
-        """Put the tries into the trash, with what they have recorded themselves, but those that show a cause."""
-        unwanted = [done.record for _, done in self._tries if isinstance(done, Replay)]
-        ids = {record.id for record in unwanted if record.number not in self._kept}
-        if not unwanted:
-            return
-        later = self._store.runs(where=f"number > {min(record.number for record in unwanted)}")
-        for record in later:  # what a try has recorded begins after it
-            if record.parent in ids and record.status != "running":
-                ids.add(record.id)
-                unwanted.append(record)
-        self._store.remove([record.number for record in unwanted if record.id in ids])
 
     # One factor, and several at once
 
     def _examine(self, factor: Factor) -> None:
-        """Try its changes in turn: one may make what is open come out as recorded, or the first make it steady."""
-        steady: Cause | None = None
+        """Try its changes in turn: each may make what is open come out as recorded, or the first make it steady."""
+        steady: list[Cause] = []
         for change in factor.changes:
-            if not self._open or (
-                change is not factor.changes[0] and self._is_in_vain(factor, steady)
-            ):
+            if self._is_in_vain(factor, steady, is_first=change is factor.changes[0]):
                 break
-            found = self._hold(factor, change, is_steady_known=steady is not None)
-            if found is not None and found.reproduces:
-                self._settle(found)
-            elif found is not None:
-                steady = found
-        if steady is not None:
-            self._settle(steady)
+            for cause in self._hold(factor, change, is_steady_known=bool(steady)):
+                if cause.reproduces:
+                    self._settle(cause)
+                else:
+                    steady.append(cause)
+        for cause in steady:
+            self._settle(cause)
 
-    def _is_in_vain(self, factor: Factor, steady: Cause | None) -> bool:
-        """Whether another value of what was fixed cannot help: nothing is left that it fixes, or that ever is alike."""
-        if steady is not None:
-            return not set(steady.items) & set(self._open)
-        return factor.is_steadying and set(self._open) <= set(self._varying)
+    def _is_in_vain(self, factor: Factor, steady: Sequence[Cause], *, is_first: bool) -> bool:
+        """Whether one more change of it cannot help: what is open is never alike, and it does not fix that."""
+        if set(self._open) - set(self._varying):
+            return False
+        fixed = {name for cause in steady for name in cause.items}
+        helps = factor.is_steadying if is_first else bool(fixed & set(self._open))
+        return not self._open or not helps
 
     def _examine_together(self, factors: Sequence[Factor]) -> None:
         """What no change alone explains, several may; those that are not needed are left out again."""
-        parts = list(factors)
-        if not self._open or len(parts) < 2:
+        parts = [one for one in factors if not self._is_in_vain(one, (), is_first=True)]
+        if len(parts) < 2:
             return
         best = self._hold_all(parts)
         for factor in list(parts):
-            if best is None or len(parts) < 2:
+            if not best or len(parts) < 2:
                 break
             fewer = [one for one in parts if one is not factor]
             found = self._hold_all(fewer)
-            if found is not None and set(found.items) >= set(best.items):
+            if _names(found) >= _names(best):
                 parts, best = fewer, found
-        if best is not None:
-            self._settle(best)
+        for cause in best:
+            self._settle(cause)
 
-    def _hold_all(self, factors: Sequence[Factor]) -> Cause | None:
+    def _hold_all(self, factors: Sequence[Factor]) -> tuple[Cause, ...]:
         joined = Factor(
             what=" together with ".join(one.what for one in factors),
             changes=(join_changes([one.changes[0] for one in factors]),),
@@ -239,31 +135,37 @@ class _Search:
 
     def _hold(
         self, factor: Factor, change: Change, *, is_steady_known: bool = False
-    ) -> Cause | None:
-        """What of the open items comes out as recorded with the change, or else alike; None where nothing does."""
-        first = self._try(change)
-        if not isinstance(first, Replay):
-            return None
-        right = self._right(first)
-        steady = set() if is_steady_known or not factor.is_steadying else set(self._varying)
-        steady &= set(self._open)
-        if not right and not steady:
-            return None
+    ) -> tuple[Cause, ...]:
+        """What of the open items comes out as recorded with the change, and what of the others at least alike."""
+        first = self._trials.make(change)
+        if first is None:
+            return ()
+        right, steady = self._right(first), set[str]()
+        if factor.is_steadying and not is_steady_known:
+            steady = set(self._varying) & set(self._open)
         for _ in range(self._repetitions(right | steady)):
-            other = self._try(change)
-            if not isinstance(other, Replay):
-                return None
+            other = self._trials.make(change) if right or steady else None
+            if other is None:
+                return ()
             right &= self._right(other)
             steady -= self._differing(first, other)
-            if not right and not steady:
-                return None
-        items = right or steady
+        run = first.record.number
+        sides = ((right, True), (steady - right, False))
+        return tuple(
+            self._cause(factor, change, names, run=run, reproduces=reproduces)
+            for names, reproduces in sides
+            if names
+        )
+
+    def _cause(
+        self, factor: Factor, change: Change, names: set[str], *, run: int, reproduces: bool
+    ) -> Cause:
         return Cause(
-            items=tuple(name for name in self._open if name in items),
+            items=tuple(name for name in self._open if name in names),
             what=factor.what,
             said=change.said,
-            reproduces=bool(right),
-            run=first.record.number,
+            reproduces=reproduces,
+            run=run,
             places=self._places(factor.kinds),
             advice=factor.advice,
         )
@@ -280,7 +182,7 @@ class _Search:
         return set(self._open) - wrong
 
     def _differing(self, one: Replay, other: Replay) -> set[str]:
-        wrong = set(wrong_names(self._compare(one, other)))
+        wrong = set(wrong_names(self._trials.compare(one, other)))
         return set(self._open) if ENDING in wrong else wrong
 
     def _settle(self, cause: Cause) -> None:
@@ -288,49 +190,7 @@ class _Search:
         if items:
             self._causes.append(msgspec.structs.replace(cause, items=items))
             self._open = [name for name in self._open if name not in items]
-            self._kept.add(cause.run)
-
-    # One try
-
-    def _try(self, change: Change) -> Replay | ReplayError:
-        self._say(f"explaining: a replay with {change.said}")
-        done: Replay | ReplayError
-        asked, record = change.apply(self._request), self._base.original
-        try:
-            # (What it prints is in its record.)
-            with _processors(change.processors), Path(os.devnull).open("wb") as nowhere:
-                done = replay(self._store, record, request=asked, stdout=nowhere.fileno())
-        except ReplayError as error:
-            done = error
-        self._tries.append((change, done))
-        if isinstance(done, Replay):
-            note = f"explains run {record.number}: with {change.said}"
-            self._store.annotate(done.record.number, tags=(TAG,), note=note)
-            if done.exit_status == INTERRUPTED:
-                raise KeyboardInterrupt
-        return done
-
-    def _compare(self, one: Replay, other: Replay) -> Verification:
-        from ..compare.verify import verify
-
-        return verify(
-            one.record,
-            other.record,
-            self._store.objects,
-            rtol=self._request.rtol,
-            atol=self._request.atol,
-        )
-
-    def _describe(self, change: Change, done: Replay | ReplayError) -> Try:
-        if not isinstance(done, Replay):
-            return Try(said=change.said, run=None, verdict=f"could not be done: {done}")
-        return Try(
-            said=change.said,
-            run=done.record.number,
-            verdict=done.verification.verdict,
-            wrong=tuple(wrong_names(done.verification)),
-            is_kept=done.record.number in self._kept,
-        )
+            self._trials.kept.add(cause.run)
 
     # What the records say of it
 
@@ -355,15 +215,5 @@ class _Search:
         return hints, advise(hazards, weights=("note", "care"))
 
 
-@contextmanager
-def _processors(count: int | None) -> Iterator[None]:
-    """This thread, and what it starts, uses no more processors than that, where the system can say so."""
-    if count is None or not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, set(sorted(before)[:count]))
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+def _names(causes: Sequence[Cause]) -> set[str]:
+    return {name for cause in causes for name in cause.items}

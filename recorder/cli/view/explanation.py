@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from ...replay.explain import Cause, Explanation
+from ...replay.explanation import Cause, Explanation
 from .runs import table_lines
 from .text import Column, printable
 from .verdict import styled_verdict
