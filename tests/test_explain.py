@@ -220,7 +220,10 @@ def test_a_changed_package(project: Project, tmp_path: Path) -> None:
         in said
     )
     assert "it comes out as recorded" in said
-    assert "to change: install what it had: recorder env 1 prints it" in said
+    assert (
+        "to change: install what it had, or record it anew with what is there now: recorder env 1 prints"
+        in said
+    )
 
 
 @pytest.mark.skipif(processors() < 2, reason="it takes two processors")

@@ -159,13 +159,18 @@ def test_a_changed_package(project: Project, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "reproduced"
     done = rig.replay("--env", "rebuild")
     assert "building" not in done.stderr and done.stdout.splitlines()[-1] == "reproduced"
+    done = rig.replay("--explain", status=1)
+    assert (
+        "result depends on what is installed, where run 1 had another (tiny: 1.0 -> 2.0): with the recorded Python and"
+        " packages, installed again it comes out as recorded"
+    ) in done.stdout
     (built,) = rig.environments()
     (built / "done").unlink()  # as if its building had been killed
     (rig.wheels / "tiny-1.0-py3-none-any.whl").unlink()
     done = rig.replay("--env", "rebuild", status=3)
     assert "no index has tiny==1.0" in done.stderr and "--env PATH" in done.stderr
     assert not (built / "env").exists()
-    assert len(Store(project.root)) == 4
+    assert len(Store(project.root)) == 6
     rig.call("-m", "recorder", "gc")
     assert rig.environments() == []
 

@@ -25,6 +25,7 @@ class Change(Part, frozen=True):
     live_inputs: bool | None = None
     here: bool | None = None
     interpreter: str | None = None
+    rebuild: bool | None = None
     processors: int | None = None
 
     def apply(self, request: Request) -> Request:
@@ -38,6 +39,7 @@ class Change(Part, frozen=True):
             live_inputs=request.live_inputs if self.live_inputs is None else self.live_inputs,
             here=request.here if self.here is None else self.here,
             interpreter=self.interpreter or request.interpreter,
+            rebuild=request.rebuild if self.rebuild is None else self.rebuild,
         )
 
 
@@ -52,6 +54,7 @@ def join_changes(changes: Sequence[Change]) -> Change:
             live_inputs=merged.live_inputs if one.live_inputs is None else one.live_inputs,
             here=merged.here if one.here is None else one.here,
             interpreter=one.interpreter or merged.interpreter,
+            rebuild=merged.rebuild if one.rebuild is None else one.rebuild,
             processors=merged.processors or one.processors,
         )
     return merged

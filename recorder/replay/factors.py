@@ -88,15 +88,20 @@ def _packages(evidence: Evidence) -> Iterator[Factor]:
         for one in evidence.base.plan.deviations
         if one.matters and one.key.startswith(("packages.", "python."))
     ]
-    changes = []
-    if evidence.request.interpreter != sys.executable:
-        changes.append(Change(said=f"the Python in {sys.prefix}", interpreter=sys.executable))
-    if differing and changes:
+    changes, request = [], evidence.request
+    if request.rebuild or request.interpreter != sys.executable:
+        said = f"the Python in {sys.prefix}"
+        changes.append(Change(said=said, interpreter=sys.executable, rebuild=False))
+    if not request.rebuild:
+        said = "the recorded Python and packages, installed again"
+        changes.append(Change(said=said, rebuild=True))
+    if differing:
         yield Factor(
             what=f"what is installed, where run {evidence.number} had another"
             f" ({'; '.join(describe_deviations(tuple(differing)))})",
             changes=tuple(changes),
-            advice=f"install what it had: recorder env {evidence.number} prints it",
+            advice="install what it had, or record it anew with what is there now:"
+            f" recorder env {evidence.number} prints what it had",
             is_pointed_to=True,
         )
 

@@ -39,10 +39,14 @@ class Trials:
         """Replay with the change; None where that cannot be done. Raises KeyboardInterrupt."""
         self._say(f"explaining: a replay with {change.said}")
         asked = change.apply(self._request)
+        # Building an environment takes its time, and says how it goes on.
+        say = self._say if change.rebuild else _say_nothing
         try:
             # (What it prints is in its record.)
             with _processors(change.processors), Path(os.devnull).open("wb") as nowhere:
-                done = replay(self._store, self._record, request=asked, stdout=nowhere.fileno())
+                done = replay(
+                    self._store, self._record, request=asked, stdout=nowhere.fileno(), say=say
+                )
         except ReplayError as error:
             self._done.append((change, error))
             return None
@@ -101,3 +105,7 @@ def _processors(count: int | None) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def _say_nothing(line: str) -> None:
+    """For what has been said of the first replay."""
