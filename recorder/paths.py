@@ -8,6 +8,10 @@ A recorded call asks for them several times, and a Path costs ten times as much.
 from __future__ import annotations
 
 import os
+import re
+
+# ``*.log`` and its rotations, and TensorBoard's event files, whose names have the time in them.
+_LOG = re.compile(r"\.log(\.[\w-]+)?$|(^|/)events\.out\.tfevents\.[^/]*$")
 
 
 def make_absolute(path: str, *, cwd: str) -> str:
@@ -38,3 +42,8 @@ def _place_below(path: str, folder: str) -> str | None:
 def is_within(path: str, folder: str) -> bool:
     """Whether the path is the folder's own, or one below it; both absolute."""
     return path == folder or path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
+
+
+def is_log_name(path: str) -> bool:
+    """Whether a file of that name is a log: what happened when, as the console has it, and no result."""
+    return _LOG.search(path) is not None

@@ -152,6 +152,20 @@ def test_sockets_that_are_files_are_none(watch: Watch, tmp_path: Path) -> None:
     assert not watch.hazards
 
 
+def test_a_module_that_draws_for_itself_as_it_is_imported(watch: Watch) -> None:
+    """Keys that an installed module makes for its own registries are no entropy of the run; what it draws later is."""
+    import sysconfig
+    import types
+
+    module = types.ModuleType("drawing")
+    source = "import uuid\ndef draw():\n    return uuid.uuid4()\nKEY = draw()\n"
+    place = Path(sysconfig.get_paths()["purelib"]) / "drawing" / "__init__.py"
+    exec(compile(source, str(place), "exec"), vars(module))
+    assert kinds(watch) == []
+    vars(module)["draw"]()
+    assert kinds(watch) == [("entropy", "uuid.uuid4")]
+
+
 def test_entropy(watch: Watch) -> None:
     """Bytes from the operating system are seen through each of the functions that give them."""
     planting = plant(1)

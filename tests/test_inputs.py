@@ -418,6 +418,16 @@ def test_too_many_inputs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_what_is_appended_to(folder: Path) -> None:
+    """A file that is appended to is an input, as it was before, unless it is a log."""
+    files = [make(folder / name) for name in ("table.csv", "train.log", "train.log.1")]
+    watch = watch_inputs()
+    for file in files:
+        with file.open("a") as opened:
+            opened.write("more")
+    assert paths(watch.stop()) == files[:1]
+
+
 @pytest.fixture
 def many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Watch]:
     """A folder of 200 files whose ctimes are past, and a watch that lets them wait for ever."""

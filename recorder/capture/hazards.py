@@ -146,11 +146,20 @@ def _on_entropy(frame: FrameType | None) -> None:
         frame = frame.f_back
     file = frame.f_code.co_filename if frame is not None else ""
     installed = next((file[len(f) :] for f in _INSTALLED if file.startswith(f)), None)
-    if installed is not None and installed.startswith(_PLUMBING):
+    if installed is not None and (installed.startswith(_PLUMBING) or _is_importing(frame)):
         return
     if installed is None and file.startswith(_STDLIB):
         return
     _note("entropy", drawer, frame)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether an installed module is being imported: the keys that torch makes for its own registries, say."""
+    while frame is not None and frame.f_code.co_filename.startswith(_INSTALLED):
+        if frame.f_code.co_name == "<module>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 _LISTENED: dict[str, Callable[..., None]] = {

@@ -23,6 +23,7 @@ from time import time_ns
 from types import FrameType
 from typing import Any
 
+from ..paths import is_log_name
 from . import watching
 from .guard import guard, here
 from .watch import Reading, Watch
@@ -143,8 +144,9 @@ def _on_open(path: Any, _mode: Any, flags: int) -> None:
         return
     name = _absolute(path)
     watches = targets()
-    # An emptied or a new file says nothing of what was there before.
-    if not flags & os.O_TRUNC and flags & _CREATES != _CREATES:
+    # An emptied or a new file says nothing of what was there before; what a log says was not looked at.
+    appends = flags & os.O_APPEND and not flags & os.O_RDWR and is_log_name(name)
+    if not flags & os.O_TRUNC and flags & _CREATES != _CREATES and not appends:
         for watch in watches:
             if name not in watch.known and not _is_own(sys._getframe(2)):
                 watch.see_read(name)

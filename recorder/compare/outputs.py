@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -10,14 +9,13 @@ import msgspec
 from .. import codec
 from ..codec import Comparison, Difference, Numbers
 from ..errors import DamageError
+from ..paths import is_log_name
 from ..records import Output
 from . import ObjectReader
 from .content import compare_files
 from .items import Item, make_item
 
 NumbersOf = Callable[[str], Numbers]
-
-_LOG = re.compile(r"\.log(\.[\w-]+)?$|(^|/)events\.out\.tfevents\.[^/]*$")
 
 
 class Outputs:
@@ -117,11 +115,8 @@ class Outputs:
 
 
 def is_log(output: Output) -> bool:
-    """Whether the file is a log that nobody saved: what happened when, as the console, and no result.
-
-    Its name says so: ``*.log`` and its rotations, and TensorBoard's event files, whose names have the time in them.
-    """
-    return output.found and _LOG.search(output.name) is not None
+    """Whether the file is a log that nobody saved."""
+    return output.found and is_log_name(output.name)
 
 
 def _elsewhere(output: Output, there: Mapping[str, Output], here: Mapping[str, Output]) -> str:
