@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from .current import current_run, figure, input, jax_key, log, rng, save
     from .decorator import record
     from .errors import RecorderError, RecorderWarning
-    from .records import Record
+    from .reading.record import Record
+    from .reading.store import Store
     from .run import Run
-    from .store.store import Store
 
 __version__ = "0.1.0"
 
@@ -60,9 +60,9 @@ _HOMES = {
     "rng": "current",
     "save": "current",
     "start_run": "block",
-    "Record": "records",
+    "Record": "reading.record",
     "Run": "run",
-    "Store": "store.store",
+    "Store": "reading.store",
 }
 
 

@@ -19,7 +19,9 @@
     ├── HazardError (RuntimeError)         what could make a replay come out otherwise, known beforehand (strict only)
     ├── EncodeError (TypeError)            a value that nothing can encode (strict only)
     ├── DecodeError (ValueError)           a form or payload that cannot be turned back into a value
+    ├── MissingPackageError (ImportError)  a package that what was asked for needs, and that is not installed
     ├── TransferError (ValueError)         runs that cannot be exported or imported as they are
+    ├── TrustError (PermissionError)       what would run the code of a run that somebody else has signed
     ├── SnapshotError (OSError)            the files of a working tree could not be taken or laid out
     ├── LockError (RuntimeError)           an environment of which no lock file can be made here
     └── ReplayError (RuntimeError)         a run that cannot be replayed as things stand
@@ -191,12 +193,28 @@ class DecodeError(RecorderError, ValueError):
     """A form or payload that cannot be turned back into a value."""
 
 
+class MissingPackageError(RecorderError, ImportError):
+    """What was asked for needs the package `name`, which is not installed here."""
+
+    def __init__(self, message: str, *, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 class TransferError(RecorderError, ValueError):
     """Runs that cannot be exported or imported as they are; `path` is the archive, where there is one."""
 
     def __init__(self, message: str, *, path: Path | None = None) -> None:
         super().__init__(message)
         self.path = path
+
+
+class TrustError(RecorderError, PermissionError):
+    """What would import or unpickle something of a run that is not one's own; `run` is its number."""
+
+    def __init__(self, message: str, *, run: int) -> None:
+        super().__init__(message)
+        self.run = run
 
 
 class SnapshotError(RecorderError, OSError):

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.errors import ContentNotFoundError
 from recorder.store.contents import content_names, find_content, open_content
+from recorder.store.store import Store
 
 SCRIPT = """
     import os

@@ -379,7 +379,8 @@ def test_a_full_disk_does_not_end_the_experiment(project: Project) -> None:
 SYNCED = """
 import os, sys
 from pathlib import Path
-from recorder import Store, current_run, log, record, save
+from recorder import current_run, log, record, save
+from recorder.store.store import Store
 
 store = Path(".recorder").absolute()
 bytes_of, names_of, finished, lacking = set(), {}, [], set()

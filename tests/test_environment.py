@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.capture.environment import allowed_variables, describe_environment
 from recorder.capture.hardware import cuda_version, describe_cpu, describe_gpus
 from recorder.capture.process import describe_process
+from recorder.store.store import Store
 
 
 def test_the_environment_is_plain_json_and_true() -> None:

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from conftest import Project
 
-from recorder import RecorderWarning, Store, current_run, log, record, save
+from recorder import RecorderWarning, current_run, log, record, save
+from recorder.store.store import Store
 
 LOCK = threading.Lock()
 

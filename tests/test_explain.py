@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.capture.hardware import describe_platform
 from recorder.replay.factor import Change, join_changes
 from recorder.replay.instructions import numpy_dispatch
 from recorder.replay.request import Request
 from recorder.replay.surroundings import processors
+from recorder.store.store import Store
 
 # Nothing else varies: what is tried is what the test is about.
 FIXED = {"PYTHONHASHSEED": "0"}

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import recorder
-from recorder import RecorderWarning, Store
+from recorder import RecorderWarning
 from recorder.capture.figures import draw
+from recorder.store.store import Store
 from tests.conftest import Project
 
 PLOTS = """

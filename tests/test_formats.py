@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder import Store, codec
+from recorder import codec
 from recorder.records import FORMAT
+from recorder.store.store import Store
 
 FORMATS = sorted((Path(__file__).parent / "formats").glob("format-*.zip"))
 

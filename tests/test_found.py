@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from recorder import Record, Store
+from recorder.records import Record
+from recorder.store.store import Store
 from tests.conftest import Project
 
 WRITER = """

@@ -10,9 +10,9 @@ import statistics
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.compare.groups import group, in_order
 from recorder.store.query import parse_key
+from recorder.store.store import Store
 
 
 @pytest.fixture(scope="module")

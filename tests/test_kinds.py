@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from conftest import Project
 
-from recorder import Store, current_run, log, record, start_run
+from recorder import current_run, log, record, start_run
+from recorder.store.store import Store
 
 
 @pytest.fixture

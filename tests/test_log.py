@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.store.console import follow_console, read_console
+from recorder.store.store import Store
 
 SCRIPT = """
     import sys, time

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.replay.batch import Batch, Done, note_done, open_batch
 from recorder.replay.many import select_runs
 from recorder.replay.request import Request
+from recorder.store.store import Store
 
 EXPERIMENTS = """
     import sys, time

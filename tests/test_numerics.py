@@ -9,7 +9,7 @@ import sys
 import pytest
 from conftest import Project
 
-from recorder import Store
+from recorder.store.store import Store
 
 
 def test_flags_of_the_newer_api(project: Project) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.capture import packages
 from recorder.capture.distributions import describe_source
 from recorder.capture.packages import find_packages, imported
+from recorder.store.store import Store
 
 
 def install(site: Path, name: str, version: str = "1.0", *, record: str = "", **files: str) -> Path:

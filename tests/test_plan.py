@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.records import Record
 from recorder.replay.interpreter import describe_interpreter
 from recorder.replay.plan import make_plan
 from recorder.replay.redirection import Redirection
 from recorder.replay.request import Request
 from recorder.replay.surroundings import describe_deviations, find_deviations, thread_variables
+from recorder.store.store import Store
 
 READS = """
 import os, sys

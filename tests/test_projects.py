@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.records import Code, Record
+from recorder.store.store import Store
 
 RUN = """
     from recorder import record

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.capture.ranks import find_rank
+from recorder.store.store import Store
 
 SIZE = 4
 

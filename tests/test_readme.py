@@ -17,6 +17,7 @@ from conftest import Project
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 FILES = re.findall(r"```python\n(# (\w+\.py)\n.*?)```", README, re.DOTALL)
+PYTHON = re.findall(r"<!-- python -->\n```python\n(.*?)```", README, re.DOTALL)
 SESSIONS = re.findall(r"<!-- session -->\n```console\n(.*?)\n```", README, re.DOTALL)
 COMMANDS = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
 
@@ -55,6 +56,16 @@ def bin_folder(tmp_path: Path) -> Path:
     return folder
 
 
+def check_python(project: Project) -> None:
+    """The Python session prints what it shows, in the store of the first session. (It replays, in a copy.)"""
+    root = project.root.with_name("python")
+    shutil.copytree(project.root, root, symlinks=True)
+    (root / "session.txt").write_text(re.sub(r"(\.\d{11})\d+", r"\1...", "\n".join(PYTHON)))
+    test = "import doctest; print(doctest.testfile('session.txt', False, optionflags=doctest.ELLIPSIS))"
+    done = project.python("-c", test, cwd=root)
+    assert "failed=0" in done.stdout, done.stdout
+
+
 @pytest.mark.skipif(os.name == "nt", reason="the session is a Unix shell's")
 def test_the_sessions_print_what_they_show(project: Project, tmp_path: Path) -> None:
     """Each command of the sessions, in a fresh repository, prints what the README shows."""
@@ -69,6 +80,8 @@ def test_the_sessions_print_what_they_show(project: Project, tmp_path: Path) -> 
     path = f"{bin_folder(tmp_path)}{os.pathsep}{os.environ['PATH']}"
     assert len(SESSIONS) == 3
     for session in SESSIONS:
+        if session is SESSIONS[1]:
+            check_python(project)
         steps = re.split(r"^\$ (.*)\n?", session, flags=re.MULTILINE)[1:]
         for command, shown in zip(steps[::2], steps[1::2], strict=True):
             done = subprocess.run(

@@ -13,8 +13,8 @@ import xml.etree.ElementTree as ET
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.replay.repetition import worst_status
+from recorder.store.store import Store
 
 EXPERIMENTS = """
     import os, sys, time

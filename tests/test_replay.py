@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.replay.replay import replay
 from recorder.replay.request import Request
+from recorder.store.store import Store
 
 
 def replayed(project: Project, run: str = "1", status: int = 0) -> dict:

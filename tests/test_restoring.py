@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.errors import ContentNotFoundError, DamageError, DestinationError
 from recorder.store.restoring import restore
+from recorder.store.store import Store
 
 SCRIPT = """
     import os

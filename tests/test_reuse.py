@@ -110,7 +110,8 @@ SCRIPT = """
     import asyncio, json, logging, os
     from pathlib import Path
 
-    from recorder import Store, record
+    from recorder import record
+    from recorder.store.store import Store
 
     ran = []
 

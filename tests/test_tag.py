@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.errors import RunNotFoundError, TagError
 from recorder.store.signature import standing
+from recorder.store.store import Store
 
 
 @pytest.fixture

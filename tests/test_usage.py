@@ -9,9 +9,10 @@ import time
 import pytest
 from conftest import Project
 
-from recorder import Store, record
+from recorder import record
 from recorder.capture.sampling import Sampler
 from recorder.capture.usage import Meter
+from recorder.store.store import Store
 
 
 def test_usage_is_measured() -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder import Store
 from recorder.replay.layout import lay_out
 from recorder.store.collection import collect
 from recorder.store.disk import has_process_locks
+from recorder.store.store import Store
 
 
 def tree_of(path: Path) -> dict[str, tuple[str, bytes]]:
@@ -98,7 +98,7 @@ def test_gc_beside_processes_that_lay_out(taken: tuple[Store, str, Path], tmp_pa
     """However often gc removes what is kept, each copy that is being made is whole."""
     store, snapshot, root = taken
     code = (
-        "import sys; from pathlib import Path; from recorder import Store\n"
+        "import sys; from pathlib import Path; from recorder.store.store import Store\n"
         "from recorder.replay.layout import lay_out\n"
         "for i in range(60): lay_out(Store(sys.argv[1]), sys.argv[2], Path(sys.argv[3]) / str(i))"
     )

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from recorder import Store, current_run, log, record
+from recorder import current_run, log, record
 from recorder.records import Record
+from recorder.store.store import Store
 
 PROCESSES, EACH = 8, 200
 

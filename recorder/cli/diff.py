@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from ..compare import ObjectReader
-from ..compare.diff import SECTIONS, diff
+from ..compare.diff import SECTIONS
 from ..compare.direction import Directions
 from ..compare.variation import compare_runs
-from ..records import Record
+from ..comparison import Sides, sides
 from ..store.store import Store
 from .completion import complete_runs
 from .view.diff import describe_diff
@@ -67,37 +65,18 @@ def command(
     if len(refs) > 2:
         found: Any = compare_runs(records, store.objects, files=store.snapshots.files)
         ctx.exit(_say(found.only(only) if only else found, as_json=as_json))
-    sides = _Sides(store, records, refs[-1])
+    other = Path(refs[-1]) if _is_folder(refs[-1]) else records[-1]
+    compared = sides(store, records[0], other)
     if as_patch:
-        ctx.exit(_say_patch(sides))
-    directions = Directions(maximize, minimize)
-    found = diff(*sides.records, sides.objects, files=sides.files, directions=directions)
-    found = found.only(*sides.sections)
-    if only is not None and only not in sides.sections:
+        ctx.exit(_say_patch(compared))
+    found = compared.diff(Directions(maximize, minimize))
+    if only is not None and only not in compared.sections:
         raise click.UsageError(f"nothing is known of the {only} of a working tree before a run")
     ctx.exit(_say(found.only(only) if only else found, as_json=as_json))
 
 
 def _is_folder(ref: str) -> bool:
     return (ref in (".", "..") or os.sep in ref) and Path(ref).is_dir()
-
-
-class _Sides:
-    """The two records, what to compare of them, and where what they name is read from."""
-
-    def __init__(self, store: Store, records: Sequence[Record], last: str) -> None:
-        self.sections: tuple[str, ...] = SECTIONS
-        self.records = (records[0], records[-1])
-        self.objects: ObjectReader = store.objects
-        self.files: Callable[[str], Mapping[str, str]] = store.snapshots.files
-        self.read: Callable[[str, str], bytes] = store.snapshots.read
-        if _is_folder(last):
-            from ..present import KNOWN, look
-
-            now = look(store, records[0], folder=Path(last))
-            self.sections = KNOWN
-            self.records = (records[0], now.record)
-            self.objects, self.files, self.read = now, now.files, now.read_file
 
 
 def _say(found: Any, *, as_json: bool) -> int:
@@ -112,9 +91,9 @@ def _say(found: Any, *, as_json: bool) -> int:
     return 0 if found.same else 1
 
 
-def _say_patch(sides: _Sides) -> int:
+def _say_patch(compared: Sides) -> int:
     from .view.patch import describe_patch
 
-    lines = list(describe_patch(*sides.records, files=sides.files, read=sides.read))
+    lines = list(describe_patch(*compared.records, files=compared.files, read=compared.read))
     click.echo("\n".join(lines) if lines else "the code is the same")
     return 1 if lines else 0

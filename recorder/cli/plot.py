@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..compare.curves import Curve, curve, labels, places
-from ..points import SAMPLED, Point, parse_series, read_points
+from ..points import SAMPLED, Point
 from ..records import JSON, Record
 from ..store.query import parse_key
+from ..store.series import read_series
 from ..store.store import Store
 from .completion import complete_keys, complete_runs
 
@@ -195,7 +196,7 @@ def _series(
     store: Store, records: Sequence[Record], metrics: Sequence[str]
 ) -> list[tuple[str, str, list[Point]]]:
     """The series of each run with its label and name; of those that nobody named the only one there is."""
-    every = [_read(store, record) for record in records]
+    every = [read_series(store, record) for record in records]
     known = sorted({name for series in every for name in series if not name.startswith(SAMPLED)})
     if not metrics:
         long = [name for name in known if any(len(series.get(name, ())) > 1 for series in every)]
@@ -222,14 +223,6 @@ def _series(
         for name in metrics
         if name in series
     ]
-
-
-def _read(store: Store, record: Record) -> Mapping[str, list[Point]]:
-    """The points of a run, of one in progress those so far."""
-    live = store.live(record).series
-    if record.series is None and record.status == "running" and live.exists():
-        return parse_series(live.read_text(encoding="utf-8", errors="replace"))
-    return read_points(store.read_content(record.series)) if record.series is not None else {}
 
 
 def _pairs(

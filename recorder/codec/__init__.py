@@ -41,6 +41,7 @@ __all__ = [
     "compare",
     "conclude",
     "decode",
+    "decode_data",
     "describe",
     "encode",
     "encode_function",
@@ -193,8 +194,14 @@ def decode(form: JSON, load: Load) -> Any:
     Types of the user's are imported by name, and pickles are loaded: this runs code. Raises DecodeError, or
     what `load` raises.
     """
+    return _decoded(form, load, None, frozenset())
+
+
+def _decoded(
+    form: JSON, load: Load, instead: Callable[[JSON], Any] | None, left: frozenset[str]
+) -> Any:
     try:
-        return _decode(form, load)
+        return _decode(form, load, instead, left)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
         if isinstance(error, DecodeError):
             raise
@@ -205,19 +212,33 @@ def decode(form: JSON, load: Load) -> Any:
         raise DecodeError("a form nested too deep") from error
 
 
+def decode_data(form: JSON, load: Load | None, *, instead: Callable[[JSON], Any]) -> Any:
+    """The value of a form as far as it is data: nothing of the user's is imported, and nothing unpickled.
+
+    In the place of what would (an instance of a class of the user's, a pickle), and of what has no value (opaque,
+    redacted), stands what `instead` makes of its form; without `load` of arrays, tensors and frames too. Raises
+    DecodeError, or what `load` raises.
+    """
+    return _decoded(form, load or _no_payload, instead, _WITH_CODE if load else _NO_PLAIN_DATA)
+
+
 def describe_error(error: BaseException) -> str:
     """The class and the text of an error."""
     return f"{type(error).__name__}: {error}"
 
 
-def _decode(form: JSON, load: Load) -> Any:
+def _decode(
+    form: JSON, load: Load, instead: Callable[[JSON], Any] | None, left: frozenset[str]
+) -> Any:
     def inner(part: JSON) -> Any:
-        return _decode(part, load)
+        return _decode(part, load, instead, left)
 
     tag = tag_of(form)
     if tag is None:
         return plain.decode_plain(form, inner)
     said = form[tag]
+    if instead is not None and (tag in left or plain.names_factory(form)):
+        return instead(form)
     if tag in plain.DECODERS:
         return plain.DECODERS[tag](said, inner)
     if tag in _WITHOUT_PAYLOAD:
@@ -225,12 +246,33 @@ def _decode(form: JSON, load: Load) -> Any:
     if tag in _WITH_PAYLOAD:
         return _WITH_PAYLOAD[tag](said, load(said["object"]))
     if tag == "$json":
-        return _decode(inline(form, load), load)
+        return inner(inline(form, load))
     if tag == "$redacted":
         raise DecodeError("a credential that was redacted: its value is not in the store")
     if tag == "$opaque":
         raise DecodeError(f"a {said['type']} was opaque: nothing could encode it")
     raise DecodeError(f"no form has the tag {tag}: a newer version wrote it")
+
+
+# Tags whose values are made by importing or unpickling what the user wrote, or cannot be made at all.
+_WITH_CODE = frozenset(
+    {
+        "$dataclass",
+        "$enum",
+        "$instance",
+        "$model",
+        "$name",
+        "$namedtuple",
+        "$opaque",
+        "$pickle",
+        "$redacted",
+        "$secret",
+    }
+)
+
+
+def _no_payload(digest: str) -> bytes:
+    raise DecodeError(f"{digest} is not read here")
 
 
 _WITHOUT_PAYLOAD: dict[str, Callable[[Any], Any]] = {
@@ -244,6 +286,9 @@ _WITH_PAYLOAD: dict[str, Callable[[Any, bytes], Any]] = {
     "$frame": pandas.decode,
     "$pickle": pickle.decode,
 }
+
+
+_NO_PLAIN_DATA = _WITH_CODE | _WITH_PAYLOAD.keys() | {"$json", "$device"}
 
 
 def compare(

@@ -364,6 +364,11 @@ def _decode_collection(said: Any, inner: Decode) -> Any:
     return kinds[said["type"]](dict(pairs))
 
 
+def names_factory(form: JSON) -> bool:
+    """Whether it is a defaultdict, whose factory is a function by its name."""
+    return tag_of(form) == "$collection" and form["$collection"]["type"] == "defaultdict"
+
+
 def _decode_int(said: Any, inner: Decode) -> int:
     return int(said, 16) if "x" in said else int(said)
 

@@ -49,7 +49,7 @@ class Diff(Part, frozen=True):
 
     def only(self, *sections: str) -> Diff:
         """The same with those sections; KeyError where there is none of a name."""
-        return Diff(a=self.a, b=self.b, sections={name: self.sections[name] for name in sections})
+        return msgspec.structs.replace(self, sections={n: self.sections[n] for n in sections})
 
     def to_json(self) -> dict[str, JSON]:
         """Plain JSON: ``{"a", "b", "same", "sections": {name: [entry]}}``.

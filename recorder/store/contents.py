@@ -44,15 +44,19 @@ class Found(NamedTuple):
 
 def find_content(store: Store, record: Record, name: str) -> Found:
     """What belongs to the run under that name. Raises ContentNotFoundError, also for what the store does not hold."""
-    found = _output(store, record, name) or _inside(store, record, name)
+    found = find_output(store, record, name)
     if found is None and name == RESULT and record.status == "finished":
         return Found(name, "value", form=record.result)
     if found is None and name.startswith(INPUTS):
-        item = find_input(record, name.removeprefix(INPUTS))
-        return Found(name, "file", digest=item.digest, input=item)
+        return found_input(record, name.removeprefix(INPUTS))
     if found is None:
         raise _no_content(record, name)
     return found
+
+
+def find_output(store: Store, record: Record, name: str) -> Found | None:
+    """The output of that name, or what lies in one that is a folder; None where there is none."""
+    return _output(store, record, name) or _inside(store, record, name)
 
 
 def open_content(store: Store, record: Record, found: Found) -> BinaryIO:
@@ -81,6 +85,12 @@ def _from_snapshot(store: Store, record: Record, item: Input) -> bytes | None:
         return None
     data = store.snapshots.read(code.snapshot, item.path)
     return data if digest_bytes(data) == item.digest else None
+
+
+def found_input(record: Record, path: str) -> Found:
+    """The input of that path, see `find_input`."""
+    item = find_input(record, path)
+    return Found(INPUTS + item.path, "file", digest=item.digest, input=item)
 
 
 def find_input(record: Record, path: str) -> Input:

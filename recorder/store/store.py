@@ -20,7 +20,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -33,7 +33,7 @@ from .journal import Journal, JournalTable
 from .live import Live, is_alive
 from .names import KnownOutputs
 from .objects import Objects
-from .query import parse_query
+from .query import Query, parse_query
 from .signature import sign, signer, standing
 from .snapshots import Snapshots
 
@@ -42,6 +42,9 @@ RUNS = "runs"
 TRASH = "trash"
 # Content up to this size lives in the record's own line; a synced object costs a file and two syncs.
 INLINE_BYTES = 4096
+
+# A condition on the documents of runs.
+Where: TypeAlias = Callable[[Mapping[str, JSON]], bool]
 
 _LAST = re.compile(r"last(?:~(\d+))?")
 
@@ -144,21 +147,22 @@ class Store:
         """The bytes of an object; raises ObjectNotFoundError."""
         return self.objects.read(digest)
 
-    def runs(self, *, last: int | None = None, where: str | None = None) -> list[Record]:
+    def runs(self, *, last: int | None = None, where: str | Where | None = None) -> list[Record]:
         """Every record, or the `last` ones, in the order of their numbers; of those only the ones that `where` says.
 
-        See `recorder.store.query` for what it may say; raises QueryError.
+        That is a text (see `recorder.store.query`; raises QueryError), a query of TinyDB's, or any function of a run's
+        document.
 
         One that cannot be read is left out, with a warning. Of a large store the last ones take no longer than of a
         small one.
         """
-        query = None if where is None else parse_query(where)
+        query = parse_query(where) if isinstance(where, str) else where
         found = []
         for document in self._documents() if last is None else self._last_documents(last):
             with _readable():
                 if query is None or query(self._as_it_stands(document)):
                     found.append(self._record(document))
-        if query is not None and not found:
+        if isinstance(query, Query) and not found:
             query.check(self._documents() if last is None else self._last_documents(last))
         return found
 
@@ -223,10 +227,18 @@ class Store:
 
     def before(self, record: Record) -> int | None:
         """The number of the newest run of the same experiment before this one, None where there is none."""
-        for entry in self._backwards(before=record.number):
-            if entry.experiment == record.experiment:
+        return self.newest(record.experiment, before=record.number)
+
+    def newest(self, experiment: str | None = None, *, before: int | None = None) -> int | None:
+        """The number of the newest run, of that experiment and before that number; None where there is none."""
+        for entry in self._backwards(before=before):
+            if experiment is None or entry.experiment == experiment:
                 return entry.number
         return None
+
+    def numbers(self) -> list[int]:
+        """The numbers of the runs, in order."""
+        return sorted(self._table.ids())
 
     def replays(self, record: Record) -> list[Record]:
         """The replays of the run that this store has, in the order of their numbers."""

@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from recorder import Store
 from recorder.replay.layout import lay_out
+from recorder.store.store import Store
 
 PROCESSES = 9
 FILES = 5_000

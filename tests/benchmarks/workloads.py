@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from recorder import Store, log, record, save
+from recorder import log, record, save
+from recorder.store.store import Store
 
 PAYLOAD = 10_000
 POINTS = 1_000_000

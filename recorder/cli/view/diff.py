@@ -18,16 +18,11 @@ _LEAST = 10
 def describe_diff(found: Diff) -> str:
     """A block for each section that has differences; what is the same is said in one line."""
     blocks = [
-        f"{click.style(name, bold=True)}{_comment(name, entries)}\n{_table(found, entries)}"
+        f"{click.style(name, bold=True)}{comment(name, entries)}\n{_table(found, entries)}"
         for name, entries in found.sections.items()
         if entries
     ]
-    # Nobody asks for what is redacted in neither run.
-    same = [
-        name
-        for name, entries in found.sections.items()
-        if not entries and (name != "redacted" or len(found.sections) == 1)
-    ]
+    same = same_sections(found)
     if not blocks:
         what = "nothing differs" if len(same) > 1 else f"no difference in {same[0]}"
         return f"{run_name(found.a)} and {run_name(found.b)}: {what}"
@@ -36,12 +31,21 @@ def describe_diff(found: Diff) -> str:
     return "\n\n".join(blocks)
 
 
+def same_sections(found: Diff) -> list[str]:
+    """The sections in which nothing differs. (Nobody asks for what is redacted in neither run.)"""
+    return [
+        name
+        for name, entries in found.sections.items()
+        if not entries and (name != "redacted" or len(found.sections) == 1)
+    ]
+
+
 def run_name(number: int) -> str:
     """What stands above a run's values; 0 is the working tree."""
     return f"run {number}" if number else "now"
 
 
-def _comment(name: str, entries: Sequence[Entry]) -> str:
+def comment(name: str, entries: Sequence[Entry]) -> str:
     """For the code: whether the experiment's own changed, or only other files."""
     if name != "code":
         return ""
@@ -52,17 +56,20 @@ def _comment(name: str, entries: Sequence[Entry]) -> str:
 
 
 def _table(found: Diff, entries: Sequence[Entry]) -> str:
-    shown = entries[:_LISTED]
-    keys = [f"  {_sign(entry)} {shorten(entry.key, _CELL)}" for entry in shown]
-    columns = [
+    text = render(_fitted(diff_columns(found, entries[:_LISTED])))
+    more = len(entries) - _LISTED
+    return f"{text}\n    and {more} more (--json has all)" if more > 0 else text
+
+
+def diff_columns(found: Diff, entries: Sequence[Entry]) -> list[Column]:
+    """A section's entries as a table: the keys, both sides, and remarks."""
+    keys = [f"  {_sign(entry)} {shorten(entry.key, _CELL)}" for entry in entries]
+    return [
         Column("  ", keys),
-        Column(run_name(found.a), [shorten(entry.left_text, _CELL) for entry in shown]),
-        Column(run_name(found.b), [shorten(entry.right_text, _CELL) for entry in shown]),
-        Column("", [_remark(entry) for entry in shown]),
+        Column(run_name(found.a), [shorten(entry.left_text, _CELL) for entry in entries]),
+        Column(run_name(found.b), [shorten(entry.right_text, _CELL) for entry in entries]),
+        Column("", [_remark(entry) for entry in entries]),
     ]
-    text = render(_fitted(columns))
-    more = len(entries) - len(shown)
-    return f"{text}\n    and {more} more (--json has all)" if more else text
 
 
 def _fitted(columns: list[Column]) -> list[Column]:

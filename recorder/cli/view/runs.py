@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -42,6 +42,21 @@ def runs_table(
     """
     if names is not None:
         return table_lines(_named_columns(records, names), keep=len(names) + 1)
+    laid = lay_out_runs(records, graded=graded)
+    return table_lines(laid.columns, keep=laid.keep, ranks=laid.ranks, above=laid.above)
+
+
+class RunsLayout(NamedTuple):
+    """The columns of a table of runs, how many of them always stay and in which order others go, and what is above."""
+
+    columns: Sequence[Column]
+    keep: int
+    ranks: Sequence[float]
+    above: Mapping[str, Mapping[str, str]]
+
+
+def lay_out_runs(records: Sequence[Record], *, graded: bool = False) -> RunsLayout:
+    """The table of `runs_table`, as wide as it is."""
     fixed, common = _fixed_columns(records)
     if graded:
         fixed.append(Column("grade", [styled_grade(record) for record in records]))
@@ -57,8 +72,7 @@ def runs_table(
     above = {"all": common, **{name: _texts(forms) for name, forms in shared.items()}}
     if "all" in shared:
         above["all"] = {**common, **_texts(shared["all"])}
-    columns = [*fixed, *times, *config, *metrics]
-    return table_lines(columns, keep=len(fixed), ranks=ranks, above=above)
+    return RunsLayout([*fixed, *times, *config, *metrics], len(fixed), ranks, above)
 
 
 def table_lines(

@@ -191,6 +191,11 @@ def wrapped(line: str) -> str:
     return "\n".join(click.style(part, dim=True) if is_dim else part for part in parts)
 
 
+def plain(text: str) -> str:
+    """Styled text without its style."""
+    return click.unstyle(text)
+
+
 def width_of(text: str) -> int:
     """The places that the text takes in a terminal: two for a wide letter, none for what combines with another."""
     if text.isascii():

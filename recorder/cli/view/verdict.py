@@ -43,7 +43,7 @@ def describe_replay(done: Replay) -> str:
     verification: Verification = done.verification
     lines = [head]
     if verification.items:
-        lines.append(render(_columns(verification)))
+        lines.append(render(item_columns(verification)))
         lines += [
             f"  {item.name}: {text}" for item in verification.items for text in _located(item)
         ]
@@ -60,7 +60,8 @@ def styled_verdict(verdict: str, *, bold: bool = False) -> str:
     return click.style(verdict, fg=_COLOURS.get(verdict), bold=bold or None)
 
 
-def _columns(verification: Verification) -> list[Column]:
+def item_columns(verification: Verification) -> list[Column]:
+    """What was compared, and how it came out."""
     items = verification.items
     return [
         Column("  what", [f"  {item.kind}" for item in items]),

@@ -1,0 +1,108 @@
+"""How runs, records, differences and verdicts look in a notebook, and as plain text: as the command line shows them.
+
+The tables are those of `recorder.cli.view`, which this loads when something is shown and not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..cli.view.diff import comment, describe_diff, diff_columns, same_sections
+from ..cli.view.record import describe_record
+from ..cli.view.runs import lay_out_runs, runs_table
+from ..cli.view.text import Column, plain, status
+from ..cli.view.verdict import describe_replay, item_columns
+from ..compare.diff import Diff
+from ..records import Record
+from ..replay.replay import Replay
+from ..store.store import Store
+from .html import block, escape, table
+
+# A table in a notebook that is longer helps nobody.
+SHOWN = 60
+
+
+def runs_text(records: Sequence[Record], *, count: int) -> str:
+    """The table of `recorder list`, of the `count` runs that there are the last ones."""
+    if not records:
+        return "no runs"
+    return f"{plain(runs_table(records))}{_more(records, count, newline=True)}"
+
+
+def runs_html(records: Sequence[Record], *, count: int) -> str:
+    """The same as a table for a notebook."""
+    if not records:
+        return "<p>no runs</p>"
+    laid = lay_out_runs(records)
+    said = "".join(
+        f"<div><small>{escape(who)}: {escape('  '.join(f'{k}={v}' for k, v in texts.items()))}</small></div>"
+        for who, texts in laid.above.items()
+        if texts
+    )
+    more = _more(records, count)
+    end = f"<div><small>{escape(more)}</small></div>" if more else ""
+    return f"<div>{said}{_columns_html(laid.columns)}{end}</div>"
+
+
+def _more(records: Sequence[Record], count: int, *, newline: bool = False) -> str:
+    if len(records) == count:
+        return ""
+    return f"{chr(10) * newline}the last {len(records)} of {count} runs"
+
+
+def record_html(store: Store, record: Record) -> str:
+    """What `recorder show` says of the record; the metrics and the config as tables, all of it below them."""
+    head = f"run {record.number}  {record.experiment}  {plain(status(record))}"
+    full = plain(describe_record(record, store))
+    laid = lay_out_runs([record])
+    return (
+        f"<div><b>{escape(head)}</b>{_columns_html(laid.columns)}"
+        f"<details><summary>all of it</summary><pre>{escape(full)}</pre></details></div>"
+    )
+
+
+def diff_text(found: Diff) -> str:
+    """What `recorder diff` prints."""
+    return plain(describe_diff(found))
+
+
+def diff_html(found: Diff) -> str:
+    """The same as a table for each section that differs."""
+    blocks = [
+        block(
+            name,
+            _columns_html(diff_columns(found, entries)),
+            note=plain(comment(name, entries)).strip(),
+        )
+        for name, entries in found.sections.items()
+        if entries
+    ]
+    if not blocks:
+        return f"<p>{escape(diff_text(found))}</p>"
+    same = ", ".join(same_sections(found))
+    return f"<div>{''.join(blocks)}<small>the same: {escape(same)}</small></div>"
+
+
+def _columns_html(columns: Sequence[Column]) -> str:
+    rows = list(zip(*(map(plain, column.cells) for column in columns), strict=True))
+    return table(
+        [column.title.strip() for column in columns],
+        rows,
+        right=[column.right for column in columns],
+    )
+
+
+def replay_text(done: Replay) -> str:
+    """What `recorder replay` prints of the verdict."""
+    return plain(describe_replay(done))
+
+
+def replay_html(done: Replay) -> str:
+    """The same, the items as a table."""
+    first, *rest = replay_text(done).splitlines()
+    if done.verification is None:
+        return f"<div><b>{escape(first)}</b><pre>{escape(chr(10).join(rest))}</pre></div>"
+    found = done.verification
+    items = _columns_html(item_columns(found)) if found.items else ""
+    reason = f": {found.reason}" if found.reason else ""
+    return block(first, f"{items}<b>{escape(found.verdict)}</b>{escape(reason)}")
