@@ -160,10 +160,14 @@ def test_a_module_that_draws_for_itself_as_it_is_imported(watch: Watch) -> None:
     module = types.ModuleType("drawing")
     source = "import uuid\ndef draw():\n    return uuid.uuid4()\nKEY = draw()\n"
     place = Path(sysconfig.get_paths()["purelib"]) / "drawing" / "__init__.py"
-    exec(compile(source, str(place), "exec"), vars(module))
-    assert kinds(watch) == []
-    vars(module)["draw"]()
-    assert kinds(watch) == [("entropy", "uuid.uuid4")]
+    planting = plant(0)
+    try:
+        exec(compile(source, str(place), "exec"), vars(module))
+        assert kinds(watch) == []
+        vars(module)["draw"]()
+        assert kinds(watch) == [("entropy", "uuid.uuid4")]
+    finally:
+        planting.restore()
 
 
 def test_entropy(watch: Watch) -> None:
