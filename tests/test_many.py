@@ -132,8 +132,10 @@ def test_secrets_go_to_those_that_need_them(project: Project) -> None:
     refused = all_of(project, *chosen, status=3)
     assert refused["counts"] == {"reproduced": 1, "could not be done": 1}
     assert "password" in refused["replays"][1]["error"]
-    wrong = project.recorder("replay", "--all", *chosen, "--secret", "key=x", status=2)
+    given = [*chosen, "--secret", "key=x", "--junit", "wrong.xml"]
+    wrong = project.recorder("replay", "--all", *given, status=2)
     assert "none of these runs needs a value for key" in wrong.stderr
+    assert ET.parse(project.root / "wrong.xml").getroot().get("errors") == "1"
 
 
 def test_options_that_do_not_go_together(project: Project) -> None:

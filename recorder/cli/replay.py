@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
@@ -17,18 +17,14 @@ from ..errors import ConfigError, RecorderError, ReplayError
 from ..records import Record
 from ..replay.interpreter import find_interpreter
 from ..replay.plan import Plan, make_plan
-from ..replay.repetition import Repetition, repeat
-from ..replay.replay import Replay
+from ..replay.repetition import repeat
 from ..replay.request import Request
 from ..replay.secrets import variable_of
 from ..store.store import Store
 from .choice import Choice, many_options, trusted
 from .completion import complete_runs
+from .outcome import explain_replay, print_repetition, print_replay, say
 from .view.plan import describe_plan, plan_document
-from .view.verdict import describe_replay, verification_document
-
-if TYPE_CHECKING:
-    from ..replay.explanation import Explanation
 
 # A tolerance: infinity or a negative one would be a mistake.
 BOUND = click.FloatRange(min=0, max=sys.float_info.max)
@@ -171,20 +167,9 @@ def command(
             "--explain is for one replay, and its verdict: without --times and --set"
         )
     store = Store(ctx.obj)
-    if choice.every:
-        from .replay_all import replay_all
-
-        request = Request(
-            secrets=dict(map(_read_secret, secrets)),
-            rtol=rtol,
-            atol=atol,
-            live_inputs=live_inputs,
-            here=here,
-            **_python(environment),
-        )
-        ctx.exit(replay_all(store, choice, request, trust=trust, as_json=as_json, junit=junit))
-    assert run is not None
-    record = trusted(store, store.find(run)) if trust else store.find(run)
+    record = None if run is None else store.find(run)
+    if record is not None and trust:
+        record = trusted(store, record)
     with _errors_in(junit, record):
         request = Request(
             settings=_split_settings(settings),
@@ -197,15 +182,19 @@ def command(
             here=here,
             **_python(environment),
         )
+        if record is None:
+            from .replay_all import replay_all
+
+            ctx.exit(replay_all(store, choice, request, trust=trust, as_json=as_json, junit=junit))
         if only_plan:
             ctx.exit(_print_plan(make_plan(store, record, request=request), as_json=as_json))
         stdout = sys.stderr.fileno() if as_json else None
-        done = repeat(store, record, times=times, request=request, stdout=stdout, say=_say)
-    if times == 1:
-        explain = functools.partial(_explain, store, request) if explained else None
-        _print(done.replays[0], as_json=as_json, junit=junit, explain=explain)
+        done = repeat(store, record, times=times, request=request, stdout=stdout, say=say)
+    if times > 1:
+        print_repetition(done, as_json=as_json, junit=junit)
     else:
-        _print_repetition(done, as_json=as_json, junit=junit)
+        explain = functools.partial(explain_replay, store, request) if explained else None
+        print_replay(done.replays[0], as_json=as_json, junit=junit, explain=explain)
     ctx.exit(done.exit_status)
 
 
@@ -258,8 +247,8 @@ def _read_secret(text: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _errors_in(junit: Path | None, record: Record) -> Iterator[None]:
-    """A replay that cannot be done is an error in the file, too."""
+def _errors_in(junit: Path | None, record: Record | None) -> Iterator[None]:
+    """A replay that cannot be done is an error in the file, too; None for the record of many."""
     try:
         yield
     except RecorderError as error:
@@ -268,56 +257,3 @@ def _errors_in(junit: Path | None, record: Record) -> Iterator[None]:
 
             junit.write_bytes(junit_of_error(record, str(error)))
         raise
-
-
-def _say(line: str) -> None:
-    click.secho(line, err=True, dim=True)
-
-
-def _explain(store: Store, request: Request, done: Replay) -> Explanation | None:
-    """Why it came out otherwise; None where it did not."""
-    if not done.is_otherwise:
-        return None
-    from ..replay.explain import explain
-
-    return explain(store, done, request=request, say=_say)
-
-
-def _print(
-    done: Replay,
-    *,
-    as_json: bool,
-    junit: Path | None,
-    explain: Callable[[Replay], Explanation | None] | None,
-) -> None:
-    """Print the verdict, and then what `explain` finds; JSON at the end as one."""
-    if not as_json:
-        click.echo(describe_replay(done))
-    explanation = None if explain is None else explain(done)
-    if explanation is not None:
-        from .view.explanation import describe_explanation, explanation_document
-    if as_json:
-        document = verification_document(done)
-        if explain is not None:
-            said = None if explanation is None else explanation_document(explanation)
-            document["explanation"] = said
-        click.echo(msgspec.json.format(msgspec.json.encode(document)))
-    elif explanation is not None:
-        click.echo(describe_explanation(explanation))
-    if junit is not None:
-        from .view.junit import junit_of
-
-        junit.write_bytes(junit_of(done))
-
-
-def _print_repetition(done: Repetition, *, as_json: bool, junit: Path | None) -> None:
-    from .view.repetition import describe_repetition, repetition_document
-
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(repetition_document(done))))
-    else:
-        click.echo(describe_repetition(done))
-    if junit is not None:
-        from .view.junit import junit_of_repetition
-
-        junit.write_bytes(junit_of_repetition(done))

@@ -32,8 +32,8 @@ def junit_of(done: Replay) -> bytes:
     return document.write()
 
 
-def junit_of_error(record: Record, message: str) -> bytes:
-    """The same of a replay that could not be done."""
+def junit_of_error(record: Record | None, message: str) -> bytes:
+    """The same of a replay that could not be done, None for the record of many."""
     document = _Document()
     _add_error(document, record, message)
     return document.write()
@@ -92,8 +92,9 @@ def _add_replay(
         case.fault("error", f"{verification.verdict}: {verification.reason}")
 
 
-def _add_error(document: _Document, record: Record, message: str) -> None:
-    suite = _Suite(document, record, f"replay of run {record.number}", None)
+def _add_error(document: _Document, record: Record | None, message: str) -> None:
+    name = "replays" if record is None else f"replay of run {record.number}"
+    suite = _Suite(document, record, name, None)
     suite.case("replay", "verdict").fault("error", message)
 
 
