@@ -119,7 +119,7 @@ def test_hardware_flags_and_libraries(objects: Objects) -> None:
     assert found == {
         "platform.cpu.instructions.avx512f": "added",
         "platform.cpu.instructions.fma": "removed",
-        "platform.gpu[0]": "changed",
+        "platform.gpu[0].driver": "changed",
         "torch.are_deterministic_algorithms_enabled": "changed",
         "libraries.libgomp 2": "changed",
         "imports.scipy": "added",

@@ -502,7 +502,7 @@ def test_files_of_credentials(project: Project) -> None:
     done = project.recorder("replay", "1", "--keep")
     assert "reproduced" in done.stdout and not holders_without_links(project.root / ".recorder")
     (project.root / ".env").write_text("other\n")
-    assert "has changed" in project.recorder("replay", "1", status=1).stderr
+    assert "changed since run 1: the input" in project.recorder("replay", "1", status=1).stderr
     (project.root / ".env").unlink()
     assert str(project.root / ".env") in project.recorder("replay", "1", status=3).stderr
 

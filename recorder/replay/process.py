@@ -94,11 +94,11 @@ def _wait(
         finally:
             os.close(ours)
         _tell(pipe, job)
-    # What the verdict needs is loaded while the worker starts.
-    from ..compare import verify as _verify  # noqa: F401
-
     while True:
         try:
+            # What the verdict needs is loaded while the worker starts.
+            from ..compare import verify as _verify  # noqa: F401
+
             return process.wait()
         except KeyboardInterrupt:
             try:
