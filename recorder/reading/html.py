@@ -44,8 +44,7 @@ def line_chart(points: Sequence[tuple[float, float]]) -> str:
     (left, right), (low, high) = ((min(axis), max(axis)) for axis in zip(*there, strict=True))
 
     def place(x: float, y: float) -> str:
-        across = (x - left) / ((right - left) or 1)
-        up = (y - low) / ((high - low) or 1)
+        across, up = _share(x, left, right), _share(y, low, high)
         return f"{2 + across * (_WIDTH - 4):.1f},{_HEIGHT - 2 - up * (_HEIGHT - 4):.1f}"
 
     parts: list[list[str]] = [[]]
@@ -60,3 +59,8 @@ def line_chart(points: Sequence[tuple[float, float]]) -> str:
         if part
     )
     return f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img">{lines}</svg>'
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """Where the value lies between the two, 0 to 1; halves, as the range of all floats is none itself."""
+    return (value / 2 - low / 2) / ((high / 2 - low / 2) or 1)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .. import codec
 from ..cli.view.diff import comment, describe_diff, diff_columns, same_sections
 from ..cli.view.record import describe_record
 from ..cli.view.runs import lay_out_runs, runs_table
-from ..cli.view.text import Column, plain, status
+from ..cli.view.text import Column, duration, number, plain, size, status
 from ..cli.view.verdict import describe_replay, item_columns
 from ..compare.diff import Diff
 from ..records import Record
@@ -20,6 +21,7 @@ from .html import block, escape, table
 
 # A table in a notebook that is longer helps nobody.
 SHOWN = 60
+_METRIC_SIDES = (False, True, True, True, True)
 
 
 def runs_text(records: Sequence[Record], *, count: int) -> str:
@@ -51,14 +53,27 @@ def _more(records: Sequence[Record], count: int, *, newline: bool = False) -> st
 
 
 def record_html(store: Store, record: Record) -> str:
-    """What `recorder show` says of the record; the metrics and the config as tables, all of it below them."""
+    """Config, metrics and outputs of the record as tables, and all that `recorder show` says folded up below."""
+    config = [(k, codec.describe(v, width=80)) for k, v in codec.flatten(record.config).items()]
+    metrics = [
+        (name, number(m.last), number(m.min), number(m.max), str(m.count))
+        for name, m in record.metrics.items()
+    ]
+    outputs = [(one.name, one.kind, size(one.size_bytes)) for one in record.outputs]
+    blocks = [
+        block(name, table(titles, rows, right=right))
+        for name, titles, rows, right in (
+            ("config", ("", ""), config, ()),
+            ("metrics", ("", "last", "min", "max", "points"), metrics, _METRIC_SIDES),
+            ("outputs", ("", "", ""), outputs, (False, False, True)),
+        )
+        if rows
+    ]
     head = f"run {record.number}  {record.experiment}  {plain(status(record))}"
+    took = "" if record.duration_s is None else f"took {duration(record.duration_s)}"
     full = plain(describe_record(record, store))
-    laid = lay_out_runs([record])
-    return (
-        f"<div><b>{escape(head)}</b>{_columns_html(laid.columns)}"
-        f"<details><summary>all of it</summary><pre>{escape(full)}</pre></details></div>"
-    )
+    fold = f"<details><summary>all of it</summary><pre>{escape(full)}</pre></details>"
+    return block(head, "".join(blocks) + fold, note=took)
 
 
 def diff_text(found: Diff) -> str:
