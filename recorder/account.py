@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from . import codec
 from .call import Call
 from .capture.config import Config, encode_config
+from .capture.determinism import is_deterministic
 from .capture.failure import describe_failure
 from .capture.hazards import find_hazards, known_hazards
 from .capture.process import DELETED, describe_process
@@ -119,6 +120,10 @@ class Account:
         A credential is no such thing: the replay is given it, and it is checked.
         """
         known = known_hazards(record.function, root=self._root, runtime=self.setting.loaded)
+        if is_deterministic():
+            known = (
+                one for one in known if one.kind != "GPU"
+            )  # its algorithms are set as it starts
         hazards = [*(one for one in inherent(record) if one.kind != "redacted"), *known]
         found = say(hazards)
         if found:
@@ -157,7 +162,7 @@ class Account:
             finished=datetime.now(timezone.utc),
             duration_s=observed.duration_s,
             seed_info=observed.described(self._call.seed),
-            runtime=self._runtime(begun.runtime),
+            runtime=_runtime(begun.runtime, observed.runtime),
             code=self.setting.capture_projects(self._report),
             inputs=self._inputs(observed),
             result=result,
@@ -210,13 +215,6 @@ class Account:
                 self._report(what)
         return metrics
 
-    def _runtime(self, begun: Runtime | None) -> Runtime:
-        """As the run began, with how it ends."""
-        ended = self.setting.capture_runtime(self._report)
-        if begun is None or begun.start == ended.start:
-            return ended
-        return Runtime(start=begun.start, end=ended.start, numerics=ended.numerics)
-
     def _hazards(
         self, record: Record, observed: Observation, outputs: Outputs
     ) -> tuple[Hazard, ...]:
@@ -227,6 +225,13 @@ class Account:
             runtime=self.setting.loaded,
             opaque=[*self._opaque, *outputs.opaque],
         )
+
+
+def _runtime(begun: Runtime | None, ended: Runtime) -> Runtime:
+    """As the run began, with how it ended."""
+    if begun is None or begun.start == ended.start:
+        return ended
+    return Runtime(start=begun.start, end=ended.start, numerics=ended.numerics)
 
 
 def _has_result(ending: Ending) -> bool:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from .call import Call
 from .capture.console import Console
+from .capture.guard import guard
 from .capture.hazards import unwatch_hazards, watch_hazards
 from .capture.inputs import Reading, Watch, watch_inputs
 from .capture.readers import attach
@@ -15,7 +16,7 @@ from .capture.sampling import Sampler, can_sample
 from .capture.secrets import Secrets
 from .capture.seed import Planting, plant
 from .capture.usage import Meter
-from .records import Seed, Usage
+from .records import Runtime, Seed, Usage
 from .report import Report
 from .series import SeriesWriter
 from .setting import Setting
@@ -25,9 +26,10 @@ from .store.live import Live
 class Observation:
     """The console, the files, the seed, the use of the machine and the series of one run.
 
-    `usage`, `duration_s` and `readings` are there once it has stopped.
+    `usage`, `duration_s`, `readings` and `runtime` (as it was at the end of the call) are there once it has stopped.
     """
 
+    runtime: Runtime
     usage: Usage
     duration_s: float
     readings: tuple[Reading, ...]
@@ -37,6 +39,7 @@ class Observation:
     ) -> None:
         self._report = report
         self._secrets = secrets
+        self._setting = setting
         self.series = SeriesWriter(live.series)
         self._console = Console(live.stdout, live.stderr, values=secrets.values)
         attach()
@@ -76,6 +79,9 @@ class Observation:
     def stop(self) -> None:
         """End it; what could not be watched is reported."""
         self.duration_s = monotonic() - self._started
+        # Before the flags that `recorder run --deterministic` has set are put back.
+        with guard():
+            self.runtime = self._setting.capture_runtime(self._report)
         self._planting.restore()
         self.usage = self._meter.stop()
         if self._sampler is not None:

@@ -130,11 +130,11 @@ import sys
 from recorder.capture.seed import plant
 plant(7)
 try:
-    import cupy
+    import nobody_has_this
 except ModuleNotFoundError as error:
     print(error)
 """
-    assert run(code) == "No module named 'cupy'"
+    assert run(code) == "No module named 'nobody_has_this'"
 
 
 def test_a_generator_that_refuses_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,8 @@ _ALLOWED = frozenset({"TZ", "LANG", "LANGUAGE"})
 _OF_ONE_PROCESS = frozenset(
     {"PYTHONHASHSEED", "PYTHONSTARTUP", "PYTHONBREAKPOINT", "PYTHONINSPECT"}
 )
-_OF_ONE_JOB = "TORCHELASTIC_"
+# Of one job; and what a container's image asks of its host.
+_NOT_ALLOWED = ("TORCHELASTIC_", "NVIDIA_REQUIRE_")
 
 
 def allowed_variables(environ: Mapping[str, str]) -> dict[str, str]:
@@ -66,7 +67,7 @@ def _listed(environ: Mapping[str, str]) -> list[tuple[str, str]]:
 @lru_cache(maxsize=1000)
 def _is_listed(name: str) -> bool:
     listed = name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES)
-    return listed and name not in _OF_ONE_PROCESS and not name.startswith(_OF_ONE_JOB)
+    return listed and name not in _OF_ONE_PROCESS and not name.startswith(_NOT_ALLOWED)
 
 
 @lru_cache(maxsize=1000)
