@@ -142,8 +142,10 @@ def inherent(record: Record) -> Iterator[Hazard]:
     function, code = record.function, record.code
     if function.pickled is not None:
         yield Hazard(kind="function by value", detail=function.qualname)
-    elif function.file is not None and (code is None or code.snapshot is None):
-        yield Hazard(kind="code not captured", detail=function.file)
+    elif (function.file or function.kind == "command") and (code is None or code.snapshot is None):
+        yield Hazard(kind="code not captured", detail=function.file or function.qualname)
+    if function.kind == "command":
+        yield Hazard(kind="child process", detail=function.qualname)
     for one in record.redacted:
         if one.place.startswith("config."):
             yield Hazard(kind="redacted", detail=one.place.removeprefix("config."))

@@ -44,6 +44,8 @@ def test_a_command_is_recorded_and_replayed(project: Project) -> None:
     assert (run["stdout"]["text"], run["stderr"]["text"]) == ("begun\n", "trouble\n")
     assert (run["tags"], run["seed_info"]["value"]) == (["x"], 5)
     assert (project.root / "env.txt").read_text() == "5 5"
+    assert "child process: work.py" in project.recorder("show", "1").stdout
+    assert "replayable with care" in project.recorder("list", "--grade").stdout
     (project.root / "data.csv").write_text("changed since")
     (project.root / "work.py").write_text("raise SystemExit(9)")
     assert project.recorder("replay", "1").stdout.endswith("reproduced\n")

@@ -227,7 +227,7 @@ def _numeric(runtime: Mapping[str, JSON]) -> Iterator[Hazard]:
 
 def _unreachable(function: Function) -> Iterator[Hazard]:
     """A function that no file and no pickle holds, and that no module has under its name."""
-    if function.file is None and function.pickled is None:
+    if function.kind != "command" and function.file is None and function.pickled is None:
         found: Any = sys.modules.get(function.module)
         for part in function.qualname.split("."):
             found = getattr(found, part, None)
