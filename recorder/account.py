@@ -167,6 +167,7 @@ class Account:
             inputs=self._inputs(observed),
             result=result,
             outputs=kept,
+            unlisted=outputs.unlisted,
             outputs_digest=digest_json("outputs", [[o.name, o.kind, o.digest] for o in kept]),
             metrics=self._metrics(observed),
             series=observed.series.keep(data=self._store.keep, file=file),

@@ -30,7 +30,7 @@ from .capture.written import (
 )
 from .digest import digest_file
 from .paths import is_within
-from .records import Output
+from .records import Output, Record
 from .store.live import is_alive
 from .store.store import Store
 
@@ -44,11 +44,13 @@ class Finder:
     """Looks, once a run is over, for the files that it wrote; made as the run begins.
 
     `live` is the run's live folder, `root` the project's. `report` is told what was not looked at or not kept.
+    `unlisted` are the names of the files that may be another run's.
     """
 
     def __init__(
         self, store: Store, live: Path, *, root: Path | None, report: Callable[[str], None]
     ) -> None:
+        self.unlisted: tuple[str, ...] = ()
         self._store = store
         self._live = live
         self._report = report
@@ -86,6 +88,7 @@ class Finder:
                 f"{len(unseen)} files that were written while other runs were in progress, {min(unseen)} among them,"
                 " may be theirs, and are not listed: save() those that matter"
             )
+            self.unlisted = tuple(map(self._name, sorted(unseen)[:MAX_FOUND]))
             unseen = set()
         kept = [path for path in sorted(found | unseen) if not _is_within_any(path, saved)]
         if len(kept) > MAX_FOUND:
@@ -96,9 +99,7 @@ class Finder:
 
     def keep(self, path: str, *, limit_bytes: int) -> Output:
         """The output, its file in the store unless it is larger than the limit. Raises OSError."""
-        place = os.path.relpath(path, self._cwd)
-        folder = next(f for f in (self._cwd, *self._folders) if is_within(path, f))
-        name = os.path.relpath(path, folder).replace(os.sep, "/")
+        place, name = os.path.relpath(path, self._cwd), self._name(path)
         size = os.stat(path).st_size
         stored = size <= limit_bytes
         if stored:
@@ -118,6 +119,10 @@ class Finder:
             found=True,
             stored=stored,
         )
+
+    def _name(self, path: str) -> str:
+        folder = next(f for f in (self._cwd, *self._folders) if is_within(path, f))
+        return os.path.relpath(path, folder).replace(os.sep, "/")
 
     def _was_written(self, path: str) -> bool:
         try:
@@ -180,12 +185,30 @@ class Finder:
             return set()
 
     def _had_company(self, number: int) -> bool:
-        """Whether a run of another process was in progress meanwhile."""
+        """Whether a run of another process, that can have written here, was in progress meanwhile."""
+        workspaces = os.path.realpath(self._store.path / "workspaces")
+        if all(is_within(folder, workspaces) for folder in self._folders):
+            return self._is_joined(number)
         now = self._neighbours()
         if (self._others - now) or any(is_alive(self._live.parent / name) for name in now):
             return True
         last = self._store.find("last")
-        return last.number > number and last.process is not None and last.process.pid != os.getpid()
+        return last.number > number and _is_of_another(last)
+
+    def _is_joined(self, number: int) -> bool:
+        """Whether another process recorded in this replay's workspace, which is nobody else's."""
+        later = self._store.runs(last=self._store.find("last").number - number)
+        return any(
+            _is_of_another(run) and run.process and self._is_inside(run.process.cwd)
+            for run in later
+        )
+
+    def _is_inside(self, path: str) -> bool:
+        return any(is_within(os.path.realpath(path), folder) for folder in self._folders)
+
+
+def _is_of_another(run: Record) -> bool:
+    return run.process is not None and run.process.pid != os.getpid()
 
 
 def _is_within_any(path: str, places: Collection[str]) -> bool:

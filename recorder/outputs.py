@@ -47,6 +47,11 @@ class Outputs:
         self._finder = Finder(store, live.path, root=setting.root, report=report)
 
     @property
+    def unlisted(self) -> tuple[str, ...]:
+        """The names of files that this run or another one wrote, nobody can tell which."""
+        return self._finder.unlisted
+
+    @property
     def all(self) -> tuple[Output, ...]:
         """The outputs, by name."""
         return tuple(self._outputs[name] for name in sorted(self._outputs))

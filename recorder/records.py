@@ -306,7 +306,8 @@ class Record(Part, frozen=True, omit_defaults=False):
     `number` is the run's number in this store, given when it begins, and 0 before that; `id` is the same
     in every store; `experiment` is the experiment's name.
     `config` maps each parameter to the form of its argument, defaults applied.
-    `outputs_digest` is that of the artifact folder. `series` holds the metrics' points as CSV with the
+    `outputs_digest` is that of the artifact folder; `unlisted` names the files that this run or another one beside it
+    wrote, which are no outputs. `series` holds the metrics' points as CSV with the
     columns name, step, time_s, value, gzipped where it is an object. `tolerance` is what the experiment declared, by
     patterns of names; a replay is held to it. Times are UTC. `tags`, `note` and `verdict` may be set later. `origin`
     is the id of the store that the run was imported from, None for one that was recorded here; `signature` its
@@ -332,6 +333,7 @@ class Record(Part, frozen=True, omit_defaults=False):
     result: JSON = None
     outputs: tuple[Output, ...] = ()
     outputs_digest: str | None = None
+    unlisted: tuple[str, ...] = ()
     metrics: dict[str, Metric] = {}
     series: Content | None = None
     stdout: Content | None = None

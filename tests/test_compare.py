@@ -26,7 +26,17 @@ from recorder.compare.verify import Item, Verification, verify
 from recorder.digest import digest_bytes
 from recorder.errors import DamageError
 from recorder.points import Columns
-from recorder.records import Content, Failure, Function, Metric, Output, Record, Tolerance
+from recorder.records import (
+    Code,
+    Content,
+    Failure,
+    Function,
+    Metric,
+    Output,
+    Process,
+    Record,
+    Tolerance,
+)
 from recorder.store.objects import Objects
 from recorder.tolerance import declare
 
@@ -162,6 +172,23 @@ def test_the_console_does_not_decide(made: Made) -> None:
     assert "line 2" in item.detail
     found = made.verify(made.record(None, stdout=a.stdout), made.record(None, stdout=a.stdout))
     assert found.verdict == "nothing verified"
+
+
+def test_the_workspace_is_the_recorded_place(made: Made) -> None:
+    """A program that prints its folder prints another one in a replay, which is no difference."""
+    root = "/home/a/project"
+    workspace = f"/home/a/project/.recorder/workspaces/{'0a' * 10}/files"
+    a, b = (
+        made.record(
+            1,
+            code=Code(root=root),
+            process=Process(pid=1, host="h", user="u", argv=(), cwd=f"{place}{root}/sub"),
+            stdout=Content(digest="x", size_bytes=1, text=f"{place}{root}/sub and {place}/data\n"),
+        )
+        for place in ("", workspace)
+    )
+    for left, right in ((a, b), (b, a), (b, b)):
+        assert made.verify(left, right).items[-1].verdict == "identical"
 
 
 def test_a_series_that_departs_at_step_400(made: Made) -> None:
@@ -327,6 +354,22 @@ def test_outputs_missing_extra_and_swapped(made: Made) -> None:
     assert (found["gone"].verdict, found["new"].verdict) == ("missing", "extra")
     assert found["one"].verdict == "different" and found["one"].detail == "swapped with two"
     assert found["gone"].detail.endswith("the same bytes as new there")
+
+
+def test_what_may_be_another_runs_does_not_decide(made: Made) -> None:
+    """A found file of one run, which the other one or a run beside it wrote too, is reported only."""
+    saved = made.record(1, outputs={"child.txt": b"1"})
+    found_one = msgspec.structs.replace(saved.outputs[0], found=True)
+    found = msgspec.structs.replace(saved, outputs=(found_one,))
+    unsure = made.record(1, unlisted=("child.txt",))
+    for a, b, verdict in ((unsure, found, "extra"), (found, unsure, "missing")):
+        verification = made.verify(a, b)
+        assert verification.verdict == "reproduced" and verification.counts == {"identical": 1}
+        item = verification.items[-1]
+        assert (item.verdict, item.decides) == (verdict, False) and "nobody can tell" in item.detail
+    # It counts where it was saved, and where the run that lacks it is sure not to have written it.
+    assert made.verify(saved, unsure).verdict == made.verify(unsure, saved).verdict == "diverged"
+    assert made.verify(made.record(1), found).verdict == "diverged"
 
 
 def test_folders_are_compared_path_by_path(made: Made, tmp_path: Path) -> None:

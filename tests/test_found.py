@@ -163,6 +163,7 @@ if name == "outer":
     outer, inner = store.get(run.number + 1), store.get(run.number + 2)
     assert names(outer) == ["outer.txt"] and names(inner) == ["inner.txt"]
     assert "while other runs were in progress" in outer.warnings[0]
+    assert outer.unlisted == ("child.txt", "inner.txt") and inner.unlisted == ()
 
 
 def test_an_old_record_reads(project: Project) -> None:
