@@ -124,6 +124,7 @@ def test_live_inputs(moved: Project) -> None:
     done = moved.recorder("replay", "1", "--live-inputs", status=1)
     assert f"note: changed since run 1: the input {data}/fixed.txt\n" in done.stderr
     assert "'fixed' -> 'changed'" in done.stdout
+    assert f"may be due to: changed input: {data}/fixed.txt\n" in done.stdout
 
 
 def test_inputs_given_by_the_user(moved: Project, tmp_path: Path) -> None:

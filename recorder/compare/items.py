@@ -57,11 +57,15 @@ class Item(Part, frozen=True):
 
 
 class Verification(Part, frozen=True):
-    """The verdict on a replay, the items that it rests on, and the reason in a sentence."""
+    """The verdict on a replay, the items that it rests on, and the reason in a sentence.
+
+    `causes` is what was otherwise than recorded as the replay began, packages and inputs, in words.
+    """
 
     verdict: ReplayVerdict
     items: tuple[Item, ...] = ()
     reason: str = ""
+    causes: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:

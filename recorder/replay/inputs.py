@@ -79,6 +79,13 @@ def input_blockers(record: Record, sources: tuple[Source, ...], *, live: bool) -
             )
 
 
+def changed_inputs(sources: tuple[Source, ...]) -> Iterator[str]:
+    """The inputs whose content is not the recorded one where they are read."""
+    for one in sources:
+        if one.kind in _READ_AT and one.changed:
+            yield f"changed input: {one.at}"
+
+
 def input_notes(record: Record, sources: tuple[Source, ...]) -> Iterator[str]:
     """What of the inputs is otherwise than it was."""
     changed = [str(one.at) for one in sources if one.kind in _READ_AT and one.changed]

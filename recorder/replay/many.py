@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..errors import ConfigError, ReplayError
-from ..grade import causes
 from ..records import Part, Record
 from ..store.store import Store
 from ..sweep.pool import Pool
@@ -17,7 +16,7 @@ from ..sweep.report import Ended
 from .batch import Batch, Done
 from .batch_worker import Job
 from .repetition import worst_status
-from .replay import INTERRUPTED, OTHERWISE, status_of
+from .replay import INTERRUPTED, likely_causes, status_of
 from .request import Request
 from .secrets import find_needed
 
@@ -100,11 +99,9 @@ class Outcome(Part, frozen=True):
     @property
     def causes(self) -> tuple[str, ...]:
         """As of a single replay."""
-        if self.record is None or self.verification is None:
+        if self.record is None:
             return ()
-        if self.verification.verdict not in OTHERWISE:
-            return ()
-        return tuple(causes(self.original, self.record))
+        return likely_causes(self.original, self.record, self.verification)
 
 
 class Many(Part, frozen=True):

@@ -17,7 +17,7 @@ from ..records import JSON, Code, Part, Record
 from ..store.signature import is_trusted, standing
 from ..store.store import Store
 from .blueprint import Blueprint, draw
-from .inputs import Source, find_sources, input_blockers, input_notes
+from .inputs import Source, changed_inputs, find_sources, input_blockers, input_notes
 from .interpreter import Interpreter, describe_interpreter
 from .rebuild import describe_rebuilt
 from .request import Request
@@ -59,6 +59,11 @@ class Plan(Part, frozen=True):
             rest = f" (and {more} more: recorder replay {self.run} --plan)" if more else ""
             said = f"run {self.run} cannot be replayed: {self.blockers[0]}{rest}"
             raise ReplayError(said, run=self.run)
+
+    def causes(self) -> Iterator[str]:
+        """What is otherwise now, and may be why something else comes out, in words."""
+        yield from describe_deviations(tuple(one for one in self.deviations if one.matters))
+        yield from changed_inputs(self.sources)
 
     def lines(self) -> Iterator[str]:
         """It in words, one line where nothing differs."""

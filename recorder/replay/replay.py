@@ -52,14 +52,21 @@ class Replay(Part, frozen=True):
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """Where it came out otherwise: the hazards of the two runs, each of which may be why."""
-        if self.verification is None or self.verification.verdict not in OTHERWISE:
-            return ()
-        return tuple(causes(self.original, self.record))
+        """See `likely_causes`."""
+        return likely_causes(self.original, self.record, self.verification)
 
 
-# The verdicts that hazards may be the cause of.
-OTHERWISE = ("diverged", "close", "failed")
+# The verdicts that have a cause.
+_OTHERWISE = ("diverged", "close", "failed")
+
+
+def likely_causes(
+    original: Record, record: Record, verification: Verification | None
+) -> tuple[str, ...]:
+    """Where a replay came out otherwise: what had changed, and the hazards of both runs, each of which may be why."""
+    if verification is None or verification.verdict not in _OTHERWISE:
+        return ()
+    return (*verification.causes, *causes(original, record))
 
 
 def status_of(record: Record, verification: Verification | None) -> int:
@@ -129,6 +136,7 @@ def carry_out(
     if request.settings:
         return Replay(original=record, record=new, plan=plan)
     verification = _verify(store, record, new, report, request)
+    verification = msgspec.structs.replace(verification, causes=tuple(plan.causes()))
     new = store.annotate(new.number, verdict=_verdict(record, verification, plan))
     return Replay(original=record, record=new, plan=plan, verification=verification)
 

@@ -111,7 +111,7 @@ def verification_document(done: Replay) -> dict[str, Any]:
         - ``count``: how many differences; ``max_abs_error``, ``max_rel_error``: the largest of all, or null;
         - ``differences``: the first 100, see `recorder.codec.Difference`; a field at its default is left out;
         - ``departure``: of a series, see `recorder.compare.items.Departure`, else null;
-    - ``causes``: where it came out otherwise, the hazards that may be why, in words;
+    - ``causes``: where it came out otherwise, what had changed and the hazards that may be why, in words;
     - ``explanation``: with --explain, see `recorder.cli.view.explanation`, null where there is nothing to explain;
     - ``changes``: what was set anew; ``notes``: what the plan said; ``live_code``: whether it ran
       the project's code as it is now, on purpose; ``plan``: see
