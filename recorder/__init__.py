@@ -17,9 +17,12 @@ take it from there. `Store` reads the runs from Python.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = (
+    False  # typing takes 5 ms to import, and the process that keeps the console needs none of it
+)
 if TYPE_CHECKING:
+    from typing import Any
+
     from .block import start_run
     from .current import current_run, figure, input, jax_key, log, rng, save
     from .decorator import record

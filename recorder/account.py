@@ -37,6 +37,7 @@ from .records import (
     fingerprint,
 )
 from .report import Report
+from .store.console import keep_arrivals
 from .store.live import Live
 
 
@@ -173,6 +174,7 @@ class Account:
             series=observed.series.keep(data=self._store.keep, file=file),
             stdout=file(live.stdout),
             stderr=file(live.stderr),
+            arrivals=keep_arrivals(self._store, live.arrivals),
             failure=None if error is None else describe_failure(error, secrets=self._secrets),
             config=self._config(begun.config, ending.config),
             usage=observed.usage,

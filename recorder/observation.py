@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from time import monotonic
 
 from msgspec.structs import replace
@@ -24,7 +25,7 @@ from .store.live import Live
 
 
 class Observation:
-    """The console, the files, the seed, the use of the machine and the series of one run.
+    """The console, the files, the seed, the use of the machine and the series of one run, which `started` then.
 
     `usage`, `duration_s`, `readings` and `runtime` (as it was at the end of the call) are there once it has stopped.
     """
@@ -35,13 +36,27 @@ class Observation:
     readings: tuple[Reading, ...]
 
     def __init__(
-        self, call: Call, *, live: Live, setting: Setting, secrets: Secrets, report: Report
+        self,
+        call: Call,
+        *,
+        started: datetime,
+        live: Live,
+        setting: Setting,
+        secrets: Secrets,
+        report: Report,
     ) -> None:
         self._report = report
         self._secrets = secrets
         self._setting = setting
         self.series = SeriesWriter(live.series)
-        self._console = Console(live.stdout, live.stderr, values=secrets.values)
+        age_s = (datetime.now(timezone.utc) - started).total_seconds()
+        self._console = Console(
+            live.stdout,
+            live.stderr,
+            live.arrivals,
+            since_s=monotonic() - age_s,
+            values=secrets.values,
+        )
         attach()
         self.watch: Watch = watch_inputs(exclude=setting.private)
         watch_hazards()

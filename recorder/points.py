@@ -10,24 +10,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+
+from . import packing
 
 HEADER = "name,step,time_s,value\n"
 # What the series of a sampled run's processor and memory use begin with. They are another one every time: no
 # replay is held against them, and no two runs differ by them.
 SAMPLED = "usage."
-_GZIP_MAGIC = b"\x1f\x8b"
-# zlib's deflateInit2: 31 asks for gzip's header, without a time in it. Level 1 takes 0.3 us a point, and 13 bytes
-# for one of random digits; level 6 takes four times as long for 12.
-_GZIP, _LEVEL = 31, 1
-_CHUNK_BYTES = 1 << 20
-_MOST_BYTES = 1 << 32
 
 Number = int | float
 # Name, step, seconds since the start, value.
@@ -70,28 +64,9 @@ def _quote(name: str) -> str:
     return text.getvalue().removesuffix("\r\n")
 
 
-def compress(path: Path, dest: Path) -> None:
-    """Write the file gzipped to `dest`: the same bytes for the same content."""
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    with path.open("rb", buffering=0) as source, dest.open("wb") as file:
-        while chunk := source.read(_CHUNK_BYTES):
-            file.write(packer.compress(chunk))
-        file.write(packer.flush())
-
-
 def unpack(data: bytes) -> str:
     """The CSV in `data`, gzipped or not. ValueError where it cannot be unpacked, or says more than 4 GiB."""
-    if data.startswith(_GZIP_MAGIC):
-        packed = zlib.decompressobj(_GZIP)
-        try:
-            data = packed.decompress(data, _MOST_BYTES)
-        except zlib.error as error:
-            raise ValueError(f"the metrics' points cannot be unpacked: {error}") from error
-        if packed.unconsumed_tail:  # of another's store: nobody logs two hundred million points
-            raise ValueError("the metrics' points are too many to be read")
-        if not packed.eof:
-            raise ValueError("the metrics' points are cut short")
-    return data.decode(errors="replace")
+    return packing.unpack(data, what="the metrics' points").decode(errors="replace")
 
 
 def read_points(data: bytes) -> dict[str, list[Point]]:

@@ -307,11 +307,12 @@ class Record(Part, frozen=True, omit_defaults=False):
     in every store; `experiment` is the experiment's name.
     `config` maps each parameter to the form of its argument, defaults applied.
     `outputs_digest` is that of the artifact folder; `unlisted` names the files that this run or another one beside it
-    wrote, which are no outputs. `series` holds the metrics' points as CSV with the
-    columns name, step, time_s, value, gzipped where it is an object. `tolerance` is what the experiment declared, by
-    patterns of names; a replay is held to it. Times are UTC. `tags`, `note` and `verdict` may be set later. `origin`
-    is the id of the store that the run was imported from, None for one that was recorded here; `signature` its
-    user's, see `recorder.store.signature`.
+    wrote, which are no outputs. `series` holds the metrics' points as CSV with the columns name, step, time_s, value,
+    gzipped where it is an object; `arrivals` (see `recorder.arrivals`), gzipped likewise, says when which bytes of
+    `stdout` and `stderr` came, None of a run that printed nothing, or that an earlier version recorded. `tolerance` is
+    what the experiment declared, by patterns of names; a replay is held to it. Times are UTC. `tags`, `note` and
+    `verdict` may be set later. `origin` is the id of the store that the run was imported from, None for one that was
+    recorded here; `signature` its user's, see `recorder.store.signature`.
     """
 
     id: str
@@ -338,6 +339,7 @@ class Record(Part, frozen=True, omit_defaults=False):
     series: Content | None = None
     stdout: Content | None = None
     stderr: Content | None = None
+    arrivals: Content | None = None
     failure: Failure | None = None
     usage: Usage | None = None
     warnings: tuple[str, ...] = ()

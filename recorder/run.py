@@ -61,7 +61,12 @@ class Run:
         self._setting = setting = self._account.setting
         self._outputs = Outputs(self.store, live, setting=setting, secrets=secrets, report=report)
         self._observation = Observation(
-            call, live=live, setting=setting, secrets=secrets, report=report
+            call,
+            started=self.record.started,
+            live=live,
+            setting=setting,
+            secrets=secrets,
+            report=report,
         )
 
     @property

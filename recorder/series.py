@@ -16,7 +16,8 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from .points import HEADER, Number, Point, Row, compress, parse_series, read_points, write_rows
+from .packing import compress
+from .points import HEADER, Number, Point, Row, parse_series, read_points, write_rows
 from .records import JSON, Content, Metric
 
 __all__ = ["SeriesWriter", "parse_series", "read_points", "summarise"]

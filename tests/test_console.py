@@ -24,16 +24,16 @@ from hypothesis import strategies as st
 from recorder.capture import console
 from recorder.capture.console import Console
 from recorder.capture.streams import ends_in
-from recorder.capture.tee import Sink
+from recorder.capture.tee.sink import Sink
 
 ROOT = Path(console.__file__).parents[2]
 HEAD = """
 import ctypes, faulthandler, io, os, signal, subprocess, sys, threading, time
 from pathlib import Path
-from recorder.capture import console
+from recorder.capture import console, flushing
 from recorder.capture.console import Console
 def new(number=1):
-    return Console(Path(f"out{number}"), Path(f"err{number}"))
+    return Console(Path(f"out{number}"), Path(f"err{number}"), Path(f"index{number}"))
 c = new()
 """
 
@@ -104,6 +104,11 @@ class Program:
 def program(tmp_path: Path) -> Program:
     """A place for a script."""
     return Program(tmp_path)
+
+
+def console_in(folder: Path, *, number: int | str = "") -> Console:
+    """One that writes to out, err and index in the folder."""
+    return Console(*(folder / f"{name}{number}" for name in ("out", "err", "index")))
 
 
 def read_all(fd: int) -> bytes:
@@ -293,7 +298,7 @@ def test_a_full_disk(program: Program) -> None:
     """Where the file cannot be written the program goes on, everything is shown, and a warning says it."""
     shown, _ = program.run(
         """
-        c = Console(Path("/dev/full"), Path("err1"))
+        c = Console(Path("/dev/full"), Path("err1"), Path("index1"))
         c.start()
         print("shown")
         print("kept", file=sys.stderr)
@@ -306,7 +311,7 @@ def test_a_full_disk(program: Program) -> None:
 
 def test_no_place_for_the_files(tmp_path: Path) -> None:
     """Where the files cannot be made the console warns, takes in nothing, and stops without a word."""
-    found = Console(tmp_path / "missing" / "out", tmp_path / "missing" / "err")
+    found = console_in(tmp_path / "missing")
     found.start()
     found.stop()
     assert len(found.warnings) == 1 and "missing" in found.warnings[0]
@@ -482,7 +487,7 @@ def test_sudden_ends(program: Program, end: str, words: bytes) -> None:
 def test_killed_with_words_in_pythons_buffer(program: Program) -> None:
     """What print() holds back reaches the file on its own after a while."""
     command = program.command(
-        "console.FLUSH_EVERY_S = 0.02\nc.start()\nprint('held back')\ntime.sleep(60)\n"
+        "flushing.FLUSH_EVERY_S = 0.02\nc.start()\nprint('held back')\ntime.sleep(60)\n"
     )
     process = subprocess.Popen(
         command, cwd=program.folder, env=program.env, stdout=subprocess.DEVNULL
@@ -656,7 +661,7 @@ def test_streams_of_python_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     own = io.StringIO()
     monkeypatch.setattr(sys, "stdout", own)
     monkeypatch.setattr(sys, "stderr", None)
-    found = Console(tmp_path / "out", tmp_path / "err")
+    found = console_in(tmp_path)
     found.start()
     kept = sys.stdout
     print("ä ✓ \ud800")
@@ -672,7 +677,7 @@ def test_streams_of_python_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_under_pytests_own_capture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """capsys sees what is printed in a run as it sees it without."""
-    found = Console(tmp_path / "out", tmp_path / "err")
+    found = console_in(tmp_path)
     found.start()
     print("printed")
     print("complained", file=sys.stderr)
@@ -751,7 +756,7 @@ def test_from_within_this_process(tmp_path: Path) -> None:
 
     def run(number: int) -> None:
         for _ in range(30):
-            found = Console(tmp_path / f"out{number}", tmp_path / f"err{number}")
+            found = console_in(tmp_path, number=number)
             found.start()
             os.write(2, b"%d\n" % number)
             found.stop()

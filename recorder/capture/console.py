@@ -1,7 +1,10 @@
 """What a run prints, down to the file descriptors: written to two files, and still shown where it went.
 
+A third file is the index of when what of it came, from which the two are put together again (see
+`recorder.arrivals`).
+
 Descriptors 1 and 2 are led through a pipe each (a pseudo-terminal where a terminal was, so that colours and
-progress bars stay) to a process beside the program, `tee`, which writes down what comes and passes it on. So
+progress bars stay) to a process beside the program, the `tee`, which writes down what comes and passes it on. So
 what C code and child processes print is kept as well, and what was printed is kept when the program crashes or
 is killed. A broken pipe behind the original (``| head``) is met by the program as without us.
 
@@ -13,26 +16,24 @@ the same few microseconds may change places on a terminal that shows both.
 from __future__ import annotations
 
 import atexit
-import functools
 import os
 import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
 
-from . import formats
-from .scrub import Rules, Scrubber
-from .streams import StandIns, flush, holds_back
-from .tap import Scribe, Tap, Written
-from .tee import Sink
+from .flushing import Flusher
+from .local_tap import LocalTap
+from .streams import flush, holds_back
+from .tap import Files, Scribe, Tap
 
 LIMIT_BYTES = 16 * 1024 * 1024
-FLUSH_EVERY_S = 1.0
 
 
 class Console:
-    """What is printed from `start` to `stop`, in the files `stdout` and `stderr`, as it comes.
+    """What is printed from `start` to `stop`, in the files `stdout` and `stderr`, as it comes; when, in `arrivals`.
 
+    Times count from `since_s`, by `time.monotonic`, or from now on.
     Credentials are taken out before anything is written: those of known formats, and `values`. `taken` are the ones
     that were, with "stdout" or "stderr", once stopped. Of each stream the first and the last half of `limit_bytes` are
     kept, with a line between them that says how much is missing; `cut_bytes` has that for stdout and stderr once
@@ -43,14 +44,17 @@ class Console:
         self,
         stdout: Path,
         stderr: Path,
+        arrivals: Path,
         *,
+        since_s: float | None = None,
         limit_bytes: int = LIMIT_BYTES,
         values: Collection[bytes] = (),
     ) -> None:
         self.cut_bytes = (0, 0)
         self.taken: frozenset[tuple[str, bytes]] = frozenset()
         self.warnings: list[str] = []
-        self._paths = (stdout, stderr)
+        self._paths = (stdout, stderr, arrivals)
+        self._since_s = time.monotonic() if since_s is None else since_s
         self._limit_bytes = limit_bytes
         self._values = values
         self._tap: Tap | LocalTap | None = None
@@ -66,7 +70,7 @@ class Console:
                 except OSError as error:
                     self.warnings.append(f"what the run prints is not recorded: {error}")
         if self._tap is not None and holds_back():
-            _keep_flushing()
+            _flusher.wake()
 
     def _begin(self) -> None:
         files = _open_files(self._paths)
@@ -77,7 +81,7 @@ class Console:
                 os.close(file)
         _consoles.append(self)
 
-    def _add(self, files: tuple[int, int]) -> tuple[Tap | LocalTap, int]:
+    def _add(self, files: Files) -> tuple[Tap | LocalTap, int]:
         tap = _find_tap(self.warnings)
         try:
             return tap, self._add_to(tap, files)
@@ -88,8 +92,10 @@ class Console:
             tap = _find_tap(self.warnings)
             return tap, self._add_to(tap, files)
 
-    def _add_to(self, tap: Tap | LocalTap, files: tuple[int, int]) -> int:
-        return tap.add(files, limit_bytes=self._limit_bytes, values=self._values)
+    def _add_to(self, tap: Tap | LocalTap, files: Files) -> int:
+        return tap.add(
+            files, limit_bytes=self._limit_bytes, since_s=self._since_s, values=self._values
+        )
 
     def stop(self) -> None:
         """End it: what was printed so far is in the files.
@@ -121,71 +127,12 @@ class Console:
             )
 
 
-class LocalTap:
-    """Where no tee can be had: copies of what Python itself prints, and of nothing else."""
-
-    def __init__(self) -> None:
-        self._sinks: dict[int, tuple[Sink, Sink]] = {}
-        self._stand_ins = StandIns()
-        self._rules = Rules(formats.find)
-        self._scrubbers = (Scrubber(self._rules), Scrubber(self._rules))
-        self._taken: dict[int, set[tuple[str, bytes]]] = {}
-
-    def add(
-        self, files: tuple[int, int], *, limit_bytes: int, values: Collection[bytes] = ()
-    ) -> int:
-        """Write what Python prints from now on to the two files too; the new sink's number."""
-        self._flush()
-        self._rules.set_values({*self._rules.values, *values})
-        out, err = (Sink(os.dup(file), limit_bytes=limit_bytes) for file in files)
-        number = id(out)
-        self._sinks[number] = (out, err)
-        self._taken[number] = set()
-        for fd in self._stand_ins.find_strangers(frozenset()):
-            self._stand_ins.place(fd, take=functools.partial(self._take, fd - 1))
-        return number
-
-    def _take(self, stream: int, data: bytes) -> None:
-        self._write(stream, self._scrubbers[stream].feed(data))
-
-    def _flush(self) -> None:
-        for stream, scrubber in enumerate(self._scrubbers):
-            self._write(stream, scrubber.flush())
-
-    def _write(self, stream: int, data: bytes) -> None:
-        scrubber = self._scrubbers[stream]
-        taken, scrubber.found = scrubber.found, []
-        for number, sinks in list(self._sinks.items()):
-            sinks[stream].write(data)
-            self._taken[number].update(("oe"[stream], one) for one in taken)
-
-    def remove(self, number: int) -> Written:
-        """End a sink; what its files lack."""
-        self._flush()
-        out, err = self._sinks.pop(number)
-        if not self._sinks:
-            self._stand_ins.remove()
-        out.close()
-        err.close()
-        taken = frozenset(self._taken.pop(number))
-        return Written((out.cut_bytes, err.cut_bytes), out.errno or err.errno, taken)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no sink is left."""
-        return not self._sinks
-
-    def forget(self) -> None:
-        """In a forked child: its parent writes the files."""
-        self._stand_ins.remove()
-
-
 # The consoles in progress share `_tap`; the tee's process outlives it, for the next.
 _lock = threading.RLock()
 _consoles: list[Console] = []
 _tap: Tap | LocalTap | None = None
 _scribe: Scribe | None = None
-_flusher: threading.Thread | None = None
+_flusher = Flusher(lambda: _consoles)
 
 
 def prepare() -> None:
@@ -225,14 +172,17 @@ def _hang_up() -> None:
     _scribe = None
 
 
-def _open_files(paths: tuple[Path, Path]) -> tuple[int, int]:
+def _open_files(paths: tuple[Path, Path, Path]) -> Files:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-    out = os.open(paths[0], flags, 0o666)
+    files: list[int] = []
     try:
-        return out, os.open(paths[1], flags, 0o666)
+        for path in paths:
+            files.append(os.open(path, flags, 0o666))
     except OSError:
-        os.close(out)
+        for file in files:
+            os.close(file)
         raise
+    return files[0], files[1], files[2]
 
 
 # The ends of a process, and its forks
@@ -245,7 +195,7 @@ def _prepare_for_ends() -> None:
         atexit.register(_stop_all)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
-                before=_pause_flushing, after_in_parent=_resume_flushing, after_in_child=_forget
+                before=_flusher.pause, after_in_parent=_flusher.resume, after_in_child=_forget
             )
 
 
@@ -259,47 +209,10 @@ def _stop_all() -> None:
 
 def _forget() -> None:
     """In a forked child: it prints into its parent's pipe, and has nothing to stop."""
-    global _tap, _lock, _flusher, _flushing
+    global _tap, _lock
     if _tap is not None:
         _tap.forget()
     _hang_up()
     _consoles.clear()
-    _tap = _flusher = None
-    _lock, _flushing = threading.RLock(), threading.Lock()
-
-
-# Python holds back what it prints to a pipe or file until 8 KB have come together.
-
-
-def _keep_flushing() -> None:
-    global _flusher
-    if _flusher is None or not _flusher.is_alive():
-        _flusher = threading.Thread(target=_flush_often, name="recorder-flush", daemon=True)
-        try:
-            _flusher.start()
-        except RuntimeError:
-            _flusher = None  # no thread to be had: a killed run loses what Python held back
-
-
-def _flush_often() -> None:
-    while _consoles:
-        time.sleep(FLUSH_EVERY_S)
-        with _flushing:
-            if _consoles:
-                flush()
-
-
-# A fork in the middle of a flush would leave the child a stream that is locked for ever.
-_flushing = threading.Lock()
-_PAUSE_WITHIN_S = 0.5
-
-
-def _pause_flushing() -> None:
-    _flushing.acquire(
-        timeout=_PAUSE_WITHIN_S
-    )  # longer only where a terminal is stopped; the fork goes first
-
-
-def _resume_flushing() -> None:
-    if _flushing.locked():
-        _flushing.release()
+    _tap, _lock = None, threading.RLock()
+    _flusher.forget()

@@ -1,6 +1,6 @@
 """Taking credentials out of a stream of bytes, however it is cut into pieces.
 
-It imports nothing of recorder's: the tee's process, which runs as a script, loads it beside `formats`.
+It imports nothing of recorder's, and nothing slow: the tee's process uses it too, and starts with each program.
 """
 
 from __future__ import annotations
@@ -61,6 +61,11 @@ class Scrubber:
         """What is held back, at the end."""
         clean, self._held = self._clean(self._held, len(self._held))
         return clean
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether the beginning of a line is held back."""
+        return bool(self._held)
 
     def _safe(self, data: bytes) -> int:
         """Up to where `data` can be looked at: what comes later changes nothing there."""

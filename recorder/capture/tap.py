@@ -13,11 +13,12 @@ import os
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from . import tee
 from .streams import StandIns, is_open
+from .tee.messages import CONTROL, receive, receive_bytes, send, send_bytes
 
+_TEE = Path(__file__).with_name("tee") / "__main__.py"
 _READY_WITHIN_S = 20.0
 _numbers = itertools.count(1)
 
@@ -28,8 +29,12 @@ _SIGNALS = "HUP INT QUIT TERM TSTP TTIN TTOU USR1 USR2 ALRM VTALRM PROF XCPU"
 _START = f'trap "" {_SIGNALS}; "$@" >/dev/null 2>&1 &'
 
 
+# Of stdout, of stderr, of the index of arrivals.
+Files: TypeAlias = tuple[int, int, int]
+
+
 class Written(NamedTuple):
-    """What the two files of a sink lack: bytes cut from each, and the credentials, with "o" or "e" for the stream.
+    """What the files of a sink lack: bytes cut from each stream, and the credentials, with "o" or "e" for the stream.
 
     `errno` is the last trouble with a file, 0 without.
     """
@@ -47,7 +52,7 @@ class Scribe:
 
         ours, theirs = _socket.socketpair()
         self._control = _socket.socket(fileno=_above(ours.detach()))
-        child = _above(theirs.detach(), lowest=tee.CONTROL + 1)
+        child = _above(theirs.detach(), lowest=CONTROL + 1)
         try:
             _spawn(child)
             os.close(child)
@@ -65,7 +70,7 @@ class Scribe:
 
     def tell(self, *words: object, fds: tuple[int, ...] = ()) -> None:
         """Send one message."""
-        tee.send(self._control, " ".join(map(str, words)), fds)
+        send(self._control, " ".join(map(str, words)), fds)
 
     def scrub(self, values: Collection[bytes]) -> None:
         """Let nothing of `values` be written from now on, and nothing of what was named before."""
@@ -73,13 +78,13 @@ class Scribe:
             self._values |= frozenset(values)
             payload = "\n".join(sorted(one.hex() for one in self._values)).encode()
             self.tell("scrub", len(payload))
-            tee.send_bytes(self._control, payload)
+            send_bytes(self._control, payload)
 
     def hear_of(self, sink: int) -> Written:
         """The answer about a sink; earlier ones, which an interrupt left unread, are passed over."""
         while True:
             words = self._hear()
-            taken = tee.receive_bytes(self._control, int(words[4])).decode()
+            taken = receive_bytes(self._control, int(words[4])).decode()
             if words[0] == str(sink):
                 out, err, errno = map(int, words[1:4])
                 pairs = [line.split() for line in taken.splitlines()]
@@ -87,7 +92,7 @@ class Scribe:
                 return Written((out, err), errno, frozenset(found))
 
     def _hear(self) -> list[str]:
-        words, _ = tee.receive(self._control)
+        words, _ = receive(self._control)
         if not words:
             raise ConnectionError("the process that writes it down has ended")
         return words
@@ -98,15 +103,15 @@ class Scribe:
 
 
 def _spawn(control: int) -> None:
-    program = [sys.executable, "-I", "-S", tee.__file__]
+    program = [sys.executable, "-I", "-S", str(_TEE)]
     # Where Python is part of another program, that is what sys.executable would start.
     is_python = "py" in Path(sys.executable or "").name.lower() and not getattr(
         sys, "frozen", False
     )
-    if not (is_python and hasattr(os, "posix_spawn") and Path(tee.__file__).is_file()):
+    if not (is_python and hasattr(os, "posix_spawn") and _TEE.is_file()):
         raise OSError("the process that writes down what is printed cannot be started from here")
     shell = ["sh", "-c", _START, "sh", *program]
-    actions = [(os.POSIX_SPAWN_DUP2, control, tee.CONTROL)]
+    actions = [(os.POSIX_SPAWN_DUP2, control, CONTROL)]
     pid = os.posix_spawn("/bin/sh", shell, os.environ, file_actions=actions)
     try:
         os.waitpid(pid, 0)
@@ -148,7 +153,10 @@ class Diversion:
 
 
 class Tap:
-    """The process's streams, diverted from the first sink to the last; each sink is a pair of files."""
+    """The process's streams, diverted from the first sink to the last; each sink is three files.
+
+    These are stdout's, stderr's, and that of the index of arrivals.
+    """
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
@@ -159,16 +167,18 @@ class Tap:
         self._pipes: list[int] = []
 
     def add(
-        self, files: tuple[int, int], *, limit_bytes: int, values: Collection[bytes] = ()
+        self, files: Files, *, limit_bytes: int, since_s: float, values: Collection[bytes] = ()
     ) -> int:
-        """Write what is printed from now on to the two files too, but for credentials; the new sink's number.
+        """Write what is printed from now on to the files too, but for credentials; the new sink's number.
 
-        `values` are credentials that are known by their text. Raises OSError.
+        Times in the index count from `since_s`, by `time.monotonic`. `values` are credentials that are known by their
+        text. Raises OSError.
         """
         sink, nested = next(_numbers), bool(self._sinks)
+        words = (sink, limit_bytes, int(nested), int(since_s * 1000))
         try:
             self._scribe.scrub(values)
-            self._add(sink, files, limit_bytes, nested)
+            self._add(sink, files, words, nested)
         except BaseException:
             if not nested:
                 self.end()
@@ -176,7 +186,7 @@ class Tap:
         self._sinks.add(sink)
         return sink
 
-    def _add(self, sink: int, files: tuple[int, int], limit_bytes: int, nested: bool) -> None:
+    def _add(self, sink: int, files: Files, words: tuple[int, ...], nested: bool) -> None:
         if not nested:
             for fd in (1, 2):
                 if is_open(fd):
@@ -190,9 +200,7 @@ class Tap:
         fds = [held for one in new for held in (one.far, one.original)] + [
             far for _, far, _ in pipes
         ]
-        self._scribe.tell(
-            "add", self._number, sink, limit_bytes, int(nested), lanes, fds=(*fds, *files)
-        )
+        self._scribe.tell("add", self._number, *words, lanes, fds=(*fds, *files))
         if nested:
             self._scribe.hear_of(sink)
         for one in new:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from .. import codec, records
 from ..errors import ContentNotFoundError
 from ..store import store as low
-from ..store.console import Stream, read_console
+from ..store.console import read_console, read_printed
 from ..store.contents import not_found
 from ..store.restoring import Kind, restore
 from ..store.series import read_series
+from ..store.timeline import Stream
 from .content import Content, input_content, output_content
 from .series import Series
 from .values import Config, Values
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
     from ..points import Point
 
 _REPR_WIDTH = 24
+
+
+class ConsoleLine(NamedTuple):
+    """A line that a run printed, without its end; `time_s` is when it began, in seconds since the run's start.
+
+    That is None where it is not known: an earlier version of recorder noted no times.
+    """
+
+    time_s: float | None
+    stream: Stream
+    text: str
 
 
 class Record:
@@ -157,6 +169,21 @@ class Record:
     def stderr(self) -> str:
         """The same of its stderr."""
         return self._console("stderr")
+
+    def console(self) -> Iterator[ConsoleLine]:
+        """The lines of both in the order in which they came, of a run in progress those so far.
+
+        A carriage return ends a line too, as the next state of a progress bar is one.
+
+        >>> for seconds, stream, line in store.last("train").console():
+        ...     print(f"+{seconds:.0f} s {stream}: {line}")
+        +0 s stdout: done
+        """
+        for stream, data, time_s in read_printed(self._store, self.document):
+            for line in data.splitlines(keepends=True):
+                if line != b"\r":  # which begins the first state
+                    text = line.rstrip(b"\r\n").decode(errors="replace")
+                    yield ConsoleLine(time_s, stream, text)
 
     @property
     def failure(self) -> records.Failure | None:

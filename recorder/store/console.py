@@ -6,62 +6,80 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
-from ..records import Record
+from ..errors import DamageError
+from ..packing import compress, unpack
+from ..records import Content, Record
 from .live import is_alive
-from .store import Store
-
-Stream: TypeAlias = Literal["stdout", "stderr"]
-STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
+from .store import INLINE_BYTES, Store
+from .timeline import STREAMS, Printed, Stream, Timeline
 
 _POLL_S = 0.1
-
-
-class Printed(NamedTuple):
-    """Bytes that a run wrote to one of its streams."""
-
-    stream: Stream
-    data: bytes
+_Part: TypeAlias = Literal["stdout", "stderr", "arrivals"]
 
 
 def read_console(store: Store, record: Record, stream: Stream) -> bytes:
     """All that the run has written to the stream so far. Raises ObjectNotFoundError, DamageError."""
-    live = store.live(record)
-    if record.status in ("running", "lost") and live.path.exists():
-        return _read_from(_file(store, record, stream), 0)
-    if record.status == "running":  # it has ended since the record was read
-        record = store.get(record.number)
-    content = record.stdout if stream == "stdout" else record.stderr
-    return store.read_content(content)
+    return _read(store, record, stream)
+
+
+def read_printed(
+    store: Store, record: Record, *, streams: Sequence[Stream] = STREAMS
+) -> Iterator[Printed]:
+    """The same of the streams, in the order in which it came; without an index of that, one stream after the other."""
+    # First what was printed, then its index: of what a run in progress prints meanwhile nothing is lost.
+    parts = [(stream, 0, _read(store, record, stream)) for stream in streams]
+    timeline = Timeline()
+    timeline.add(_read(store, record, "arrivals"))
+    return timeline.order(*parts)
 
 
 def follow_console(
     store: Store, record: Record, *, streams: Sequence[Stream] = STREAMS
 ) -> Iterator[Printed]:
-    """What the run writes, from its beginning on, as it comes; ends when the run ends.
-
-    What comes within a tenth of a second on both streams is in the order of `streams`.
-    """
+    """What the run writes, from its beginning on, as it comes; ends when the run ends."""
     said = dict.fromkeys(streams, 0)
-    live = store.live(record).path
-    while record.status == "running" and is_alive(live):
-        for stream in streams:
-            data = _read_from(_file(store, record, stream), said[stream])
-            said[stream] += len(data)
-            if data:
-                yield Printed(stream, data)
+    live, timeline, known = store.live(record), Timeline(), 0
+    while record.status == "running" and is_alive(live.path):
+        parts = [(s, said[s], _read_from(_file(store, record, s), said[s])) for s in streams]
+        known += timeline.add(_read_from(live.arrivals, known))
+        for printed in timeline.order(*parts):
+            said[printed.stream] += len(printed.data)
+            yield printed
         time.sleep(_POLL_S)
-    # What the record holds begins with what the live file held.
+    # What the record holds begins with what the live files held.
     record = store.get(record.number)
-    for stream in streams:
-        if rest := read_console(store, record, stream)[said[stream] :]:
-            yield Printed(stream, rest)
+    timeline.add(_read(store, record, "arrivals")[known:])
+    parts = [(s, said[s], _read(store, record, s)[said[s] :]) for s in streams]
+    yield from timeline.order(*parts)
 
 
-def _file(store: Store, record: Record, stream: Stream) -> Path:
+def keep_arrivals(store: Store, path: Path) -> Content | None:
+    """Content for a record of an index that nobody will write to any more, gzipped where it is large."""
+    if not path.exists() or path.stat().st_size <= INLINE_BYTES:
+        return store.keep_file(path)
+    packed = path.with_name(f"{path.name}.gz")
+    compress(path, packed)
+    return store.keep_file(packed)
+
+
+def _read(store: Store, record: Record, part: _Part) -> bytes:
+    if record.status in ("running", "lost") and store.live(record).path.exists():
+        return _read_from(_file(store, record, part), 0)
+    if record.status == "running":  # it has ended since the record was read
+        record = store.get(record.number)
+    contents = {"stdout": record.stdout, "stderr": record.stderr, "arrivals": record.arrivals}
+    data = store.read_content(contents[part])
+    try:
+        return unpack(data, what="the console's arrivals") if part == "arrivals" else data
+    except ValueError as error:
+        raise DamageError(f"run {record.number}: {error}", path=store.path) from error
+
+
+def _file(store: Store, record: Record, part: _Part) -> Path:
     live = store.live(record)
-    return live.stdout if stream == "stdout" else live.stderr
+    return {"stdout": live.stdout, "stderr": live.stderr, "arrivals": live.arrivals}[part]
 
 
 def _read_from(path: Path, offset: int) -> bytes:

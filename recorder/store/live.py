@@ -42,6 +42,11 @@ class Live:
         return self.path / "stderr"
 
     @property
+    def arrivals(self) -> Path:
+        """Where it is written when what of the two came, see `recorder.arrivals`."""
+        return self.path / "arrivals"
+
+    @property
     def series(self) -> Path:
         """Where the metrics' points go."""
         return self.path / "series.csv"

@@ -6,6 +6,7 @@ own files and a note of each output that it had saved.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def recover(record: Record, live: Live, *, keep: Keep) -> Record:
         series=keep(live.series),
         stdout=keep(live.stdout),
         stderr=keep(live.stderr),
+        arrivals=keep(live.arrivals),
         outputs=noted_outputs(live),
         warnings=(*record.warnings, WARNING),
     )
@@ -43,6 +45,7 @@ def recover(record: Record, live: Live, *, keep: Keep) -> Record:
 
 def seal(record: Record, live: Live, *, objects: Objects, keep: Keep) -> Record:
     """The same for good: with the files of the run's own folder, its digests, and nothing left to be added."""
+    _drop_torn_line(live.arrivals)
     lost = recover(record, live, keep=keep)
     outputs = {output.name: output for output in (*lost.outputs, *_own_files(live, objects))}
     known = [outputs[name] for name in sorted(outputs)]
@@ -52,6 +55,11 @@ def seal(record: Record, live: Live, *, objects: Objects, keep: Keep) -> Record:
         outputs_digest=digest_json("outputs", [[o.name, o.kind, o.digest] for o in known]),
     )
     return msgspec.structs.replace(lost, fingerprint=fingerprint(lost))
+
+
+def _drop_torn_line(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError), path.open("rb+") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def noted_outputs(live: Live) -> tuple[Output, ...]:

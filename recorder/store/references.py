@@ -68,6 +68,7 @@ def references(record: Record) -> Iterator[Reference]:
         (record.series, "the series"),
         (record.stdout, "stdout"),
         (record.stderr, "stderr"),
+        (record.arrivals, "the console's arrivals"),
     ):
         yield from _in_content(content, what)
 

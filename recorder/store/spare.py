@@ -18,7 +18,7 @@ from .disk import ProcessLock, has_process_locks
 
 FOLDER = "spare"
 _AT_MOST = 4
-_EMPTIED = ("stdout", "stderr", "series.csv", "outputs.jsonl")
+_EMPTIED = ("stdout", "stderr", "arrivals", "series.csv", "outputs.jsonl")
 # So long the thread waits for another one to empty before it ends.
 _LINGER_S = 0.5
 

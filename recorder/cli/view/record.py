@@ -9,8 +9,9 @@ import click
 from ... import codec
 from ...grade import all_hazards, kind_of, phrase
 from ...records import Code, Hazard, Output, Record, Seed, Usage
-from ...store.console import STREAMS, Stream, read_console
+from ...store.console import read_console
 from ...store.store import Store
+from ...store.timeline import STREAMS, Stream
 from .environment import environment_lines
 from .next import next_lines
 from .runs import bare
