@@ -276,8 +276,8 @@ THREADS = """
         torch.set_num_threads(2)
         values = torch.randn(300_000)
         places = torch.randint(50, (300_000,))
-        for name, steady in (("total", False), ("steady", True)):
-            torch.use_deterministic_algorithms(steady)
+        for name, mode in (("total", "default"), ("steady", "error")):
+            torch.set_deterministic_debug_mode(mode)
             total = torch.zeros(50)
             for _ in range(5):
                 total.index_put_((places,), values, accumulate=True)

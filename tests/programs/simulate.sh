@@ -1,0 +1,6 @@
+#!/bin/sh
+# Compiles the simulation, and runs it: ./simulate.sh STEPS
+set -e
+cc -O2 -o nbody nbody.c -lm
+./nbody "$1" path.csv
+sort -t, -k2 -g path.csv | tail -n 1 > farthest.txt
