@@ -1,11 +1,14 @@
-"""A convolutional network in PyTorch on the digits: shuffled batches, dropout, a checkpoint an epoch.
+"""A convolutional network in PyTorch on the digits, with a checkpoint an epoch from which a later run goes on.
 
-    python examples/convnet.py
-    recorder run examples/convnet.py:train lr=0.003 epochs=3
+    recorder run examples/convnet.py:train epochs=3
+    recorder run examples/convnet.py:train epochs=5 resume=checkpoints/epoch-3.pt
     recorder replay last
 
-Nothing is seeded by hand: recorder plants its seed in PyTorch's generator, and plants it again in a replay.
+Nothing is seeded by hand: recorder plants the seed in PyTorch's generator, and plants it again in a replay. A
+checkpoint holds the generator's state too, so that a run that goes on ends where one without a break would have.
 """
+
+from pathlib import Path
 
 import torch
 from sklearn.datasets import load_digits
@@ -26,31 +29,62 @@ def make_model():
     )
 
 
+def save_checkpoint(path, model, optimizer, epoch):
+    path.parent.mkdir(exist_ok=True)
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(state | {"epoch": epoch, "generator": torch.get_rng_state()}, path)
+    save(path, name=f"{path.parent.name}/{path.name}")
+
+
+def load_checkpoint(path, model, optimizer):
+    """Put everything back as it was when the checkpoint was saved; gives its epoch."""
+    state = torch.load(path)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["generator"])
+    return state["epoch"]
+
+
+def train_epoch(model, optimizer, data, batch):
+    model.train()
+    for inputs, targets in DataLoader(data, batch_size=batch, shuffle=True):
+        loss = nn.functional.cross_entropy(model(inputs), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        log(loss=loss)
+
+
+def measure(model, data):
+    model.eval()
+    inputs, targets = next(iter(DataLoader(data, batch_size=len(data))))
+    return (model(inputs).argmax(1) == targets).float().mean().item()
+
+
 @record
-def train(lr: float = 0.01, epochs: int = 2, batch: int = 64, images: int = 1797):
+def train(
+    lr: float = 0.01,
+    epochs: int = 2,
+    batch: int = 64,
+    images: int = 1797,
+    resume: Path | None = None,
+    seed: int = 0,
+):
+    """Train up to `epochs`, from the start or from the checkpoint `resume`."""
     pixels, labels = load_digits(return_X_y=True)
     x = torch.tensor(pixels[:images] / 16, dtype=torch.float32).reshape(-1, 1, 8, 8)
-    data = TensorDataset(x, torch.tensor(labels[:images]))
-    fit, test = random_split(data, [0.8, 0.2])
+    fit, test = random_split(TensorDataset(x, torch.tensor(labels[:images])), [0.8, 0.2])
 
     model = make_model()
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
-    for epoch in range(epochs):
-        model.train()
-        for inputs, targets in DataLoader(fit, batch_size=batch, shuffle=True):
-            loss = nn.functional.cross_entropy(model(inputs), targets)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            log(loss=loss)
-        model.eval()
-        inputs, targets = next(iter(DataLoader(test, batch_size=len(test))))
-        accuracy = (model(inputs).argmax(1) == targets).float().mean().item()
+    done = load_checkpoint(resume, model, optimizer) if resume else 0
+    for epoch in range(done + 1, epochs + 1):
+        train_epoch(model, optimizer, fit, batch)
+        accuracy = measure(model, test)
         log(step=epoch, accuracy=accuracy)
-        torch.save(model.state_dict(), "model.pt")
-        save("model.pt")
         print(f"epoch {epoch}: accuracy {accuracy:.4f}")
-    return {"accuracy": accuracy}
+        save_checkpoint(Path("checkpoints", f"epoch-{epoch}.pt"), model, optimizer, epoch)
+    return {"accuracy": measure(model, test)}
 
 
 if __name__ == "__main__":

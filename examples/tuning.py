@@ -8,10 +8,11 @@ python examples/tuning.py --kernel rbf,poly --preset quick
 from typing import Literal
 
 from sklearn.datasets import load_digits
+from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
-from recorder import log, record
+from recorder import log, record, save
 
 
 @record
@@ -30,6 +31,7 @@ def tune(
     machine = SVC(C=C, gamma=gamma, kernel=kernel).fit(train_x, train_y)
     accuracy = machine.score(test_x, test_y)
     log(accuracy=accuracy, train_accuracy=machine.score(train_x, train_y))
+    save(confusion_matrix(test_y, machine.predict(test_x)), name="confusion")
     return {"accuracy": accuracy, "support_vectors": int(machine.n_support_.sum())}
 
 

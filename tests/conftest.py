@@ -113,3 +113,16 @@ def project(tmp_path: Path) -> Project:
     root = tmp_path / "project"
     root.mkdir()
     return Project(root)
+
+
+def bin_folder(parent: Path) -> Path:
+    """A new folder with `python` and `recorder` as a person has them on the PATH."""
+    folder = parent / "bin"
+    folder.mkdir()
+    for name, command in (
+        ("python", sys.executable),
+        ("recorder", f"{sys.executable} -m recorder"),
+    ):
+        (folder / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (folder / name).chmod(0o755)
+    return folder

@@ -1,52 +1,114 @@
-"""The examples run, and each of their runs replays with the verdict that it should have."""
+"""The examples run as their own texts say, and what they record replays with the verdict that it should have.
+
+network.py is the README's first command, which test_readme.py runs and replays.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from conftest import Project, bin_folder
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-# The settings that make each example quick, and what its replay compares.
-CASES = [
-    (
-        "digits.py:classify",
-        ["trees=20"],
-        {"result", "predictions", "confusion", "accuracy", "train_accuracy"},
-    ),
-    ("tuning.py:tune", ["images=300"], {"result", "accuracy", "train_accuracy"}),
-    ("network.py:train", ["epochs=2"], {"result", "model.npz", "predictions", "loss", "accuracy"}),
-    ("pi.py:estimate_pi", ["points=20000", "report_every=5000"], {"result", "estimate", "error"}),
-    ("convnet.py:train", ["epochs=1", "images=300"], {"result", "model.pt", "loss", "accuracy"}),
-]
+
+@pytest.fixture
+def tour(project: Project, tmp_path: Path) -> Project:
+    """A repository that holds the examples, in which `python` and `recorder` are commands."""
+    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    shutil.copytree(EXAMPLES, project.root / "examples", ignore=ignored)
+    project.commit()
+    project.env["PATH"] = f"{bin_folder(tmp_path)}{os.pathsep}{project.env['PATH']}"
+    return project
 
 
-def test_each_example_has_a_case() -> None:
-    """No example is left out here."""
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {
-        target.partition(":")[0] for target, _, _ in CASES
+def test_each_example_is_in_the_tour() -> None:
+    """The list of the examples names each of them, and nothing else."""
+    there = {path.name for path in EXAMPLES.iterdir() if path.is_file()} - {"README.md"}
+    assert there == {
+        line.split("(")[1].split(")")[0]
+        for line in (EXAMPLES / "README.md").read_text().splitlines()
+        if line.startswith("| [")
     }
 
 
-@pytest.mark.parametrize(("target", "settings", "compared"), CASES, ids=[case[0] for case in CASES])
-def test_an_example_runs_and_replays(
-    project: Project, target: str, settings: list[str], compared: set[str]
-) -> None:
-    """The example runs from the command line with a config, and its replay is identical in everything."""
+def test_a_classifier(tour: Project) -> None:
+    """The experiment runs from the command line with a config, and its replay is identical in everything."""
     pytest.importorskip("sklearn")
-    if target.startswith("convnet"):
-        pytest.importorskip("torch")
-    shutil.copytree(
-        EXAMPLES, project.root / "examples", ignore=shutil.ignore_patterns("__pycache__")
+    tour.recorder("run", "examples/tuning.py:tune", "images=300")
+    assert replay(tour) == {"result", "confusion", "accuracy", "train_accuracy"}
+
+
+def test_a_network_goes_on_from_a_checkpoint(tour: Project) -> None:
+    """A run that goes on from a checkpoint ends where one without a break did, reads it as an input, and replays."""
+    pytest.importorskip("sklearn")
+    pytest.importorskip("torch")
+    tour.write(
+        "both.py",
+        """
+        from pathlib import Path
+        from examples.convnet import train
+
+        train(images=300)
+        train(images=300, resume=Path("checkpoints/epoch-1.pt"))
+        """,
     )
-    project.commit()
-    project.recorder("run", f"examples/{target}", *settings)
-    found = json.loads(project.recorder("replay", "1", "--json").stdout)
+    tour.python("both.py")
+    straight, resumed = ({o["name"]: o for o in tour.show(run)["outputs"]} for run in (1, 2))
+    assert list(straight) == ["checkpoints/epoch-1.pt", "checkpoints/epoch-2.pt"]
+    assert list(resumed) == ["checkpoints/epoch-2.pt"]
+    last = "checkpoints/epoch-2.pt"
+    assert straight[last]["digest"] == resumed[last]["digest"]
+    assert "checkpoints/epoch-1.pt" in [one["path"] for one in tour.show(2)["inputs"]]
+    shutil.rmtree(tour.root / "checkpoints")
+    assert replay(tour, 2) == {"result", last, "loss", "accuracy"}
+
+
+def test_a_command_line_of_ones_own(tour: Project) -> None:
+    """A script that knows nothing of recorder is run by `recorder exec`, and replays with the seed that it was given."""
+    command = ["python", "examples/epidemic.py", "--days", "20", "--out", "epidemic.csv"]
+    tour.recorder("exec", "--name", "epidemic", "--", *command)
+    shown = tour.recorder("cat", "last:epidemic.csv").stdout
+    assert shown == (tour.root / "epidemic.csv").read_text() and len(shown.splitlines()) == 21
+    assert replay(tour) == {"result", "epidemic.csv"}
+
+
+def test_the_notebook(tour: Project) -> None:
+    """The notebook runs from top to bottom, shows tables and a drawing, and its functions replay from outside."""
+    nbformat = pytest.importorskip("nbformat")
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(EXAMPLES / "notebook.ipynb", as_version=4)
+    here = {"metadata": {"path": str(tour.root)}}
+    NotebookClient(notebook, timeout=120, resources=here).execute(env=tour.env)
+    shown = [
+        cell.outputs[0].data for cell in notebook.cells if cell.cell_type == "code" and cell.outputs
+    ]
+    kinds = ["<table" if "<table" in data["text/html"] else "<svg" for data in shown]
+    assert kinds == ["<table", "<svg", "<table", "<table", "<table", "<table"]
+    assert shown[4]["text/plain"].endswith("reproduced")
+    assert replay(tour, "walk~1") == {"result", "place"}
+
+
+def test_a_result_that_somebody_else_replays(tour: Project) -> None:
+    """An exported run is imported and reproduced in an empty folder, by a person with another key."""
+    done = subprocess.run(
+        ["sh", "examples/share.sh"], cwd=tour.root, env=tour.env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "reproduced"
+    assert tour.show("paper")["number"] == 1 and "paper.zip: run 1" in done.stdout
+
+
+def replay(project: Project, run: str | int = "last") -> set[str]:
+    """Replay the run, of which everything that decides must be identical; gives what that is."""
+    found = json.loads(project.recorder("replay", str(run), "--json").stdout)
     assert found["verdict"] == "reproduced"
     deciding = {item["name"]: item["verdict"] for item in found["items"] if item["decides"]}
-    assert set(deciding) == compared
     assert set(deciding.values()) == {"identical"}
+    return set(deciding)

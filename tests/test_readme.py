@@ -12,7 +12,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from conftest import Project, bin_folder
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -41,19 +41,6 @@ def steady(text: str) -> list[str]:
     for pattern, name in _VARYING:
         text = pattern.sub(name, text)
     return [" ".join(line.split()) for line in text.splitlines()]
-
-
-def bin_folder(tmp_path: Path) -> Path:
-    """A folder with `python` and `recorder` as a person has them on the PATH."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name, command in (
-        ("python", sys.executable),
-        ("recorder", f"{sys.executable} -m recorder"),
-    ):
-        (folder / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-        (folder / name).chmod(0o755)
-    return folder
 
 
 def check_python(project: Project) -> None:

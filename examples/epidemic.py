@@ -1,0 +1,55 @@
+"""An epidemic by chance, as a command line of its own that knows nothing of recorder.
+
+    recorder exec --name epidemic -- python examples/epidemic.py --contacts 0.4 --out epidemic.csv
+    recorder cat last:epidemic.csv
+    recorder replay last
+
+It takes its seed from RECORDER_SEED where it is given none, so that each run has one that its replay has too.
+"""
+
+import argparse
+import csv
+import os
+import random
+from pathlib import Path
+
+
+def count(people, chance, draw):
+    """How many of the people it happens to."""
+    return sum(draw.random() < chance for _ in range(people))
+
+
+def simulate(args):
+    """Yield the day, and how many are healthy, ill and recovered then."""
+    draw = random.Random(args.seed)
+    healthy, ill, recovered = args.people - 5, 5, 0
+    for day in range(args.days):
+        yield day, healthy, ill, recovered
+        fell_ill = count(healthy, args.contacts * ill / args.people, draw)
+        got_well = count(ill, args.recovery, draw)
+        healthy, ill, recovered = (
+            healthy - fell_ill,
+            ill + fell_ill - got_well,
+            recovered + got_well,
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--people", type=int, default=500)
+    parser.add_argument("--days", type=int, default=80)
+    parser.add_argument("--contacts", type=float, default=0.3, help="that infect, a day")
+    parser.add_argument("--recovery", type=float, default=0.1, help="its chance, a day")
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("RECORDER_SEED", 0)))
+    parser.add_argument("--out", type=Path, default="epidemic.csv")
+    args = parser.parse_args()
+
+    rows = list(simulate(args))
+    with args.out.open("w", newline="") as file:
+        csv.writer(file).writerows([("day", "healthy", "ill", "recovered"), *rows])
+    day, _, ill, _ = max(rows, key=lambda row: row[2])
+    print(f"at most {ill} of {args.people} are ill, on day {day}")
+
+
+if __name__ == "__main__":
+    main()
