@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -217,5 +216,7 @@ def _is_within_any(path: str, places: Collection[str]) -> bool:
 
 def _everybodys() -> tuple[str, ...]:
     """Folders in which others than the run write as well."""
+    import tempfile
+
     home = os.path.realpath(os.path.expanduser("~"))
     return (os.sep, home, os.path.dirname(home), os.path.realpath(tempfile.gettempdir()))  # noqa: PTH120

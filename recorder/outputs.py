@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from . import codec
-from .capture.figures import draw
 from .capture.redaction import redact_encoded
 from .capture.secrets import Secrets
 from .errors import RecorderError, SaveError
@@ -71,6 +70,8 @@ class Outputs:
 
     def save_figure(self, figure: Any, name: str) -> None:
         """Keep a figure of matplotlib or plotly; what cannot be drawn is reported."""
+        from .capture.figures import draw
+
         try:
             name, data = draw(figure, name)
             digest = self._store.objects.put_bytes(data)

@@ -7,7 +7,6 @@ The columns are ``name,step,time_s,value``: a step is a number given or counted 
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +58,8 @@ def _is_plain(name: str) -> bool:
 @lru_cache(maxsize=10_000)
 def _quote(name: str) -> str:
     """The name as a CSV field."""
+    import csv
+
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow([name])
     return text.getvalue().removesuffix("\r\n")
@@ -85,6 +86,8 @@ def parse_series(text: str) -> dict[str, list[Point]]:
 
 
 def _rows(text: str) -> Iterator[list[str]]:
+    import csv
+
     whole = text[: text.rfind("\n") + 1]
     reader = csv.reader(io.StringIO(whole))
     next(reader, None)

@@ -199,6 +199,19 @@ def test_a_shallow_clone(repository: Project, snapshots: Snapshots, tmp_path: Pa
     assert round_trip(tmp_path / "clone", snapshots, tmp_path / "out") == {"a.py", "pkg/b.py"}
 
 
+def test_another_remote_after_an_edit(repository: Project) -> None:
+    """The remote is known after an edit of the code too, and is another one once it was changed."""
+    repository.git("remote", "add", "origin", "https://example.org/one.git")
+    for path in (repository.root / name for name in ("a.py", "pkg/b.py", ".git/config")):
+        os.utime(path, (1e9, 1e9))
+    assert describe_tree(repository.root).remote == "https://example.org/one.git"
+    repository.write("a.py", "a = 2\n")
+    assert describe_tree(repository.root).remote == "https://example.org/one.git"
+    repository.git("remote", "set-url", "origin", "https://example.org/two.git")
+    repository.write("a.py", "a = 3\n")
+    assert describe_tree(repository.root).remote == "https://example.org/two.git"
+
+
 def test_submodules_and_nested_repositories(
     repository: Project, snapshots: Snapshots, tmp_path: Path
 ) -> None:

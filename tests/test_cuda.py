@@ -75,9 +75,9 @@ def test_a_training_replays(project: Project) -> None:
     record = project.show(1)
     assert not gpu_hazards(record)
     said = json.loads(project.recorder("env", "1", "--json").stdout)
-    assert said["platform"]["gpu"][0]["name"] and said["platform"]["gpu"][0]["driver"]
+    assert said["platform"]["gpu"][0]["model"] and said["platform"]["gpu"][0]["driver"]
     text = project.recorder("env", "1").stdout
-    assert said["platform"]["gpu"][0]["name"] in text and "CUDA" in text
+    assert said["platform"]["gpu"][0]["model"] in text and "CUDA" in text
     done = project.recorder("replay", "1")
     assert "reproduced" in done.stdout and "different" not in done.stdout
 

@@ -234,3 +234,26 @@ def test_a_run_knows_what_it_imported(project: Project) -> None:
     assert (second.runtime.start, second.runtime.end) == (first.runtime.end, None)
     assert first.environment == second.environment
     assert first.fingerprint != second.fingerprint or first.seed == second.seed
+
+
+def test_the_modules_of_a_record_in_any_order(site: Path) -> None:
+    """A list of files names the same modules whether its folders lie together, come in turns, or end in CRLF."""
+    paths = [
+        "a/__init__.py",
+        "a/x.py",
+        "b.py",
+        "a/sub/__init__.py",
+        "c/d/__init__.py",
+        "c/d/y.py",
+        "a/z.so",
+        "e/f.py",
+    ]
+    for number, (listed, end) in enumerate(
+        [(sorted(paths), "\n"), (paths, "\n"), (paths[::-1], "\r\n")]
+    ):
+        record = "".join(
+            f"{path},sha256=x,1{end}" for path in [*listed, "../bin/run.py", "p-1.dist-info/RECORD"]
+        )
+        install(site, f"p{number}", record=record)
+    found = find_packages().distributions
+    assert [found[f"p{n}"].modules for n in range(3)] == [("a", "b", "c.d", "e.f")] * 3

@@ -64,7 +64,7 @@ def describe_tree(
         return known.tree
     _memories.pop(root, None)
     started = time.time_ns()
-    tree = _describe(root, exclude, outputs)
+    tree = _describe(root, exclude, outputs, known)
     remembered = memory.remember(tree, exclude, since_ns=started)
     if remembered is not None:
         _memories[root] = remembered
@@ -90,12 +90,14 @@ def forget() -> None:
     _memories.clear()
 
 
-def _describe(root: Path, exclude: Sequence[Path], outputs: frozenset[str]) -> WorkingTree:
+def _describe(
+    root: Path, exclude: Sequence[Path], outputs: frozenset[str], known: Memory | None
+) -> WorkingTree:
     if (root / ".git").exists():
         from .tracked import describe_repository  # not needed while the tree is remembered
 
         try:
-            return describe_repository(root, exclude, outputs)
+            return describe_repository(root, exclude, outputs, known=known)
         except SnapshotError as error:
             return walk(root, exclude, outputs, (_explain(root, str(error)),))
     return walk(root, exclude, outputs, ())

@@ -152,9 +152,10 @@ def _modules(distribution: Metadata) -> tuple[str, ...]:
     listed = _text(distribution, "RECORD")
     if not listed:
         return tuple(sorted(set(_text(distribution, "top_level.txt").split())))
+    tops, listed = _without_packages(f"\n{listed}\n")
+    found = {top: None for top in tops if top.isidentifier()}
     paths = [line.partition(",")[0].strip('"') for line in listed.splitlines()]
     packages = {path[: -len("/__init__.py")] for path in paths if path.endswith("/__init__.py")}
-    found: dict[str, None] = {}
     for path in paths:
         match = _MODULE.match(path.rpartition("/")[2])
         if match:
@@ -162,6 +163,30 @@ def _modules(distribution: Metadata) -> tuple[str, ...]:
             if all(part.isidentifier() for part in name.split("/")):
                 found[name.replace("/", ".")] = None
     return tuple(sorted(found))
+
+
+def _without_packages(listed: str) -> tuple[set[str], str]:
+    """The packages of the first rank, and the lines of what lies in none of them.
+
+    No line by itself: PyTorch lists 12,000 files, and a first run of a store took 0.2 s for them.
+    """
+    tops = set()
+    for found in re.finditer("/__init__.py,", listed):
+        top = listed[listed.rfind("\n", 0, found.start()) + 1 : found.start()]
+        if "/" not in top:
+            tops.add(top)
+    for top in tops:
+        listed = _without_folder(listed, f"\n{top}/")
+    return tops, listed
+
+
+def _without_folder(listed: str, start: str) -> str:
+    """The lines but those that begin with `start`, a line's end itself, which mostly follow each other."""
+    first = listed.find(start)
+    end = listed.index("\n", listed.rfind(start) + 1)
+    if listed.count(start, first, end) == listed.count("\n", first, end):
+        return listed[:first] + listed[end:]
+    return "\n".join(line for line in listed.split("\n") if not line.startswith(start[1:]))
 
 
 def _outermost(folder: str, stem: str, packages: set[str]) -> str:

@@ -8,7 +8,6 @@ from `os.urandom` (also by `secrets`, `uuid.uuid4`, `random.SystemRandom`) stays
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections import Counter
@@ -80,6 +79,8 @@ class Streams:
         place = (code.co_filename.rpartition(os.sep)[2], code.co_name, caller.f_lineno)
         n = next(self._bits.setdefault(place, count()))
         self.unseeded += _is_unseeded(caller)
+        import hashlib  # with OpenSSL
+
         said = hashlib.shake_256(repr(("recorder unseeded", self._seed, place, n)).encode())
         return int.from_bytes(said.digest((size + 7) // 8), "little") & ((1 << size) - 1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 
 from ..records import Failure
@@ -22,6 +21,8 @@ def describe_failure(error: BaseException, *, secrets: Secrets | None = None) ->
 
 def own_traceback(error: BaseException) -> str:
     """The traceback without the recorder's frames at its head."""
+    import traceback
+
     here = str(Path(__file__).parent.parent)
     tb = error.__traceback__
     while (

@@ -47,6 +47,12 @@ class Memory(msgspec.Struct, array_like=True):
             return False
         return all(self._folder_holds(folder, outputs) for folder in self.folders)
 
+    def has_same_settings(self, *more: str) -> bool:
+        """Whether the configuration of git is as it was: the user's, the machine's, and the files of those paths."""
+        paths = [*map(os.path.normpath, more), *_settings()]
+        same = all(self.state.get(path) == _stat(path) for path in paths)
+        return same and self.version == _VERSION and self.variables == _variables()
+
     def _is_other(self) -> bool:
         # (Written out: it is a stat for each file of the project, at each recorded call.)
         lstat, prefix = os.lstat, f"{self.tree.root}{os.sep}"

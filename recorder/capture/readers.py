@@ -11,12 +11,10 @@ name, the signature and what comes back are the library's own. Outside runs it d
 from __future__ import annotations
 
 import functools
-import glob
 import importlib.machinery
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.abc import MetaPathFinder
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -85,7 +83,7 @@ def lead(find: Callable[[str], str]) -> None:
 _find: Callable[[str], str] | None = None
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Has what the others find wrapped once its module has been executed."""
 
     def find_spec(
@@ -208,6 +206,8 @@ def _note(opener: Opener, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Non
 
 def _paths(given: Any) -> Iterator[str]:
     """The files that the argument names: a path, several, a folder, or a pattern; a URL or an open file names none."""
+    import glob
+
     if isinstance(given, list | tuple):
         for one in given:
             yield from _paths(one)

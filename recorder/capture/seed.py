@@ -7,12 +7,10 @@ planted as soon as the module has been executed.
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 import threading
 import warnings
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -29,7 +27,7 @@ def draw_seed() -> int:
     31 bits, as it may be handed on to anything that takes a seed: NumPy and scikit-learn take 32 bits unsigned,
     C libraries behind them a signed int.
     """
-    return secrets.randbelow(2**31)
+    return int.from_bytes(os.urandom(4), "little") >> 1
 
 
 class _Planted(NamedTuple):
@@ -186,7 +184,7 @@ def _warn(message: str) -> None:
     warnings.warn(message, RecorderWarning, stacklevel=4)
 
 
-class _PlantingFinder(MetaPathFinder):
+class _PlantingFinder:
     """Finds the modules in `waiting` as the other finders do, and plants the seed when they have been executed."""
 
     def __init__(self, planting: Planting, waiting: dict[str, list[Generator]]) -> None:
@@ -222,7 +220,7 @@ class _PlantingFinder(MetaPathFinder):
         return None
 
 
-class _PlantingLoader(Loader):
+class _PlantingLoader:
     """The module's own loader, with the planting behind it; everything else of it is the loader's."""
 
     def __init__(self, loader: Any, planting: Planting, generators: list[Generator]) -> None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ..errors import SnapshotError
 from ..records import Skipped, Submodule
 from ..repository import remote_url, run_git
+from .memory import Memory
 from .sifting import is_derived, is_output, sift
 from .tree import WorkingTree
 from .urls import redact_url, without_credentials
@@ -77,14 +78,17 @@ class _Listing:
 
 
 def describe_repository(
-    root: Path, exclude: Sequence[Path], outputs: frozenset[str]
+    root: Path, exclude: Sequence[Path], outputs: frozenset[str], *, known: Memory | None = None
 ) -> WorkingTree:
-    """The working tree of the repository at `root`. Raises SnapshotError where git cannot read it."""
+    """The working tree of the repository at `root`. Raises SnapshotError where git cannot read it.
+
+    `known` is what is remembered of how it was.
+    """
     status = _read_status(root)
     listing = _Listing(root)
     listing.add("", status, outputs)
     files, skipped = sift(root, listing.files, exclude)
-    url = remote_url(root)
+    url = _remote_url(root, known)
     new = [p for p in status.untracked if not is_output(p, outputs) and not is_derived(p)]
     changed = tuple(dict.fromkeys([*status.changed, *new]))
     return WorkingTree(
@@ -103,21 +107,38 @@ def describe_repository(
     )
 
 
+def _remote_url(root: Path, known: Memory | None) -> str | None:
+    """The remote's URL; GitPython, which takes 130 ms to be imported, is asked where there may be another than then."""
+    config = str(_git_folders(root)[1] / "config")
+    if known is not None and not known.tree.redacted and known.has_same_settings(config):
+        return known.tree.remote
+    try:
+        text = Path(config).read_text(errors="replace")
+    except OSError:
+        return None
+    return remote_url(root) if "remote" in text or "include" in text else None
+
+
 def _shown(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _state(top: Path, branch: str | None) -> list[str]:
     """The files that change when the repository's commit, branch, index, remote or excluded files do."""
-    place = top / ".git"
-    if place.is_file():  # a linked worktree, or a submodule
-        place = top / place.read_text().partition("gitdir:")[2].strip()
-    common = place / "commondir"
-    shared = place / common.read_text().strip() if common.is_file() else place
+    place, shared = _git_folders(top)
     own = [place / name for name in ("HEAD", "index", "logs/HEAD", "config.worktree")]
     own += [shared / name for name in ("config", "info/exclude", "packed-refs")]
     own += [shared / "refs" / "heads" / branch] if branch else []
     return [os.path.normpath(path) for path in own]
+
+
+def _git_folders(top: Path) -> tuple[Path, Path]:
+    """The folder of git's own state of the working tree at `top`, and the one that all of its working trees share."""
+    place = top / ".git"
+    if place.is_file():  # a linked worktree, or a submodule
+        place = top / place.read_text().partition("gitdir:")[2].strip()
+    common = place / "commondir"
+    return place, place / common.read_text().strip() if common.is_file() else place
 
 
 def _read_status(root: Path) -> _Status:

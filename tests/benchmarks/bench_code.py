@@ -28,9 +28,6 @@ from recorder.setting import Setting, _take_snapshot
 from recorder.store.store import Store
 now = time.perf_counter
 root, store = Path(sys.argv[1]), Store(sys.argv[2], create=True)
-if sys.argv[3] == "git":
-    from recorder.repository import run_git
-    run_git(["version"], cwd=root)  # GitPython's import is measured with the first call
 def act():
     tree, snapshot = _take_snapshot(store, root, print)
     assert len(tree.files) == FILES and snapshot
@@ -108,13 +105,13 @@ def main() -> None:
         status, cold, warm, edited, calls, edited_calls = [], [], [], [], [], []
         for number in range(PROCESSES):
             shutil.rmtree(store, ignore_errors=True)
-            cold.append(measure([*snapshot, "git"], site=site, cwd=root))
+            cold.append(measure(snapshot, site=site, cwd=root))
             status.append(time_status(root))
             warm.append(measure([*snapshot, ""], site=site, cwd=root))
             status.append(time_status(root))
             calls.append(measure(["experiment.py"], site=site, cwd=root))
             edit(root, number)
-            edited.append(measure([*snapshot, "git"], site=site, cwd=root))
+            edited.append(measure(snapshot, site=site, cwd=root))
             edited_calls.append(measure(["experiment.py"], site=site, cwd=root))
     base = min(status)
     rows = [
