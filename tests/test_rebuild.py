@@ -97,18 +97,20 @@ class Rig:
         self.wheels = folder / "wheels"
         self.wheels.mkdir()
         names = []
-        for found in needed("run-recorder"):
+        for found in (*needed("run-recorder"), distribution("pip")):
             if found.metadata["Name"] != "run-recorder":
                 pack(found, self.wheels)
                 names.append(f"{found.metadata['Name']}=={found.version}")
         for version, factor in (("1.0", 2), ("2.0", 3)):
             code = f"def scale(x):\n    return {factor} * x\n".encode()
             write_wheel(self.wheels, "tiny", version, {"tiny/__init__.py": code}, "py3-none-any")
-        subprocess.run([sys.executable, "-m", "venv", str(folder / "env")], check=True)
+        make = [sys.executable, "-m", "venv", "--without-pip", str(folder / "env")]
+        subprocess.run(make, check=True)
         python = "Scripts/python.exe" if os.name == "nt" else "bin/python"
         self.python = str(folder / "env" / python)
         project.env |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
-        self.call("-m", "pip", "install", "-q", "--no-deps", "tiny==1.0", *names)
+        pip = [sys.executable, "-m", "pip", "--python", self.python]
+        self.project._run([*pip, "install", "-q", "--no-deps", "tiny==1.0", *names])
         said = self.call("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout
         (Path(said.strip()) / "recorder.pth").write_text(f"{ROOT}\n")
         project.write("exp.py", SCRIPT)

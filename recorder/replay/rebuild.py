@@ -126,6 +126,7 @@ class _Builder:
         self._blueprint = blueprint
         self._say = say
         self._uv = find_uv()
+        self._pip_command: list[str] | None = None
 
     def build(self) -> None:
         blueprint = self._blueprint
@@ -134,20 +135,28 @@ class _Builder:
             f"building the environment of run {self._run}: Python {blueprint.version} with"
             f" {len(blueprint.lines)} packages, by {by}; it is kept for the next time"
         )
-        make = [
-            blueprint.python,
-            "-m",
-            "venv",
-            *(["--without-pip"] if self._uv else []),
-            str(self._env),
-        ]
-        self._check(self._call(make), f"{blueprint.python} cannot make a virtual environment")
+        self._make()
         pinned = self._env / "requirements.txt"
         pinned.write_text("\n".join(blueprint.lines) + "\n", encoding="utf-8")
         self._install("--no-deps", "-r", str(pinned), lines=blueprint.lines)
         if blueprint.added:
             # What recorder needs beside: its own requirements too, but nothing recorded in another version.
             self._install("-c", str(pinned), *blueprint.added, lines=blueprint.added)
+
+    def _make(self) -> None:
+        """An empty environment, with a pip of its own only where none outside can be pointed at it."""
+        python = self._blueprint.python
+        said = self._call([python, "-m", "pip", "--version"], quiet=True).stdout
+        version = re.match(r"pip (\d+)\.(\d+)", said)
+        # (`--python` is there from 22.3 on. ensurepip takes as long as the rest: 5 s.)
+        if version and (int(version[1]), int(version[2])) >= (22, 3):
+            self._pip_command = [python, "-m", "pip", "--python", str(self._python)]
+        make = [python, "-m", "venv", str(self._env)]
+        if self._uv or self._pip_command:
+            make.insert(-1, "--without-pip")
+        else:
+            self._pip_command = [str(self._python), "-m", "pip"]
+        self._check(self._call(make), f"{python} cannot make a virtual environment")
 
     def _install(self, *args: str, lines: Sequence[str]) -> None:
         if not lines:
@@ -158,8 +167,10 @@ class _Builder:
                 return
             self._say("uv could not get everything: asking pip")
             self._uv = None
-            ensure = [str(self._python), "-m", "ensurepip", "--default-pip"]
-            self._check(self._call(ensure), "pip cannot be had there")
+            if self._pip_command is None:
+                ensure = [str(self._python), "-m", "ensurepip", "--default-pip"]
+                self._check(self._call(ensure), "pip cannot be had there")
+                self._pip_command = [str(self._python), "-m", "pip"]
         done = self._call(self._pip(*args))
         if done.returncode:
             lacking = self._find_lacking(done.stdout, args, lines)
@@ -171,7 +182,8 @@ class _Builder:
 
     def _pip(self, *args: str) -> list[str]:
         quiet = ("--no-input", "--disable-pip-version-check")
-        return [str(self._python), "-m", "pip", "install", *quiet, *args]
+        assert self._pip_command is not None
+        return [*self._pip_command, "install", *quiet, *args]
 
     def _find_lacking(self, said: str, args: Sequence[str], lines: Sequence[str]) -> list[str]:
         """All that no index has: pip stops at the first, so it is asked again without that, and installs nothing."""

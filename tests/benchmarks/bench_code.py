@@ -107,7 +107,7 @@ def main() -> None:
             shutil.rmtree(store, ignore_errors=True)
             cold.append(measure(snapshot, site=site, cwd=root))
             status.append(time_status(root))
-            warm.append(measure([*snapshot, ""], site=site, cwd=root))
+            warm.append(measure(snapshot, site=site, cwd=root))
             status.append(time_status(root))
             calls.append(measure(["experiment.py"], site=site, cwd=root))
             edit(root, number)
