@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,11 @@ class Sides(NamedTuple):
         """What is different about them."""
         found = diff(*self.records, self.objects, files=self.files, directions=directions)
         return found.only(*self.sections)
+
+
+def is_folder(ref: str) -> bool:
+    """Whether the text names a folder to compare with, ``.`` or ``../other``, and no run."""
+    return (ref in (".", "..") or os.sep in ref) and Path(ref).is_dir()
 
 
 def sides(store: Store, a: Record, b: Record | Path) -> Sides:

@@ -7,6 +7,7 @@ import inspect
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -48,24 +49,50 @@ def test_the_function_stays_what_it_was() -> None:
         )  # type: ignore[attr-defined]
 
 
-def test_a_checker_sees_the_same_callable(tmp_path: Path) -> None:
-    """mypy gives the decorated function the type of the undecorated one."""
-    file = tmp_path / "typed.py"
-    file.write_text(
-        "from recorder import record\n"
-        "@record\ndef one(a: int, b: str = '') -> float: return 0.5\n"
-        "@record(name='x')\nasync def two(a: int) -> bytes: return b''\n"
-        "reveal_type(one)\nreveal_type(two)\none('wrong')\n"
-    )
+TYPED = """
+from recorder import Record, Store, record
+from tinydb import where
+
+@record
+def one(a: int, b: str = '') -> float: return 0.5
+@record(name='x')
+async def two(a: int) -> bytes: return b''
+reveal_type(one)
+reveal_type(two)
+one('wrong')
+
+store = Store()
+reveal_type([store[12], store["k7c2"], store.last("one"), store[-3:][0], store.runs(where("config").a > 1)[0]])
+reveal_type(store.runs("a > 1 and status == 'finished'")[0].series("loss").values)
+with store[1].output("model.npz").open() as file:
+    reveal_type(file.read())
+reveal_type([entry.key for entry in store.diff(1, store[2]).sections["config"]])
+store.replay(1, settings={"a": 2}).verdict == "reproducible"
+"""
+REVEALED = [
+    "def (a: int, b: str =) -> float",
+    "def (a: int) -> typing.Coroutine[Any, Any, bytes]",
+    "list[recorder.reading.record.Record]",
+    "list[int | float]",
+    "bytes",
+    "list[str]",
+]
+
+
+def test_what_a_checker_sees(tmp_path: Path) -> None:
+    """mypy gives the decorated function the type of the undecorated one, and knows what a store gives."""
+    (tmp_path / "typed.py").write_text(TYPED)
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", str(file)],
+        [sys.executable, "-m", "mypy", "--strict", "typed.py"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
     )
-    assert 'Revealed type is "def (a: int, b: str =) -> float"' in done.stdout
-    assert 'Revealed type is "def (a: int) -> typing.Coroutine[Any, Any, bytes]"' in done.stdout
-    assert 'Argument 1 to "one" has incompatible type "str"' in done.stdout
+    assert re.findall('Revealed type is "(.*)"', done.stdout) == REVEALED
+    errors = re.findall("error: (.*)", done.stdout)
+    assert len(errors) == 2, errors
+    assert 'Argument 1 to "one" has incompatible type "str"' in errors[0]
+    assert "Non-overlapping equality check" in errors[1]
 
 
 def test_what_is_no_function_is_refused() -> None:

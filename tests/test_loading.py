@@ -21,7 +21,9 @@ from recorder.errors import (
     DestinationError,
     TrustError,
 )
+from recorder.points import Point
 from recorder.reading.loading import load_file
+from recorder.reading.series import Series
 from recorder.reading.values import Tagged
 
 FIT = """
@@ -125,7 +127,8 @@ def test_the_config_is_data(record: Record) -> None:
     assert config["table.a"] == {"b": [1, None]} and config["table.a.b"] == [1, None]
     assert config["optim.rate"] == 0.5 and config.flat["optim.betas"] == (0.9, 0.99)
     assert "rate" in config and "nothing" not in config and len(config) == 12
-    with pytest.raises(KeyError):
+    assert {"optim", "optim.rate"} <= set(config._ipython_key_completions_())
+    with pytest.raises(KeyError, match=r"there is table\.a"):
         config["table.b"]
 
 
@@ -253,6 +256,23 @@ def test_series(record: Record) -> None:
     assert series.name == "loss" and series.index.name == "step" and series[20] == 1 / 3
     assert math.isnan(record.series("odd").values[0]) and math.isnan(record.metrics["odd"].last)
     assert "nan" in repr(record.series("odd"))
+
+
+def test_series_for_what_reads_arrow(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Polars, pandas and PyArrow take a series as a table of three columns, which are numbers whatever was logged."""
+    polars, pyarrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    loss = record.series("loss")
+    columns = {"step": loss.steps, "time_s": loss.times_s, "value": loss.values}
+    assert pyarrow.table(loss).to_pydict() == columns
+    if hasattr(pd.DataFrame, "from_arrow"):
+        assert pd.DataFrame.from_arrow(loss).to_dict("list") == columns
+    huge = Series("huge", [Point(0, 0.0, 1), Point(1, 0.1, 0.5), Point(2, 0.2, 2**70)])
+    assert pyarrow.table(huge)["value"].to_pylist() == [1, 0.5, 2.0**70]
+    assert huge.to_numpy().dtype == huge.to_pandas().dtype == "float64"
+    duckdb = pytest.importorskip("duckdb")
+    assert duckdb.sql("select max(value) from loss").fetchall() == [(1.0,)]
+    monkeypatch.setattr("recorder.reading.series.find_spec", lambda name: name == "polars" or None)
+    assert polars.DataFrame(loss).to_dict(as_series=False) == columns
 
 
 def test_a_frame_of_everything(record: Record, project: Project) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import msgspec
 from ..compare.diff import SECTIONS
 from ..compare.direction import Directions
 from ..compare.variation import compare_runs
-from ..comparison import Sides, sides
+from ..comparison import Sides, is_folder, sides
 from ..store.store import Store
 from .completion import complete_runs
 from .view.diff import describe_diff
@@ -57,15 +56,15 @@ def command(
     store = Store(ctx.obj)
     if len(refs) < 2:
         raise click.UsageError("two runs, or a run and `.` for the working tree")
-    if any(map(_is_folder, refs[:-1])) or (len(refs) > 2 and _is_folder(refs[-1])):
+    if any(map(is_folder, refs[:-1])) or (len(refs) > 2 and is_folder(refs[-1])):
         raise click.UsageError("a folder comes last, after one run")
     if as_patch and (len(refs) > 2 or as_json or only):
         raise click.UsageError("--code takes two runs, and neither --json nor --only")
-    records = [store.find(ref) for ref in refs if not _is_folder(ref)]
+    records = [store.find(ref) for ref in refs if not is_folder(ref)]
     if len(refs) > 2:
         found: Any = compare_runs(records, store.objects, files=store.snapshots.files)
         ctx.exit(_say(found.only(only) if only else found, as_json=as_json))
-    other = Path(refs[-1]) if _is_folder(refs[-1]) else records[-1]
+    other = Path(refs[-1]) if is_folder(refs[-1]) else records[-1]
     compared = sides(store, records[0], other)
     if as_patch:
         ctx.exit(_say_patch(compared))
@@ -73,10 +72,6 @@ def command(
     if only is not None and only not in compared.sections:
         raise click.UsageError(f"nothing is known of the {only} of a working tree before a run")
     ctx.exit(_say(found.only(only) if only else found, as_json=as_json))
-
-
-def _is_folder(ref: str) -> bool:
-    return (ref in (".", "..") or os.sep in ref) and Path(ref).is_dir()
 
 
 def _say(found: Any, *, as_json: bool) -> int:

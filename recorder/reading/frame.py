@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import codec
 from ..points import SAMPLED
 from ..records import JSON, Record
 from .loading import need
 
+if TYPE_CHECKING:
+    import pandas
+
 _INT64 = range(-(1 << 63), 1 << 63)
 
 
-def make_frame(records: Sequence[Record]) -> Any:
+def make_frame(records: Sequence[Record]) -> pandas.DataFrame:
     """The runs by their numbers: fields, ``config.*`` by dotted keys, and the last value of ``metrics.*``.
 
     Whole numbers are int64, or Int64 where a run has none; truths bool or boolean; other numbers float64; times UTC.

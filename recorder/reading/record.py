@@ -229,6 +229,21 @@ class Record:
         """What could not be recorded."""
         return self.document.warnings
 
+    @property
+    def replay_of(self) -> str | None:
+        """Of a replay: the id of the run that was run again, for `Store.find`."""
+        return self.document.replay_of
+
+    @property
+    def parent(self) -> str | None:
+        """Of a recorded call inside another: the id of the outer run."""
+        return self.document.parent
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The digest of all that decides the run: those of the same should come out the same."""
+        return self.document.fingerprint
+
     @functools.cached_property
     def _points(self) -> Mapping[str, Sequence[Point]]:
         return read_series(self._store, self.document)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, overload
 
 from .record import Record
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class Runs(Sequence[Record]):
@@ -19,7 +22,7 @@ class Runs(Sequence[Record]):
     def __init__(self, records: Sequence[Record]) -> None:
         self._records = tuple(records)
 
-    def frame(self) -> Any:
+    def frame(self) -> pandas.DataFrame:
         """The runs as a pandas DataFrame, see `recorder.reading.frame`. Raises MissingPackageError without pandas."""
         from .frame import make_frame
 

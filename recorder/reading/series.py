@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, overload
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, overload
 
 from ..points import Number, Point
 from .html import escape, line_chart
 from .loading import need
+
+if TYPE_CHECKING:
+    import numpy
+    import pandas
+
+_INT64 = range(-(1 << 63), 1 << 63)
 
 
 class Series(Sequence[Point]):
@@ -22,6 +29,10 @@ class Series(Sequence[Point]):
     0.25
     >>> loss.to_numpy()
     array([1.  , 0.5 , 0.25])
+
+    What reads Arrow takes it as a table with the columns step, time_s and value: ``polars.DataFrame(loss)``,
+    ``pandas.DataFrame.from_arrow(loss)``, ``duckdb.sql("select max(value) from loss")``. That is PyArrow's doing, or
+    Polars'.
     """
 
     def __init__(self, name: str, points: Sequence[Point]) -> None:
@@ -43,14 +54,27 @@ class Series(Sequence[Point]):
         """The numbers that were logged."""
         return [point.value for point in self._points]
 
-    def to_numpy(self) -> Any:
-        """The values as a NumPy array, shape (points,); of integers where all are."""
-        return need("numpy", for_what="to_numpy()").asarray(self.values)
+    def to_numpy(self) -> numpy.ndarray[Any, Any]:
+        """The values as a NumPy array, shape (points,): int64 where all are whole, else float64."""
+        found: numpy.ndarray[Any, Any] = need("numpy", for_what="to_numpy()").asarray(
+            _numbers(self.values)
+        )
+        return found
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> pandas.Series[Any]:
         """The values as a pandas Series of the metric's name, by step."""
         pandas = need("pandas", for_what="to_pandas()")
-        return pandas.Series(self.values, pandas.Index(self.steps, name="step"), name=self.name)
+        steps = pandas.Index(_numbers(self.steps), name="step")
+        return pandas.Series(_numbers(self.values), steps, name=self.name)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return _arrow_table(
+            {
+                "step": _numbers(self.steps),
+                "time_s": self.times_s,
+                "value": _numbers(self.values),
+            }
+        ).__arrow_c_stream__(requested_schema)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return self.to_numpy() if dtype is None else self.to_numpy().astype(dtype)
@@ -93,3 +117,17 @@ class Series(Sequence[Point]):
     def _repr_html_(self) -> str:
         places = [(point.step, point.value) for point in self._points]
         return f"<div><b>{escape(self.name)}</b> {escape(self._summary())}<br>{line_chart(places)}</div>"
+
+
+def _numbers(values: list[Number]) -> list[Number]:
+    """Whole numbers where all are, and none is beyond 64 bits; else floats."""
+    if all(isinstance(value, int) and value in _INT64 for value in values):
+        return values
+    return list(map(float, values))
+
+
+def _arrow_table(columns: dict[str, list[Any]]) -> Any:
+    """A table that can be had as an Arrow stream. Raises MissingPackageError where nothing here makes one."""
+    if find_spec("pyarrow") is None and find_spec("polars") is not None:
+        return need("polars", for_what="an Arrow table").DataFrame(columns)
+    return need("pyarrow", for_what="an Arrow table").table(columns)

@@ -11,7 +11,7 @@ from .. import codec
 from ..cli.view.diff import comment, describe_diff, diff_columns, same_sections
 from ..cli.view.record import describe_record
 from ..cli.view.runs import lay_out_runs, runs_table
-from ..cli.view.text import Column, duration, number, plain, size, status
+from ..cli.view.text import Column, age, duration, number, plain, size, status
 from ..cli.view.verdict import describe_replay, item_columns
 from ..compare.diff import Diff
 from ..records import Record
@@ -54,26 +54,41 @@ def _more(records: Sequence[Record], count: int, *, newline: bool = False) -> st
 
 def record_html(store: Store, record: Record) -> str:
     """Config, metrics and outputs of the record as tables, and all that `recorder show` says folded up below."""
+    head = f"run {record.number}  {record.experiment}  {plain(status(record))}"
+    took = "" if record.duration_s is None else f", took {duration(record.duration_s)}"
+    tags = f"; {', '.join(record.tags)}" if record.tags else ""
+    full = plain(describe_record(record, store))
+    fold = f"<details><summary>all of it</summary><pre>{escape(full)}</pre></details>"
+    inner = f"{_remarks(record)}{_record_tables(record)}{fold}"
+    return block(head, inner, note=f"{age(record.started)} ago{took}{tags}")
+
+
+def _remarks(record: Record) -> str:
+    """What somebody noted of the run, and what ended it, where there is such."""
+    failure = record.failure
+    said = [record.note, "" if failure is None else f"{failure.type}: {failure.message}"]
+    return "".join(f"<div>{escape(text)}</div>" for text in said if text)
+
+
+def _record_tables(record: Record) -> str:
     config = [(k, codec.describe(v, width=80)) for k, v in codec.flatten(record.config).items()]
     metrics = [
         (name, number(m.last), number(m.min), number(m.max), str(m.count))
         for name, m in record.metrics.items()
     ]
     outputs = [(one.name, one.kind, size(one.size_bytes)) for one in record.outputs]
-    blocks = [
+    result = [(codec.describe(record.result, width=100),)] if record.status == "finished" else []
+    sections = (
+        ("config", ("", ""), config, ()),
+        ("result", ("",), result, ()),
+        ("metrics", ("", "last", "min", "max", "points"), metrics, _METRIC_SIDES),
+        ("outputs", ("", "", ""), outputs, (False, False, True)),
+    )
+    return "".join(
         block(name, table(titles, rows, right=right))
-        for name, titles, rows, right in (
-            ("config", ("", ""), config, ()),
-            ("metrics", ("", "last", "min", "max", "points"), metrics, _METRIC_SIDES),
-            ("outputs", ("", "", ""), outputs, (False, False, True)),
-        )
+        for name, titles, rows, right in sections
         if rows
-    ]
-    head = f"run {record.number}  {record.experiment}  {plain(status(record))}"
-    took = "" if record.duration_s is None else f"took {duration(record.duration_s)}"
-    full = plain(describe_record(record, store))
-    fold = f"<details><summary>all of it</summary><pre>{escape(full)}</pre></details>"
-    return block(head, "".join(blocks) + fold, note=took)
+    )
 
 
 def diff_text(found: Diff) -> str:

@@ -8,22 +8,25 @@ import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, overload
 
 from .. import records
 from ..errors import RunNotFoundError
 from ..store import store as low
+from ..store.contents import nearest
 from .diff import Diff
 from .record import Record
 from .replay import Replay
 from .runs import Runs
 
 if TYPE_CHECKING:
+    import pandas
+
     from ..run import Run
     from ..store.journal import Journal
 
 # What a run is asked for by: its number, any address (see `recorder.store.address`), its record, or while it lasts.
-Ref: TypeAlias = "int | str | Record | Run"
+Ref: TypeAlias = "SupportsIndex | str | Record | Run"
 
 _logger = logging.getLogger("recorder")
 
@@ -82,9 +85,17 @@ class Store:
         """
         number = self._low.newest(experiment)
         if number is None:
-            what = "the store is empty" if experiment is None else f"no run of {experiment!r}"
-            raise RunNotFoundError(f"{what}: {self.path}", ref=experiment or "last")
+            raise self._no_last(experiment)
         return Record(self._low, self._low.get(number))
+
+    def _no_last(self, experiment: str | None) -> RunNotFoundError:
+        names = sorted({entry.experiment for entry in self._low.entries()})
+        if experiment is None or not names:
+            what = f"the store is empty: {self.path}"
+            return RunNotFoundError(what, ref=experiment or "last")
+        hint, near = nearest(experiment, names)
+        what = f"no run of {experiment!r} in {self.path}: {hint}"
+        return RunNotFoundError(what, ref=experiment, candidates=near)
 
     @overload
     def __getitem__(self, ref: Ref) -> Record: ...
@@ -115,44 +126,46 @@ class Store:
         for number in reversed(self._low.numbers()):
             yield Record(self._low, self._low.get(number))
 
-    def runs(self, *, where: str | low.Where | None = None) -> Runs:
+    def runs(self, where: str | low.Where | None = None) -> Runs:
         """All runs, or those that `where` says: a query as in `recorder list --where`, one of TinyDB's, or a function.
 
         TinyDB's, and the function, see a run's document (`recorder show --json`). One that cannot be read is left out,
         with a warning. Raises QueryError.
 
         >>> from tinydb import where
-        >>> len(store.runs(where='lr > 0.05 and status == "finished"'))
+        >>> len(store.runs('lr > 0.05 and status == "finished"'))
         1
-        >>> len(store.runs(where=where("metrics").loss.last < 0.5))
+        >>> len(store.runs(where("metrics").loss.last < 0.5))
         2
         """
         return Runs([Record(self._low, found) for found in self._low.runs(where=where)])
 
-    def frame(self, *, where: str | low.Where | None = None) -> Any:
+    def frame(self, where: str | low.Where | None = None) -> pandas.DataFrame:
         """The runs as a pandas DataFrame, a row each, see `recorder.reading.frame`.
 
         Raises MissingPackageError without pandas, QueryError.
         """
-        return self.runs(where=where).frame()
+        return self.runs(where).frame()
 
     # Comparing and running again
 
     def diff(
         self,
         a: Ref,
-        b: Ref | Path = Path(),
+        b: Ref | Path = ".",
         *,
         maximize: Iterable[str] = (),
         minimize: Iterable[str] = (),
     ) -> Diff:
-        """What is different about two runs, or for a folder (by default the working directory) has changed since `a`.
+        """What is different about two runs; for a folder (``"."``, the default, or a Path) what has changed since `a`.
 
         `maximize` and `minimize` name metrics of which more or less is better. Raises RunNotFoundError, SnapshotError.
         """
         from ..compare.direction import Directions
-        from ..comparison import sides
+        from ..comparison import is_folder, sides
 
+        if isinstance(b, str) and is_folder(b):
+            b = Path(b)
         other = b if isinstance(b, Path) else self._find(b)
         found = sides(self._low, self._find(a), other).diff(
             Directions(tuple(maximize), tuple(minimize))

@@ -8,6 +8,7 @@ from typing import Any
 from .. import codec
 from ..errors import TrustError
 from ..records import JSON, Record
+from ..store.contents import nearest
 from ..store.signature import is_trusted
 from ..store.store import Store
 
@@ -118,11 +119,14 @@ class Config(Mapping[str, Any]):
             return self._values.data(flat[key])
         inner = {k: v for k, v in flat.items() if k.startswith(f"{key}.")}
         if not inner:
-            raise KeyError(key)
+            raise KeyError(f"no {key!r} in the config: {nearest(key, list(flat))[0]}")
         return self._values.data(_nested(self.forms, key.split(".")))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.forms)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(dict.fromkeys([*self.forms, *codec.flatten(self.forms)]))
 
     def __len__(self) -> int:
         return len(self.forms)

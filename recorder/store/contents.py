@@ -169,9 +169,14 @@ def _no_content(record: Record, name: str) -> ContentNotFoundError:
 
 def not_found(message: str, name: str, names: Sequence[str]) -> ContentNotFoundError:
     """The error for a name that is none of `names`: it names the nearest."""
+    hint, near = nearest(name, names)
+    return ContentNotFoundError(f"{message}: {hint}", name=name, candidates=near)
+
+
+def nearest(name: str, names: Sequence[str]) -> tuple[str, list[str]]:
+    """What there is in the place of a name that is none of `names`, as a text, and those of them that it names."""
     import difflib
 
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or list(names[:4])
     more = "" if len(near) == len(names) or near != list(names[:4]) else ", ..."
-    hint = f"there is {', '.join(near)}{more}" if near else "there is nothing"
-    return ContentNotFoundError(f"{message}: {hint}", name=name, candidates=near)
+    return f"there is {', '.join(near)}{more}" if near else "there is nothing", near

@@ -68,6 +68,9 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
 
+    def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
+        return Store, (self.path,)  # another process opens it
+
     def __len__(self) -> int:
         return len(self._table)
 
