@@ -57,8 +57,9 @@ def follow_console(
 
 def keep_arrivals(store: Store, path: Path) -> Content | None:
     """Content for a record of an index that nobody will write to any more, gzipped where it is large."""
-    if not path.exists() or path.stat().st_size <= INLINE_BYTES:
-        return store.keep_file(path)
+    size_bytes = path.stat().st_size if path.exists() else 0
+    if size_bytes <= INLINE_BYTES:
+        return store.keep(path.read_bytes()) if size_bytes else None
     packed = path.with_name(f"{path.name}.gz")
     compress(path, packed)
     return store.keep_file(packed)
