@@ -1,4 +1,4 @@
-"""Values of Python's own types: numbers, text, containers, times, paths, enums, dataclasses, pydantic models.
+"""Values of Python's own types: numbers, text, containers, times, paths.
 
 Each type has its encoder under the exact type: a subclass (numpy.float64 is a float, an IntEnum an int) must
 never silently become its base.
@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import base64
 import collections
-import dataclasses
 import datetime as dt
 import decimal
-import enum
 import fractions
 import math
 import pathlib
 import re
-import sys
 import uuid
 from collections.abc import Callable
-from importlib import import_module
-from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from ..digest import canonical_json
-from ..errors import DecodeError
 from ..records import JSON
 from .forms import canonical, tag_of
 
@@ -41,32 +35,6 @@ _PATHS = (
 
 Encode = Callable[[Any, str], JSON]
 Decode = Callable[[JSON], Any]
-
-
-def type_name(kind: type) -> str:
-    """``module:QualName`` of a class."""
-    return f"{kind.__module__}:{kind.__qualname__}"
-
-
-def find_named(name: str) -> Any:
-    """What ``module:QualName`` names, its module imported. Raises DecodeError."""
-    module, _, qualname = name.partition(":")
-    try:
-        found: Any = sys.modules.get(module) or import_module(module)
-        for part in qualname.split(".") if qualname else ():
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise DecodeError(f"{name} is not to be found here: {error}") from error
-    return found
-
-
-def is_named(value: Any, name: str) -> bool:
-    """Whether ``module:QualName`` names `value` in the modules that are loaded."""
-    module, _, qualname = name.partition(":")
-    found: Any = sys.modules.get(module)
-    for part in qualname.split(".") if qualname else ():
-        found = getattr(found, part, None)
-    return found is not None and found is value
 
 
 # Encoding: each function takes the value, its dotted path, and the encoder for what is inside it.
@@ -208,89 +176,6 @@ ENCODERS: dict[type, Callable[[Any, str, Encode], JSON]] = {
 }
 
 
-def encode_other(value: Any, path: str, inner: Encode) -> JSON | None:
-    """The form of pydantic's SecretStr and its like, an enum's member, a dataclass, a named tuple, a pydantic model,
-    or of something that a module holds by name; None for anything else.
-    """
-    kind = type(value)
-    if isinstance(value, FunctionType | BuiltinFunctionType | type | ModuleType):
-        return _by_name(value)
-    if callable(getattr(kind, "get_secret_value", None)):
-        said = {"type": type_name(kind), "value": inner(value.get_secret_value(), path)}
-        return {"$secret": said}
-    if not is_named(kind, type_name(kind)):
-        return None
-    if isinstance(value, enum.Enum):
-        return _enum(value, path, inner)
-    fields = _field_values(value)
-    if fields is None:
-        return None
-    tag, values = fields
-    forms = {name: inner(item, f"{path}.{name}" if path else name) for name, item in values.items()}
-    return {tag: {"type": type_name(kind), "fields": forms}}
-
-
-# What a class has that makes more, or other things, of its instances than their attributes.
-_STATEFUL = (
-    "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__", "__new__",
-    "__setattr__",
-)  # fmt: skip
-
-
-def encode_instance(value: Any, path: str, inner: Encode) -> JSON | None:
-    """The form of an instance of a named class whose attributes, in its ``__dict__``, are all that it is, else None."""
-    kind = type(value)
-    if not is_named(kind, type_name(kind)) or not hasattr(value, "__dict__"):
-        return None
-    if any(hasattr(kind, name) and _is_own(kind, name) for name in _STATEFUL):
-        return None
-    if any("__slots__" in vars(base) and vars(base)["__slots__"] for base in kind.__mro__):
-        return None
-    fields = {name: inner(v, f"{path}.{name}" if path else name) for name, v in vars(value).items()}
-    return {"$instance": {"type": type_name(kind), "fields": fields}}
-
-
-def _is_own(kind: type, name: str) -> bool:
-    return getattr(kind, name) is not getattr(object, name, None)
-
-
-def _enum(value: enum.Enum, path: str, inner: Encode) -> JSON | None:
-    if value.name is None or value.name not in type(value).__members__:
-        return None  # a combination of flags
-    said = {"type": type_name(type(value)), "name": value.name, "value": inner(value.value, path)}
-    return {"$enum": said}
-
-
-def _by_name(value: Any) -> JSON | None:
-    is_module = isinstance(value, ModuleType)
-    name = f"{value.__name__}:" if is_module else f"{value.__module__}:{value.__qualname__}"
-    return {"$name": name} if is_named(value, name) else None
-
-
-def _field_values(value: Any) -> tuple[str, dict[str, Any]] | None:
-    kind = type(value)
-    if dataclasses.is_dataclass(value) and not issubclass(
-        kind, tuple | list | dict | set | str | int | float
-    ):
-        names = [field.name for field in dataclasses.fields(value)]
-        if set(getattr(value, "__dict__", {})) <= set(names) and all(
-            hasattr(value, n) for n in names
-        ):
-            return "$dataclass", {name: getattr(value, name) for name in names}
-    if isinstance(value, tuple) and hasattr(kind, "_fields") and kind.__mro__[1] is tuple:
-        return "$namedtuple", {name: getattr(value, name) for name in kind._fields}
-    pydantic = sys.modules.get("pydantic")
-    if (
-        pydantic is not None
-        and hasattr(pydantic, "BaseModel")
-        and isinstance(value, pydantic.BaseModel)
-    ):
-        if value.__pydantic_private__ or value.__pydantic_extra__:
-            return None
-        return "$model", {name: getattr(value, name) for name in kind.model_fields}
-    return None
-
-
 # Decoding: each function takes what stands under the tag, and the decoder for what is inside it.
 
 
@@ -301,57 +186,6 @@ def _decode_datetime(said: Any, inner: Decode) -> dt.datetime:
 
         value = value.replace(tzinfo=ZoneInfo(said["zone"]))
     return value.replace(fold=said.get("fold", 0))
-
-
-def _decode_enum(said: Any, inner: Decode) -> Any:
-    kind = _class(said["type"])
-    if not issubclass(kind, enum.Enum):
-        raise DecodeError(f"{said['type']} is no Enum")
-    return kind[said["name"]]
-
-
-def _decode_dataclass(said: Any, inner: Decode) -> Any:
-    """Without __init__, which may check, count or open things: the fields are what was recorded."""
-    kind = _class(said["type"])
-    if not dataclasses.is_dataclass(kind):
-        raise DecodeError(f"{said['type']} is no dataclass")
-    value: Any = object.__new__(kind)
-    for name, form in said["fields"].items():
-        object.__setattr__(value, name, inner(form))
-    return value
-
-
-def _decode_instance(said: Any, inner: Decode) -> Any:
-    """Without __init__, as pickle does it: the attributes are what was recorded."""
-    value: Any = object.__new__(_class(said["type"]))
-    vars(value).update({name: inner(form) for name, form in said["fields"].items()})
-    return value
-
-
-def _decode_namedtuple(said: Any, inner: Decode) -> Any:
-    kind = _class(said["type"])
-    if not issubclass(kind, tuple) or not hasattr(kind, "_fields"):
-        raise DecodeError(f"{said['type']} is no named tuple")
-    return tuple.__new__(kind, [inner(form) for form in said["fields"].values()])
-
-
-def _decode_model(said: Any, inner: Decode) -> Any:
-    """Without validation, which may change what was recorded."""
-    kind: Any = _class(said["type"])
-    if not hasattr(kind, "model_construct"):
-        raise DecodeError(f"{said['type']} is no pydantic model")
-    return kind.model_construct(**{name: inner(form) for name, form in said["fields"].items()})
-
-
-def _decode_secret(said: Any, inner: Decode) -> Any:
-    return _class(said["type"])(inner(said["value"]))
-
-
-def _class(name: str) -> type:
-    kind = find_named(name)
-    if not isinstance(kind, type):
-        raise DecodeError(f"{name} is no class")
-    return kind
 
 
 def _decode_collection(said: Any, inner: Decode) -> Any:
@@ -412,14 +246,7 @@ DECODERS: dict[str, Callable[[Any, Decode], Any]] = {
     "$slice": lambda said, inner: slice(*(inner(n) for n in said)),
     "$path": _decode_path,
     "$pattern": _decode_pattern,
-    "$enum": _decode_enum,
-    "$dataclass": _decode_dataclass,
-    "$instance": _decode_instance,
-    "$namedtuple": _decode_namedtuple,
-    "$model": _decode_model,
     "$collection": _decode_collection,
-    "$secret": _decode_secret,
-    "$name": lambda said, inner: find_named(said),
 }
 
 
