@@ -119,6 +119,9 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
                 watch.known.add(name)
                 watch.waiting[name] = time_ns()
                 return
+    # (What recorder itself writes for a run is some ten files, each as dear to look at as one of the program's.)
+    if event in _OF_FILES and _is_own(sys._getframe(1)):
+        return
     here.busy = True
     try:
         for handler in _HANDLERS[event]:
@@ -148,7 +151,7 @@ def _on_open(path: Any, _mode: Any, flags: int) -> None:
     appends = flags & os.O_APPEND and not flags & os.O_RDWR and is_log_name(name)
     if not flags & os.O_TRUNC and flags & _CREATES != _CREATES and not appends:
         for watch in watches:
-            if name not in watch.known and not _is_own(sys._getframe(2)):
+            if name not in watch.known:
                 watch.see_read(name)
     if flags & _WRITES:
         for watch in watches:
@@ -177,9 +180,9 @@ def _on_connect(database: Any) -> None:
     if name.startswith("file:"):
         name = "/" * name.startswith("file:///") + name[5:].partition("?")[0].lstrip("/")
     if name and not name.startswith(":"):
-        name, opener = _absolute(name), sys._getframe(2)
+        name = _absolute(name)
         for watch in targets():
-            if name not in watch.known and not _is_own(opener):
+            if name not in watch.known:
                 watch.see_read(name, waits=False)
 
 
@@ -203,6 +206,11 @@ _HANDLERS: dict[str, tuple[Callable[..., None], ...]] = {
     "os.utime": (_on_change,),
     "os.truncate": (_on_truncate,),
     "sqlite3.connect": (_on_connect,),
+}
+
+# Those that say that a file is opened or changed.
+_OF_FILES = frozenset(_HANDLERS) - {
+    event for event, handlers in _HANDLERS.items() if _on_child in handlers
 }
 
 
