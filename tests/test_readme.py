@@ -136,8 +136,8 @@ def test_the_second_command_is_what_ci_runs() -> None:
     assert shlex.join(steps[2]).removeprefix(".venv/bin/") in script.splitlines()
 
 
-def test_every_command_is_in_the_readme_and_has_an_example() -> None:
-    """Each command of the command line stands in the README, and its help has an example."""
+def test_every_command_is_in_the_readme() -> None:
+    """Each command of the command line stands in the README."""
     done = subprocess.run(
         [sys.executable, "-m", "recorder", "--help"], capture_output=True, text=True, check=True
     )
@@ -145,7 +145,3 @@ def test_every_command_is_in_the_readme_and_has_an_example() -> None:
     assert len(names) >= 5
     for name in names:
         assert f"`recorder {name}" in README
-        said = subprocess.run(
-            [sys.executable, "-m", "recorder", name, "--help"], capture_output=True, text=True
-        )
-        assert f"Example: recorder {name} " in said.stdout

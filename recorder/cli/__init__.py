@@ -135,7 +135,7 @@ def main(args: list[str] | None = None) -> None:
 def run_command(command: click.Command, args: Sequence[str] | None, *, name: str) -> NoReturn:
     """Run a command and exit with its status; a person's mistake is one line, no traceback."""
     warnings.showwarning = _show_warning
-    given = None if args is None else list(args)
+    given = None if args is None else [*args]  # `list` is a command here, once it is loaded
     try:
         status: Any = command.main(args=given, prog_name=name, standalone_mode=False)
     except click.exceptions.Exit as done:

@@ -39,5 +39,7 @@ def command(path: str | None, runs: tuple[str, ...], every: bool, force: bool) -
             run for run in store.runs() if run.status != "running" and not store.is_unfinished(run)
         ]
     done = export_runs(store, records, Path(file), overwrite=force)
-    held = f"{done.objects} objects, {done.snapshots} snapshots, {size(done.size_bytes)}"
+    objects = f"{done.objects} object{'s' * (done.objects != 1)}"
+    snapshots = f"{done.snapshots} snapshot{'s' * (done.snapshots != 1)}"
+    held = f"{objects}, {snapshots}, {size(done.size_bytes)}"
     click.echo(f"{file}: {describe_runs(done.runs)}, {held}")

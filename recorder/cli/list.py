@@ -111,7 +111,7 @@ def command(
 
     --group-by gives the mean of each metric's last value over the finished runs, ± their standard deviation.
 
-    Example: recorder list -e train --where 'lr < 0.1 and "paper" in tags' --sort -accuracy
+    Example: recorder list --where 'lr < 0.1 and "paper" in tags' --sort -accuracy
     """
     store = Store(path)
     is_cut = limit is None and by is None and not (every or as_csv or as_json)

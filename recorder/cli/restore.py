@@ -44,7 +44,7 @@ def command(
     and code their paths in the project. Nothing is overwritten without --force, and nothing at all is written where
     something is missing or damaged. Links that lead out of the folder are left out.
 
-    Example: recorder restore 12 predictions.csv --to /tmp/run12
+    Example: recorder restore 12 predictions.csv --to run12
     """
     store = Store(path)
     chosen = {"outputs": outputs or not (inputs or code), "inputs": inputs, "code": code}

@@ -86,7 +86,7 @@ def describe_freed(freed: Sequence[Freed], *, dry_run: bool) -> str:
 def describe_sizes(sizes: Sizes, *, by_run: bool) -> str:
     """The sizes by experiment or by run, the largest first, and what the store takes on disk."""
     rows = sorted(sizes.runs if by_run else sizes.experiments, key=lambda one: -one.total_bytes)
-    columns = [Column("run" if by_run else "experiment", [one.name for one in rows])]
+    columns = [Column("run" if by_run else "experiment", [one.name for one in rows], right=by_run)]
     if not by_run:
         columns.append(Column("runs", [str(one.runs) for one in rows], right=True))
     columns += [
