@@ -157,8 +157,9 @@ def _find_tap(warnings: list[str]) -> Tap | LocalTap:
     global _tap
     if _tap is None or _tap.is_idle:
         try:
-            _tap = Tap(_find_scribe())
+            _tap = Tap(_find_scribe().ready())
         except OSError as error:
+            _hang_up()
             warnings.append(f"only what Python itself prints is recorded: {error}")
             _tap = LocalTap()
     return _tap

@@ -45,7 +45,12 @@ class Written(NamedTuple):
 
 
 class Scribe:
-    """The conversation with the tee's process `pid`. Raises OSError where it cannot be started, or has gone."""
+    """The conversation with the tee's process `pid`. Raises OSError where it cannot be started, or has gone.
+
+    It is spoken to once it is `ready`, 20 ms later, in which this process does something else.
+    """
+
+    pid: int | None = None
 
     def __init__(self) -> None:
         import _socket
@@ -57,16 +62,21 @@ class Scribe:
             _spawn(child)
             os.close(child)
             child = -1
-            self._control.settimeout(_READY_WITHIN_S)
-            self.pid = int(self._hear()[1])
             self._values: frozenset[bytes] = frozenset()
-            self._control.settimeout(None)
         except BaseException:
             self._control.close()
             raise
         finally:
             if child >= 0:
                 os.close(child)
+
+    def ready(self) -> Scribe:
+        """Itself, once its process has said that it is there."""
+        if self.pid is None:
+            self._control.settimeout(_READY_WITHIN_S)
+            self.pid = int(self._hear()[1])
+            self._control.settimeout(None)
+        return self
 
     def tell(self, *words: object, fds: tuple[int, ...] = ()) -> None:
         """Send one message."""
