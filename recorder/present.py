@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from .capture.code import describe_tree, find_root
@@ -21,11 +22,48 @@ from .store.store import Store
 # What of a record there is to say of a project in which nothing has been run yet.
 KNOWN = ("code", "environment", "inputs")
 _ENVIRONMENT = "environment as it is now"
+# What scikit-learn sets where nobody has, as it is imported. Whoever compares has imported it or has not: that is no
+# change since the run.
+_SET_BY_IMPORT = {"KMP_DUPLICATE_LIB_OK": "True", "KMP_INIT_AT_FORK": "FALSE"}
 
 
 def find_project(code: Code, store: Store) -> Path:
     """The folder of the run's project: where it was, else, as after the project has been moved, beside the store."""
     return Path(code.root) if Path(code.root).is_dir() else store.path.parent
+
+
+class _Folders:
+    """Projects as they are now, each under a name in the place of a snapshot's; files have the names of git's blobs."""
+
+    def __init__(self, *, like: str) -> None:
+        self.paths: dict[str, Path] = {}
+        self.files: dict[str, Mapping[str, str]] = {}
+        self._like = like
+
+    def take(
+        self, path: Path, *, exclude: Sequence[Path] = (), outputs: frozenset[str] = frozenset()
+    ) -> Code:
+        """The code in the folder."""
+        tree = describe_tree(path, exclude=exclude, outputs=outputs)
+        name = f"the files in {path}"
+        self.paths[name] = path
+        self.files[name] = {file: _blob(path / file, like=self._like) for file in tree.files}
+        return Code(
+            root=str(path),
+            snapshot=name,
+            commit=tree.commit,
+            branch=tree.branch,
+            remote=tree.remote,
+            dirty=tree.dirty,
+            submodules=tree.submodules,
+        )
+
+    def take_project(self, project: Project) -> Project:
+        """The project as it is now; without a snapshot where its folder is gone."""
+        if not Path(project.root).is_dir():
+            return replace(project, snapshot=None, commit=None)
+        now = self.take(Path(project.root))
+        return replace(project, snapshot=now.snapshot, commit=now.commit)
 
 
 class Present(NamedTuple):
@@ -36,8 +74,7 @@ class Present(NamedTuple):
 
     record: Record
     store: Store
-    trees: Mapping[str, Path]
-    listed: Mapping[str, Mapping[str, str]]
+    folders: _Folders
     environment: bytes
 
     def read(self, digest: str) -> bytes:
@@ -54,12 +91,13 @@ class Present(NamedTuple):
 
     def files(self, tree: str) -> Mapping[str, str]:
         """The blob of each file by its path, of a snapshot or of a folder as it is now."""
-        return self.listed[tree] if tree in self.listed else self.store.snapshots.files(tree)
+        listed = self.folders.files
+        return listed[tree] if tree in listed else self.store.snapshots.files(tree)
 
     def read_file(self, tree: str, path: str) -> bytes:
         """A file's bytes. Raises SnapshotError."""
-        if tree in self.trees:
-            return _content(self.trees[tree] / path)
+        if tree in self.folders.paths:
+            return _content(self.folders.paths[tree] / path)
         return self.store.snapshots.read(tree, path)
 
 
@@ -74,43 +112,38 @@ def look(store: Store, record: Record, *, folder: Path) -> Present:
         raise SnapshotError(f"run {record.number} has no snapshot of its code to compare with")
     own, here = find_project(code, store), folder.resolve()
     root = own if here.is_relative_to(own) else find_root(None, cwd=here)
-    trees, listed = {}, {}
+    folders = _Folders(like=code.snapshot)
+    now = folders.take(root, exclude=[store.path], outputs=store.known_outputs.read())
+    now = replace(now, projects=tuple(map(folders.take_project, code.projects)))
+    return Present(_now(record, now, root), store, folders, _environment(record, store))
 
-    def take(path: Path, exclude: list[Path], outputs: frozenset[str]) -> Code:
-        tree = describe_tree(path, exclude=exclude, outputs=outputs)
-        name = f"the files in {path}"
-        trees[name] = path
-        listed[name] = {file: _blob(path / file, like=str(code.snapshot)) for file in tree.files}
-        return Code(
-            root=str(path),
-            snapshot=name,
-            commit=tree.commit,
-            branch=tree.branch,
-            remote=tree.remote,
-            dirty=tree.dirty,
-            submodules=tree.submodules,
-        )
 
-    def take_project(project: Project) -> Project:
-        if not Path(project.root).is_dir():
-            return replace(project, snapshot=None, commit=None)
-        now = take(Path(project.root), [], frozenset())
-        return replace(project, snapshot=now.snapshot, commit=now.commit)
-
-    now = take(root, [store.path], store.known_outputs.read())
-    now = replace(now, projects=tuple(map(take_project, code.projects)))
-    found = replace(
+def _now(record: Record, code: Code, root: Path) -> Record:
+    """The record with that code, and what is there now of its function and its inputs."""
+    return replace(
         record,
         number=0,
-        code=now,
+        code=code,
         function=_function(record.function, root),
         environment=None if record.environment is None else _ENVIRONMENT,
         runtime=None,
         process=None,
         inputs=tuple(one for item in record.inputs if (one := _input(item, root)) is not None),
     )
-    described = canonical_json(describe_environment().described)
-    return Present(found, store, trees, listed, described)
+
+
+def _environment(record: Record, store: Store) -> bytes:
+    """The environment of this process; variables that only an import sets are as they were for the run."""
+    now = describe_environment().described
+    if record.environment is not None:
+        then = msgspec.json.decode(store.read(record.environment)).get("variables") or {}
+        variables = {**now["variables"]}
+        for name, value in _SET_BY_IMPORT.items():
+            if {then.get(name), variables.get(name)} == {value, None}:
+                variables.pop(name, None)
+                variables |= {name: value} if name in then else {}
+        now = {**now, "variables": variables}
+    return canonical_json(now)
 
 
 def _content(path: Path) -> bytes:

@@ -242,9 +242,17 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_what_has_changed_since(store: Store) -> None:
+def test_what_has_changed_since(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A diff with a folder, by default the working directory, says what has changed since the run."""
+    for name in ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"):
+        monkeypatch.delenv(name, raising=False)
     assert store.diff(1).same and store.diff(1, ".").same
+    monkeypatch.setenv("KMP_INIT_AT_FORK", "FALSE")  # as scikit-learn does when it is imported
+    assert store.diff(1).same
+    monkeypatch.setenv("KMP_INIT_AT_FORK", "TRUE")
+    assert [entry.key for entry in store.diff(1).sections["environment"]] == [
+        "variables.KMP_INIT_AT_FORK"
+    ]
     Path("train.py").write_text(Path("train.py").read_text() + "# more\n")
     keys = [entry.key for entry in store.diff(1, Path()).sections["code"]]
     assert "file train.py" in keys and "source" not in keys

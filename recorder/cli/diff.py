@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
-from ..compare.diff import SECTIONS
+from ..compare.diff import SECTIONS, Diff
 from ..compare.direction import Directions
-from ..compare.variation import compare_runs
+from ..compare.variation import Variation, compare_runs
 from ..comparison import Sides, is_folder, sides
 from ..store.store import Store
 from .completion import complete_runs
@@ -53,31 +53,35 @@ def command(
     Example: recorder diff train~1 train --only config
     """
     refs = [*runs, *to]
+    _check(refs, as_patch=as_patch, otherwise=bool(as_json or only))
     store = Store(ctx.obj)
+    records = [store.find(ref) for ref in refs if not is_folder(ref)]
+    if len(refs) > 2:
+        varying = compare_runs(records, store.objects, files=store.snapshots.files)
+        ctx.exit(_say(varying.only(only) if only else varying, as_json=as_json))
+    compared = sides(store, records[0], Path(refs[-1]) if is_folder(refs[-1]) else records[-1])
+    if as_patch:
+        ctx.exit(_say_patch(compared))
+    if only is not None and only not in compared.sections:
+        raise click.UsageError(f"nothing is known of the {only} of a working tree before a run")
+    found = compared.diff(Directions(maximize, minimize))
+    ctx.exit(_say(found.only(only) if only else found, as_json=as_json))
+
+
+def _check(refs: Sequence[str], *, as_patch: bool, otherwise: bool) -> None:
+    """Raises click.UsageError for what cannot be compared, or not in that way."""
     if len(refs) < 2:
         raise click.UsageError("two runs, or a run and `.` for the working tree")
     if any(map(is_folder, refs[:-1])) or (len(refs) > 2 and is_folder(refs[-1])):
         raise click.UsageError("a folder comes last, after one run")
-    if as_patch and (len(refs) > 2 or as_json or only):
+    if as_patch and (len(refs) > 2 or otherwise):
         raise click.UsageError("--code takes two runs, and neither --json nor --only")
-    records = [store.find(ref) for ref in refs if not is_folder(ref)]
-    if len(refs) > 2:
-        found: Any = compare_runs(records, store.objects, files=store.snapshots.files)
-        ctx.exit(_say(found.only(only) if only else found, as_json=as_json))
-    other = Path(refs[-1]) if is_folder(refs[-1]) else records[-1]
-    compared = sides(store, records[0], other)
-    if as_patch:
-        ctx.exit(_say_patch(compared))
-    found = compared.diff(Directions(maximize, minimize))
-    if only is not None and only not in compared.sections:
-        raise click.UsageError(f"nothing is known of the {only} of a working tree before a run")
-    ctx.exit(_say(found.only(only) if only else found, as_json=as_json))
 
 
-def _say(found: Any, *, as_json: bool) -> int:
+def _say(found: Diff | Variation, *, as_json: bool) -> int:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found.to_json())))
-    elif hasattr(found, "runs"):
+    elif isinstance(found, Variation):
         from .view.variation import describe_variation
 
         click.echo(describe_variation(found))

@@ -48,37 +48,52 @@ def draw(curves: Sequence[Curve], axes: Axes, *, coloured: bool) -> str:
 
     Without colours several are told apart by letters. There must be a point to draw.
     """
+    figure = _empty_figure(axes, coloured=coloured)
+    _add(figure, curves, axes, by_letter=len(curves) > 1 and not coloured)
+    head = click.style(printable(axes.y), bold=True) + (" (log)" if axes.log_y else "")
+    foot = f"{printable(axes.x)}{' (log)' if axes.log_x else ''}"
+    foot = foot.rjust(_MARGIN + canvas_columns() - 2)
+    return "\n".join(
+        [head, *_rows(figure.show()), foot, *_legend(curves, coloured), *remarks(curves)]
+    )
+
+
+def _empty_figure(axes: Axes, *, coloured: bool) -> plotille.Figure:
     figure = plotille.Figure()
     figure.width, figure.height = canvas_columns(), _HEIGHT
     figure.with_colors, figure.color_mode, figure.origin = coloured, "names", False
     figure.x_label, figure.y_label = "", ""
     figure.x_ticks_fkt, figure.y_ticks_fkt = _ticks(axes.log_x, 9), _ticks(axes.log_y, _TICK)
-    by_letter = len(curves) > 1 and not coloured
+    return figure
+
+
+def _add(figure: plotille.Figure, curves: Sequence[Curve], axes: Axes, *, by_letter: bool) -> None:
+    """Put the curves into the figure, whose limits are theirs."""
     every: tuple[list[float], list[float]] = ([], [])
     for number, one in enumerate(curves):
+        colour = _COLOURS[number % len(_COLOURS)]
+        mark = _MARKS[number % len(_MARKS)] if by_letter else None if axes.joined else "o"
         for x, y in one.drawn():
             x, y = _scaled(x, log=axes.log_x), _scaled(y, log=axes.log_y)
             every[0].extend(x)
             every[1].extend(y)
-            colour = _COLOURS[number % len(_COLOURS)]
-            mark = _MARKS[number % len(_MARKS)] if by_letter else None
             if axes.joined and len(x) > 1 and not by_letter:
                 figure.plot(x, y, lc=colour)
             else:
-                figure.scatter(x, y, lc=colour, marker=mark or (None if axes.joined else "o"))
+                figure.scatter(x, y, lc=colour, marker=mark)
     figure.set_x_limits(*_limits(every[0]))
     figure.set_y_limits(*_limits(every[1]))
-    head = click.style(printable(axes.y), bold=True) + (" (log)" if axes.log_y else "")
-    foot = f"{printable(axes.x)}{' (log)' if axes.log_x else ''}".rjust(
-        _MARGIN + canvas_columns() - 2
-    )
-    *rows, axis, ticks = figure.show().splitlines()[2:]
-    shown = [_row(row, is_ticked=number % _EVERY == 0) for number, row in enumerate(rows)]
+
+
+def _rows(shown: str) -> list[str]:
+    """The lines of a figure that plotille shows, no wider than the canvas with its margin."""
+    *rows, axis, ticks = shown.splitlines()[2:]
     width = _MARGIN + canvas_columns() - 1
     ticks = ticks.rstrip()
     # Of a number that would be cut nothing is said.
-    shown += [axis[:width], ticks if len(ticks) <= width else ticks[:width].rpartition(" ")[0]]
-    return "\n".join([head, *shown, foot, *_legend(curves, coloured), *remarks(curves)])
+    ticks = ticks if len(ticks) <= width else ticks[:width].rpartition(" ")[0]
+    lines = [_row(row, is_ticked=number % _EVERY == 0) for number, row in enumerate(rows)]
+    return [*lines, axis[:width], ticks]
 
 
 def _row(row: str, *, is_ticked: bool) -> str:

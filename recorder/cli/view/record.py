@@ -85,17 +85,27 @@ def _head(record: Record, store: Store) -> Iterator[str]:
         yield f"  tags     {', '.join(record.tags)}"
     if record.note:
         yield f"  note     {record.note}"
+    yield from _relatives(record, store)
+
+
+def _relatives(record: Record, store: Store) -> Iterator[str]:
+    """The run that it is part of, the one that it replays and how that came out, and its own replays."""
     if record.parent:
-        yield f"  part of  {record.parent[:8]}"
+        yield f"  part of  {_run_name(record.parent, store)}"
     if record.replay_of:
-        original = store.find_id(record.replay_of)
-        name = f"run {original.number}" if original is not None else record.replay_of[:8]
+        name = _run_name(record.replay_of, store)
         live = record.verdict is not None and record.verdict.live_code
         code = ", with the code as it was then" if live else ""
         yield f"  replay   of {name}{_replayed_with(record)}{code}"
     if record.verdict is not None and record.verdict.reason:
         yield f"  verdict  {record.verdict.verdict}: {record.verdict.reason}"
     yield from _replays(store.replays(record))
+
+
+def _run_name(id: str, store: Store) -> str:
+    """The run by its number; by its id where it is not in the store."""
+    found = store.find_id(id)
+    return id[:8] if found is None else f"run {found.number}"
 
 
 def _replays(replays: Sequence[Record]) -> Iterator[str]:
