@@ -269,7 +269,10 @@ def test_sizes(made: Project) -> None:
 
 
 def test_the_commands(made: Project) -> None:
-    """remove asks unless told not to, undo takes back, gc says what it frees, du shows own and shared."""
+    """remove asks unless told not to, undo takes back, gc says what it frees, du shows own and shared.
+
+    A query stands for the runs that it finds, here as in export; one that finds none is said, and nothing is done.
+    """
     assert made.recorder("remove", "1", status=130, input="n\n").stdout
     assert "run 1" in made.recorder("remove", "1", input="y\n").stdout
     made.recorder("show", "1", status=3)
@@ -277,7 +280,12 @@ def test_the_commands(made: Project) -> None:
     assert made.recorder("remove", "--undo").stdout == "back: run 1\n"
     assert made.recorder("remove", "--undo").stdout == "the trash is empty\n"
     made.recorder("remove", status=2)
-    made.recorder("remove", "1", "--yes")
+    assert "run 2" in made.recorder("export", "--where", "number > 1", "two.zip").stdout
+    for command in (["remove", "--yes"], ["export", "none.zip"]):
+        said = made.recorder(*command, "--where", "number > 2", status=3).stderr
+        assert said == "recorder: no run for which number > 2 holds\n"
+    assert not (made.root / "none.zip").exists()
+    assert "run 1 " in made.recorder("remove", "--where", "number < 2", "--yes").stdout
     kinds = {one["kind"] for one in json.loads(made.recorder("gc", "--json").stdout)}
     assert {"run in the trash", "object", "snapshot"} <= kinds
     made.recorder("remove", "--undo", "1", status=3)

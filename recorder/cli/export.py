@@ -9,13 +9,15 @@ import click
 from ..store.store import Store
 from ..store.transfer import export_runs
 from .completion import complete_runs
+from .named import named_runs, where_option
 from .view.text import describe_runs, size
 
 
 @click.command()
 @click.argument(
-    "runs", metavar="RUN... FILE.zip", nargs=-1, required=True, shell_complete=complete_runs
+    "runs", metavar="[RUN]... FILE.zip", nargs=-1, required=True, shell_complete=complete_runs
 )
+@where_option
 @click.option(
     "--all",
     "every",
@@ -24,20 +26,23 @@ from .view.text import describe_runs, size
 )
 @click.option("--force", is_flag=True, help="Take the place of a file that is there.")
 @click.pass_obj
-def command(path: str | None, runs: tuple[str, ...], every: bool, force: bool) -> None:
+def command(
+    path: str | None, runs: tuple[str, ...], where: str | None, every: bool, force: bool
+) -> None:
     """Write each RUN, with its objects, code and environment, into FILE.zip, for `recorder import` elsewhere.
 
     Example: recorder export 12 13 paper.zip
     """
     *refs, file = runs
-    if every == bool(refs):
-        raise click.UsageError("name the runs and then the file, or --all and the file")
+    if every == bool(refs or where):
+        raise click.UsageError("name the runs, or --where or --all, and then the file")
     store = Store(path)
-    records = [store.find(ref) for ref in refs]
     if every:
         records = [
             run for run in store.runs() if run.status != "running" and not store.is_unfinished(run)
         ]
+    else:
+        records = named_runs(store, refs, where=where)
     done = export_runs(store, records, Path(file), overwrite=force)
     objects = f"{done.objects} object{'s' * (done.objects != 1)}"
     snapshots = f"{done.snapshots} snapshot{'s' * (done.snapshots != 1)}"

@@ -13,6 +13,7 @@ from ..compare.curves import Curve, curve
 from ..records import Record
 from ..store.store import Store
 from .completion import complete_keys, complete_runs
+from .named import named_runs, where_option
 from .plotted import UnableError, pair_curves, parallel_columns, series_curves
 
 if TYPE_CHECKING:
@@ -50,13 +51,7 @@ _SUFFIXES = (".png", ".svg", ".html")
     shell_complete=complete_keys,
     help="Parallel coordinates, coloured by the last: 'lr,epochs,accuracy'; into an HTML file.",
 )
-@click.option(
-    "-w",
-    "--where",
-    metavar="QUERY",
-    shell_complete=complete_keys,
-    help="The runs for which that holds.",
-)
+@where_option
 @click.option("--log", "log_y", is_flag=True, help="A logarithmic y axis.")
 @click.option("--log-x", is_flag=True, help="A logarithmic x axis.")
 @click.option(
@@ -77,7 +72,8 @@ def command(ctx: click.Context, /, runs: tuple[str, ...], **options: Any) -> Non
     wanted = _Wanted(**options)
     wanted.check(runs)
     store = Store(ctx.obj)
-    records = _chosen(store, runs, wanted)
+    is_named = bool(runs or wanted.where)
+    records = named_runs(store, runs, where=wanted.where) if is_named else list(store.runs())
     try:
         if wanted.parallel is not None:
             said = _save_parallel(records, wanted)
@@ -122,14 +118,6 @@ class _Wanted(NamedTuple):
             raise click.UsageError(f"{save} is none of {', '.join(_SUFFIXES)}")
         if not (runs or self.where or self.is_of_runs):
             raise click.UsageError("which runs? their numbers or names, or --where")
-
-
-def _chosen(store: Store, runs: Sequence[str], wanted: _Wanted) -> list[Record]:
-    """The runs that are named, and of the others those that the query finds; in either case each once."""
-    named = [store.find(ref) for ref in runs]
-    is_of_all = wanted.is_of_runs and not runs
-    found = store.runs(where=wanted.where) if wanted.where or is_of_all else []
-    return list({record.number: record for record in [*named, *found]}.values())
 
 
 def _draw(store: Store, records: Sequence[Record], wanted: _Wanted, *, is_coloured: bool) -> str:

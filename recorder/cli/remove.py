@@ -8,17 +8,21 @@ from ..errors import RunNotFoundError
 from ..records import Record
 from ..store.store import Store
 from .completion import complete_runs
+from .named import named_runs, where_option
 from .view.text import age, describe_runs
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, shell_complete=complete_runs)
+@click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=complete_runs)
+@where_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--undo", is_flag=True, help="Take runs out of the trash, all of them if none is named."
 )
 @click.pass_obj
-def command(path: str | None, runs: tuple[str, ...], yes: bool, undo: bool) -> None:
+def command(
+    path: str | None, runs: tuple[str, ...], where: str | None, yes: bool, undo: bool
+) -> None:
     """Put each RUN into the trash, with everything that belongs to it, until `recorder gc` empties it.
 
     A removed run keeps its number, which no other run gets. --undo takes only numbers and ids.
@@ -26,13 +30,15 @@ def command(path: str | None, runs: tuple[str, ...], yes: bool, undo: bool) -> N
     Example: recorder remove 12 13 --yes
     """
     store = Store(path)
+    if undo and where:
+        raise click.UsageError("--where finds no runs in the trash: name those to be taken out")
     if undo:
         restored = store.restore([_in_trash(store, ref) for ref in runs] if runs else None)
         click.echo(f"back: {_numbers(restored)}" if restored else "the trash is empty")
         return
-    if not runs:
-        raise click.UsageError("name the runs to be removed")
-    records = [store.find(ref) for ref in runs]
+    if not (runs or where):
+        raise click.UsageError("name the runs to be removed, or --where")
+    records = named_runs(store, runs, where=where)
     if not yes:
         for record in records:
             click.echo(f"  {record.number}  {record.experiment}, {age(record.started)} old")

@@ -164,8 +164,6 @@ def _drawn(seed: Seed) -> Iterator[str]:
         yield f"{count} of NumPy made without a seed: seeded from the run's"
     if seed.spawned:
         yield f"rng(): {seed.spawned}"
-    if seed.system_draws:
-        yield f"the operating system's random numbers: drawn {seed.system_draws} times; no replay repeats them"
 
 
 def _code(record: Record) -> Iterator[str]:
