@@ -53,12 +53,16 @@ MANY = """
     @record
     def many():
         print("begun ", end="", flush=True)
-        time.sleep(0.05)
+        time.sleep(0.2)
         print("out of C", file=sys.stderr, flush=True)
-        time.sleep(0.05)
+        time.sleep(0.2)
         print("and ended", flush=True)
-        time.sleep(0.05)
-        subprocess.run(["sh", "-c", "echo child >&2; sleep 0.05; printf '\\r50%%'; sleep 0.05; printf '\\r99%%\\n'"])
+        time.sleep(0.2)
+        subprocess.run(["sh", "-c", "echo child >&2; sleep 0.2; printf '\\r50%%'; sleep 0.2; printf '\\r99%%\\n'"])
+        time.sleep(0.2)
+        os.write(2, b"stderr before\\n")
+        os.write(1, b"stdout\\n")
+        time.sleep(0.2)
         for number in range(50_000):
             os.write(1, b"line %d to stdout\\n" % number)
             os.write(2, b"line %d to stderr\\n" % number)
@@ -98,12 +102,12 @@ def test_the_streams_are_in_the_order_in_which_they_came(printed: Project) -> No
     done = subprocess.run(command, cwd=printed.root, env=printed.env, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, check=True)  # fmt: skip
     lines = re.findall(rb" *\+([0-9.]+)  (.*?)(\r|\n)", done.stdout)
-    assert [text for _, text, _ in lines][:5] == [
-        b"begun and ended", b"out of C", b"child", b"50%", b"99%",
+    assert [text for _, text, _ in lines][:7] == [
+        b"begun and ended", b"out of C", b"child", b"50%", b"99%", b"stderr before", b"stdout",
     ]  # fmt: skip
     assert lines[3][2] == b"\r" and b"line 49999 to stderr" in done.stdout
     times = [float(seconds) for seconds, _, _ in lines]
-    assert times == sorted(times) and times[2] - times[0] > 0.07 and times[4] - times[2] > 0.04
+    assert times == sorted(times) and times[2] - times[0] > 0.3 and times[6] - times[2] > 0.3
     record = recorder.Store(printed.root)[2]
     assert [(f"{t:.3f}", text) for t, _, text in record.console()][:5] == [
         (seconds.decode(), text.decode()) for seconds, text, _ in lines[:5]

@@ -7,6 +7,7 @@ import select
 
 from ..scrub import Rules
 from .inflow import Inflow
+from .ready import Ready
 from .transcript import Transcript, write_all
 
 _CHUNK_BYTES = 1 << 16
@@ -17,9 +18,13 @@ _DRAIN_BYTES = 1 << 22
 class Lane:
     """One way into a tap: what is read from `fd` belongs to a stream (0 or 1) and is passed on to `onward`."""
 
-    def __init__(self, fd: int, *, stream: int, onward: int | None, rules: Rules) -> None:
+    def __init__(
+        self, fd: int, *, stream: int, onward: int | None, rules: Rules, ready: Ready
+    ) -> None:
         os.set_blocking(fd, False)
         self.fd = fd
+        self._ready = ready
+        ready.add(fd)
         self.onward = onward
         self.closed = False
         self.inflow = Inflow(stream, rules=rules)
@@ -29,12 +34,15 @@ class Lane:
         try:
             data = os.read(self.fd, _CHUNK_BYTES)
         except BlockingIOError:
+            self._ready.again(self.fd)
             return None
         except OSError:
             data = b""  # EIO: the other side of a pseudo-terminal was closed
         if not data:
             self.close()
-        return data or None
+            return None
+        self._ready.again(self.fd)
+        return data
 
     def pass_on(self, data: bytes) -> None:
         """Write to where it would have gone; waits as the program itself would have waited."""
@@ -53,6 +61,7 @@ class Lane:
         """Close both ends."""
         if not self.closed:
             self.closed = True
+            self._ready.remove(self.fd)
             os.close(self.fd)
             self._forget_onward()
 

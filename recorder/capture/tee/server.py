@@ -24,53 +24,52 @@ from __future__ import annotations
 
 import _socket
 import os
-import select
 
 from .. import formats
 from ..scrub import Rules
 from .lane import Lane, Lanes
 from .messages import receive, receive_bytes, send, send_bytes
+from .ready import Ready
 from .transcript import Transcript
 
 
 class Server:
-    """The loop: messages first, then whatever was printed."""
+    """The loop: messages, and whatever is printed, in the order in which they come."""
 
     def __init__(self, control: _socket.socket) -> None:
         self._control: _socket.socket | None = control
         self._taps: dict[int, Lanes] = {}
         self._rules = Rules(formats.find)
+        self._ready = Ready()
+        self._ready.add(control.fileno())
 
     def run(self) -> None:
         """Work until the program has ended and every lane has."""
         while self._control is not None or self._taps:
-            ready = self._wait()
-            if self._control is not None and self._control.fileno() in ready:
-                self._obey(self._control)
-            for number, tap in list(self._taps.items()):
-                for lane in tap.lanes:
-                    if lane.fd in ready:
-                        tap.pump(lane)
-                self._tidy(number, tap)
+            for fd in self._ready.wait():
+                if self._control is not None and fd == self._control.fileno():
+                    self._obey(self._control)
+                else:
+                    self._pump(fd)
+            self._tidy()
 
-    def _wait(self) -> set[int]:
-        poll = select.poll()
-        if self._control is not None:
-            poll.register(self._control.fileno(), select.POLLIN)
+    def _pump(self, fd: int) -> None:
         for tap in self._taps.values():
             for lane in tap.lanes:
-                poll.register(lane.fd, select.POLLIN)
-        return {fd for fd, _ in poll.poll()}
+                if lane.fd == fd and not lane.closed:
+                    tap.pump(lane)
 
-    def _tidy(self, number: int, tap: Lanes) -> None:
-        tap.drop_closed()
-        if not tap.lanes and not tap.transcripts:
-            del self._taps[number]
+    def _tidy(self) -> None:
+        for number, tap in list(self._taps.items()):
+            tap.drop_closed()
+            if not tap.lanes and not tap.transcripts:
+                del self._taps[number]
 
     def _obey(self, control: _socket.socket) -> None:
         words, fds = receive(control)
+        self._ready.again(control.fileno())
         if not words:
-            self._end_all()
+            self._end_all(control)
         elif words[0] == "add":
             self._add(words, fds)
             if words[4] == "1":
@@ -88,7 +87,8 @@ class Server:
             fd = fds.pop(0)
             onward = fds.pop(0) if letter.isupper() else None
             stream = "oe".index(letter.lower())
-            tap.lanes.append(Lane(fd, stream=stream, onward=onward, rules=self._rules))
+            lane = Lane(fd, stream=stream, onward=onward, rules=self._rules, ready=self._ready)
+            tap.lanes.append(lane)
             if onward is not None and os.isatty(onward):
                 self._follow_size()
         out, err, index = fds
@@ -121,11 +121,11 @@ class Server:
 
         signal.signal(signal.SIGWINCH, copy)
 
-    def _end_all(self) -> None:
+    def _end_all(self, control: _socket.socket) -> None:
         """The program has ended without a word: what it printed is written down to the last byte."""
+        self._ready.remove(control.fileno())
         self._control = None
-        for number, tap in list(self._taps.items()):
+        for tap in self._taps.values():
             tap.drain()
             for transcript in list(tap.transcripts):
                 tap.remove(transcript)
-            self._tidy(number, tap)
