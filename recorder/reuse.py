@@ -29,8 +29,9 @@ from .digest import digest_file
 from .errors import RecorderError
 from .records import JSON, Input, Output, Record, prospect
 from .setting import Setting
+from .store.catalogue import RUNS
 from .store.signature import is_trusted
-from .store.store import RUNS, Store
+from .store.store import Store
 
 _logger = logging.getLogger("recorder")
 

@@ -29,6 +29,8 @@ FLOORS = {
     "recorder.capture": 2,
     "recorder.store": 2,
     "recorder.store.store": 3,
+    "recorder.store.catalogue": 3,
+    "recorder.store.lookup": 2,
     "recorder.store.query": 3,
     "recorder.store.restoring": 3,
     "recorder.store.console": 3,

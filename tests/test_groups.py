@@ -11,7 +11,7 @@ import pytest
 from conftest import Project
 
 from recorder.compare.groups import group, in_order
-from recorder.store.query import parse_key
+from recorder.store.lookup import parse_key
 from recorder.store.store import Store
 
 

@@ -16,7 +16,8 @@ from tinydb.storages import MemoryStorage
 from recorder import codec
 from recorder.errors import QueryError
 from recorder.records import Function, Metric, Record, Seed, new_id
-from recorder.store.query import parse_key, parse_query
+from recorder.store.lookup import parse_key
+from recorder.store.query import parse_query
 from tests.conftest import Project
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)

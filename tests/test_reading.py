@@ -111,6 +111,16 @@ def test_a_store_is_a_sequence_of_records(store: Store) -> None:
         store[1.5]  # type: ignore[call-overload]
 
 
+def test_runs_are_changed_while_one_goes_through_them(store: Store) -> None:
+    """Runs come one by one, as they were when one began; one that is removed meanwhile is left out."""
+    numbers = []
+    for record in store:
+        numbers.append(record.number)
+        store.tag(record, "seen")
+        store._low.remove([2])
+    assert numbers == [1] == [record.number for record in store.runs('"seen" in tags')]
+
+
 def test_the_last_run_of_an_experiment(store: Store) -> None:
     """`last` gives the newest run, of an experiment where one is named, and says when there is none."""
     assert store.last() == store.last("train") == store[2]

@@ -84,7 +84,7 @@ def _tags(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
 
 def _keys(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
     """Names of fields, of the config and of metrics: the last one of a list, or of a query."""
-    from ..store.query import FIELDS, known_names
+    from ..store.lookup import FIELDS, known_names
 
     before = incomplete[: len(incomplete) - len(_last_name(incomplete))]
     known = dict.fromkeys(FIELDS, "field")

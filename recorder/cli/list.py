@@ -11,7 +11,8 @@ import msgspec
 
 from ..compare.groups import Group, group, in_order
 from ..records import Record
-from ..store.query import FIELDS, Name, check_names, known_names, parse_key
+from ..store.lookup import FIELDS, known_names, parse_key
+from ..store.query import Name, check_names
 from ..store.store import Store
 from .completion import complete_experiments, complete_keys, complete_tags
 from .view.groups import groups_document, groups_rows, groups_table

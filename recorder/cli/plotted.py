@@ -11,7 +11,7 @@ import click
 from ..compare.curves import Curve, labels, places
 from ..points import SAMPLED, Point
 from ..records import JSON, Record
-from ..store.query import parse_key
+from ..store.lookup import parse_key
 from ..store.series import read_series
 from ..store.store import Store
 

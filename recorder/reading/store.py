@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, overload
 from .. import records
 from ..errors import RunNotFoundError
 from ..store import store as low
+from ..store.catalogue import Where
 from ..store.contents import nearest
 from .diff import Diff
 from .record import Record
@@ -120,13 +121,12 @@ class Store:
         return len(self._low)
 
     def __iter__(self) -> Iterator[Record]:
-        return iter(self.runs())
+        return (Record(self._low, found) for found in self._low)
 
     def __reversed__(self) -> Iterator[Record]:
-        for number in reversed(self._low.numbers()):
-            yield Record(self._low, self._low.get(number))
+        return (Record(self._low, found) for found in reversed(self._low))
 
-    def runs(self, where: str | low.Where | None = None) -> Runs:
+    def runs(self, where: str | Where | None = None) -> Runs:
         """All runs, or those that `where` says: a query as in `recorder list --where`, one of TinyDB's, or a function.
 
         TinyDB's, and the function, see a run's document (`recorder show --json`). One that cannot be read is left out,
@@ -140,7 +140,7 @@ class Store:
         """
         return Runs([Record(self._low, found) for found in self._low.runs(where=where)])
 
-    def frame(self, where: str | low.Where | None = None) -> pandas.DataFrame:
+    def frame(self, where: str | Where | None = None) -> pandas.DataFrame:
         """The runs as a pandas DataFrame, a row each, see `recorder.reading.frame`.
 
         Raises MissingPackageError without pandas, QueryError.

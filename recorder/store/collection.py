@@ -17,13 +17,14 @@ from typing import Literal, NamedTuple
 
 from ..digest import is_digest
 from ..records import new_id
+from .catalogue import RUNS
 from .disk import remove_all
 from .folder_lock import FolderLock, remove_folder
 from .format import NAMES, STAGED
 from .live import Live, is_alive
 from .recovery import noted_outputs
 from .references import TREE_HEAD, mentioned_objects, mentioned_snapshots
-from .store import RUNS, TRASH, Store
+from .store import TRASH, Store
 
 _BATCH = 256  # objects deleted in one turn at the gate, some 5 ms
 

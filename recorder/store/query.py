@@ -3,10 +3,9 @@
 The grammar is that of Python's expressions, of which these are understood: comparisons (also chained, ``in`` and ``not
 in``), ``and``, ``or``, ``not``, parentheses; names with dots; numbers, texts, ``True``, ``False``, ``None``, lists.
 
-A name is a field of the record (`FIELDS`), else a key of the config, else a metric's last value; ``config.``,
-``metrics.`` and ``result.`` before it say which is meant, and ``metrics.loss.min`` (``max``, ``count``) more of a
-metric. A run without the name satisfies no comparison with it but ``== None``. ``tags`` are a list: ``"paper" in
-tags``. Times are compared with texts: ``started > "2 days ago"``, ``"2026-11-01"``, ``"yesterday"``.
+What a name means is in `recorder.store.lookup`. A run without the name satisfies no comparison with it but ``==
+None``. ``tags`` are a list: ``"paper" in tags``. Times are compared with texts: ``started > "2 days ago"``,
+``"2026-11-01"``, ``"yesterday"``.
 """
 
 from __future__ import annotations
@@ -14,31 +13,16 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from tinydb.queries import QueryInstance
 
-from .. import codec
 from ..errors import QueryError
-from ..records import JSON
+from .lookup import FIELDS, Document, Find, Shown, known_names, parse_key
 
-Document = Mapping[str, JSON]
-_Value = Callable[[Document], Any]
-
-# What a bare name means before it is looked for in the config: the field of the document behind it.
-FIELDS: dict[str, tuple[str, ...]] = {
-    "number": ("number",), "id": ("id",), "experiment": ("experiment",), "status": ("status",),
-    "tags": ("tags",), "note": ("note",), "started": ("started",), "finished": ("finished",),
-    "duration": ("duration_s",), "seed": ("seed_info", "value"), "verdict": ("verdict", "verdict"),
-    "replay_of": ("replay_of",), "parent": ("parent",), "origin": ("origin",),
-    "commit": ("code", "commit"), "branch": ("code", "branch"), "dirty": ("code", "dirty"),
-    "snapshot": ("code", "snapshot"), "environment": ("environment",), "host": ("process", "host"),
-    "user": ("process", "user"), "error": ("failure", "type"),
-}  # fmt: skip
 _TIMES = ("started", "finished")
-_SPACES = ("config", "metrics", "result")
 _OPERATORS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -107,27 +91,6 @@ def parse_query(text: str, *, now: datetime | None = None) -> Query:
     return parser.parse()
 
 
-def parse_key(text: str) -> Callable[[Document], Any]:
-    """What gives the value of a name, such as ``metrics.loss``, in a document; None where it has none."""
-    return _lookup(text)
-
-
-def known_names(document: Document) -> set[str]:
-    """Every name that a query may use for that run, besides `FIELDS`."""
-    config = codec.flatten(document.get("config") or {})
-    names = {*config, *(f"config.{key}" for key in config)}
-    for key in list(config):
-        parts = key.split(".")
-        names |= {".".join(parts[:n]) for n in range(1, len(parts))}
-    for metric in document.get("metrics") or {}:
-        names |= {metric, f"metrics.{metric}"}
-        names |= {f"metrics.{metric}.{part}" for part in ("last", "min", "max", "count")}
-    result = document.get("result")
-    if isinstance(result, Mapping):
-        names |= {f"result.{key}" for key in codec.flatten(dict(result))}
-    return names | {"result"}
-
-
 class _Parser:
     def __init__(self, text: str, now: datetime) -> None:
         self._text = text
@@ -148,7 +111,7 @@ class _Parser:
         query = QueryInstance(lambda document: bool(test(document)), ("recorder", self._text))
         return Query(self._text, query, tuple(self._names))
 
-    def _truth(self, node: ast.expr) -> _Value:
+    def _truth(self, node: ast.expr) -> Find:
         if isinstance(node, ast.BoolOp):
             parts = [self._truth(part) for part in node.values]
             combine = all if isinstance(node.op, ast.And) else any
@@ -161,7 +124,7 @@ class _Parser:
         value = self._value(node)
         return lambda document: bool(value(document))
 
-    def _comparison(self, node: ast.Compare) -> _Value:
+    def _comparison(self, node: ast.Compare) -> Find:
         nodes = [node.left, *node.comparators]
         is_time = any(_dotted(part) in _TIMES for part in nodes)
         values = [self._time(part) if is_time else self._value(part) for part in nodes]
@@ -171,11 +134,11 @@ class _Parser:
         ]
         return lambda document: all(_holds(op, a(document), b(document)) for op, a, b in steps)
 
-    def _value(self, node: ast.expr) -> _Value:
+    def _value(self, node: ast.expr) -> Find:
         name = _dotted(node)
         if name is not None:
             self._names.append(Name(name, max(node.col_offset - 1, 0)))
-            return _lookup(name)
+            return parse_key(name)
         try:
             constant = ast.literal_eval(node)
         except ValueError:
@@ -185,7 +148,7 @@ class _Parser:
             ) from None
         return lambda document: constant
 
-    def _time(self, node: ast.expr) -> _Value:
+    def _time(self, node: ast.expr) -> Find:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             moment = _parse_time(node.value, self._now)
             if moment is None:
@@ -231,100 +194,7 @@ def _holds(compare: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
 
 def _plain_text(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as texts where one is a value that is shown as one (a path, an enum), else as they are."""
-    return (str(a) if isinstance(a, _Shown) else a, str(b) if isinstance(b, _Shown) else b)
-
-
-class _Shown(str):
-    """The text of a form that plain JSON cannot say."""
-
-
-def _lookup(name: str) -> _Value:
-    field = FIELDS.get(name)
-    if field is not None:
-        return lambda document: _walk(document, field)
-    space, _, rest = name.partition(".")
-    if space in _SPACES and (rest or space == "result"):
-        return lambda document: _in_space(document, space, rest)
-
-    def bare(document: Document) -> Any:
-        for where in ("config", "metrics"):
-            found = _in_space(document, where, name)
-            if found is not None:
-                return found
-        return None
-
-    return bare
-
-
-def _walk(document: Any, path: Iterable[str]) -> Any:
-    for part in path:
-        document = document.get(part) if isinstance(document, Mapping) else None
-    return document
-
-
-def _in_space(document: Document, space: str, name: str) -> Any:
-    if space == "metrics":
-        return _metric(document.get("metrics") or {}, name)
-    form = document.get(space)
-    if not name:
-        return _plain(form)
-    return _plain(_nested(form, name))
-
-
-def _nested(form: JSON, name: str) -> JSON:
-    """What a form holds under a dotted name: a key with dots in it first."""
-    fields = codec.fields_of(form)
-    if fields is None:
-        return None
-    if name in fields:
-        return fields[name]
-    return next(
-        (
-            found
-            for key, rest in _splits(name)
-            if (found := _nested(fields.get(key), rest)) is not None
-        ),
-        None,
-    )
-
-
-def _splits(name: str) -> Iterator[tuple[str, str]]:
-    parts = name.split(".")
-    for n in range(1, len(parts)):
-        yield ".".join(parts[:n]), ".".join(parts[n:])
-
-
-def _metric(metrics: Mapping[str, Any], name: str) -> Any:
-    if name in metrics:
-        return _plain(metrics[name].get("last"))
-    metric, _, part = name.rpartition(".")
-    if metric in metrics and part in ("last", "min", "max", "count"):
-        return _plain(metrics[metric].get(part))
-    return None
-
-
-def _plain(form: JSON) -> Any:
-    """A form as a value to compare with: numbers as numbers, sequences as lists, the rest as it is shown."""
-    tag = codec.tag_of(form)
-    if tag is None:
-        return [_plain(item) for item in form] if isinstance(form, list) else form
-    said = form[tag]
-    if tag in ("$float", "$int"):
-        return float(said) if tag == "$float" else int(said)
-    if tag in ("$tuple", "$set", "$frozenset"):
-        return [_plain(item) for item in said]
-    if tag == "$path":
-        return _Shown(said["text"])
-    if tag == "$numpy":
-        return _number(str(said["text"]))
-    return _Shown(codec.describe(form))
-
-
-def _number(text: str) -> Any:
-    try:
-        return float(text)
-    except ValueError:
-        return _Shown(text)
+    return (str(a) if isinstance(a, Shown) else a, str(b) if isinstance(b, Shown) else b)
 
 
 def _parse_time(text: str, now: datetime) -> datetime | None:

@@ -31,9 +31,10 @@ from ..errors import (
 )
 from ..records import Record
 from .archive import ArchiveReader, ArchiveWriter
+from .catalogue import RUNS
 from .format import store_folder
 from .references import Reference, kept_inputs, members, references
-from .store import RUNS, TRASH, Store
+from .store import TRASH, Store
 from .trees import TreeEntry, leads_out
 
 _TREE = re.compile("[0-9a-f]{40}")

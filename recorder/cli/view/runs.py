@@ -10,7 +10,7 @@ import click
 from ... import codec
 from ...points import SAMPLED
 from ...records import JSON, Record
-from ...store.query import parse_key
+from ...store.lookup import parse_key
 from .fitting import fit
 from .text import (
     Column,

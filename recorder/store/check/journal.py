@@ -10,13 +10,14 @@ import msgspec
 
 from ...errors import DamageError, RunInUseError
 from ...records import Record
+from ..catalogue import RUNS
 from ..disk import remove_all
 from ..lines import Line, read_keys
 from ..live import Live, is_alive
 from ..mending import mend_line
 from ..recovery import seal
 from ..signature import standing
-from ..store import RUNS, TRASH, Store
+from ..store import TRASH, Store
 from .finding import Finding, Unplaced
 
 
