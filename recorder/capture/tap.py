@@ -13,8 +13,9 @@ import os
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from .diversion import Diversion, above
 from .streams import StandIns, is_open
 from .tee.messages import CONTROL, receive, receive_bytes, send, send_bytes
 
@@ -56,8 +57,8 @@ class Scribe:
         import _socket
 
         ours, theirs = _socket.socketpair()
-        self._control = _socket.socket(fileno=_above(ours.detach()))
-        child = _above(theirs.detach(), lowest=CONTROL + 1)
+        self._control = _socket.socket(fileno=above(ours.detach()))
+        child = above(theirs.detach(), lowest=CONTROL + 1)
         try:
             _spawn(child)
             os.close(child)
@@ -129,39 +130,6 @@ def _spawn(control: int) -> None:
         return  # the program has set its children to be waited for by nobody
 
 
-class Diversion:
-    """Descriptor `fd`, led into a pipe or, where it was a terminal, a pseudo-terminal; `far` is the other end."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self.original = _above(os.dup(fd))
-        far, near = _open_terminal(fd) or os.pipe()
-        self.far, self._near = _above(far), _above(near)
-        self._identity = _identity(self._near)
-
-    def begin(self) -> None:
-        """Lead the descriptor away; the tee holds the far end by now."""
-        os.dup2(self._near, self.fd)
-        self._close("far", "_near")
-
-    def end(self) -> None:
-        """Put back what was there, unless the program has put something else in its place."""
-        if self._near < 0 <= self.original and _identity(self.fd) == self._identity:
-            os.dup2(self.original, self.fd)
-        self.forget()
-
-    def forget(self) -> None:
-        """Close what is held, and leave the descriptor as it is."""
-        self._close("original", "far", "_near")
-
-    def _close(self, *names: str) -> None:
-        for name in names:
-            held = getattr(self, name)
-            if held >= 0:
-                setattr(self, name, -1)
-                os.close(held)
-
-
 class Tap:
     """The process's streams, diverted from the first sink to the last; each sink is three files.
 
@@ -203,7 +171,7 @@ class Tap:
                     self._diversions.append(Diversion(fd))
         new = [] if nested else self._diversions
         strangers = self._stand_ins.find_strangers(frozenset(one.fd for one in self._diversions))
-        pipes = [(fd, *map(_above, os.pipe())) for fd in strangers]
+        pipes = [(fd, *map(above, os.pipe())) for fd in strangers]
         lanes = "".join("OE"[one.fd - 1] for one in new) + "".join(
             "oe"[fd - 1] for fd, _, _ in pipes
         )
@@ -256,46 +224,3 @@ def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
-
-
-def _open_terminal(like: int) -> tuple[int, int] | None:
-    """A pseudo-terminal of the size and settings of the terminal `like`; None where that is none.
-
-    It passes bytes on as they are: it is the terminal itself that turns line ends into its own.
-    """
-    if not os.isatty(like):
-        return None
-    import fcntl
-    import termios
-
-    try:
-        far, near = os.openpty()
-    except OSError:
-        return (
-            None  # a container without them: the program will find a pipe in the terminal's place
-        )
-    settings: list[Any] = termios.tcgetattr(like)
-    settings[1] &= ~termios.OPOST
-    settings[3] &= ~termios.ECHO
-    termios.tcsetattr(near, termios.TCSANOW, settings)
-    fcntl.ioctl(near, termios.TIOCSWINSZ, fcntl.ioctl(like, termios.TIOCGWINSZ, bytes(8)))
-    return far, near
-
-
-def _above(fd: int, *, lowest: int = 3) -> int:
-    """The descriptor, or a copy of it from `lowest` upwards: below may lie streams that the program closed."""
-    if fd >= lowest:
-        return fd
-    import fcntl
-
-    copy = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest)
-    os.close(fd)
-    return copy
-
-
-def _identity(fd: int) -> tuple[int, int, int]:
-    try:
-        status = os.fstat(fd)
-    except OSError:
-        return (-1, -1, -1)
-    return status.st_dev, status.st_ino, status.st_rdev
