@@ -100,6 +100,8 @@ def test_json_of_two_runs(project: Project) -> None:
         {"key": "lr", "change": "changed", "left": 0.1, "right": 0.5, "left_text": "0.1", "right_text": "0.5", "ratio": 5.0},
         {"key": "layers[1].n", "change": "changed", "left": 4, "right": 16, "left_text": "4", "right_text": "16", "ratio": 4.0},
     ]  # fmt: skip
+    (final,) = found["sections"]["result"]
+    assert (final["key"], final["left"], final["right"]) == ("final", 0.2, 1.0)
     loss = next(one for one in found["sections"]["metrics"] if one["key"] == "loss")
     assert loss["better"] is True and loss["note"] == "-4 (-80.0%)"
 

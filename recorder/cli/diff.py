@@ -51,10 +51,10 @@ def command(
     and --minimize. Exit status 0 where they are the same, 1 where they differ.
 
     --json prints {"a", "b", "same", "sections": {SECTION: [{"key", "change", ...}]}}: a and b are numbers of runs, b
-    is 0 for a folder; `change` is changed, added or removed; left and right are as in the record, of files the digest,
-    of a result left out; left_text and right_text are as in the table; ratio, note and better are there where there is
-    something to say, and what is null is left out. Of more than two runs it is {"runs", "same", "sections": {SECTION:
-    [{"key", "values", "texts"}]}}. That shape stays; fields may be added.
+    is 0 for a folder; `change` is changed, added or removed; left and right are as in the record (of a file the
+    digest; none in a list of the result), left_text and right_text as in the table; ratio, note and better are there
+    where there is something to say, and what is null is left out. Of more than two runs it is {"runs", "same",
+    "sections": {SECTION: [{"key", "values", "texts"}]}}. That shape stays; fields may be added.
 
     Example: recorder diff train~1 train --only config
     """

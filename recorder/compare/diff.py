@@ -191,11 +191,15 @@ def _describe_output(output: Any) -> str:
 def _result(a: Record, b: Record, objects: ObjectReader) -> Iterator[Entry]:
     """The places in which the results differ, where both have one."""
     found = codec.compare(a.result, b.result, load=objects.read)
+    left, right = (codec.flatten({"result": record.result}) for record in (a, b))
     names = {"added": "added", "removed": "removed"}
     for difference in found.differences:
+        place = f"result.{difference.path}".rstrip(".")
         yield Entry(
             key=difference.path or "result",
             change=names.get(difference.what, "changed"),  # type: ignore[arg-type]
+            left=left.get(place),
+            right=right.get(place),
             left_text=difference.left,
             right_text=difference.right,
             note=""
