@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import ConfigError, RecorderError, ReplayError
 from ..records import Record
-from ..replay.interpreter import find_interpreter
+from ..replay.interpreter import choose_python
 from ..replay.plan import Plan, make_plan
 from ..replay.repetition import repeat
 from ..replay.request import Request
@@ -180,7 +180,7 @@ def command(
             inputs=dict(map(_split_input, inputs)),
             live_inputs=live_inputs,
             here=here,
-            **_python(environment),
+            **choose_python(environment),
         )
         if record is None:
             from .replay_all import replay_all
@@ -196,13 +196,6 @@ def command(
         explain = functools.partial(explain_replay, store, request) if explained else None
         print_replay(done.replays[0], as_json=as_json, junit=junit, explain=explain)
     ctx.exit(done.exit_status)
-
-
-def _python(environment: str) -> dict[str, Any]:
-    """Which Python a request is to be carried out with. Raises ReplayError where there is none."""
-    if environment == "rebuild":
-        return {"rebuild": True}
-    return {"interpreter": find_interpreter(environment)}
 
 
 def _split_settings(texts: tuple[str, ...]) -> dict[str, str]:

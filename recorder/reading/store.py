@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
-import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from .. import records
 from ..errors import RunNotFoundError
 from ..store import store as low
 from ..store.catalogue import Where
-from ..store.contents import nearest
 from .diff import Diff
 from .record import Record
+from .reference import Ref, find, find_last, find_numbers, slice_numbers
 from .replay import Replay
 from .runs import Runs
 
 if TYPE_CHECKING:
     import pandas
 
-    from ..run import Run
     from ..store.journal import Journal
-
-# What a run is asked for by: its number, any address (see `recorder.store.address`), its record, or while it lasts.
-Ref: TypeAlias = "SupportsIndex | str | Record | Run"
 
 _logger = logging.getLogger("recorder")
 
@@ -76,7 +71,7 @@ class Store:
 
         For a record, the same run as it is now. Raises RunNotFoundError, with the nearest names.
         """
-        return Record(self._low, self._find(ref))
+        return Record(self._low, find(self._low, ref))
 
     def last(self, experiment: str | None = None) -> Record:
         """The newest run, or that of the experiment. Raises RunNotFoundError.
@@ -84,19 +79,7 @@ class Store:
         >>> store.last("train").number
         2
         """
-        number = self._low.newest(experiment)
-        if number is None:
-            raise self._no_last(experiment)
-        return Record(self._low, self._low.get(number))
-
-    def _no_last(self, experiment: str | None) -> RunNotFoundError:
-        names = sorted({entry.experiment for entry in self._low.entries()})
-        if experiment is None or not names:
-            what = f"the store is empty: {self.path}"
-            return RunNotFoundError(what, ref=experiment or "last")
-        hint, near = nearest(experiment, names)
-        what = f"no run of {experiment!r} in {self.path}: {hint}"
-        return RunNotFoundError(what, ref=experiment, candidates=near)
+        return Record(self._low, find_last(self._low, experiment))
 
     @overload
     def __getitem__(self, ref: Ref) -> Record: ...
@@ -104,14 +87,14 @@ class Store:
     def __getitem__(self, ref: slice) -> Runs: ...
     def __getitem__(self, ref: Ref | slice) -> Record | Runs:
         if isinstance(ref, slice):
-            wanted = self._slice(ref)
+            wanted = slice_numbers(self._low, ref)
             return Runs([Record(self._low, self._low.get(number)) for number in wanted])
         return self.find(ref)
 
     def __contains__(self, ref: object) -> bool:
         try:
-            self._find(ref)  # type: ignore[arg-type]
-        except RunNotFoundError:
+            find(self._low, ref)  # type: ignore[arg-type]
+        except (RunNotFoundError, TypeError):
             return False
         return True
 
@@ -166,8 +149,8 @@ class Store:
 
         if isinstance(b, str) and is_folder(b):
             b = Path(b)
-        other = b if isinstance(b, Path) else self._find(b)
-        found = sides(self._low, self._find(a), other).diff(
+        other = b if isinstance(b, Path) else find(self._low, b)
+        found = sides(self._low, find(self._low, a), other).diff(
             Directions(tuple(maximize), tuple(minimize))
         )
         return Diff(a=found.a, b=found.b, sections=found.sections)
@@ -179,6 +162,7 @@ class Store:
         settings: Mapping[str, Any] | None = None,
         secrets: Mapping[str, str] | None = None,
         inputs: Mapping[str, str] | None = None,
+        env: str | os.PathLike[str] = "same",
         rtol: float | None = None,
         atol: float | None = None,
         here: bool = False,
@@ -186,10 +170,12 @@ class Store:
     ) -> Replay:
         """Run it again in a clean workspace and a process of its own, and compare: `recorder replay`.
 
-        `settings` changes the config by dotted keys, and leaves nothing to compare with; the other arguments are as of
-        `recorder.replay.request.Request`. What it is going to do goes to the logger ``recorder``. Raises ReplayError
-        where it cannot be done, ConfigError.
+        `settings` changes the config by dotted keys, and leaves nothing to compare with; `env` is an interpreter, the
+        folder of a virtual environment, or ``"rebuild"`` for the recorded environment, installed again; the other
+        arguments are as of `recorder.replay.request.Request`. What it is going to do goes to the logger ``recorder``.
+        Raises ReplayError where it cannot be done, ConfigError.
         """
+        from ..replay.interpreter import choose_python
         from ..replay.replay import replay
         from ..replay.request import Request
 
@@ -201,9 +187,10 @@ class Store:
             atol=atol,
             here=here,
             live_inputs=live_inputs,
+            **choose_python(os.fspath(env)),
         )
         return Replay(
-            self._low, replay(self._low, self._find(run), request=request, say=_logger.info)
+            self._low, replay(self._low, find(self._low, run), request=request, say=_logger.info)
         )
 
     # Keeping order
@@ -214,66 +201,34 @@ class Store:
         >>> store.tag(2, "paper")[0].tags
         ('paper',)
         """
-        return self._annotated(self._low.retag(self._numbers(runs), add=tags))
+        return self._bound(self._low.retag(find_numbers(self._low, runs), add=tags))
 
     def untag(self, runs: Ref | Iterable[Ref], *tags: str) -> Runs:
         """Take tags from a run, or several; their records as they are now. Raises RunNotFoundError."""
-        return self._annotated(self._low.retag(self._numbers(runs), remove=tags))
+        return self._bound(self._low.retag(find_numbers(self._low, runs), remove=tags))
 
     def note(self, runs: Ref | Iterable[Ref], text: str) -> Runs:
         """Give a run, or several, a note in the place of the one there is; their records. Raises RunNotFoundError."""
-        numbers = self._numbers(runs)
-        return self._annotated([self._low.annotate(number, note=text) for number in numbers])
+        numbers = find_numbers(self._low, runs)
+        return self._bound([self._low.annotate(number, note=text) for number in numbers])
+
+    def remove(self, runs: Ref | Iterable[Ref]) -> Runs:
+        """Put a run, or several, into the trash, from where `recorder remove --undo` takes them back; their records.
+
+        Raises RunNotFoundError, or RunInUseError for one in progress.
+        """
+        return self._bound(self._low.remove(find_numbers(self._low, runs)))
 
     def trust(self, run: Ref) -> Runs:
         """Sign the run as one's own, with all that came from the same place: `recorder replay --trust`.
 
         From then on its code may be run, and its pickles loaded, which does whatever whoever made them wanted.
         """
-        numbers = self._low.trust(self._find(run))
-        return self._annotated(self._low.get(number) for number in numbers)
+        numbers = self._low.trust(find(self._low, run))
+        return self._bound(self._low.get(number) for number in numbers)
 
-    def _annotated(self, found: Iterable[records.Record]) -> Runs:
+    def _bound(self, found: Iterable[records.Record]) -> Runs:
         return Runs([Record(self._low, record) for record in found])
-
-    def _numbers(self, runs: Ref | Iterable[Ref]) -> list[int]:
-        several = [runs] if isinstance(runs, str) or not isinstance(runs, Iterable) else runs
-        return [self._find(ref).number for ref in several]
-
-    def _find(self, ref: Ref) -> records.Record:
-        if isinstance(ref, str):
-            return self._low.find(ref)
-        if hasattr(ref, "__index__"):  # NumPy's integers too, of which a frame's index is
-            number = operator.index(ref)
-            return self._low.get(number if number >= 0 else self._from_end(number))
-        if not isinstance(getattr(ref, "id", None), str):
-            raise TypeError(f"a run's number, name or record, not {ref!r}")
-        if ref.number in self._low.numbers() and (same := self._low.get(ref.number)).id == ref.id:
-            return same
-        found = self._low.find_id(ref.id)
-        if found is None:
-            raise RunNotFoundError(f"run {ref.id} is not in {self.path}", ref=ref.id)
-        return found
-
-    def _from_end(self, ref: int) -> int:
-        numbers = self._low.numbers()
-        if -ref > len(numbers):
-            raise RunNotFoundError(f"no run {ref}: there are {len(numbers)}", ref=str(ref))
-        return numbers[ref]
-
-    def _slice(self, wanted: slice) -> list[int]:
-        """The numbers from `start` and below `stop`; negative ones count from the end."""
-        numbers = self._low.numbers()
-
-        def bound(at: int | None, *, none: float) -> float:
-            if at is None:
-                return none
-            if at >= 0:
-                return at
-            return numbers[at] if -at <= len(numbers) else 0
-
-        low_, high = bound(wanted.start, none=0), bound(wanted.stop, none=float("inf"))
-        return [number for number in numbers if low_ <= number < high][:: wanted.step]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Store) and self.path == other.path
@@ -295,4 +250,6 @@ class Store:
 
 def _text(value: Any) -> str:
     """A value as one would write it on the command line."""
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str | os.PathLike):
+        return os.fspath(value)
+    return json.dumps(value, default=lambda one: one.item() if hasattr(one, "item") else str(one))

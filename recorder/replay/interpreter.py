@@ -70,6 +70,13 @@ def find_interpreter(text: str) -> str:
     )
 
 
+def choose_python(environment: str) -> dict[str, Any]:
+    """The fields of a `Request` for ``rebuild``, or what `find_interpreter` finds. Raises ReplayError."""
+    if environment == "rebuild":
+        return {"rebuild": True}
+    return {"interpreter": find_interpreter(environment)}
+
+
 def start_command(interpreter: str, module: str, *args: str) -> list[str]:
     """The command line by which `interpreter` calls the ``main`` of a module of recorder's with the arguments."""
     home = str(Path(__file__).resolve().parent.parent.parent)

@@ -36,7 +36,14 @@ def _save_picture(path: Path, curves: Sequence[Curve], axes: Axes) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
-    plot = figure.subplots()
+    _plot(figure.subplots(), curves, axes)
+    # Equal drawings are equal files.
+    with matplotlib.rc_context({"svg.hashsalt": "recorder"}):
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _plot(plot: Any, curves: Sequence[Curve], axes: Axes) -> None:
+    """Put the curves into matplotlib's axes."""
     for one in curves:
         is_line = axes.joined and len(one.x) > 1
         plot.plot(
@@ -57,9 +64,6 @@ def _save_picture(path: Path, curves: Sequence[Curve], axes: Axes) -> None:
     if len(curves) <= _LEGEND:
         for text in plot.legend(fontsize=8).get_texts():
             text.set_parse_math(False)  # a dollar sign in a name is no formula
-    # Equal drawings are equal files.
-    with matplotlib.rc_context({"svg.hashsalt": "recorder"}):
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def _save_html(path: Path, curves: Sequence[Curve], axes: Axes) -> None:
