@@ -39,8 +39,12 @@ _ASKERS = tuple(
     os.path.join(_paths["stdlib"], *name)  # noqa: PTH118
     for name in (("platform.py",), ("ctypes", "util.py"), ("uuid.py",), ("sysconfig.py",))
 )
-# They name temporary folders and messages by random bytes, which reach no result.
-_PLUMBING = ("joblib", "ipykernel", "jupyter_client", "zmq", "fsspec", "tornado")
+# Of the installed ones, loky does, to count the processor's cores.
+_INSTALLED_ASKERS = (os.path.join("loky", "backend", "context.py"),)  # noqa: PTH118
+# They name temporary folders, messages and calls by random bytes, which reach no result.
+_PLUMBING = (
+    "joblib", "ipykernel", "jupyter_client", "zmq", "fsspec", "tornado", os.path.join("sklearn", "callback"),  # noqa: PTH118
+)  # fmt: skip
 
 
 # What is seen while it happens
@@ -100,6 +104,8 @@ def _on_process(program: Any, arguments: Any = (), *_rest: Any) -> None:
         if caller.f_code.co_filename in _ASKERS:
             return
         caller = caller.f_back
+    if caller.f_code.co_filename.endswith(_INSTALLED_ASKERS):
+        return
     _note("child process", os.path.basename(os.fsdecode(program)), frame)  # noqa: PTH119
 
 
