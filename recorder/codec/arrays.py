@@ -116,7 +116,12 @@ class _Tally:
         if self._widen is not None:
             x, y = self._widen(x), self._widen(y)
             unlike = x != y
-        self._forgive_nans(x, y, unlike)
+            if not unlike.any():
+                return
+        kinds = {x.dtype.kind, y.dtype.kind}
+        is_weighed = "f" in kinds and kinds <= set("biuf") and self._weigh_block(x, y)
+        if not is_weighed:  # what was weighed is finite
+            self._forgive_nans(x, y, unlike)
         count = int(self._numpy.count_nonzero(unlike))
         if not count:
             return
@@ -124,12 +129,11 @@ class _Tally:
             at = int(unlike.argmax())
             self._first = start + at, str(x[at]), str(y[at])
         self.count += count
-        kinds = x.dtype.kind + y.dtype.kind
-        if not set(kinds) <= set(_NUMERIC):
+        if not kinds <= set(_NUMERIC):
             self._close = False
-        elif set(kinds) <= set("biu"):
+        elif kinds <= set("biu"):
             self._weigh_integers(x[unlike], y[unlike])
-        elif "c" in kinds or not self._weigh_block(x, y):
+        elif not is_weighed:
             self._weigh(x[unlike], y[unlike])
 
     def _forgive_nans(self, x: Any, y: Any, unlike: Any) -> None:
@@ -155,10 +159,9 @@ class _Tally:
         numpy.abs(x, out=scale, casting="unsafe")
         numpy.abs(y, out=other, casting="unsafe")
         numpy.maximum(scale, other, out=scale)
-        # The least positive number in the place of 0: only 0 and 0 have it, whose error is 0.
-        numpy.maximum(scale, 5e-324, out=scale)
         numpy.divide(off, scale, out=other)
-        self._note_errors(worst, float(other.max()))
+        # Of 0 and 0 the quotient is NaN, which fmax passes over; some of the numbers are unlike.
+        self._note_errors(worst, float(numpy.fmax.reduce(other)))
         if self._close:
             scale *= self._numbers.rtol
             scale += self._numbers.atol

@@ -71,7 +71,7 @@ class Outputs:
     def _compare_objects(self, name: str, a: str, b: str, numbers: Numbers) -> Comparison:
         paths = [self._objects.path(digest) for digest in (a, b)]
         for digest, path in zip((a, b), paths, strict=True):
-            # A damaged object would be a divergence that never was. It takes a fraction of the comparison's time.
+            # A damaged object would be a divergence that never was. (Of two arrays this takes most of the time.)
             if not self._objects.verify(digest):
                 message = f"the object {path} has other bytes than its name says"
                 raise DamageError(message, path=path)
