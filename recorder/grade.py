@@ -182,6 +182,12 @@ def causes(*records: Record) -> list[str]:
     return list(dict.fromkeys(say(one for one in found if one.kind not in _NO_CAUSES)))
 
 
+def rounding_causes(*records: Record) -> list[str]:
+    """What in the records may have made numbers come out otherwise in their last digits, in words."""
+    found = [one for record in records for one in all_hazards(record) if one.kind == "threads"]
+    return list(dict.fromkeys(say(found, weights=("note",))))
+
+
 # They stand in a replay's way; what is said of one that took place has other causes.
 _NO_CAUSES = ("redacted", "function by value", "opaque value")
 

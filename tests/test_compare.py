@@ -356,6 +356,21 @@ def test_outputs_missing_extra_and_swapped(made: Made) -> None:
     assert found["gone"].detail.endswith("the same bytes as new there")
 
 
+def test_what_rounding_may_have_done(made: Made) -> None:
+    """Numbers that are off by little are told from those that are far off, from texts, and from missing steps."""
+    a = made.record({"x": 1.0, "s": "a"}, series=made.series(loss=[1.0, 2.0]))
+
+    def is_rounding(result: dict[str, Any], loss: list[float]) -> bool:
+        return made.verify(a, made.record(result, series=made.series(loss=loss))).is_rounding
+
+    assert is_rounding({"x": 1 + 1e-9, "s": "a"}, [1.0, 2.0])
+    assert is_rounding({"x": 1.0, "s": "a"}, [1 + 1e-9, 50.0])  # it departed by little
+    assert not is_rounding({"x": 1.0, "s": "a"}, [1.0, 2.0])
+    assert not is_rounding({"x": 1 + 1e-9, "s": "b"}, [1.0, 2.0])
+    assert not is_rounding({"x": 1 + 1e-9, "s": "a"}, [1.5, 2.0])
+    assert not is_rounding({"x": 1 + 1e-9, "s": "a"}, [1.0])
+
+
 def test_what_may_be_another_runs_does_not_decide(made: Made) -> None:
     """A found file of one run, which the other one or a run beside it wrote too, is reported only."""
     saved = made.record(1, outputs={"child.txt": b"1"})

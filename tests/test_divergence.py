@@ -197,9 +197,11 @@ def test_each_diverged(planted: Planted) -> None:
 
 
 def test_no_cause_is_made_up(planted: Planted) -> None:
-    """Where nothing is known that may be why, nothing is said: the record has no hazard, and nothing has changed."""
+    """Where nothing is known that may be why, nothing is said; of numbers that are a little off, only NumPy's threads."""
     silent = [name for name in RUNS if not planted.replay(name)["causes"]]
-    assert silent == ["lose", "gain", "swap", "descend", "million"]
+    assert {"lose", "gain", "swap"} <= set(silent) <= {"lose", "gain", "swap", "descend", "million"}
+    for name in ("descend", "million"):
+        assert all(cause.startswith("threads: ") for cause in planted.replay(name)["causes"])
 
 
 def test_the_clock(planted: Planted) -> None:
@@ -215,7 +217,7 @@ def test_the_order_of_a_set(planted: Planted) -> None:
     replay = planted.replay("order")
     item = replay["items"]["words.json"]
     assert item["differences"][0]["path"].startswith("[") and item["count"] > 1
-    assert any(cause.startswith("hash order: ") for cause in replay["causes"])
+    assert replay["causes"][0] == "hash order: the order of words (chance.py:16)"
 
 
 def test_a_changed_package(planted: Planted) -> None:
@@ -305,3 +307,4 @@ def test_a_sum_over_threads(project: Project) -> None:
     assert difference["count"] > 5 and difference["size"] == 50
     assert 0 < difference["abs_error"] < 0.1
     assert done["reason"] == "total (different)"
+    assert done["causes"] and all(cause.startswith("threads: ") for cause in done["causes"])

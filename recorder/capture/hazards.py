@@ -215,7 +215,7 @@ def known_hazards(
 ) -> Iterator[Hazard]:
     """Those that can be known without the function's having run."""
     fixed = hash_seed() is not None
-    for place, suspect in _suspects(function.file, root):
+    for place, suspect in _suspects(function, root):
         if suspect.kind != "hash order" or not fixed:
             yield Hazard(kind=suspect.kind, place=f"{place}:{suspect.line}", detail=suspect.detail)
     yield from _numeric(runtime)
@@ -259,8 +259,15 @@ def _left_out(record: Record, root: str | None) -> Iterator[Hazard]:
 _sources: dict[str, tuple[int, tuple[str, ...]]] = {}
 
 
-def _suspects(file: str | None, root: str | None) -> Iterator[tuple[str, Suspect]]:
-    """The suspects of the experiment's file and of the project's modules that are loaded."""
+def _suspects(function: Function, root: str | None) -> list[tuple[str, Suspect]]:
+    """The suspects of the experiment's file, its own ones first, and of the project's modules that are loaded."""
+    own = f"{function.qualname.replace('<locals>.', '')}."
+    found = list(_all_suspects(function.file, root))
+    found.sort(key=lambda one: one[0] != function.file or not f"{one[1].inside}.".startswith(own))
+    return found
+
+
+def _all_suspects(file: str | None, root: str | None) -> Iterator[tuple[str, Suspect]]:
     if root is None:
         return
     prefix = root + os.sep

@@ -50,11 +50,15 @@ _NUMBERS = frozenset({"int", "float", "bool", "complex"})
 
 
 class Suspect(NamedTuple):
-    """A line that may come out otherwise: the hazard's kind, the line's number, and what stands there."""
+    """A line that may come out otherwise: the hazard's kind, the line's number, and what stands there.
+
+    `inside` is the qualified name of the function or class around it, "" at the top.
+    """
 
     kind: str
     line: int
     detail: str
+    inside: str = ""
 
 
 # Before Python 3.12 two threads cannot parse at once: "AST constructor recursion depth mismatch" (CPython #106905).
@@ -85,7 +89,7 @@ class _Pass:
         self._sets: frozenset[str] = frozenset()
         self._timed: frozenset[str] = frozenset()
 
-    def suspects(self, scope: _Scope) -> Iterator[Suspect]:
+    def suspects(self, scope: _Scope, inside: str = "") -> Iterator[Suspect]:
         """Those of a scope and of the scopes inside."""
         around = self._names, self._sets, self._timed
         nodes = list(_own_nodes(scope))
@@ -95,14 +99,19 @@ class _Pass:
         self._timed = self._named_times(assigned)
         for node in nodes:
             if isinstance(node, _SCOPES):
-                yield from self.suspects(node)
+                name = getattr(node, "name", "<lambda>")
+                yield from self.suspects(node, f"{inside}.{name}" if inside else name)
             else:
-                yield from self._orders(node)
-                yield from self._calls(node, scope)
-                yield from self._flows(node)
+                yield from (one._replace(inside=inside) for one in self._of(node, scope))
         if isinstance(scope, ast.Lambda):
-            yield from self._kept(scope.body)
+            yield from (one._replace(inside=inside) for one in self._kept(scope.body))
         self._names, self._sets, self._timed = around
+
+    def _of(self, node: ast.AST, scope: _Scope) -> Iterator[Suspect]:
+        """Those of one node."""
+        yield from self._orders(node)
+        yield from self._calls(node, scope)
+        yield from self._flows(node)
 
     def _orders(self, node: ast.AST) -> Iterator[Suspect]:
         for iterated in self._iterated(node):

@@ -8,6 +8,9 @@ from ..codec import Comparison, Difference, Numbers
 from ..records import ItemVerdict, Part, ReplayVerdict, Tolerance
 from .wording import describe_comparison
 
+# A sum of single-precision numbers that nearly cancel each other is off by so much in another order.
+_ROUNDING = 1e-3
+
 ItemKind = Literal["result", "output", "metric", "exception", "log", "console"]
 
 
@@ -68,6 +71,16 @@ class Verification(Part, frozen=True):
     causes: tuple[str, ...] = ()
 
     @property
+    def is_rounding(self) -> bool:
+        """Whether all that is wrong are numbers, and off by no more than sums in another order may be.
+
+        Of a series its first departure counts: what comes after may have made more of it.
+        """
+        off = ("different", "close", "missing", "extra")
+        wrong = [item for item in self.items if item.decides and item.verdict in off]
+        return bool(wrong) and all(_is_rounded(item) for item in wrong)
+
+    @property
     def counts(self) -> dict[str, int]:
         """How many of the deciding items got which verdict."""
         found: dict[str, int] = {}
@@ -75,6 +88,16 @@ class Verification(Part, frozen=True):
             if item.decides:
                 found[item.verdict] = found.get(item.verdict, 0) + 1
         return found
+
+
+def _is_rounded(item: Item) -> bool:
+    found = item.departure
+    if found is not None:
+        rel_error, others = found.rel_error, found.missing + found.extra
+    else:
+        rel_error = item.max_rel_error
+        others = sum(difference.rel_error is None for difference in item.differences)
+    return rel_error is not None and rel_error <= _ROUNDING and not others
 
 
 def make_item(kind: ItemKind, name: str, comparison: Comparison, *, numbers: Numbers) -> Item:

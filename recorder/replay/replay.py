@@ -12,7 +12,7 @@ import msgspec
 from ..capture.sifting import is_secret_file
 from ..compare.items import Verification
 from ..errors import ConfigError, ReplayError
-from ..grade import causes
+from ..grade import causes, rounding_causes
 from ..records import Part, Record, Verdict
 from ..store.store import Store
 from .job import Report
@@ -63,10 +63,16 @@ _OTHERWISE = ("diverged", "close", "failed")
 def likely_causes(
     original: Record, record: Record, verification: Verification | None
 ) -> tuple[str, ...]:
-    """Where a replay came out otherwise: what had changed, and the hazards of both runs, each of which may be why."""
+    """Where a replay came out otherwise: what had changed, and the hazards of both runs, each of which may be why.
+
+    Threads, which next to every program has, only where all else is ruled out and the numbers differ by little.
+    """
     if verification is None or verification.verdict not in _OTHERWISE:
         return ()
-    return (*verification.causes, *causes(original, record))
+    found = (*verification.causes, *causes(original, record))
+    if not found and verification.is_rounding:
+        found = tuple(rounding_causes(original, record))
+    return found
 
 
 def status_of(record: Record, verification: Verification | None) -> int:
