@@ -108,7 +108,7 @@ KINDS: dict[str, Kind] = {
     ),
     "threads": Kind(
         "note",
-        "results may differ in the last bits on a machine with another number of threads",
+        "results may differ in the last bits with another number of threads, or where they add to the same places",
         "replay with the same number, or set OMP_NUM_THREADS=1",
     ),
 }

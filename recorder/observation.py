@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from .call import Call
 from .capture.console import Console
 from .capture.guard import guard
-from .capture.hazards import unwatch_hazards, watch_hazards
 from .capture.inputs import Reading, Watch, watch_inputs
 from .capture.readers import attach
 from .capture.sampling import Sampler, can_sample
 from .capture.secrets import Secrets
 from .capture.seed import Planting, plant
+from .capture.sightings import unwatch_hazards, watch_hazards
 from .capture.usage import Meter
 from .records import Runtime, Seed, Usage
 from .report import Report

@@ -17,9 +17,9 @@ import pytest
 from conftest import Project
 
 from recorder.capture import entropy
-from recorder.capture.hazards import unwatch_hazards, watch_hazards
 from recorder.capture.inputs import Watch, watch_inputs
 from recorder.capture.seed import plant
+from recorder.capture.sightings import unwatch_hazards, watch_hazards
 from recorder.capture.suspects import suspects_in
 from recorder.grade import KINDS, all_hazards, grade
 from recorder.records import Function, Hazard, Input, Record, Redacted, new_id
@@ -205,6 +205,23 @@ def test_seeded_generators_are_none(watch: Watch) -> None:
     with tempfile.NamedTemporaryFile():
         random.Random(1).random()
     assert not watch.hazards
+
+
+def test_workers_that_are_started_anew(project: Project) -> None:
+    """Those of multiprocessing are child processes as forked ones are; what they write to the project's files is found."""
+    project.write("notes.txt", "before\n")
+    body = """
+with multiprocessing.get_context("spawn").Pool(1) as pool:
+    pool.apply(os.truncate, ("notes.txt", 3))
+with multiprocessing.get_context("forkserver").Pool(1) as pool:
+    pool.apply(os.getpid)
+"""
+    write(project, body, before="import multiprocessing, os")
+    project.commit()
+    project.python("exp.py")
+    found = hazards(project)["child process"]
+    assert [one["place"] for one in found] == ["exp.py:7", "exp.py:9"]
+    assert [one["name"] for one in project.show(1)["outputs"]] == ["notes.txt"]
 
 
 def test_child_processes(project: Project) -> None:

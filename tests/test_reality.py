@@ -118,7 +118,10 @@ def test_plain_python(reality: Reality) -> None:
         "bootstrap": {"result", "interval.txt", "mean"},
     }
     forked, spawned, *_ = reality.check("plain", expected, runs=7)
-    assert reality.project.show(forked)["result"] == reality.project.show(spawned)["result"]
+    first, second = (reality.project.show(run) for run in (forked, spawned))
+    assert first["result"] == second["result"]
+    children = [{h["place"] for h in r["hazards"] if h["kind"] == "child process"} for r in (first, second)]  # fmt: skip
+    assert children[0] == children[1] and len(children[0]) == 1
 
 
 def test_a_notebook(reality: Reality) -> None:

@@ -14,6 +14,7 @@ is not told of the descriptor. What recorder itself opens is not the run's.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import sysconfig
@@ -102,6 +103,26 @@ def _install() -> None:
     if not _installed:
         _installed = True
         sys.addaudithook(_hook)
+        with contextlib.suppress(ImportError):  # of a system that cannot fork
+            _announce_workers()
+
+
+# A worker is about to be started: what the hook is told by `_announce_workers`.
+WORKER = "recorder.worker"
+
+
+def _announce_workers() -> None:
+    """Have the hook hear of workers of multiprocessing and loky that are not forked: Python has no event for them."""
+    import _posixsubprocess
+
+    start = _posixsubprocess.fork_exec
+
+    def fork_exec(args: Any, *rest: Any) -> Any:
+        if watching.active and sys._getframe(1).f_globals.get("__name__") != "subprocess":
+            _hook(WORKER, (args,))
+        return start(args, *rest)
+
+    _posixsubprocess.fork_exec = fork_exec
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
@@ -197,6 +218,7 @@ _HANDLERS: dict[str, tuple[Callable[..., None], ...]] = {
     "os.forkpty": (_on_child,),
     "os.posix_spawn": (_on_child,),
     "os.system": (_on_child,),
+    WORKER: (_on_child,),
     "open": (_on_open,),
     "os.rename": (_on_rename,),
     "os.link": (_on_rename,),
