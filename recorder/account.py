@@ -185,6 +185,16 @@ class Account:
         record = replace(record, redacted=self._listed_secrets(), hazards=hazards)
         return replace(record, fingerprint=fingerprint(record))
 
+    def give_up(self, begun: Record, error: BaseException) -> Record:
+        """The record of a run that ends before its function is called."""
+        return replace(
+            begun,
+            status="interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
+            finished=datetime.now(timezone.utc),
+            duration_s=0.0,
+            failure=describe_failure(error, secrets=self._secrets),
+        )
+
     def _outputs(
         self, observed: Observation, outputs: Outputs, *, number: int
     ) -> tuple[Output, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from time import monotonic
 
@@ -57,16 +58,27 @@ class Observation:
             since_s=monotonic() - age_s,
             values=secrets.values,
         )
+        with ExitStack() as undo:  # Ctrl-C may come at any moment, and a notebook goes on
+            self._start(call, undo)
+            undo.pop_all()
+        self._started = monotonic()
+
+    def _start(self, call: Call, undo: ExitStack) -> None:
         attach()
-        self.watch: Watch = watch_inputs(exclude=setting.private)
+        self.watch: Watch = watch_inputs(exclude=self._setting.private)
+        undo.callback(self.watch.stop)
         watch_hazards()
+        undo.callback(unwatch_hazards)
         self._console.start()
+        undo.callback(self._console.stop)
         interval_s = call.usage if call.usage and can_sample() else None
         self._sampler = Sampler(interval_s, self.series.add) if interval_s else None
+        if self._sampler is not None:
+            undo.callback(self._sampler.stop)
         self._meter = Meter()
         in_process = call.function.kind != "command"
         self._planting = plant(call.seed.value) if in_process else Planting(0, ())
-        self._started = monotonic()
+        undo.callback(self._planting.restore)
 
     @property
     def sampled(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from .call import Call
 from .current import current
+from .interrupt import Postponed
 from .run import Run
 
 
@@ -18,14 +19,34 @@ class Recording:
     result: Any = None
 
     def __init__(self, call: Call | Run) -> None:
-        self.run = Run(call) if isinstance(call, Call) else call
+        # Ctrl-C waits until there is somebody who ends the run.
+        self._postponed = Postponed()
+        self._postponed.begin()
+        try:
+            self.run = Run(call) if isinstance(call, Call) else call
+        except BaseException:
+            self._postponed.end(is_raising=True)
+            raise
 
     def __enter__(self) -> Recording:
-        self._token = current.set(self.run)
+        self._outer = current.get()
+        current.set(self.run)
+        try:
+            self._postponed.end()
+        except KeyboardInterrupt as error:
+            self._end(error)
+            raise
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, tb: object) -> None:
-        current.reset(self._token)
+        try:
+            self._end(error)
+        except KeyboardInterrupt:
+            self._end(error)  # it may have come before the end; a run ends once
+            raise
+
+    def _end(self, error: BaseException | None) -> None:
+        current.set(self._outer)
         if error is None:
             self.run.finish(self.result)
         else:

@@ -18,6 +18,7 @@ from .call import Call
 from .capture.console import prepare
 from .capture.secrets import Secrets
 from .errors import EncodeError, SaveError
+from .interrupt import Postponed
 from .observation import Observation
 from .outputs import Outputs
 from .paths import place_in
@@ -57,17 +58,30 @@ class Run:
         except BaseException:
             self._live.close()
             raise
+        try:
+            self._observe()
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def _observe(self) -> None:
         live, secrets, report = self._live, self._secrets, self._report
         self._setting = setting = self._account.setting
         self._outputs = Outputs(self.store, live, setting=setting, secrets=secrets, report=report)
         self._observation = Observation(
-            call,
+            self._call,
             started=self.record.started,
             live=live,
             setting=setting,
             secrets=secrets,
             report=report,
         )
+
+    def _give_up(self, error: BaseException) -> None:
+        """End the run whose function has not been called."""
+        self.record = self._account.give_up(self.record, error)
+        self.store.finish(self.record)
+        self._live.close()
 
     @property
     def id(self) -> str:
@@ -229,30 +243,34 @@ class Run:
     def _end(
         self, status: Status, *, result: Any = None, error: BaseException | None = None
     ) -> Record:
-        if self._finished:
-            return self.record
-        self._finished = True
-        if not self.is_ours:
-            self._observation.restore_seed()
-            return self.record  # it is the parent's to finish
-        self._report.strict = False
-        self._observation.stop()
-        ending = Ending(
-            status=status, result=result, error=error, note=self.note, config=self.config
-        )
-        try:
-            self._complete(ending)
-        except Exception as trouble:  # noqa: BLE001 - the experiment's own result wins over any trouble here
-            self._live.close(keep=True)
-            warn(
-                f"run {self.number} could not be finished: {one_line(trouble)}; what it wrote is kept in"
-                f" {self._live.path}"
+        with Postponed():
+            if self._finished:
+                return self.record
+            self._finished = True
+            if not self.is_ours:
+                self._observation.restore_seed()
+                return self.record  # it is the parent's to finish
+            self._report.strict = False
+            ending = Ending(
+                status=status, result=result, error=error, note=self.note, config=self.config
             )
-        else:
-            self._live.close(reuse=True)
+            try:
+                self._complete(ending)
+            except Exception as trouble:  # noqa: BLE001 - the experiment's own result wins over any trouble here
+                self._live.close(keep=True)
+                warn(
+                    f"run {self.number} could not be finished: {one_line(trouble)}; what it wrote is kept in"
+                    f" {self._live.path}"
+                )
+            except BaseException:
+                self._live.close(keep=True)
+                raise
+            else:
+                self._live.close(reuse=True)
         return self.record
 
     def _complete(self, ending: Ending) -> None:
+        self._observation.stop()
         self.record = self._account.end(
             self.record, ending, self._observation, self._outputs, live=self._live
         )

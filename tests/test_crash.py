@@ -285,6 +285,44 @@ def test_what_a_lost_run_wrote_is_kept(project: Project) -> None:
     assert "lost" in project.recorder("list").stdout
 
 
+INTERRUPTED = """
+import os, random, signal, sys, time
+from recorder import Store, current_run, log, record
+
+@record
+def work(n):
+    log(loss=n)
+    time.sleep(0.002)
+    return n
+
+signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+chance, stdout, state = random.Random(1), os.fstat(1), None
+work(0)
+for n in range(150):
+    state = random.getstate()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, chance.random() * 0.02 + 1e-6)
+        work(n)
+        time.sleep(0.02)
+    except KeyboardInterrupt:
+        pass
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    assert current_run() is None and random.getstate() == state
+work(0)
+assert os.path.samestat(os.fstat(1), stdout)
+print(*(run.status for run in Store()))
+"""
+
+
+def test_ctrl_c_at_any_instant(project: Project) -> None:
+    """In a process that goes on, an interrupt at any instant of a run leaves nothing behind: no run in progress, no tap."""
+    project.write("exp.py", INTERRUPTED)
+    project.commit()
+    said = project.python("exp.py").stdout.split()
+    assert said[0] == said[-1] == "finished" and said.count("interrupted") > 15
+    assert {*said} <= {"finished", "interrupted", "lost"} and said.count("lost") < 5
+
+
 ORPHAN = """
 import os, time
 from recorder import record

@@ -26,6 +26,7 @@ FLOORS = {
     "recorder.tolerance": 0,
     "recorder.arrivals": 0,
     "recorder.packing": 0,
+    "recorder.interrupt": 0,
     "recorder.capture": 2,
     "recorder.store": 2,
     "recorder.store.store": 3,

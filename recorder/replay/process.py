@@ -6,7 +6,6 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
@@ -63,6 +62,8 @@ def run_worker(
         held=job.held,
     )
     if not report.is_file():
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt
         return Report(error=_death(status), exit_status=3)
     return msgspec.json.decode(report.read_bytes(), type=Report)
 
@@ -76,41 +77,51 @@ def _wait(
     stdout: int | None,
     held: tuple[int, ...],
 ) -> int:
-    """Run the command to its end, telling it the job through a pipe whose number is its last argument.
+    """Run the command to its end, telling it the job through a pipe whose number is its last argument; its status.
 
     `held` are descriptors that it inherits, and whatever it forks, but no other program. Ctrl-C reaches it as well,
-    and it gets the time to record that.
+    and it gets the time to record that; the status is `_INTERRUPTED` then.
     """
     ours, theirs = os.pipe()
-    with open(theirs, "wb") as pipe:  # noqa: PTH123 - a descriptor has no path
-        try:
-            process = subprocess.Popen(
-                [*command, str(ours)],
-                cwd=cwd,
-                env=dict(env),
-                stdout=stdout,
-                pass_fds=(ours, *held),
-            )
-        finally:
-            os.close(ours)
-        _tell(pipe, job)
-    while True:
-        try:
-            # What the verdict needs is loaded while the worker starts.
-            from ..compare import verify as _verify  # noqa: F401
-
-            return process.wait()
-        except KeyboardInterrupt:
-            try:
-                return process.wait(timeout=10)
-            except (subprocess.TimeoutExpired, KeyboardInterrupt):
-                process.kill()
-
-
-def _tell(pipe: IO[bytes], job: bytes) -> None:
     try:
-        pipe.write(job)
-        pipe.flush()
+        process = subprocess.Popen(
+            [*command, str(ours)], cwd=cwd, env=dict(env), stdout=stdout, pass_fds=(ours, *held)
+        )
+    except BaseException:
+        os.close(theirs)
+        raise
+    finally:
+        os.close(ours)
+    try:
+        _tell(theirs, job)
+        # What the verdict needs is loaded while the worker starts.
+        from ..compare import verify as _verify  # noqa: F401
+
+        return process.wait()
+    except KeyboardInterrupt:
+        _end(process)
+        return _INTERRUPTED
+
+
+# No status of a process.
+_INTERRUPTED = 1000
+# So long it may take to write down that it was interrupted.
+_LAST_WORDS_S = 10
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for it, though not for ever, and not after a second Ctrl-C."""
+    try:
+        process.wait(timeout=_LAST_WORDS_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.kill()
+        process.wait()
+
+
+def _tell(pipe: int, job: bytes) -> None:
+    try:
+        with open(pipe, "wb") as file:
+            file.write(job)
     except BrokenPipeError:
         return  # it has died already: its exit status says so
 

@@ -33,6 +33,7 @@ class Trials:
         self._request = request
         self._say = say
         self._done: list[tuple[Change, Replay | ReplayError]] = []
+        self._last = store.find("last").number
         self.kept: set[int] = set()
 
     def make(self, change: Change) -> Replay | None:
@@ -65,17 +66,23 @@ class Trials:
         return verify(one.record, other.record, self._store.objects, **tolerance)
 
     def tidy(self) -> None:
-        """Put them into the trash, with what they have recorded themselves, but those that are kept."""
-        unwanted = [done.record for _, done in self._done if isinstance(done, Replay)]
-        ids = {record.id for record in unwanted if record.number not in self.kept}
-        if not unwanted:
-            return
-        later = self._store.runs(where=f"number > {min(record.number for record in unwanted)}")
-        for record in later:  # what a try has recorded begins after it
-            if record.parent in ids and record.status != "running":
-                ids.add(record.id)
-                unwanted.append(record)
-        self._store.remove([record.number for record in unwanted if record.id in ids])
+        """Put them into the trash, with what they have recorded themselves, but those that are kept.
+
+        One that an interrupt has cut off is no replay yet, and has no verdict: as little as another process's that is
+        about to be compared, which `recorder remove --undo` takes back.
+        """
+        replays = {done.record.id for _, done in self._done if isinstance(done, Replay)}
+        unwanted: set[str] = set()
+        numbers = []
+        # What a try has recorded begins after it.
+        for record in self._store.runs(where=f"number > {self._last}"):
+            cut_off = record.replay_of == self._record.id and record.verdict is None
+            is_try = record.id in replays or (cut_off and not record.changes)
+            is_over = record.status != "running"
+            if is_over and record.number not in self.kept and (is_try or record.parent in unwanted):
+                unwanted.add(record.id)
+                numbers.append(record.number)
+        self._store.remove(numbers)
 
     def describe(self) -> tuple[Try, ...]:
         """What was tried, in that order."""
