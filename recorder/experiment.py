@@ -131,7 +131,7 @@ class Experiment:
         common = None if rank is None else draw_common_seed(rank, experiment=self.name)
         seed = choose_seed(bound, parameter=self.options.seed, given=given_seed, drawn=common)
         setting = find_setting(self.place, store=self.options.store)
-        described = self._describe(setting.root)
+        described = self._describe(setting.root, bound.arguments)
         call = Call(
             experiment=self.name,
             function=described.function,
@@ -175,7 +175,7 @@ class Experiment:
 
         return reuse(call)
 
-    def _describe(self, root: Path | None) -> Described:
+    def _describe(self, root: Path | None, arguments: Mapping[str, Any]) -> Described:
         from .capture.function import describe
         from .capture.secrets import Secrets
 
@@ -189,6 +189,7 @@ class Experiment:
                 root=root,
                 seed_parameter=seed,
                 secrets=Secrets(named=options.secrets, public=options.public),
+                arguments=arguments,
             )
             self._described[root] = known
         return known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -160,6 +161,22 @@ def test_a_result_is_made(
     assert record.config["colour"].load().name == "RED"
 
 
+def test_a_result_as_data(foreign: Record) -> None:
+    """Without its classes, and without trust, a result is data, which the error says."""
+    assert foreign.result(load=False)["optim"].fields == {"rate": 0.5, "betas": (0.9, 0.99)}
+    with pytest.raises(TrustError):
+        foreign.result()
+
+
+def test_a_result_of_a_class_that_is_not_here(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A class of the run's own program is not to be found here: the error says what to do."""
+    monkeypatch.delitem(sys.modules, "train", raising=False)
+    with pytest.raises(DecodeError, match=r"train:Optim is not .*; result\(load=False\) has it"):
+        record.result()
+
+
 @pytest.mark.parametrize(
     "what", ["result", "named", "own.pkl", "model.joblib", "objects.npy", "loud.pt"]
 )
@@ -297,8 +314,6 @@ def test_damage_is_noticed(project: Project, tmp_path: Path) -> None:
 
 def test_a_missing_package_is_named(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without pandas a frame, and a CSV file, say so, and what to do."""
-    import sys
-
     monkeypatch.setitem(sys.modules, "pandas", None)
     for get in (record.output("frame.csv").load, record.series("loss").to_pandas):
         with pytest.raises(ImportError, match="pip install pandas"):

@@ -250,7 +250,7 @@ offset = 6
 
 
 def test_a_function_of_a_notebook(project: Project) -> None:
-    """A notebook's function is kept by value, what it prints still shows in the cell, and it replays."""
+    """A notebook's function is kept by value with the notebook's classes, what it prints shows in the cell, it replays."""
     project.write(
         "run_notebook.py",
         """
@@ -261,15 +261,16 @@ def test_a_function_of_a_notebook(project: Project) -> None:
         notebook.cells = [
             nbformat.v4.new_code_cell(text)
             for text in (
-                "import random\\nfrom recorder import record, log\\nscale = 3",
+                "import random, dataclasses\\nimport numpy as np\\nfrom recorder import record, log\\nscale = 3",
+                "@dataclasses.dataclass\\nclass Opt:\\n    rate: float = 0.5\\nclass Other(Opt):\\n    pass",
                 "def helper(x):\\n    return x * scale",
-                "@record\\ndef f(n=2, seed=None):\\n    print('printed in a cell')\\n    log(x=random.random())\\n"
-                "    return helper(n), random.random()",
-                "result = f(5)",
+                "@record\\ndef f(n=2, opts=(), seed=None):\\n    print('printed in a cell')\\n    log(x=random.random())\\n"
+                "    return helper(n), random.random(), Opt(np.random.default_rng().normal() * opts[0].rate)",
+                "result = f(5, [Other(0.25)])",
             )
         ]
         NotebookClient(notebook, timeout=120).execute()
-        print(notebook.cells[3].outputs[0]["text"])
+        print(notebook.cells[4].outputs[0]["text"])
         """,
     )
     assert project.python("run_notebook.py").stdout == "printed in a cell\n\n"

@@ -20,6 +20,7 @@ from recorder import codec
 from recorder.capture import formats
 from recorder.capture.config import encode_config
 from recorder.capture.environment import allowed_variables
+from recorder.capture.function import Described, Place, describe
 from recorder.capture.names import kind_of, promises_secret
 from recorder.capture.scrub import HELD_BYTES, REDACTED, Rules, Scrubber
 from recorder.capture.secrets import Secrets, marker_of, same_key
@@ -627,6 +628,22 @@ def test_diff_of_redacted_places(project: Project) -> None:
     ]
     assert changed["config"][0]["note"] == "changed (redacted)"
     assert {entry["key"] for entry in changed["redacted"]} == {"argv[1]", "stdout"}
+
+
+def test_a_class_that_goes_along_with_a_function() -> None:
+    """A notebook's class that has a credential is not pickled for its instance among the arguments; another is."""
+    place = Place("__main__", None, script=False, installed=False, importable=False)
+
+    def described(**attributes: str) -> Described:
+        kind = type("Opt", (), {**attributes, "__module__": "__main__"})
+        arguments = {"opts": [{"a": kind()}]}
+        return describe(
+            lambda opts: 1, place=place, root=None, seed_parameter=None, arguments=arguments
+        )
+
+    kept, refused = described(rate="0.5"), described(password=PASSWORD)
+    assert kept.function.pickled is not None and not kept.warnings
+    assert refused.function.pickled is None and "credential" in refused.warnings[0]
 
 
 # The decorator

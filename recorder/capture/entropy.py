@@ -23,7 +23,7 @@ _OURS = str(Path(__file__).parent.parent) + os.sep
 _GO_BETWEENS = frozenset({"random", "secrets", "uuid"})
 # It makes a generator, whose state it sets then.
 _PICKLES = "numpy.random._pickle"
-# A file's name, a function's, and a line: the same in a replay's workspace.
+# The name of a module's file ("" in a notebook), a function's, and a line: the same in a replay's workspace.
 _Place = tuple[str, str, int]
 
 
@@ -75,8 +75,9 @@ class Streams:
         Each place in the code has bits of its own: what a library draws when it is imported, which a replay may have
         imported before, shifts nobody else's.
         """
-        code = caller.f_code
-        place = (code.co_filename.rpartition(os.sep)[2], code.co_name, caller.f_lineno)
+        # (A function that was pickled by value has another name for its code's file, but its globals' one.)
+        file = str(caller.f_globals.get("__file__") or "")
+        place = (file.rpartition(os.sep)[2], caller.f_code.co_name, caller.f_lineno)
         n = next(self._bits.setdefault(place, count()))
         self.unseeded += _is_unseeded(caller)
         import hashlib  # with OpenSSL

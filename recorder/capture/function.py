@@ -8,6 +8,7 @@ import sysconfig
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from .. import codec
@@ -33,6 +34,8 @@ class Place(NamedTuple):
     importable: bool
 
 
+# So many values are looked through for their classes.
+_MOST_VALUES = 10_000
 # A script's own name, in the program that it is, and in the workers that multiprocessing starts afresh.
 _MAINS = ("__main__", "__mp_main__")
 
@@ -91,9 +94,11 @@ def describe(
     root: Path | None,
     seed_parameter: str | None,
     secrets: Secrets | None = None,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> Described:
     """The record's part for the function; by value where no other process could import it.
 
+    With it go the classes of the program's own of which the arguments are, which no other process could import either.
     What stands in its signature as a default, and is a credential, is left out of it.
     """
     secrets = Secrets() if secrets is None else secrets
@@ -109,11 +114,11 @@ def describe(
     )
     if place.importable:
         return Described(part, {}, (), secrets.found)
-    return _by_value(function, part, secrets)
+    encoded = codec.encode_function(function, classes=own_classes(arguments))
+    return _by_value(encoded, part, secrets)
 
 
-def _by_value(function: Callable[..., Any], part: Function, secrets: Secrets) -> Described:
-    encoded = codec.encode_function(function)
+def _by_value(encoded: codec.Encoded, part: Function, secrets: Secrets) -> Described:
     clean = redact_encoded(encoded, secrets, place="function")
     if codec.has_tag(clean.form, "$redacted"):
         warning = (
@@ -131,6 +136,28 @@ def _by_value(function: Callable[..., Any], part: Function, secrets: Secrets) ->
     return Described(
         Function(**{**values, "pickled": encoded.form}), encoded.objects, (), secrets.found
     )
+
+
+def own_classes(value: Any) -> tuple[type, ...]:
+    """The classes of ``__main__`` of which the value is, or anything in it, in containers and attributes."""
+    found: dict[type, None] = {}
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting and len(seen) < _MOST_VALUES:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, str | bytes | int | float | type | ModuleType):
+            continue
+        seen.add(id(one))
+        kind = type(one)
+        if kind.__module__ in _MAINS and "." not in kind.__qualname__:
+            found[kind] = None
+        if kind in (dict, MappingProxyType):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list | tuple | set | frozenset):
+            waiting += one
+        if kind in found:
+            waiting += vars(one).values() if hasattr(one, "__dict__") else ()
+    return tuple(found)
 
 
 def is_importable(function: Callable[..., Any]) -> bool:

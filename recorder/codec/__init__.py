@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ..records import JSON
 from .comparing import Comparer
-from .decoding import decode, decode_data, inline
+from .decoding import decode, decode_data, decode_function, inline
 from .differences import Comparison, Difference, Findings, Numbers, conclude, same_number
 from .encoding import Encoded, encode, encode_function, outline
 from .forms import (
@@ -38,6 +38,7 @@ __all__ = [
     "conclude",
     "decode",
     "decode_data",
+    "decode_function",
     "describe",
     "encode",
     "encode_function",

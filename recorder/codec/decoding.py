@@ -31,6 +31,12 @@ def decode(form: JSON, load: Load) -> Any:
     return _decoded(form, load, None, frozenset())
 
 
+def decode_function(form: JSON, load: Load) -> tuple[Any, tuple[type, ...]]:
+    """The function that `encode_function` has encoded, and the classes that came along. This runs code."""
+    found = decode(form, load)
+    return found if isinstance(found, tuple) else (found, ())
+
+
 def _decoded(form: JSON, load: Load, instead: Callable[[JSON], Any] | None, left: Set[str]) -> Any:
     try:
         return _decode(form, load, instead, left)

@@ -42,19 +42,25 @@ def encode(value: Any, objects: dict[str, bytes]) -> JSON | None:
     return {"$pickle": said}
 
 
-def encode_function(function: Callable[..., Any], objects: dict[str, bytes]) -> JSON | None:
-    """The function by value, with the globals that it uses, though its module could be imported."""
+def encode_function(
+    function: Callable[..., Any], objects: dict[str, bytes], *, classes: tuple[type, ...] = ()
+) -> JSON | None:
+    """The function by value, with the globals that it uses, though its module could be imported.
+
+    With classes of `__main__`, which are pickled by value too, it is the pair of the function and these.
+    """
     import cloudpickle
 
+    value = (function, classes) if classes else function
     module = sys.modules.get(function.__module__)
     if module is None or module.__name__ in ("__main__", "__mp_main__"):
-        return encode(function, objects)
+        return encode(value, objects)
     with _by_value:
         registered = module.__name__ in cloudpickle.list_registry_pickle_by_value()
         if not registered:
             cloudpickle.register_pickle_by_value(module)
         try:
-            return encode(function, objects)
+            return encode(value, objects)
         finally:
             if not registered:
                 cloudpickle.unregister_pickle_by_value(module)

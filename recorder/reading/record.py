@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from .. import codec, records
-from ..errors import ContentNotFoundError
+from ..errors import ContentNotFoundError, DecodeError
 from ..store import store as low
 from ..store.console import read_console, read_printed
 from ..store.contents import not_found
@@ -120,16 +120,22 @@ class Record:
 
     # What came of it
 
-    def result(self) -> Any:
-        """What the function returned. Raises TrustError for what would run code of somebody else's, DecodeError.
+    def result(self, *, load: bool = True) -> Any:
+        """What the function returned; without `load` as data, as the config is: nothing is imported or unpickled.
 
-        Of a run that did not finish there is none: ContentNotFoundError.
+        Of a run that did not finish there is none: ContentNotFoundError. To load it raises TrustError for what would
+        run code of somebody else's, and DecodeError where there is no such class here, as for one of a script's own.
         """
         if self.status != "finished":
             raise ContentNotFoundError(
                 f"run {self.number} has no result: it is {self.status}", name="result"
             )
-        return self._values.value(self.document.result)
+        if not load:
+            return self._values.data(self.document.result)
+        try:
+            return self._values.value(self.document.result)
+        except DecodeError as error:
+            raise DecodeError(f"{error}; result(load=False) has it as data") from error
 
     @functools.cached_property
     def metrics(self) -> dict[str, records.Metric]:

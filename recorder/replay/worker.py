@@ -6,6 +6,7 @@ recorded config and seed, as a run of its own in the same store.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -150,7 +151,10 @@ def _load(record: Record, tree: Path, store: Store) -> Experiment:
     """The experiment from the workspace: by value, as a script, or as a module."""
     function = record.function
     if function.pickled is not None:
-        return as_experiment(codec.decode(function.pickled, store.read), target=record.experiment)
+        found, classes = codec.decode_function(function.pickled, store.read)
+        experiment = as_experiment(found, target=record.experiment)
+        _adopt(experiment, classes)
+        return experiment
     if function.file is None:
         return load_module(function.module, function.qualname)
     file = tree / function.file
@@ -161,6 +165,19 @@ def _load(record: Record, tree: Path, store: Store) -> Experiment:
     if function.script and "." not in function.module:
         return load_script(file, function.qualname)
     return load_module(function.module, function.qualname)
+
+
+def _adopt(experiment: Experiment, classes: Sequence[type]) -> None:
+    """Let this program have the classes of the recorded one under their names: those of arguments, and of results."""
+    main = sys.modules["__main__"]
+    taken = getattr(inspect.unwrap(experiment.function), "__globals__", {}).values()
+    for kind in (*taken, *classes):
+        if (
+            isinstance(kind, type)
+            and kind.__module__ == "__main__"
+            and "." not in kind.__qualname__
+        ):
+            setattr(main, kind.__name__, kind)
 
 
 def _refuse_leaks(lives: Sequence[LiveTree]) -> None:
