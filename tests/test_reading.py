@@ -147,6 +147,7 @@ def test_tags_and_notes(store: Store) -> None:
     before = store[1]
     assert [r.tags for r in store.tag(store.runs(), "paper", "figure")] == [("paper", "figure")] * 2
     assert before.tags == () and store[before].tags == ("paper", "figure")
+    assert store._ipython_key_completions_() == ["last", "train", "paper", "figure"]
     assert [r.tags for r in store.untag([1, "last"], "paper")] == [("figure",)] * 2
     assert store.note(before, "the first")[0].note == "the first" == store[1].note
     with pytest.raises(TagError):

@@ -17,6 +17,13 @@ class Runs(Sequence[Record]):
     >>> runs = store.runs(where="lr >= 0.1")
     >>> [record.number for record in runs], runs[-1].number
     ([2], 2)
+
+    The curves of a metric beside each other:
+
+    >>> import pandas
+    >>> curves = {run.number: run.series("loss").to_pandas() for run in store.runs()}
+    >>> pandas.DataFrame(curves).loc[1].to_dict()
+    {1: 0.5, 2: 0.5}
     """
 
     def __init__(self, records: Sequence[Record]) -> None:

@@ -98,6 +98,11 @@ class Store:
             return False
         return True
 
+    def _ipython_key_completions_(self) -> list[str]:
+        entries = self._low.entries()
+        tags = (tag for entry in entries for tag in entry.tags)
+        return list(dict.fromkeys(["last", *(entry.experiment for entry in entries), *tags]))
+
     # Many
 
     def __len__(self) -> int:
