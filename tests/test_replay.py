@@ -261,12 +261,12 @@ def test_a_function_of_a_notebook(project: Project) -> None:
         notebook.cells = [
             nbformat.v4.new_code_cell(text)
             for text in (
-                "import random, dataclasses\\nimport numpy as np\\nfrom recorder import record, log\\nscale = 3",
-                "@dataclasses.dataclass\\nclass Opt:\\n    rate: float = 0.5\\nclass Other(Opt):\\n    pass",
+                "import random, dataclasses, enum\\nimport numpy as np\\nfrom recorder import record, log\\nscale = 3",
+                "@dataclasses.dataclass\\nclass Opt:\\n    rate: float = 0.5\\nclass Other(Opt):\\n    pass\\nclass Mode(str, enum.Enum):\\n    fast = 1",
                 "def helper(x):\\n    return x * scale",
                 "@record\\ndef f(n=2, opts=(), seed=None):\\n    print('printed in a cell')\\n    log(x=random.random())\\n"
                 "    return helper(n), random.random(), Opt(np.random.default_rng().normal() * opts[0].rate)",
-                "result = f(5, [Other(0.25)])",
+                "result = f(5, [Other(0.25), {Mode.fast: 1}])",
             )
         ]
         NotebookClient(notebook, timeout=120).execute()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
@@ -34,8 +35,9 @@ class Place(NamedTuple):
     importable: bool
 
 
-# So many values are looked through for their classes.
+# So many values are looked through for their classes, which these have none of.
 _MOST_VALUES = 10_000
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type, ModuleType})
 # A script's own name, in the program that it is, and in the workers that multiprocessing starts afresh.
 _MAINS = ("__main__", "__mp_main__")
 
@@ -114,7 +116,7 @@ def describe(
     )
     if place.importable:
         return Described(part, {}, (), secrets.found)
-    encoded = codec.encode_function(function, classes=own_classes(arguments))
+    encoded = codec.encode_function(function, classes=own_classes(dict(arguments)))
     return _by_value(encoded, part, secrets)
 
 
@@ -143,21 +145,31 @@ def own_classes(value: Any) -> tuple[type, ...]:
     found: dict[type, None] = {}
     seen: set[int] = set()
     waiting = [value]
-    while waiting and len(seen) < _MOST_VALUES:
+    for _ in range(_MOST_VALUES):
+        if not waiting:
+            break
         one = waiting.pop()
-        if id(one) in seen or isinstance(one, str | bytes | int | float | type | ModuleType):
+        kind = type(one)
+        if kind in _ATOMS or id(one) in seen:
             continue
         seen.add(id(one))
-        kind = type(one)
-        if kind.__module__ in _MAINS and "." not in kind.__qualname__:
-            found[kind] = None
-        if kind in (dict, MappingProxyType):
-            waiting += [*one.keys(), *one.values()]
-        elif isinstance(one, list | tuple | set | frozenset):
-            waiting += one
-        if kind in found:
-            waiting += vars(one).values() if hasattr(one, "__dict__") else ()
+        is_own = kind.__module__ in _MAINS and "." not in kind.__qualname__
+        found |= {kind: None} if is_own else {}
+        waiting += islice(_held(one, is_own=is_own), _MOST_VALUES)
     return tuple(found)
+
+
+def _held(value: Any, *, is_own: bool) -> Iterator[Any]:
+    """What is in a container, whatever its class makes of it, and in the attributes of what is of one's own class."""
+    if isinstance(value, dict):
+        yield from dict.keys(value)
+        yield from dict.values(value)
+    kind: Any
+    for kind in (list, tuple, set, frozenset):
+        if isinstance(value, kind):
+            yield from kind.__iter__(value)
+    if is_own:
+        yield from getattr(value, "__dict__", {}).values()
 
 
 def is_importable(function: Callable[..., Any]) -> bool:
