@@ -136,6 +136,8 @@ def test_where_a_package_came_from() -> None:
     }
     archive = '{"url": "https://host/x.whl", "archive_info": {"hashes": {"sha256": "ab"}}}'
     assert describe_source(archive) == {"url": "https://host/x.whl", "sha256": "ab"}
+    older = archive.replace('"hashes": {"sha256": "ab"}', '"hash": "sha256=ab"')
+    assert describe_source(older) == describe_source(archive)
     for text in ("", "broken", "[]", '"text"', '{"url": "x", "dir_info": 3}'):
         assert describe_source(text) == {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -138,10 +138,17 @@ def describe_source(text: str) -> dict[str, JSON]:
             found["vcs"] = said["vcs_info"].get("vcs", "git")
         if said.get("subdirectory"):
             found["subdirectory"] = said["subdirectory"]
-        digest = said.get("archive_info", {}).get("hashes", {}).get("sha256")
+        digest = archive_sha256(said)
         return {**found, "sha256": digest} if digest else found
     except (ValueError, AttributeError):  # no JSON, or another shape than PEP 610's
         return {}
+
+
+def archive_sha256(said: Mapping[str, Any]) -> str | None:
+    """The digest of the archive that a description of PEP 610's form names; pip before 23.1 says it in one word."""
+    archive = said.get("archive_info") or {}
+    name, _, digest = str(archive.get("hash") or "").partition("=")
+    return (archive.get("hashes") or {}).get("sha256") or (digest if name == "sha256" else None)
 
 
 def _modules(distribution: Metadata) -> tuple[str, ...]:

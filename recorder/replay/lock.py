@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ..capture.distributions import normalise
+from ..capture.distributions import archive_sha256, normalise
 from ..capture.urls import without_credentials
 from ..errors import LockError
 from .pythons import Python, find_python
@@ -42,8 +42,10 @@ def lock_lines(environment: Mapping[str, Any]) -> Iterator[str]:
     yield 'lock-version = "1.0"'
     yield f"requires-python = {_text(f'=={minor}.*')}"
     yield 'created-by = "run-recorder"'
-    for one in required:
-        yield from _lines(one, files)
+    lines = [line for one in required for line in _lines(one, files)]
+    if "[[packages]]" not in lines:
+        yield "packages = []"
+    yield from lines
 
 
 def _lines(one: Requirement, files: Mapping[str, _File]) -> Iterator[str]:
@@ -125,7 +127,7 @@ def _report(pinned: Path, python: Python) -> subprocess.CompletedProcess[str]:
 def _files(report: Mapping[str, Any]) -> Iterator[tuple[str, _File]]:
     for one in report["install"]:
         said = one["download_info"]
-        sha256 = said.get("archive_info", {}).get("hashes", {}).get("sha256")
+        sha256 = archive_sha256(said)
         if sha256:
             name = normalise(one["metadata"]["name"])
             yield name, (without_credentials(said["url"]), sha256)

@@ -15,6 +15,7 @@ import builtins
 import functools
 import io
 import os
+import pathlib
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping
@@ -57,8 +58,15 @@ class Redirection:
                 if vars(module).get(name) is original:
                     setattr(module, name, opened)
         os.open = self._wrap_os_open(os.open)
+        # Python 3.10's pathlib has taken them over as well.
+        held = getattr(pathlib, "_NormalAccessor", None)
+        if held is not None:
+            held.open = staticmethod(opened)
         for name in _LOOKING:
-            setattr(os, name, self._wrap(getattr(os, name)))
+            wrapped = self._wrap(getattr(os, name))
+            setattr(os, name, wrapped)
+            if hasattr(held, name):
+                setattr(held, name, staticmethod(wrapped))
         sqlite3.connect = sqlite3.dbapi2.connect = self._wrap(sqlite3.connect)
 
     def _lead(self, path: Any) -> Any:
