@@ -34,6 +34,7 @@ _WORTH_SHARE = 16
 # So long after it was written to, another change of a file shows in its time.
 _TICK_NS = 50_000_000
 _CHUNK_BYTES = 1 << 23
+_MAPPED_BYTES = 1 << 26
 _COLUMNS = 3
 _WORD_BYTES = array("q").itemsize
 
@@ -160,12 +161,13 @@ def _columns(known: Known) -> Iterator[bytes]:
 
 def _digest(file: OpenFile, size: int) -> str:
     hasher, at = Hasher(threads=True), 0
-    try:
-        with mmap.mmap(file.fd, size, access=mmap.ACCESS_READ) as mapped:
-            hasher.update(memoryview(mapped))  # half of what reading takes is the copying
-            return hasher.digest()
-    except (OSError, ValueError):
-        hasher = Hasher(threads=True)  # a filesystem that maps none
+    # Half of what reading takes is the copying. (What is mapped counts as this process's memory: a part at a time.)
+    with contextlib.suppress(OSError, ValueError):  # a filesystem that maps none
+        while at < size:
+            length = min(_MAPPED_BYTES, size - at)
+            with mmap.mmap(file.fd, length, access=mmap.ACCESS_READ, offset=at) as mapped:
+                hasher.update(memoryview(mapped))
+            at += length
     while at < size and (chunk := file.read(min(_CHUNK_BYTES, size - at), at)):
         hasher.update(chunk)
         at += len(chunk)
