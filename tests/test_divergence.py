@@ -276,13 +276,13 @@ THREADS = """
     @record
     def accumulate():
         torch.set_num_threads(2)
-        values = torch.randn(300_000)
-        places = torch.randint(50, (300_000,))
-        for name, mode in (("total", "default"), ("steady", "error")):
+        values = torch.rand(5_000_000)  # 10 ms of two threads: more than a slice of a processor's time
+        places = torch.randint(50, (5_000_000,))
+        for name, mode, count in (("total", "default", 5_000_000), ("steady", "error", 300_000)):
             torch.set_deterministic_debug_mode(mode)
             total = torch.zeros(50)
-            for _ in range(5):
-                total.index_put_((places,), values, accumulate=True)
+            for _ in range(3):
+                total.index_put_((places[:count],), values[:count], accumulate=True)
             save(total, name=name)
         save(torch.bincount(places), name="counts")
 
@@ -300,11 +300,14 @@ def test_a_sum_over_threads(project: Project) -> None:
     pytest.importorskip("torch")
     project.write("threads.py", THREADS)
     project.python("threads.py")
-    done = json.loads(project.recorder("replay", "1", "--json", status=1).stdout)
+    for _ in range(5):  # threads that wait for a processor may take turns, and round alike
+        done = json.loads(project.recorder("replay", "1", "--json", status=None).stdout)
+        if done["verdict"] != "reproduced":
+            break
     items = {item["name"]: item for item in done["items"]}
     assert items["counts"]["verdict"] == items["steady"]["verdict"] == "identical"
     (difference,) = items["total"]["differences"]
     assert difference["count"] > 5 and difference["size"] == 50
-    assert 0 < difference["abs_error"] < 0.1
+    assert 0 < difference["abs_error"] < 100
     assert done["reason"] == "total (different)"
     assert done["causes"] and all(cause.startswith("threads: ") for cause in done["causes"])

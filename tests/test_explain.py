@@ -270,8 +270,8 @@ def test_a_race_of_threads(project: Project) -> None:
         @record
         def scatter():
             torch.manual_seed(0)
-            index = torch.randint(0, 5, (1_000_000,))
-            return torch.zeros(5).index_put_((index,), torch.randn(1_000_000), accumulate=True).tolist()
+            index = torch.randint(0, 5, (5_000_000,))  # 10 ms of two threads: more than a slice of a processor's time
+            return torch.zeros(5).index_put_((index,), torch.randn(5_000_000), accumulate=True).tolist()
 
         if __name__ == "__main__":
             scatter()
