@@ -11,6 +11,7 @@ from ..records import Record
 from ..store.signature import is_trusted
 from ..store.store import Store
 from .completion import complete_keys, complete_tags
+from .options import give
 from .view.text import describe_runs
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -45,9 +46,7 @@ class Choice(NamedTuple):
 
 def many_options(command: C) -> C:
     """Give a command the options of a `Choice`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return give(command, _OPTIONS)
 
 
 _OPTIONS = (

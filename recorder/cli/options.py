@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,7 +31,12 @@ class RunOptions(NamedTuple):
 
 def run_options(command: C) -> C:
     """Give a command all of them."""
-    for option in reversed(_OPTIONS):
+    return give(command, _OPTIONS)
+
+
+def give(command: C, options: Sequence[Callable[[C], C]]) -> C:
+    """The command with the options, which its help lists in that order."""
+    for option in reversed(options):
         command = option(command)
     return command
 
