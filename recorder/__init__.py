@@ -23,13 +23,13 @@ TYPE_CHECKING = (
 if TYPE_CHECKING:
     from typing import Any
 
-    from .block import start_run
-    from .current import current_run, figure, input, jax_key, log, rng, save
-    from .decorator import record
+    from .api.decorator import record
+    from .api.record import Record
+    from .api.start_run import start_run
+    from .api.store import Store
     from .errors import RecorderError, RecorderWarning
-    from .reading.record import Record
-    from .reading.store import Store
-    from .run import Run
+    from .recording.current import current_run, figure, input, jax_key, log, rng, save
+    from .recording.run import Run
 
 __version__ = "0.1.0"
 
@@ -54,18 +54,18 @@ __all__ = [
 _HOMES = {
     "RecorderError": "errors",
     "RecorderWarning": "errors",
-    "current_run": "current",
-    "figure": "current",
-    "input": "current",
-    "jax_key": "current",
-    "log": "current",
-    "record": "decorator",
-    "rng": "current",
-    "save": "current",
-    "start_run": "block",
-    "Record": "reading.record",
-    "Run": "run",
-    "Store": "reading.store",
+    "current_run": "recording.current",
+    "figure": "recording.current",
+    "input": "recording.current",
+    "jax_key": "recording.current",
+    "log": "recording.current",
+    "record": "api.decorator",
+    "rng": "recording.current",
+    "save": "recording.current",
+    "start_run": "api.start_run",
+    "Record": "api.record",
+    "Run": "recording.run",
+    "Store": "api.store",
 }
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 import os
 import re
 
+# The folder of this package, with a separator at the end: frames whose file lies below it are recorder's own.
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH100, PTH120
+
 # ``*.log`` and its rotations, and TensorBoard's event files, whose names have the time in them.
 _LOG = re.compile(r"\.log(\.[\w-]+)?$|(^|/)events\.out\.tfevents\.[^/]*$")
 

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Project, bin_folder
+from project import Project, bin_folder
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from project import Project
 
 TRAIN = """
     import numpy as np

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
-from conftest import Project, bin_folder
+from project import Project, bin_folder
 
 from recorder.cli import cli
 

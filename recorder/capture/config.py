@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from .. import codec
 from ..records import JSON, Seed
-from .determinism import is_deterministic
-from .redaction import redact_encoded
-from .secrets import Secrets
-from .seed import draw_seed
+from ..secrets.redaction import redact_encoded
+from ..secrets.register import Secrets
+from .seeding.determinism import is_deterministic
+from .seeding.seed import draw_seed
 
 
 class Config(NamedTuple):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from ..paths import PACKAGE
 from ..records import Failure
-from .secrets import Secrets
+from ..secrets.register import Secrets
 
 
 def describe_failure(error: BaseException, *, secrets: Secrets | None = None) -> Failure:
@@ -23,12 +22,11 @@ def own_traceback(error: BaseException) -> str:
     """The traceback without the recorder's frames at its head."""
     import traceback
 
-    here = str(Path(__file__).parent.parent)
     tb = error.__traceback__
     while (
         tb is not None
         and tb.tb_next is not None
-        and tb.tb_frame.f_code.co_filename.startswith(here)
+        and tb.tb_frame.f_code.co_filename.startswith(PACKAGE)
     ):
         tb = tb.tb_next
     return "".join(traceback.format_exception(type(error), error, tb))

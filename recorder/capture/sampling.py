@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..points import SAMPLED
+from ..formats.points import SAMPLED
 
 Write = Callable[[dict[str, int | float]], None]
 

@@ -58,7 +58,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f".{_COMMANDS[cmd_name][0]}", __name__)
+        module = import_module(f".commands.{_COMMANDS[cmd_name][0]}", __name__)
         command: click.Command = module.command
         return command
 
@@ -109,7 +109,7 @@ def _narrate(store: str | None) -> None:
 
     from ..errors import StoreNotFoundError
     from ..store.format import find_store, store_folder
-    from .narration import narrate
+    from .verbose import narrate
 
     def say(text: str) -> None:
         click.secho(text, err=True, dim=True, color=_colour())

@@ -56,7 +56,7 @@ def _store(ctx: click.Context) -> Store:
 
 def _runs(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
     """Numbers of the newest, experiments, tags, and ids that begin so."""
-    from .view.text import age
+    from ..render.text import age
 
     store = _store(ctx)
     newest = store.runs(last=_NEWEST)[::-1]
@@ -84,7 +84,7 @@ def _tags(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
 
 def _keys(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
     """Names of fields, of the config and of metrics: the last one of a list, or of a query."""
-    from ..store.lookup import FIELDS, known_names
+    from ..store.query.fields import FIELDS, known_names
 
     before = incomplete[: len(incomplete) - len(_last_name(incomplete))]
     known = dict.fromkeys(FIELDS, "field")
@@ -103,7 +103,7 @@ def _last_name(text: str) -> str:
 
 def _contents(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
     """``RUN:NAME``."""
-    from ..store.contents import content_names
+    from ..store.content.contents import content_names
 
     run, colon, _ = incomplete.partition(":")
     if not colon:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class ObjectReader(Protocol):
-    """Where the content that records name is read from; `recorder.store.objects.Objects` is one."""
+    """Where the content that records name is read from; `recorder.store.objects.objects.Objects` is one."""
 
     def read(self, digest: str) -> bytes:
         """The object's bytes; raises ObjectNotFoundError."""

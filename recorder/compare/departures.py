@@ -11,7 +11,7 @@ import msgspec
 
 from ..codec import Numbers, same_number
 from ..codec.arrays import compare_arrays
-from ..points import Columns, read_number
+from ..formats.points import Columns, read_number
 from ..records import ItemVerdict
 from .items import Departure, Item, said_tolerance
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from .. import codec
-from ..points import SAMPLED
+from ..formats.points import SAMPLED
 from ..records import JSON, Part, Record
 from . import ObjectReader
 from .code import Files, code_entries

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..points import SAMPLED, as_number
+from ..formats.points import SAMPLED, as_number
 from ..records import JSON, Record
 
-# The value of a name in a record's document: see `recorder.store.query.parse_key`.
+# The value of a name in a record's document: see `recorder.store.query.query.parse_key`.
 Find = Callable[[Mapping[str, JSON]], Any]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from .. import codec
-from ..points import SAMPLED
+from ..formats.points import SAMPLED
 from ..records import JSON, Part, Record
 from . import ObjectReader
 from .code import Files

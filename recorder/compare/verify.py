@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ..codec import Numbers
-from ..points import SAMPLED, Columns, split_series, unpack
+from ..formats.points import SAMPLED, Columns, split_series, unpack
 from ..records import Content, Record
 from . import ObjectReader
 from .content import compare_files

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from ..capture.function import signature_text
+from ..capture.code.function import signature_text
 from ..errors import ConfigError
 from .conversion import (
     EMPTY,

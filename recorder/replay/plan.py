@@ -9,20 +9,20 @@ from typing import Any
 import msgspec
 
 from .. import codec
-from ..capture.scrub import REDACTED
-from ..capture.secrets import marker_of
+from ..environments.blueprint import Blueprint, draw
+from ..environments.interpreter import Interpreter, describe_interpreter
+from ..environments.rebuild import describe_rebuilt
 from ..errors import ReplayError
-from ..grade import causes
+from ..hazards import causes
 from ..records import JSON, Code, Part, Record
+from ..secrets.register import marker_of
+from ..secrets.scrub import REDACTED
 from ..store.signature import is_trusted, standing
 from ..store.store import Store
-from .blueprint import Blueprint, draw
-from .inputs import Source, changed_inputs, find_sources, input_blockers, input_notes
-from .interpreter import Interpreter, describe_interpreter
-from .rebuild import describe_rebuilt
+from .deviations import Deviation, describe_deviations, find_deviations, thread_variables
 from .request import Request
 from .secrets import take_secrets
-from .surroundings import Deviation, describe_deviations, find_deviations, thread_variables
+from .workspace.inputs import Source, changed_inputs, find_sources, input_blockers, input_notes
 
 # Of the hazards a note says no more.
 _SAID = 5
@@ -136,7 +136,7 @@ def make_plan(
 
 
 def _take_live_code(store: Store, record: Record, left_out: list[str]) -> Code:
-    from .live_code import (
+    from .workspace.live_code import (
         take_live_code,  # with all that captures code, which other replays do not need here
     )
 

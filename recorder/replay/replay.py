@@ -9,18 +9,18 @@ from typing import Any
 
 import msgspec
 
-from ..capture.sifting import is_secret_file
+from ..capture.code.file_filter import is_secret_file
 from ..compare.items import Verification
+from ..environments.rebuild import Rebuilt, rebuilt
 from ..errors import ConfigError, ReplayError
-from ..grade import causes, rounding_causes
+from ..hazards import causes, rounding_causes
 from ..records import Part, Record, Verdict
 from ..store.store import Store
-from .job import Report
 from .plan import Plan, make_plan
-from .process import run_worker
-from .rebuild import Rebuilt, rebuilt
 from .request import Request
-from .workspace import LiveTree, Workspace
+from .worker.job import Report
+from .worker.process import run_worker
+from .workspace.workspace import LiveTree, Workspace
 
 # An exit status as a shell gives it for a program that Ctrl-C ended.
 INTERRUPTED = 130

@@ -21,7 +21,7 @@ class Request(Part, frozen=True):
         keep: Leave the workspace where it is.
         here: Run the project's code as it is now, with the recorded config and inputs: does it still give that?
         interpreter: The Python that runs it. Recorder's own dependencies must be importable there.
-        rebuild: Take for the interpreter the recorded environment, built again (see `recorder.replay.rebuild`).
+        rebuild: Take for the interpreter the recorded environment, built again (see `recorder.environments.rebuild`).
         variables: Environment variables by name that take the place of the recorded ones, None for one that is not
             to be set (``{"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}``).
         inputs: Where files now lie that the run read: paths by recorded paths, or folders by folders. They must have

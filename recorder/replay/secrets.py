@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from .. import codec
-from ..capture.secrets import marker_of, same_key
 from ..codec import tag_of
 from ..errors import ConfigError, RecorderError
 from ..records import JSON, Record
+from ..secrets.register import marker_of, same_key
 from ..store.store import Store
 
 VARIABLE_PREFIX = "RECORDER_SECRET_"

@@ -16,7 +16,7 @@ from typing import Any
 from ..digest import canonical_json
 from ..errors import StoreFormatError, StoreNotFoundError
 from ..records import FORMAT, new_id
-from .disk import sync_folder, write_durably
+from .filesystem.disk import sync_folder, write_durably
 
 FOLDER = ".recorder"
 VARIABLE = "RECORDER_STORE"

@@ -14,14 +14,14 @@ from .. import codec
 from ..digest import PREFIX
 from ..errors import DamageError, ObjectNotFoundError
 from ..records import JSON, Content, Record
-from .objects import Objects
-from .trees import TreeEntry
+from .objects.objects import Objects
+from .objects.trees import TreeEntry
 
 _DIGEST = re.compile(PREFIX.encode() + rb"[0-9a-f]{64}")
 # A git tree's id, of SHA-1 or SHA-256, as a JSON string.
 _TREE = re.compile(rb'"([0-9a-f]{40}|[0-9a-f]{64})"')
 
-# What a tree object begins with: see `recorder.store.trees`.
+# What a tree object begins with: see `recorder.store.objects.trees`.
 TREE_HEAD = b'{"kind":"tree"}\n'
 
 

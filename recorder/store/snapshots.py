@@ -16,9 +16,9 @@ from typing import Literal, NamedTuple
 
 from ..digest import digest_bytes
 from ..errors import SnapshotError
-from ..repository import run_git
-from .disk import Gate, ProcessLock, sync_folder
-from .placing import touch
+from ..git import run_git
+from .filesystem.disk import Gate, ProcessLock, sync_folder
+from .objects.publish import touch
 
 _CONFIG = {
     "core.repositoryformatversion": "0",
@@ -84,7 +84,7 @@ class Snapshots:
 
     def __init__(self, git_dir: Path) -> None:
         self.git_dir = git_dir
-        # Dropping what nothing refers to passes it alone: see `recorder.store.collection`.
+        # Dropping what nothing refers to passes it alone: see `recorder.store.maintenance.gc`.
         self.gate = Gate(git_dir.with_name("code.gate"))
         self._last: tuple[Sequence[str], Path, str] | None = None
         self._listed: dict[str, dict[str, str]] = {}

@@ -25,12 +25,12 @@ import msgspec
 from ..digest import digest_bytes
 from ..errors import RunInUseError, RunNotFoundError
 from ..records import JSON, Content, Record, new_id
-from .address import check_tag
-from .catalogue import RUNS, Catalogue
 from .format import create_store, find_store, read_format, store_folder
-from .live import Live
-from .names import KnownOutputs
-from .objects import Objects
+from .known_outputs import KnownOutputs
+from .live.live import Live
+from .objects.objects import Objects
+from .query.catalogue import RUNS, Catalogue
+from .query.refs import check_tag
 from .signature import sign, signer, standing
 from .snapshots import Snapshots
 
@@ -156,7 +156,7 @@ class Store(Catalogue):
         """Put the runs into the trash; their records. Raises RunNotFoundError, or RunInUseError for one in progress.
 
         They keep their numbers, which no other run gets, and everything that they refer to, until the next
-        collection (see `recorder.store.collection`).
+        collection (see `recorder.store.maintenance.gc`).
         """
         records = [self.get(number) for number in dict.fromkeys(numbers)]
         for record in records:

@@ -24,7 +24,7 @@ PROCESSES = 9
 SNAPSHOT = """
 import sys, time
 from pathlib import Path
-from recorder.setting import Setting, _take_snapshot
+from recorder.recording.project import Setting, _take_snapshot
 from recorder.store.store import Store
 now = time.perf_counter
 root, store = Path(sys.argv[1]), Store(sys.argv[2], create=True)

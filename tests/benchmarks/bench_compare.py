@@ -20,7 +20,7 @@ from recorder.compare.content import compare_files
 from recorder.compare.verify import verify
 from recorder.digest import digest_file
 from recorder.records import Content, Function, Output, Record
-from recorder.store.objects import Objects
+from recorder.store.objects.objects import Objects
 
 ROUNDS = 3
 POINTS = 1_000_000

@@ -23,7 +23,7 @@ PROCESSES = 9
 CODE = """
 import sys, time
 from pathlib import Path
-from recorder.capture import environment, packages, process, runtime
+from recorder.capture.environment import environment, packages, process, runtime
 now = time.perf_counter
 def best(act, times=500):
     spent = []

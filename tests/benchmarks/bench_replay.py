@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from recorder.replay.layout import lay_out
+from recorder.replay.workspace.layout import lay_out
 from recorder.store.store import Store
 
 PROCESSES = 9

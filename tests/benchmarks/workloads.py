@@ -88,7 +88,7 @@ def fill(count: str) -> dict[str, float]:
     running = {**finished, "status": "running", "finished": None, "result": None, "outputs": []}
     running = {**running, "metrics": {}, "series": None, "usage": None, "fingerprint": None}
     from recorder.records import new_id
-    from recorder.store.lines import make_line
+    from recorder.store.journal.lines import make_line
 
     with (STORE / "runs.jsonl").open("ab") as file:
         for number in range(len(table) + 1, int(count) + 1):

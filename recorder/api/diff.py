@@ -1,0 +1,26 @@
+"""What is different about two runs, as it is shown in a notebook."""
+
+from __future__ import annotations
+
+from ..compare import diff
+
+
+class Diff(diff.Diff, frozen=True):
+    """The differences of two runs, those of each section by its name; printed as `recorder diff` prints them.
+
+    >>> changed = store.diff(1, 2)
+    >>> [(entry.key, entry.left, entry.right) for entry in changed.sections["config"]]
+    [('lr', 0.05, 0.1)]
+    >>> changed.same
+    False
+    """
+
+    def __repr__(self) -> str:
+        from .notebook import diff_text
+
+        return diff_text(self)
+
+    def _repr_html_(self) -> str:
+        from .notebook import diff_html
+
+        return diff_html(self)

@@ -1,0 +1,1 @@
+"""Describe the things that decide a run, while it runs. Capture never sees the store."""

@@ -1,0 +1,1 @@
+"""The console of a run, copied down to the file descriptors."""

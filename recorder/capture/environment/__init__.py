@@ -1,0 +1,1 @@
+"""The environment of a run: interpreter, packages, hardware, native libraries, processes and ranks."""

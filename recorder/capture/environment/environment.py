@@ -1,0 +1,170 @@
+"""The environment of a run: interpreter, platform, packages, variables and locale.
+
+It is the same for every run of a process, and for most runs of a machine: it holds nothing that belongs to one run.
+It is plain JSON, stored once under its digest. What of it a run loads, and how that is set, is the runtime's to say.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ... import codec
+from ...records import JSON, Redacted
+from ...secrets.names import kind_of, promises_secret
+from ...secrets.register import format_of, marker_of
+from .attempt import attempt
+from .hardware import describe_platform
+from .packages import Packages, find_packages, folders_key
+
+# What else decides a run: see each one's documentation. Everything else stays out of the record.
+_ALLOWED_PREFIXES = (
+    "PYTHON", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "NUMEXPR_", "VECLIB_", "NPY_", "LC_",
+    "CUDA_", "CUBLAS_",
+    "CUDNN_", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TF_", "XLA_", "JAX_", "ATEN_", "TOKENIZERS_PARALLELISM",
+)  # fmt: skip
+_ALLOWED = frozenset({"TZ", "LANG", "LANGUAGE"})
+# They say how this process was started or debugged, not what it computes.
+_OF_ONE_PROCESS = frozenset(
+    {"PYTHONHASHSEED", "PYTHONSTARTUP", "PYTHONBREAKPOINT", "PYTHONINSPECT"}
+)
+# Of one job; and what a container's image asks of its host.
+_NOT_ALLOWED = ("TORCHELASTIC_", "NVIDIA_REQUIRE_")
+
+
+def allowed_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables that a record holds: those of an allow-list that look like no credential."""
+    return {name: value for name, value in _listed(environ) if not _is_secret(name, value)}
+
+
+def redacted_variables(environment: Mapping[str, Any]) -> tuple[Redacted, ...]:
+    """The variables of an environment object that were redacted."""
+    return tuple(
+        Redacted(
+            place=f"variables.{name}", marker=said["$redacted"]["marker"], reason=_reason(name)
+        )
+        for name, said in (environment.get("variables") or {}).items()
+        if isinstance(said, dict)
+    )
+
+
+def _reason(name: str) -> str:
+    return f"the name {name}" if kind_of(name) else "its value has a known format"
+
+
+def _listed(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    # By name first: os.environ decodes each value that it is asked for.
+    return [(name, environ[name]) for name in sorted(filter(_is_listed, environ))]
+
+
+@lru_cache(maxsize=1000)
+def _is_listed(name: str) -> bool:
+    listed = name in _ALLOWED or name.startswith(_ALLOWED_PREFIXES)
+    return listed and name not in _OF_ONE_PROCESS and not name.startswith(_NOT_ALLOWED)
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(name: str, value: str) -> bool:
+    return promises_secret(kind_of(name), value) or bool(format_of(value))
+
+
+def _describe_variables(environ: Mapping[str, str]) -> dict[str, JSON]:
+    """By name; a redacted form for what is on the allow-list and looks like a credential."""
+    return {
+        name: codec.redacted(marker_of(value), type="str") if _is_secret(name, value) else value
+        for name, value in _listed(environ)
+    }
+
+
+class Environment(NamedTuple):
+    """The environment object, `described`, and the packages in it; `problems` are what could not be described."""
+
+    described: dict[str, JSON]
+    packages: Packages
+    problems: tuple[str, ...] = ()
+
+
+_LOOK_EVERY_S = 0.1
+_looked: tuple[tuple[str, ...], float, object] | None = None
+_known: tuple[object, Environment] | None = None
+
+
+def describe_environment(*, cache: Path | None = None) -> Environment:
+    """The environment as it is now; the same object again while nothing has changed in this process.
+
+    Keys: python, platform, packages (name to version and, where it is no index, source), variables, locale.
+    `cache` is a folder for the scan of the packages.
+    """
+    global _known
+    key = _state()
+    if _known is None or _known[0] != key:
+        found = _describe(cache)
+        # What changed may be of no account: then it is still the same environment.
+        same = _known is not None and _known[1] == found
+        _known = key, _known[1] if _known is not None and same else found
+    return _known[1]
+
+
+def _state() -> object:
+    """By what to tell that the environment is the same as at the last call of this process."""
+    # os.environ decodes every variable each time that it is gone through; what lies under it is as good.
+    variables = getattr(os.environ, "_data", os.environ)
+    return _folders(), dict(variables), locale.setlocale(locale.LC_ALL), time.tzname
+
+
+def _folders() -> object:
+    """The state of sys.path's folders, looked at every so often: nothing is installed faster than that."""
+    global _looked
+    path, now = tuple(sys.path), time.monotonic()
+    if _looked is None or _looked[0] != path or now - _looked[1] > _LOOK_EVERY_S:
+        _looked = path, now, folders_key()
+    return _looked[2]
+
+
+def _describe(cache: Path | None) -> Environment:
+    problems: list[str] = []
+    packages = attempt(
+        lambda: find_packages(cache=cache), "environment's packages", problems.append
+    )
+    parts: dict[str, Callable[[], JSON]] = {
+        "python": _describe_python,
+        "platform": describe_platform,
+        "packages": (packages or Packages()).describe,
+        "variables": lambda: _describe_variables(os.environ),
+        "locale": _describe_locale,
+    }
+    described = {
+        name: attempt(describe, f"environment's {name}", problems.append)
+        for name, describe in parts.items()
+    }
+    return Environment(described, packages or Packages(), tuple(problems))
+
+
+def _describe_python() -> dict[str, JSON]:
+    return {
+        "version": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "build": " ".join(platform.python_build()),
+        "compiler": platform.python_compiler(),
+        "prefix": sys.prefix,
+        "virtual_environment": sys.prefix != sys.base_prefix,
+        "optimize": sys.flags.optimize,
+        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
+    }
+
+
+def _describe_locale() -> dict[str, JSON]:
+    return {
+        "encoding": locale.getpreferredencoding(False),
+        "filesystem_encoding": sys.getfilesystemencoding(),
+        "categories": locale.setlocale(locale.LC_ALL),
+        "numeric": locale.setlocale(locale.LC_NUMERIC),
+        "timezone": list(time.tzname),
+    }

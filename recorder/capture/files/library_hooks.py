@@ -1,0 +1,228 @@
+"""Libraries that open files in C, where the audit hook does not see them: what they are given is noted first.
+
+A wrapper is put around a library's way of opening a file once the library is loaded, be that before or after the
+first run of the process; a library that is not loaded costs nothing. It looks at the path, and calls through: the
+name, the signature and what comes back are the library's own. Outside runs it does nothing else.
+"""
+
+# ruff: noqa: PTH110, PTH111, PTH112, PTH207
+# Paths are text here, as in `recorder.capture.files.audit_hook`.
+
+from __future__ import annotations
+
+import functools
+import importlib.machinery
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from .audit_hook import is_watching, note
+
+
+class Opener(NamedTuple):
+    """What opens a file: its dotted name in the module, and its parameters for the path and, if any, the mode.
+
+    `also` are modules that take a function of the name over when they are loaded. `position` is the path's among the
+    arguments.
+    """
+
+    name: str
+    parameter: str
+    position: int = 0
+    mode: bool = False
+    also: tuple[str, ...] = ()
+
+
+_POLARS = (
+    "read_avro", "read_csv", "read_excel", "read_ipc", "read_ipc_stream", "read_json", "read_ndjson", "read_parquet",
+    "scan_csv", "scan_ipc", "scan_ndjson", "scan_parquet",
+)  # fmt: skip
+OPENERS: dict[str, tuple[Opener, ...]] = {
+    "pyarrow": (Opener("memory_map", "path", mode=True),),
+    "pyarrow.parquet.core": (
+        Opener("ParquetFile.__init__", "source", position=1),
+        Opener("ParquetDataset.__init__", "path_or_paths", position=1),
+        Opener("read_metadata", "where", also=("pyarrow.parquet",)),
+        Opener("read_schema", "where", also=("pyarrow.parquet",)),
+    ),
+    "pyarrow.dataset": (Opener("dataset", "source"),),
+    "pyarrow.feather": (Opener("read_table", "source"),),
+    "pyarrow.csv": (Opener("read_csv", "input_file"), Opener("open_csv", "input_file")),
+    "pyarrow.json": (Opener("read_json", "input_file"),),
+    "pyarrow.orc": (
+        Opener("ORCFile.__init__", "source", position=1),
+        Opener("read_table", "source"),
+    ),
+    "h5py._hl.files": (Opener("File.__init__", "name", position=1, mode=True),),
+    "safetensors": (
+        Opener("safe_open", "filename", also=("safetensors.torch", "safetensors.numpy")),
+    ),
+    "netCDF4": (Opener("Dataset", "filename", mode=True),),
+    "polars": tuple(Opener(name, "source") for name in _POLARS),
+}
+
+
+def attach() -> None:
+    """Put the wrappers around the libraries that are loaded, and around others as they are loaded."""
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+        for name in OPENERS:
+            module = sys.modules.get(name)
+            if module is not None:
+                _wrap_all(module)
+
+
+def lead(find: Callable[[str], str]) -> None:
+    """Have the libraries open what `find` makes of each path that they are to read."""
+    global _find
+    _find = find
+
+
+_find: Callable[[str], str] | None = None
+
+
+class _Finder:
+    """Has what the others find wrapped once its module has been executed."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname not in OPENERS:
+            return None
+        for finder in sys.meta_path:
+            if finder is not self and hasattr(finder, "find_spec"):
+                spec = finder.find_spec(fullname, path, target)
+                if spec is not None:
+                    _wrap_after(spec)
+                    return spec
+        return None
+
+
+_finder = _Finder()
+
+
+def _wrap_after(spec: importlib.machinery.ModuleSpec) -> None:
+    """The loader stays the one that it is, for what asks it for sources and resources."""
+    loader: Any = spec.loader
+    execute = getattr(loader, "exec_module", None)
+    if execute is None:
+        return
+
+    def exec_module(module: ModuleType) -> None:
+        execute(module)
+        _wrap_all(module)
+
+    loader.exec_module = exec_module
+
+
+def _wrap_all(module: ModuleType) -> None:
+    for opener in OPENERS[module.__name__]:
+        owner, name = _owner(module, opener.name)
+        original = getattr(owner, name, None)
+        if original is None or hasattr(original, "__recorder__"):
+            continue
+        is_class = isinstance(original, type) and opener.mode
+        wrapped: Any = _derive(original, opener) if is_class else _wrap(original, opener)
+        setattr(owner, name, wrapped)
+        for other in opener.also:
+            if getattr(sys.modules.get(other), name, None) is original:
+                setattr(sys.modules[other], name, wrapped)
+
+
+def _owner(module: ModuleType, name: str) -> tuple[Any, str]:
+    holder, _, last = name.rpartition(".")
+    return (getattr(module, holder, None) if holder else module), last
+
+
+def _wrap(original: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
+    @functools.wraps(original, updated=() if isinstance(original, type) else ("__dict__",))
+    def opened(*args: Any, **kwargs: Any) -> Any:
+        args = _lead(opener, args, kwargs)
+        if is_watching():
+            _note(opener, args, kwargs)
+        return original(*args, **kwargs)
+
+    opened.__recorder__ = True  # type: ignore[attr-defined]
+    return opened
+
+
+def _derive(original: Any, opener: Opener) -> Any:
+    """A class that others derive from and ask `isinstance` of stays a class."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        args = _lead(opener, args, kwargs)
+        if is_watching():
+            _note(opener, args, kwargs)
+        original.__init__(self, *args, **kwargs)
+
+    names = {"__init__": __init__, "__doc__": original.__doc__, "__recorder__": True}
+    derived = type(original)(original.__name__, (original,), names)
+    derived.__module__ = original.__module__
+    derived.__qualname__ = original.__qualname__
+    return derived
+
+
+def _lead(opener: Opener, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments with the path that is really to be read, in `kwargs` in place."""
+    if _find is None or not _mode(opener, args, kwargs).startswith("r"):
+        return args
+    place = opener.position
+    if len(args) > place:
+        return (*args[:place], _led(args[place]), *args[place + 1 :])
+    if opener.parameter in kwargs:
+        kwargs[opener.parameter] = _led(kwargs[opener.parameter])
+    return args
+
+
+def _led(given: Any) -> Any:
+    if isinstance(given, list | tuple):
+        return type(given)(map(_led, given))
+    if _find is not None and isinstance(given, str | os.PathLike):
+        text = os.fsdecode(given)
+        found = _find(text)
+        return given if found is text else found
+    return given
+
+
+def _mode(opener: Opener, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    if not opener.mode:
+        return "r"
+    after = opener.position + 1
+    mode = args[after] if len(args) > after else kwargs.get("mode")
+    return mode if isinstance(mode, str) else "r"
+
+
+def _note(opener: Opener, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    place = opener.position
+    given = args[place] if len(args) > place else kwargs.get(opener.parameter)
+    mode = _mode(opener, args, kwargs)
+    reads = mode[:1] in ("r", "a")
+    writes = mode not in ("r", "rb", "rs")
+    for path in _paths(given):
+        note(path, reads=reads, writes=writes)
+
+
+def _paths(given: Any) -> Iterator[str]:
+    """The files that the argument names: a path, several, a folder, or a pattern; a URL or an open file names none."""
+    import glob
+
+    if isinstance(given, list | tuple):
+        for one in given:
+            yield from _paths(one)
+    elif isinstance(given, str | bytes | os.PathLike):
+        path = os.path.expanduser(os.fsdecode(given))
+        path = path[7:] if path.startswith("file://") else path
+        if os.path.isdir(path):
+            yield from _below(path)
+        elif glob.has_magic(path) and not os.path.exists(path):
+            yield from sorted(filter(os.path.isfile, glob.glob(path, recursive=True)))
+        elif "://" not in path:
+            yield path
+
+
+def _below(folder: str) -> Iterator[str]:
+    for inside, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (f"{inside}{os.sep}{name}" for name in sorted(names))

@@ -1,0 +1,182 @@
+"""Hazards that are seen while they happen: connections, entropy, child processes.
+
+While a run is in progress, the audit hook of `.inputs` tells of connections and child processes, and `os.urandom`,
+which has no audit event, is wrapped. Each is noted once for each line of the project's own code that caused it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from ...paths import PACKAGE
+from ..files.audit_hook import WORKER, listen, targets
+from ..seeding import entropy
+
+# Of one kind, more are seen than are listed: libraries cause some.
+_MAX_SEEN = 200
+
+_paths = sysconfig.get_paths()
+_STDLIB = (_paths["stdlib"] + os.sep, "<frozen")
+_INSTALLED = (_paths["purelib"] + os.sep, _paths["platlib"] + os.sep)
+# Between who wants random bytes and os.urandom.
+_DRAWERS = tuple(f"{_paths['stdlib']}{os.sep}{name}.py" for name in ("random", "secrets", "uuid"))
+# They ask the system what it is, by programs of its own.
+_ASKERS = tuple(
+    os.path.join(_paths["stdlib"], *name)  # noqa: PTH118
+    for name in (("platform.py",), ("ctypes", "util.py"), ("uuid.py",), ("sysconfig.py",))
+)
+# Of the installed ones, loky does, to count the processor's cores.
+_INSTALLED_ASKERS = (os.path.join("loky", "backend", "context.py"),)  # noqa: PTH118
+# Multiprocessing's and loky's: what is left of semaphores and shared memory at the end.
+_TIDIERS = os.sep + "resource_tracker.py"
+# They name temporary folders, messages and calls by random bytes, which reach no result.
+_PLUMBING = (
+    "joblib", "ipykernel", "jupyter_client", "zmq", "fsspec", "tornado", os.path.join("sklearn", "callback"),  # noqa: PTH118
+)  # fmt: skip
+
+
+def _own_place(frame: FrameType | None) -> str | None:
+    """``file:line`` of the nearest frame of the project's own; "" where there is none, None for recorder's doing."""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith(PACKAGE):
+            return None
+        if not file.startswith((*_STDLIB, *_INSTALLED)):
+            return f"{file}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def _note(kind: str, detail: str, frame: FrameType | None) -> None:
+    place = _own_place(frame)
+    if place is not None:
+        for watch in targets():
+            if len(watch.hazards) < _MAX_SEEN:
+                watch.hazards[kind, place, detail] = None
+
+
+class _Asked(threading.local):
+    """The name that this thread has asked the address of, and the port with it."""
+
+    name: tuple[str, Any] = ("", None)
+
+
+_asked = _Asked()
+
+
+def _on_lookup(host: Any, port: Any, *_rest: Any) -> None:
+    if host:
+        _asked.name = os.fsdecode(host) if isinstance(host, bytes) else str(host), port
+
+
+def _on_connect(_socket: Any, address: Any) -> None:
+    """Connections by a network; those to a socket that is a file have no port."""
+    if type(address) is not tuple or len(address) < 2:
+        return
+    host, port = str(address[0]), address[1]
+    local = host.startswith("127.") or host in ("::1", "localhost", "", "0.0.0.0")
+    name, asked_port = _asked.name
+    said = name if str(asked_port) == str(port) and not local else host
+    _note("local connection" if local else "network", f"{said}:{port}", sys._getframe(2))
+
+
+def _on_process(program: Any, arguments: Any = (), *_rest: Any) -> None:
+    """The program's name and no more: what it is told may be a credential."""
+    if program is None:
+        program = arguments[0] if isinstance(arguments, list | tuple) and arguments else arguments
+    frame = caller = sys._getframe(2)
+    while caller.f_back is not None and caller.f_code.co_filename.startswith(_STDLIB):
+        if caller.f_code.co_filename in _ASKERS:
+            return
+        caller = caller.f_back
+    if caller.f_code.co_filename.endswith(_INSTALLED_ASKERS):
+        return
+    _note("child process", os.path.basename(os.fsdecode(program)), frame)  # noqa: PTH119
+
+
+def _on_worker(arguments: Any) -> None:
+    """One that multiprocessing or loky starts anew, or the server that forks them; no process that only tidies up."""
+    frame = caller = sys._getframe(3)
+    while caller.f_back is not None:
+        if caller.f_code.co_filename.endswith(_TIDIERS):
+            return
+        caller = caller.f_back
+    _note("child process", os.path.basename(os.fsdecode(arguments[0])), frame)  # noqa: PTH119
+
+
+def _on_system(command: Any, *_rest: Any) -> None:
+    words = os.fsdecode(command).split()
+    _note("child process", words[0] if words else "", sys._getframe(2))
+
+
+def _on_fork() -> None:
+    _note("child process", "fork", sys._getframe(2))
+
+
+_lock = threading.Lock()
+_watching = 0
+
+
+def watch_hazards() -> None:
+    """Begin to see; `unwatch_hazards` ends it. What is seen goes to the watches of `.inputs` in progress."""
+    global _watching
+    listen(_LISTENED)
+    with _lock:
+        _watching += 1
+        entropy.on_draw = _on_entropy
+
+
+def unwatch_hazards() -> None:
+    """The end of a run; with the last one nothing is looked at any more."""
+    global _watching
+    with _lock:
+        _watching -= 1
+        if _watching == 0:
+            entropy.on_draw = None
+
+
+def _on_entropy(frame: FrameType | None) -> None:
+    """What draws: the project's code, or a library in its name; the standard library's own use reaches no result."""
+    if not targets():
+        return
+    drawer = "os.urandom"
+    while frame is not None and frame.f_code.co_filename in _DRAWERS:
+        file = frame.f_code.co_filename
+        module = file.rpartition(os.sep)[2].removesuffix(".py")
+        drawer = f"{module}.{frame.f_code.co_name}"
+        frame = frame.f_back
+    file = frame.f_code.co_filename if frame is not None else ""
+    installed = next((file[len(f) :] for f in _INSTALLED if file.startswith(f)), None)
+    if installed is not None and (installed.startswith(_PLUMBING) or _is_importing(frame)):
+        return
+    if installed is None and file.startswith(_STDLIB):
+        return
+    _note("entropy", drawer, frame)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether an installed module is being imported: the keys that torch makes for its own registries, say."""
+    while frame is not None and frame.f_code.co_filename.startswith(_INSTALLED):
+        if frame.f_code.co_name == "<module>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+_LISTENED: dict[str, Callable[..., None]] = {
+    "socket.getaddrinfo": _on_lookup,
+    "socket.connect": _on_connect,
+    "subprocess.Popen": _on_process,
+    "os.posix_spawn": _on_process,
+    "os.system": _on_system,
+    "os.fork": _on_fork,
+    WORKER: _on_worker,
+}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))

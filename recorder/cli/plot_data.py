@@ -1,0 +1,129 @@
+"""What ``recorder plot`` draws: series of runs, or values of many runs against each other."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from ..formats.points import SAMPLED, Point
+from ..records import JSON, Record
+from ..render.plots.curves import Curve, labels, places
+from ..store.content.series import read_series
+from ..store.query.fields import parse_key
+from ..store.store import Store
+
+if TYPE_CHECKING:
+    from ..render.plots.picture import Column
+    from ..render.plots.terminal import Axes
+
+# Makes a curve of a label and its points.
+Make: TypeAlias = Callable[[str, Sequence[tuple[float, float]]], Curve]
+
+
+class UnableError(click.ClickException):
+    """Nothing is wrong with what was asked, and yet it cannot be done."""
+
+    exit_code = 3
+
+
+def series_curves(
+    store: Store, records: Sequence[Record], metrics: Sequence[str], *, by_time: bool, make: Make
+) -> tuple[list[Curve], Axes]:
+    """A curve for each series of each run, and the axes; of series that nobody named the only one there is.
+
+    Raises click.UsageError for a metric that no run has, or where there are several and none is named.
+    """
+    from ..render.plots.terminal import Axes
+
+    every = [read_series(store, record) for record in records]
+    chosen = _chosen_metrics(every, metrics)
+    found = [
+        (label, name, places(series[name], by_time=by_time))
+        for label, series in zip(labels(records), every, strict=True)
+        for name in chosen
+        if name in series
+    ]
+    names = {name for _, name, _ in found}
+    curves = [
+        make(f"{label}  {name}" if len(names) > 1 else label, points)
+        for label, name, points in found
+    ]
+    return curves, Axes("seconds" if by_time else "step", ", ".join(sorted(names)))
+
+
+def _chosen_metrics(
+    every: Sequence[dict[str, list[Point]]], metrics: Sequence[str]
+) -> Sequence[str]:
+    known = sorted({name for series in every for name in series if not name.startswith(SAMPLED)})
+    if not known and not any(name in series for series in every for name in metrics):
+        raise click.UsageError("the runs have no metrics")
+    if not metrics:
+        long = [name for name in known if any(len(series.get(name, ())) > 1 for series in every)]
+        if len(long or known) != 1:
+            raise click.UsageError(f"--metric: which one? there are {', '.join(known)}")
+        return long or known
+    for name in metrics:
+        if not any(name in series for series in every):
+            near = difflib.get_close_matches(name, known, n=3) or known
+            raise click.UsageError(f"no metric {name!r}; there are: {', '.join(near)}")
+    return metrics
+
+
+def pair_curves(
+    records: Sequence[Record], x: str, y: str, *, make: Make
+) -> tuple[list[Curve], Axes]:
+    """A point for each run that has numbers for both names, those of an experiment together; and the axes."""
+    from ..render.plots.terminal import Axes
+
+    found: dict[str, list[tuple[float, float]]] = {}
+    for record in records:
+        document = record.to_document()
+        left, right = (_number(parse_key(name)(document)) for name in (x, y))
+        if left is not None and right is not None:
+            found.setdefault(record.experiment, []).append((left, right))
+    if not found:
+        raise UnableError(f"none of the {len(records)} runs has numbers for both {x} and {y}")
+    curves = [
+        make(f"{name}: {len(points)} of {len(records)} runs", points)
+        for name, points in found.items()
+    ]
+    return curves, Axes(x, y, joined=False)
+
+
+def parallel_columns(records: Sequence[Record], names: str) -> list[Column]:
+    """An axis for each of the names, with the values of the runs that have a finite one for all of them."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if len(wanted) < 2:
+        raise click.UsageError("--parallel takes two names or more: 'lr,epochs,accuracy'")
+    finds = [parse_key(name) for name in wanted]
+    documents: list[dict[str, JSON]] = [record.to_document() for record in records]
+    rows = [[find(document) for find in finds] for document in documents]
+    rows = [row for row in rows if not any(map(_is_placeless, row))]
+    if not rows:
+        raise UnableError(
+            f"none of the {len(records)} runs has a finite value for each of {', '.join(wanted)}"
+        )
+    columns = zip(wanted, zip(*rows, strict=True), strict=True)
+    return [_column(name, values) for name, values in columns]
+
+
+def _column(name: str, values: Sequence[Any]) -> Column:
+    from ..render.plots.picture import Column
+
+    numbers = [_number(value) for value in values if not isinstance(value, bool)]
+    if len(numbers) == len(values) and None not in numbers:
+        return Column(name, [float(value) for value in values])
+    texts = list(dict.fromkeys(map(str, values)))
+    return Column(name, [float(texts.index(str(value))) for value in values], texts)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _is_placeless(value: Any) -> bool:
+    """Whether no axis has a place for it: there is none, or it is no finite number."""
+    return value is None or (isinstance(value, float) and not abs(value) < float("inf"))

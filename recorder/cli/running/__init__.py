@@ -1,0 +1,1 @@
+"""Run experiments from the command line: scripts, options, sweeps, restarts."""

@@ -1,0 +1,1 @@
+"""A recorded environment as requirements, as a lock file, or built again."""

@@ -1,0 +1,243 @@
+"""A command line as an experiment: its arguments are the config, its exit status the result.
+
+The run goes on in this process, the command in one of its own, with everything that both print recorded. What it
+writes below the working directory is its outputs. Runs that it records itself, with `@record`, are its children.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from ..capture.code.code import find_root
+from ..capture.code.function import Place
+from ..capture.files.exclusion import CODE_SUFFIXES
+from ..capture.files.stamps import Stamp, look_at, scan, written
+from ..capture.seeding.seed import draw_seed
+from ..errors import CommandError, TargetError
+from ..records import Function, Seed
+from ..secrets.register import Secrets
+from ..store.format import FOLDER, VARIABLE
+from .current import PARENT_VARIABLE, current_parent
+from .invocation import Call
+from .project import Setting, find_setting
+from .run import Run
+
+SEED_VARIABLE = "RECORDER_SEED"
+_INTERPRETERS = ("python", "pypy", "bash", "sh", "zsh", "Rscript", "julia", "node", "ruby", "perl")
+# Told to us alone, as a rule: by `kill`, a job's scheduler, a closing terminal.
+_FROM_TERMINAL = (signal.SIGINT, getattr(signal, "SIGQUIT", None))
+_PASSED_ON = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGINT")
+
+
+class Executed(NamedTuple):
+    """A command's ended run, and its exit status as a shell gives it: 128 and the signal for one that was killed."""
+
+    run: Run
+    status: int
+
+
+def prepare_command(
+    argv: Sequence[str],
+    *,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    seed: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+) -> Call:
+    """What running the command here, in the working directory, would record.
+
+    Raises TargetError for a command that is not there, StoreFormatError, or OSError where no store can be made.
+    """
+    if not argv or shutil.which(argv[0]) is None:
+        raise TargetError(f"no command {argv[0] if argv else ''!r}", target=" ".join(argv[:1]))
+    given = Seed(value=draw_seed(), origin="drawn")
+    if seed is not None:
+        given = Seed(value=seed, origin="argument")
+    name = name or name_of(argv)
+    return Call(
+        experiment=name,
+        function=Function(module="", qualname=name, kind="command"),
+        arguments=describe_argv(argv),
+        seed=given,
+        setting=_find_setting(store),
+        tags=tuple(tags),
+        parent=current_parent(),
+    )
+
+
+def describe_argv(argv: Sequence[str]) -> dict[str, Any]:
+    """The config of a command: its arguments, without credentials."""
+    return {"argv": list(Secrets().scrub_arguments(argv))}
+
+
+def name_of(argv: Sequence[str]) -> str:
+    """The program's name; of an interpreter's command line that of the script or module."""
+    program = Path(argv[0]).name
+    if program.rstrip("0123456789.").removesuffix(".exe") not in _INTERPRETERS:
+        return program
+    rest = list(argv[1:])
+    while rest and rest[0].startswith("-"):
+        if rest[0] == "-m" and len(rest) > 1:
+            return rest[1]
+        if rest[0] in ("-c", "-e", "--eval"):
+            return program
+        rest.pop(0)
+    return Path(rest[0]).name if rest else program
+
+
+def _find_setting(store: str | os.PathLike[str] | None) -> Setting:
+    cwd = Path.cwd()
+    root = find_root(None, cwd=cwd)
+    folder = store or os.environ.get(VARIABLE) or root / FOLDER
+    return find_setting(Place("", None, False, False, False), store=folder)
+
+
+def execute(
+    call: Call,
+    argv: Sequence[str],
+    *,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> Executed:
+    """Run the command in the working directory, as the run of `call`.
+
+    Args:
+        call: See `prepare_command`.
+        argv: The command and its arguments.
+        inputs: Files and folders that it reads, beside the files that `argv` names.
+        outputs: Files and folders that it writes, beside what is below the working directory.
+        variables: For its environment, beside this process's.
+
+    Raises:
+        OSError: for an input that cannot be read; the run has failed then.
+    """
+    run = Run(call)
+    try:
+        status = _execute(run, call, argv, inputs, outputs, variables or {})
+    except BaseException as error:
+        run.fail(error)
+        raise
+    return Executed(run, status)
+
+
+def _execute(
+    run: Run,
+    call: Call,
+    argv: Sequence[str],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    variables: Mapping[str, str],
+) -> int:
+    _add_inputs(run, argv, inputs)
+    cwd = Path.cwd()
+    before = scan(cwd, exclude=[run.store.path])
+    named = {path: look_at(Path(path)) for path in outputs}
+    with _PassingOn() as passing:
+        passing.to = subprocess.Popen(list(argv), env={**_environment(run, call), **variables})
+        code = passing.to.wait()
+    _save_outputs(run, written(before, scan(cwd, exclude=[run.store.path])), named)
+    status = code if code >= 0 else 128 - code
+    if signal.SIGINT in passing.received and code != 0:
+        run.fail(KeyboardInterrupt(), result=status)
+    elif code == 0:
+        run.finish(0)
+    else:
+        run.fail(CommandError(_said(code), status=status), result=status)
+    return status
+
+
+def _add_inputs(run: Run, argv: Sequence[str], inputs: Sequence[str]) -> None:
+    """Those that were named, and the data files among the arguments that no run has written."""
+    for path in inputs:
+        run.add_input(path)
+    known = run.store.known_outputs.read()
+    for arg in argv[1:]:
+        file = Path(arg.partition("=")[2] if arg.startswith("-") else arg)
+        if file.suffix in CODE_SUFFIXES or not file.name or len(arg) > 4096:
+            continue
+        place = run.place_of(file)
+        if place is not None and place not in known and file.is_file():
+            run.add_input(file)
+
+
+def _environment(run: Run, call: Call) -> dict[str, str]:
+    """What tells the command, and the runs that it records, what they are part of."""
+    seed = call.seed
+    said = {
+        **os.environ,
+        PARENT_VARIABLE: run.id,
+        VARIABLE: str(run.store.path),
+        SEED_VARIABLE: str(seed.value),
+    }
+    if seed.origin == "argument":
+        said["PYTHONHASHSEED"] = str(seed.value % 2**32)
+    return said
+
+
+class _PassingOn:
+    """Passes the signals that come to this process on to the one in `to`; `received` are those that came.
+
+    A terminal's Ctrl-C has reached it already.
+    """
+
+    to: subprocess.Popen[bytes] | None = None
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+
+    def __enter__(self) -> _PassingOn:
+        numbers = [getattr(signal, name) for name in _PASSED_ON if hasattr(signal, name)]
+        self._former = {number: signal.signal(number, self._handle) for number in numbers}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.received.append(number)
+        if self.to is None:
+            raise KeyboardInterrupt  # it has not begun
+        if number not in _FROM_TERMINAL or not _has_terminal():
+            self.to.send_signal(number)
+
+
+def _has_terminal() -> bool:
+    """Whether we, and so the command, are what a terminal's Ctrl-C goes to."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except (OSError, AttributeError):
+        return False
+
+
+def _save_outputs(run: Run, found: Sequence[str], named: Mapping[str, Mapping[str, Stamp]]) -> None:
+    """Save what was found to be written, and what was named; `named` has how that had looked before."""
+    for path, before in named.items():
+        if written(before, after := look_at(Path(path))):
+            run.save(path)
+        else:
+            said = "was not written" if after else "is not there"
+            run.warn(f"output {path} {said}: it is not kept")
+    folders = [os.path.realpath(path) + os.sep for path in named]
+    files = {os.path.realpath(path) for path in named}
+    for path in found:
+        real = os.path.realpath(path)
+        if real not in files and not real.startswith(tuple(folders)):
+            run.save(path)
+
+
+def _said(code: int) -> str:
+    if code >= 0:
+        return f"the command ended with status {code}"
+    try:
+        return f"the command was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"the command was killed by signal {-code}"

@@ -1,0 +1,171 @@
+"""The outputs of a run while it lasts: what it saved, what lies in its own folder, and what it wrote unasked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .. import codec
+from ..errors import RecorderError, SaveError
+from ..paths import make_absolute, place_in
+from ..records import JSON, Hazard, Output
+from ..secrets.redaction import redact_encoded
+from ..secrets.register import Secrets
+from ..store.live.live import Live
+from ..store.store import Store
+from .discovered_outputs import Finder
+from .monitors import Observation
+from .problems import Report, one_line
+from .project import Setting
+
+_RESULT = "the result"
+
+
+class Outputs:
+    """What a run has put out so far, by name; a later output takes the place of an earlier one of its name.
+
+    `opaque` are the values that nothing could encode; `written` the files below the root, relative to it, that are
+    no code from now on.
+    """
+
+    def __init__(
+        self, store: Store, live: Live, *, setting: Setting, secrets: Secrets, report: Report
+    ) -> None:
+        self.opaque: list[Hazard] = []
+        self.written: set[str] = set()
+        self._outputs: dict[str, Output] = {}
+        self._saved: set[str] = set()
+        self._store = store
+        self._live = live
+        self._setting = setting
+        self._secrets = secrets
+        self._report = report
+        self._finder = Finder(store, live.path, root=setting.root, report=report)
+
+    @property
+    def unlisted(self) -> tuple[str, ...]:
+        """The names of files that this run or another one wrote, nobody can tell which."""
+        return self._finder.unlisted
+
+    @property
+    def all(self) -> tuple[Output, ...]:
+        """The outputs, by name."""
+        return tuple(self._outputs[name] for name in sorted(self._outputs))
+
+    def save(self, target: Any, name: str | None) -> None:
+        """Keep the file or folder at a path, or a value; what cannot be kept is reported."""
+        try:
+            if isinstance(target, str | Path) or hasattr(target, "__fspath__"):
+                output = self._save_path(target, name)
+            else:
+                output = self._save_value(target, name)
+        except (RecorderError, OSError) as error:
+            what = f"output {name or str(target)!r} was not saved: {one_line(error)}"
+            self._report(what, error=SaveError(what, name=name or str(target)))
+        else:
+            self._add(output)
+
+    def save_figure(self, figure: Any, name: str) -> None:
+        """Keep a figure of matplotlib or plotly; what cannot be drawn is reported."""
+        from ..capture.figures import draw
+
+        try:
+            name, data = draw(figure, name)
+            digest = self._store.objects.put_bytes(data)
+        except Exception as error:  # noqa: BLE001 - a library's own; the experiment goes on
+            what = f"figure {name!r} was not saved: {one_line(error)}"
+            self._report(what, error=SaveError(what, name=name))
+        else:
+            self._add(Output(name=name, kind="file", digest=digest, size_bytes=len(data)))
+
+    def keep_result(self, value: Any) -> JSON:
+        """The form of what the function returned, its objects in the store."""
+        return self._keep_value(value, _RESULT)[0]
+
+    def take_own_files(self) -> None:
+        """What lies in the run's own folder."""
+        if self._live.files.exists():
+            for entry in sorted(self._live.files.iterdir()):
+                self.save(entry, entry.name)
+
+    def take_found_files(self, observation: Observation, *, number: int, limit_bytes: int) -> None:
+        """What the run wrote and did not name; what it saved under the same name wins."""
+        found = self._finder.find(
+            observation.watch,
+            number=number,
+            held=self._setting.files,
+            saved=self._saved,
+            readings=observation.readings,
+        )
+        for path in found:
+            try:
+                output = self._finder.keep(path, limit_bytes=limit_bytes)
+            except (RecorderError, OSError) as error:
+                what = f"the file {path}, which the run wrote, was not kept: {one_line(error)}"
+                self._report(what)
+                continue
+            self._outputs.setdefault(output.name, output)
+            in_root = place_in(path, self._setting.root)
+            if in_root is not None and (
+                path in observation.watch.written or not self._setting.holds(in_root)
+            ):
+                self.written.add(in_root)
+
+    def _add(self, output: Output) -> None:
+        self._outputs[output.name] = output
+        try:
+            self._live.note_output(msgspec.json.encode(output))
+        except OSError as error:
+            what = f"output {output.name!r} is lost if the run is killed: {one_line(error)}"
+            self._report(what, error=SaveError(what, name=output.name))
+
+    def _save_path(self, target: Any, name: str | None) -> Output:
+        path = Path(target)
+        cwd = os.getcwd()  # noqa: PTH109
+        absolute = make_absolute(str(path), cwd=cwd)
+        place = place_in(absolute, cwd, self._setting.root)
+        in_root = place_in(absolute, self._setting.root)
+        if in_root is not None:
+            self.written.add(in_root)
+        self._saved.add(os.path.realpath(absolute))
+        name, place = name or place or path.name, place or str(path)
+        if path.is_dir():
+            tree = self._store.objects.put_tree(path)
+            return Output(
+                name=name, kind="folder", digest=tree.digest, size_bytes=tree.size_bytes, path=place
+            )
+        digest, size = self._store.objects.put_file(path)
+        return Output(name=name, kind="file", digest=digest, size_bytes=size, path=place)
+
+    def _save_value(self, value: Any, name: str | None) -> Output:
+        if name is None:
+            raise SaveError(
+                f"a {type(value).__name__} needs a name: save(value, name=...)", name=""
+            )
+        form, size = self._keep_value(value, f"output {name!r}")
+        return Output(
+            name=name, kind="value", digest=codec.identity(form), size_bytes=size, form=form
+        )
+
+    def _keep_value(self, value: Any, what: str) -> tuple[JSON, int]:
+        encoded = self._encode_value(value, what)
+        for path in encoded.opaque:
+            inside = f" ({path})" if path else ""
+            self.opaque.append(Hazard(kind="opaque value", detail=f"{what}{inside}"))
+            self._report(
+                f"{what}{inside} is opaque: nothing can encode it, so it cannot be compared"
+            )
+        for payload in encoded.objects.values():
+            self._store.objects.put_bytes(payload)
+        size = sum(len(payload) for payload in encoded.objects.values())
+        return encoded.form, size or len(msgspec.json.encode(encoded.form))
+
+    def _encode_value(self, value: Any, what: str) -> codec.Encoded:
+        """The result without what is a credential by its looks; an output is the user's own, and kept as it is."""
+        if what != _RESULT:
+            return codec.encode(value)
+        encoded = codec.encode(value, inline_limit=None)
+        return redact_encoded(encoded, self._secrets, place="result", by_name=False)

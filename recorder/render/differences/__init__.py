@@ -1,0 +1,1 @@
+"""Diffs as tables, patches and variations."""

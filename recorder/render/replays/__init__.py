@@ -1,0 +1,1 @@
+"""Replay plans, verdicts, repetitions and explanations as tables; JUnit reports."""

@@ -1,0 +1,142 @@
+"""What came of replaying many runs: what ``recorder replay --all`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...batch.pool import Worker
+from ...batch.report import Ended
+from ...records import Record
+from ...replay.many.many import Many, Outcome
+from ..progress import Shown
+from ..runs.runs import remark, table_lines
+from ..text import Column, duration, printable, shorten
+from .verdict import styled_verdict, verdict_document
+
+# A table of more rows shows what went wrong only.
+_SHOWN = 50
+_GOOD = ("reproduced", "close")
+_WIDTH = 24
+
+
+def show_many(records: Sequence[Record]) -> Shown:
+    """What to show of the replays of these runs while they run."""
+
+    def row(worker: Worker) -> dict[str, str]:
+        record = records[worker.place]
+        return {
+            "run": str(record.number),
+            "experiment": shorten(printable(record.experiment), _WIDTH),
+        }
+
+    def describe(ended: Ended) -> str:
+        record, report = records[ended.place], ended.report
+        said = _ENDED.get(report.exit_status, "could not be done")
+        replay = f" (run {report.number})" if report.number is not None else ""
+        text = f"run {record.number} ({printable(record.experiment)})  {said}{replay}  {duration(ended.duration_s)}"
+        return f"{text}  {shorten(report.error, 200)}" if report.error else text
+
+    def is_good(ended: Ended) -> bool:
+        return ended.report.exit_status == 0
+
+    return Shown("replays", len(records), row, describe, is_good, "not reproduced")
+
+
+_ENDED = {
+    0: "reproduced",
+    1: "diverged",
+    3: "failed",
+    4: "nothing verified",
+    130: "interrupted",
+}
+
+
+def describe_many(done: Many, *, left_out: Mapping[str, int]) -> str:
+    """A row for each run, of very many those that did not come out; and how many came to what."""
+    outcomes = done.outcomes
+    shown = outcomes
+    if len(outcomes) > _SHOWN:
+        shown = tuple(one for one in outcomes if one.verdict not in _GOOD)
+    lines = [table_lines(_columns(shown), keep=4)] if shown else []
+    hidden = len(outcomes) - len(shown)
+    if hidden:
+        lines.append(remark(f"{hidden} more came out: --json lists them"))
+    counts = [f"{count} {styled_verdict(verdict)}" for verdict, count in done.counts.items()]
+    counts += [f"{done.not_begun} not begun"] if done.not_begun else []
+    lines.append(", ".join(counts) if counts else "no run to replay: nothing was verified")
+    if left_out:
+        lines.append(remark(describe_left_out(left_out)))
+    if done.interrupted:
+        lines.append("interrupted: the same command goes on from here")
+    return "\n".join(lines)
+
+
+def describe_left_out(left_out: Mapping[str, int]) -> str:
+    """How many were not replayed, and why."""
+    said = ", ".join(f"{count} {status}" for status, count in left_out.items())
+    more = "" if set(left_out) == {"running"} else " (--failed replays all but those running)"
+    return f"left out: {said}{more}"
+
+
+def _columns(outcomes: Sequence[Outcome]) -> list[Column]:
+    return [
+        Column("run", [str(one.original.number) for one in outcomes], right=True),
+        Column(
+            "experiment", [shorten(printable(one.original.experiment), _WIDTH) for one in outcomes]
+        ),
+        Column(
+            "replay",
+            ["" if one.record is None else str(one.record.number) for one in outcomes],
+            right=True,
+        ),
+        Column("verdict", [styled_verdict(one.verdict) for one in outcomes]),
+        Column(
+            "took",
+            [duration(one.record.duration_s if one.record else None) for one in outcomes],
+            right=True,
+        ),
+        Column("", [_why(one) for one in outcomes]),
+    ]
+
+
+def _why(one: Outcome) -> str:
+    if one.error:
+        return printable(one.error)
+    reason = "" if one.verification is None else one.verification.reason
+    if one.verdict in _GOOD or not one.causes:
+        return printable(reason)
+    return printable(f"{reason}; may be due to {one.causes[0]}")
+
+
+def many_document(done: Many, *, left_out: Mapping[str, int]) -> dict[str, Any]:
+    """The replays as plain JSON.
+
+    - ``replays``: for each run in the order of their numbers ``run``, ``experiment``, ``replay`` and ``replay_id``
+      (null where there is none), ``verdict`` to ``items`` and ``causes`` as of a single replay (see `.verdict`),
+      ``error``: why there is none; ``taken_over``: whether an interrupted command had done it; ``exit_status``;
+    - ``counts``: how many came to what; ``left_out``: how many runs were not replayed, by their status;
+      ``not_begun``, ``interrupted``, and ``exit_status``: the command's own.
+    """
+    return {
+        "replays": [_outcome_document(one) for one in done.outcomes],
+        "counts": done.counts,
+        "left_out": dict(left_out),
+        "not_begun": done.not_begun,
+        "interrupted": done.interrupted,
+        "exit_status": done.exit_status,
+    }
+
+
+def _outcome_document(one: Outcome) -> dict[str, Any]:
+    return {
+        "run": one.original.number,
+        "experiment": one.original.experiment,
+        "replay": None if one.record is None else one.record.number,
+        "replay_id": None if one.record is None else one.record.id,
+        **verdict_document(one.verification),
+        "causes": list(one.causes),
+        "error": one.error,
+        "taken_over": one.taken_over,
+        "exit_status": one.exit_status,
+    }

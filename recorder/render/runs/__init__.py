@@ -1,0 +1,1 @@
+"""Runs as tables: one run, lists, groups, sweeps, environments."""

@@ -1,0 +1,125 @@
+"""The environment of a run as ``recorder show`` and ``recorder env`` print it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import msgspec
+
+from ...environments.requirements import Requirement, find_requirements
+from ...records import Record
+from ...store.store import Store
+from ..text import Column, printable, render, shorten, size
+
+
+def describe_environment(record: Record, store: Store) -> str:
+    """All of it in sections: Python and machine, packages, variables, locale."""
+    found = load_object(record.environment, store)
+    runtime = load_object(record.runtime.last if record.runtime else None, store)
+    sections = [
+        ("environment", "\n".join(environment_lines(record, store))),
+        ("packages", _package_table(find_requirements(found), runtime.get("imported") or [])),
+        ("variables", _pairs(found.get("variables") or {})),
+        ("locale", _pairs(found.get("locale") or {})),
+    ]
+    return "\n\n".join(
+        f"{click.style(title, bold=True)}\n{text}" for title, text in sections if text
+    )
+
+
+def _package_table(requirements: tuple[Requirement, ...], imported: list[str]) -> str:
+    """Each with its version and where it came from; a star before those that the run had imported."""
+    if not requirements:
+        return ""
+    return render(
+        [
+            Column(" ", ["*" if one.name in imported else " " for one in requirements]),
+            Column("package", [one.name for one in requirements]),
+            Column("version", [one.version for one in requirements]),
+            Column("from", [_origin(one) for one in requirements]),
+        ]
+    )
+
+
+def _origin(one: Requirement) -> str:
+    if one.origin == "index":
+        return ""
+    at = f" at {one.commit[:10]}" if one.commit else ""
+    return printable(f"{one.origin} {one.url}{at}")
+
+
+def _pairs(found: dict[str, Any]) -> str:
+    return "\n".join(printable(f"  {name}={_text(value)}") for name, value in sorted(found.items()))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict) and "$redacted" in value:
+        return "(redacted)"
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def environment_lines(record: Record, store: Store) -> Iterator[str]:
+    """What it ran in, what of it the run had loaded, and the process."""
+    found = load_object(record.environment, store)
+    runtime = load_object(record.runtime.last if record.runtime else None, store)
+    if found:
+        python, platform = found.get("python") or {}, found.get("platform") or {}
+        yield (
+            f"  Python {python.get('version')} ({python.get('implementation')}), {platform.get('system')}"
+            f" {platform.get('release')} {platform.get('machine')}, {platform.get('libc')}"
+        )
+        yield f"  {_hardware(platform)}"
+        yield from _packages(found.get("packages") or {}, runtime.get("imported"))
+    yield from _numerics(runtime)
+    if record.process is not None:
+        process = record.process
+        yield f"  {process.user}@{process.host} in {process.cwd}"
+        if process.ranks is not None:
+            yield f"  rank     the first of {process.ranks.count}, started by {process.ranks.launcher}"
+        fixed = "not fixed" if process.hash_seed is None else process.hash_seed
+        yield f"  argv     {shorten(' '.join(process.argv), 90)}  (PYTHONHASHSEED {fixed})"
+
+
+def load_object(digest: str | None, store: Store) -> dict[str, Any]:
+    """The environment or runtime object; {} where there is none."""
+    if digest is None or not store.objects.has(digest):
+        return {}
+    found: dict[str, Any] = msgspec.json.decode(store.read(digest))
+    return found
+
+
+def _hardware(platform: dict[str, Any]) -> str:
+    cpu, memory = platform.get("cpu") or {}, platform.get("memory_bytes")
+    parts = [f"{cpu.get('count')} x {cpu.get('model')}"]
+    parts += [size(memory)] if memory else []
+    parts += [f"{gpu['model']} (driver {gpu['driver']})" for gpu in platform.get("gpu") or []]
+    return ", ".join(parts)
+
+
+def _packages(packages: dict[str, Any], imported: list[str] | None) -> Iterator[str]:
+    """How many there are, and which of them the run had imported."""
+    if imported is None:
+        yield f"  {len(packages)} packages"
+        return
+    named = [f"{name} {(packages.get(name) or {}).get('version', '')}".strip() for name in imported]
+    yield f"  {len(packages)} packages, imported: {shorten(', '.join(named) or 'none', 90)}"
+
+
+def _numerics(runtime: dict[str, Any]) -> Iterator[str]:
+    """The native libraries with their threads, and what of PyTorch's flags people look for first."""
+    libraries = [
+        " ".join(str(b[key]) for key in ("library", "version") if key in b) + f" x {b['threads']}"
+        for b in runtime.get("libraries") or []
+    ]
+    torch = runtime.get("torch") or {}
+    if torch:
+        sure = torch.get("are_deterministic_algorithms_enabled")
+        precision = torch.get("backends.cuda.matmul.fp32_precision", "")
+        said = f", CUDA {torch['version.cuda']}" if torch.get("version.cuda") else ""
+        said += f", matmul {precision}" if precision not in ("", "none") else ""
+        how = "deterministic" if sure else "not deterministic"
+        libraries.append(f"torch {torch.get('version')}{said}, {how}")
+    if libraries:
+        yield f"  threads  {shorten('; '.join(dict.fromkeys(libraries)), 110)}"

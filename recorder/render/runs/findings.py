@@ -1,0 +1,116 @@
+"""What a check has found, what a collection has freed, and how much room there is, as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...store.maintenance.check import Finding, Outcome
+from ...store.maintenance.disk_usage import Size, Sizes
+from ...store.maintenance.gc import Freed
+from ..text import Column, render, size
+
+_LISTED = 8
+
+
+def describe_finding(finding: Finding) -> str:
+    """A finding in up to three lines: what and where, whom it affects, what a repair would do."""
+    colour = "red" if finding.is_damage else "yellow"
+    lines = [f"{click.style(finding.kind, fg=colour, bold=True)}  {finding.place}"]
+    lines.append(f"  {finding.what}{_affected(finding)}")
+    if finding.repair:
+        lines.append(click.style(f"  --repair: {finding.repair}", dim=True))
+    elif finding.is_damage:
+        lines.append(
+            click.style("  nothing here has another copy: restore it from a backup", dim=True)
+        )
+    return "\n".join(lines)
+
+
+def _affected(finding: Finding) -> str:
+    numbers = [str(number) for number in finding.runs]
+    if not numbers or all(f"run {number}" in finding.what for number in numbers):
+        return ""
+    more = f" and {len(numbers) - _LISTED} more" if len(numbers) > _LISTED else ""
+    return f" (run{'s' if len(numbers) > 1 else ''} {', '.join(numbers[:_LISTED])}{more})"
+
+
+def describe_outcome(outcome: Outcome) -> str:
+    """A finding, and what the repair made of it."""
+    finding = outcome.finding
+    said = outcome.done or ("not repaired" if finding.is_damage else "left alone")
+    colour = "green" if outcome.is_repaired else "red"
+    head = f"{click.style(finding.kind, bold=True)}  {finding.place}"
+    return f"{head}\n  {finding.what}{_affected(finding)}\n  {click.style(said, fg=colour)}"
+
+
+def finding_document(outcome: Outcome, *, repaired: bool) -> dict[str, Any]:
+    """A finding as JSON; after a repair with `done` and `is_repaired`."""
+    document: dict[str, Any] = outcome.finding._asdict()
+    del document["mend"]
+    if repaired:
+        document |= {"done": outcome.done, "is_repaired": outcome.is_repaired}
+    return document
+
+
+def summary(outcomes: Sequence[Outcome], *, path: Path, is_repair: bool) -> str:
+    """One line about all of them."""
+    damage = [outcome for outcome in outcomes if outcome.finding.is_damage]
+    left = len(outcomes) - len(damage)
+    if not outcomes:
+        return f"{path}: everything is as it was written"
+    if not damage:
+        return f"{path}: nothing is damaged; {left} left behind"
+    if is_repair:
+        mended = sum(outcome.is_repaired for outcome in damage)
+        return f"{path}: {mended} of {len(damage)} repaired"
+    return f"{path}: {len(damage)} damaged or missing, {left} left behind"
+
+
+def describe_freed(freed: Sequence[Freed], *, dry_run: bool) -> str:
+    """A table of what was freed, or would be."""
+    if not freed:
+        return "nothing to remove"
+    columns = [
+        Column("would free" if dry_run else "freed", [one.kind for one in freed]),
+        Column("", [str(one.items) if one.items else "" for one in freed], right=True),
+        Column("bytes", [size(one.size_bytes) for one in freed], right=True),
+    ]
+    total = size(sum(one.size_bytes for one in freed))
+    return f"{render(columns)}\n{total} in all"
+
+
+def describe_sizes(sizes: Sizes, *, by_run: bool) -> str:
+    """The sizes by experiment or by run, the largest first, and what the store takes on disk."""
+    rows = sorted(sizes.runs if by_run else sizes.experiments, key=lambda one: -one.total_bytes)
+    columns = [Column("run" if by_run else "experiment", [one.name for one in rows], right=by_run)]
+    if not by_run:
+        columns.append(Column("runs", [str(one.runs) for one in rows], right=True))
+    columns += [
+        Column("own", [size(one.own_bytes) for one in rows], right=True),
+        Column("shared", [size(one.shared_bytes) for one in rows], right=True),
+        Column("total", [size(one.total_bytes) for one in rows], right=True),
+    ]
+    return f"{render(columns)}\n\n{_on_disk(sizes)}"
+
+
+def _on_disk(sizes: Sizes) -> str:
+    parts = [f"{name} {size(taken)}" for name, taken in sizes.on_disk.items() if taken > 4096]
+    total = sum(sizes.on_disk.values())
+    return f"on disk: {size(total)}" + (f" ({', '.join(parts)})" if parts else "")
+
+
+def sizes_document(sizes: Sizes) -> dict[str, Any]:
+    """The sizes as JSON."""
+    return {
+        "runs": [_size_document(one) for one in sizes.runs],
+        "experiments": [_size_document(one) for one in sizes.experiments],
+        "on_disk": sizes.on_disk,
+    }
+
+
+def _size_document(one: Size) -> dict[str, Any]:
+    return {**one._asdict(), "total_bytes": one.total_bytes}

@@ -1,0 +1,61 @@
+"""The commands that one would want after a look at a run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+import click
+
+from ...records import Record
+from ...store.store import Store
+from ..text import width_of
+
+# What can be read when it is printed.
+_TEXTS = (
+    ".csv",
+    ".html",
+    ".json",
+    ".jsonl",
+    ".log",
+    ".md",
+    ".svg",
+    ".toml",
+    ".tsv",
+    ".txt",
+    ".xml",
+    ".yaml",
+    ".yml",
+)
+
+
+def next_lines(record: Record, store: Store) -> Iterator[str]:
+    """The commands that one would want next, with what they are for."""
+    commands = list(_commands(record, store))
+    width = max([width_of(command) for command, _ in commands] + [0])
+    for command, purpose in commands:
+        blank = " " * (width - width_of(command))
+        yield f"  {command}{blank}  {click.style(purpose, dim=True)}"
+
+
+def _commands(record: Record, store: Store) -> Iterator[tuple[str, str]]:
+    run, before = record.number, store.before(record)
+    if record.status == "running":
+        yield f"recorder log {run} --follow", "what it prints, as it comes"
+    if record.status == "lost":
+        yield "recorder check --repair", "finish its record"
+    if record.status in ("finished", "failed", "interrupted"):
+        yield f"recorder replay {run}", "does the same come out again?"
+    if before is not None:
+        yield (
+            f"recorder diff {before} {run}",
+            f"what is different from the {record.experiment} before",
+        )
+    files = [output.name for output in record.outputs if output.kind != "value" and output.stored]
+    texts = [name for name in files if name.endswith(_TEXTS)]
+    if texts:
+        yield f"recorder cat {run}:{shlex.quote(texts[0])}", "an output"
+    if files:
+        yield f"recorder restore {run} --to DIR", "its outputs in a folder"
+    if record.code is not None and record.code.snapshot is not None:
+        yield f"recorder code {run}", "the files that ran"

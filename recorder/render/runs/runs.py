@@ -1,0 +1,212 @@
+"""The table of runs that ``recorder list`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import click
+
+from ... import codec
+from ...formats.points import SAMPLED
+from ...records import JSON, Record
+from ...store.query.fields import parse_key
+from ..fitting import fit
+from ..text import (
+    Column,
+    age,
+    duration,
+    metric,
+    number,
+    printable,
+    render,
+    shorten,
+    status_or_verdict,
+    styled_grade,
+    terminal_width,
+)
+
+_CELL = 24
+_ABSENT = object()
+# A text that Python would read as something else, or that nobody would see, keeps its quotes.
+_QUOTED = ("None", "True", "False", "nan", "inf", "")
+
+
+def runs_table(
+    records: Sequence[Record], *, names: Sequence[str] | None = None, graded: bool = False
+) -> str:
+    """A line for each run; what is the same for all of them, or for all of an experiment, is said once above.
+
+    With `names` the columns are the run's number and those (see `recorder.store.query.query`); `graded`: with the runs'
+    grades. In a terminal no line is longer than it is wide.
+    """
+    if names is not None:
+        return table_lines(_named_columns(records, names), keep=len(names) + 1)
+    laid = lay_out_runs(records, graded=graded)
+    return table_lines(laid.columns, keep=laid.keep, ranks=laid.ranks, above=laid.above)
+
+
+class RunsLayout(NamedTuple):
+    """The columns of a table of runs, how many of them always stay and in which order others go, and what is above."""
+
+    columns: Sequence[Column]
+    keep: int
+    ranks: Sequence[float]
+    above: Mapping[str, Mapping[str, str]]
+
+
+def lay_out_runs(records: Sequence[Record], *, graded: bool = False) -> RunsLayout:
+    """The table of `runs_table`, as wide as it is."""
+    fixed, common = _fixed_columns(records)
+    if graded:
+        fixed.append(Column("grade", [styled_grade(record) for record in records]))
+    times = _time_columns(records)
+    flat = [codec.flatten(record.config) for record in records]
+    shared = _shared(records, flat)
+    said = {key for forms in shared.values() for key in forms}
+    keys = dict.fromkeys(key for config in flat for key in config if key not in said)
+    config, metrics = _config_columns(flat, list(keys)), _metric_columns(records)
+    # Of config and metrics the first ones of each stay where not all can, and before the times.
+    ranks = [*[0.0] * len(fixed), 0.2, 0.4]
+    ranks += [*(float(i) for i in range(len(config))), *(i - 0.5 for i in range(len(metrics)))]
+    above = {"all": common, **{name: _texts(forms) for name, forms in shared.items()}}
+    if "all" in shared:
+        above["all"] = {**common, **_texts(shared["all"])}
+    return RunsLayout([*fixed, *times, *config, *metrics], len(fixed), ranks, above)
+
+
+def table_lines(
+    columns: Sequence[Column],
+    *,
+    keep: int,
+    ranks: Sequence[float] | None = None,
+    above: Mapping[str, Mapping[str, str]] | None = None,
+) -> str:
+    """The table as wide as the terminal at most, below what rows have in common, above what was left out."""
+    fitted = fit(columns, width=terminal_width(), keep=keep, ranks=ranks)
+    lines = [
+        remark(f"{who}: " + "  ".join(f"{key}={text}" for key, text in said.items()))
+        for who, said in (above or {}).items()
+        if said
+    ]
+    lines.append(render(fitted.columns))
+    if fitted.left_out:
+        lines.append(remark(f"not shown for want of width: {', '.join(fitted.left_out)}"))
+    return "\n".join(lines)
+
+
+def remark(text: str) -> str:
+    """A line above or below a table: dim, and no wider than the terminal."""
+    width = terminal_width()
+    return click.style(text if width is None else shorten(text, width), dim=True)
+
+
+def _shared(
+    records: Sequence[Record], flat: Sequence[dict[str, JSON]]
+) -> dict[str, dict[str, JSON]]:
+    """The config that does not vary: under "all" that of all runs, else by the experiments whose runs have it.
+
+    With a single run nothing is: every key is shown.
+    """
+    found: dict[str, dict[str, JSON]] = {}
+    if len(records) == 1:
+        return found
+    names = [record.experiment for record in records]
+    for key in dict.fromkeys(key for config in flat for key in config):
+        having = {name for name, config in zip(names, flat, strict=True) if key in config}
+        forms = [
+            config.get(key, _ABSENT)
+            for name, config in zip(names, flat, strict=True)
+            if name in having
+        ]
+        if _ABSENT in forms or len({codec.identity(form) for form in forms}) > 1:
+            continue
+        who = "all" if len(having) == len(set(names)) else ", ".join(sorted(map(printable, having)))
+        found.setdefault(who, {})[key] = forms[0]
+    return found
+
+
+def _texts(forms: Mapping[str, JSON]) -> dict[str, str]:
+    return {printable(key): bare(form, width=_CELL) for key, form in forms.items()}
+
+
+def _named_columns(records: Sequence[Record], names: Sequence[str]) -> list[Column]:
+    documents = [record.to_document() for record in records]
+    columns = [Column("run", [str(record.number) for record in records], right=True)]
+    for name in names:
+        find = parse_key(name)
+        values = [find(document) for document in documents]
+        cells = [number(value) if isinstance(value, float) else cell(value) for value in values]
+        columns.append(Column(name, cells, right=is_right(values)))
+    return columns
+
+
+def cell(value: Any) -> str:
+    """A value that a query's name gives, as a cell."""
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return printable(", ".join(value))
+    return printable(value) if isinstance(value, str) else codec.describe(value, width=_CELL)
+
+
+def bare(form: JSON, *, width: int) -> str:
+    """A form as a cell: a text without quotes where nothing else would look the same."""
+    return shorten(form, width) if _is_clear(form) else codec.describe(form, width=width)
+
+
+def _is_clear(form: JSON) -> bool:
+    if not isinstance(form, str) or not form.isprintable() or form.strip() != form:
+        return False
+    return form not in _QUOTED and not form[:1].isdigit() and form[:1] not in "-+.'\"[{(<"
+
+
+def is_right(values: Sequence[Any]) -> bool:
+    """Texts stand to the left, everything else to the right."""
+    return not any(isinstance(value, str | list) for value in values)
+
+
+def _fixed_columns(records: Sequence[Record]) -> tuple[list[Column], dict[str, str]]:
+    """What is shown however narrow the terminal is, and what of it is the same for all runs."""
+    columns = [Column("run", [str(record.number) for record in records], right=True)]
+    common: dict[str, str] = {}
+    texts: dict[str, Callable[[Record], str]] = {
+        "experiment": lambda record: shorten(printable(record.experiment), _CELL),
+        "status": status_or_verdict,
+        "tags": lambda record: shorten(printable(", ".join(record.tags)), _CELL),
+    }
+    for title, text in texts.items():
+        cells = [text(record) for record in records]
+        if len(records) > 1 and len(set(cells)) == 1:
+            common |= {title: click.unstyle(cells[0])} if cells[0] else {}
+        elif any(cells):
+            columns.append(Column(title, cells))
+    return columns, common
+
+
+def _time_columns(records: Sequence[Record]) -> list[Column]:
+    ages = [age(record.started) for record in records]
+    took = [duration(record.duration_s) for record in records]
+    return [Column("age", ages, right=True), Column("duration", took, right=True)]
+
+
+def _config_columns(flat: Sequence[dict[str, JSON]], keys: Sequence[str]) -> list[Column]:
+    columns = []
+    for key in keys:
+        cells = [bare(config[key], width=_CELL) if key in config else "" for config in flat]
+        columns.append(Column(printable(key), cells, is_right([c.get(key) for c in flat])))
+    return columns
+
+
+def _metric_columns(records: Sequence[Record]) -> list[Column]:
+    names = dict.fromkeys(
+        name for record in records for name in record.metrics if not name.startswith(SAMPLED)
+    )
+    return [
+        Column(
+            printable(name),
+            [metric(r.metrics[name]) if name in r.metrics else "" for r in records],
+            right=True,
+        )
+        for name in names
+    ]

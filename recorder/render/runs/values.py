@@ -1,0 +1,83 @@
+"""Values and folders in full, as ``recorder cat`` prints them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+from ... import codec
+from ...errors import DecodeError
+from ...records import JSON
+from ...store.objects.trees import TreeEntry
+from ..text import size
+
+# A container that fits a line stands on one.
+_LINE = 88
+# Whose values are read by numpy, torch or pandas, and hold no code.
+_TABLES = ("$array", "$tensor", "$frame")
+
+
+def value_text(form: JSON, load: Callable[[str], bytes]) -> str | bytes:
+    """A value in full, with a newline behind it; bytes and texts as they are. Nothing is unpickled or imported."""
+    form = codec.inline(form, load)
+    tag = codec.tag_of(form)
+    if isinstance(form, str):
+        return form if form.endswith("\n") else f"{form}\n"
+    if tag in ("$bytes", "$bytearray"):
+        return base64.b64decode(form[tag])
+    if tag in _TABLES:
+        return f"{_table(form, load)}\n"
+    if _is_plain(form):
+        return json.dumps(form, indent=2, ensure_ascii=False) + "\n"
+    return "".join(_lines(form, "", "")) + "\n"
+
+
+def _table(form: JSON, load: Callable[[str], bytes]) -> str:
+    try:
+        return str(codec.decode(form, load))
+    except (ImportError, DecodeError) as error:
+        return f"{codec.describe(form)}  (cannot be read here: {error})"
+
+
+def _is_plain(form: JSON) -> bool:
+    """Whether plain JSON says all of it."""
+    if isinstance(form, list):
+        return all(map(_is_plain, form))
+    if isinstance(form, dict):
+        return codec.tag_of(form) is None and all(map(_is_plain, form.values()))
+    return True
+
+
+def _lines(form: JSON, indent: str, end: str) -> Iterator[str]:
+    """The form as Python would write it, containers that are long on lines of their own."""
+    short = codec.describe(form, width=_LINE)
+    fields = None if codec.tag_of(form) else form if isinstance(form, dict) else None
+    items = form if isinstance(form, list) else None
+    if len(short) < _LINE - len(indent) or (not fields and not items):
+        yield (short if len(short) < _LINE else codec.describe(form, width=1 << 40)) + end
+        return
+    inner = f"{indent}  "
+    yield "{\n" if fields else "[\n"
+    for key, value in (fields or {}).items():
+        yield f"{inner}{key!r}: "
+        yield from _lines(value, inner, ",\n")
+    for value in items or ():
+        yield inner
+        yield from _lines(value, inner, ",\n")
+    yield f"{indent}{'}' if fields else ']'}{end}"
+
+
+def entries_text(entries: Sequence[TreeEntry]) -> str:
+    """What lies in a folder, a line each with its size."""
+    rows = [(entry, _about(entry)) for entry in entries]
+    width = max([len(said) for _, said in rows] + [0])
+    return "\n".join(f"{said:>{width}}  {entry.path}{_end(entry)}" for entry, said in rows)
+
+
+def _about(entry: TreeEntry) -> str:
+    return size(entry.size_bytes) if entry.kind == "file" else entry.kind
+
+
+def _end(entry: TreeEntry) -> str:
+    return f" -> {entry.target}" if entry.kind == "link" else ""

@@ -1,0 +1,219 @@
+"""Why a replay came out otherwise, found by trying: the smallest change with which it comes out as recorded.
+
+A result that depends on something is told from one that is not deterministic by replays with that something fixed:
+they come out as recorded, or at least alike, where others do not. Each try is a replay, a run of the store, tagged
+``explain``; at the end they go to the trash, but for one that shows each cause.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ...hazards import advise, all_hazards, kind_of, phrase, say
+from ...records import Hazard, Record
+from ...store.store import Store
+from ..deviations import describe_deviations
+from ..many.repetition import ENDING, wrong_names
+from ..replay import Replay
+from ..request import Request
+from .explanation import Cause, Explanation
+from .factor import Change, Evidence, Factor, join_changes
+from .factors import find_factors
+from .trials import Trials
+
+# What varies by itself may come out alike by chance: so many replays have to agree.
+_AGREE = 3
+# The kinds of hazards that make an experiment give something else each time, whatever is fixed.
+_NEVER_THE_SAME = (
+    "clock", "clock read", "entropy", "network", "local connection", "child process", "address", "GPU",
+)  # fmt: skip
+
+
+def explain(
+    store: Store,
+    base: Replay,
+    *,
+    request: Request,
+    say: Callable[[str], None] = lambda line: None,
+) -> Explanation:
+    """Find out why the replay `base`, made by `request`, came out otherwise than its original.
+
+    It takes some ten replays; `say` is called with a line for each. Raises KeyboardInterrupt where one is interrupted.
+    What was tried goes to the trash in any case.
+    """
+    with tempfile.TemporaryDirectory(prefix="recorder-") as folder:
+        trials = Trials(store, base, request, say)
+        try:
+            return _Search(Evidence(store, base, request), trials).run(Path(folder))
+        finally:
+            trials.tidy()
+
+
+class _Search:
+    def __init__(self, evidence: Evidence, trials: Trials) -> None:
+        self._evidence = evidence
+        self._base = evidence.base
+        self._trials = trials
+        self._causes: list[Cause] = []
+        self._varying: list[str] = []
+        self._open: list[str] = wrong_names(evidence.base.verification)
+
+    def run(self, folder: Path) -> Explanation:
+        again = self._trials.make(Change(said="nothing changed"))
+        if again is not None:
+            self._varying = wrong_names(self._trials.compare(self._base, again))
+            self._open = list(dict.fromkeys([*self._open, *wrong_names(again.verification)]))
+        is_varying = bool(self._varying)
+        factors = find_factors(self._evidence, folder=folder, is_varying=is_varying)
+        for factor in factors:
+            self._examine(factor)
+        self._examine_together(factors)
+        hints, advice = self._hints()
+        return Explanation(
+            run=self._evidence.number,
+            causes=tuple(self._causes),
+            varying=tuple(self._varying),
+            unexplained=tuple(self._open),
+            hints=tuple(hints),
+            advice=tuple(advice),
+            tries=self._trials.describe(),
+        )
+
+    # One factor, and several at once
+
+    def _examine(self, factor: Factor) -> None:
+        """Try its changes in turn: each may make what is open come out as recorded, or the first make it steady."""
+        steady: list[Cause] = []
+        for change in factor.changes:
+            if self._is_in_vain(factor, steady, is_first=change is factor.changes[0]):
+                break
+            for cause in self._hold(factor, change, is_steady_known=bool(steady)):
+                if cause.reproduces:
+                    self._settle(cause)
+                else:
+                    steady.append(cause)
+        for cause in steady:
+            self._settle(cause)
+
+    def _is_in_vain(self, factor: Factor, steady: Sequence[Cause], *, is_first: bool) -> bool:
+        """Whether one more change of it cannot help: what is open is never alike, and it does not fix that."""
+        if set(self._open) - set(self._varying):
+            return False
+        fixed = {name for cause in steady for name in cause.items}
+        helps = factor.is_steadying if is_first else bool(fixed & set(self._open))
+        return not self._open or not helps
+
+    def _examine_together(self, factors: Sequence[Factor]) -> None:
+        """What no change alone explains, several may; those that are not needed are left out again."""
+        parts = [one for one in factors if not self._is_in_vain(one, (), is_first=True)]
+        if len(parts) < 2:
+            return
+        best = self._hold_all(parts)
+        for factor in list(parts):
+            if not best or len(parts) < 2:
+                break
+            fewer = [one for one in parts if one is not factor]
+            found = self._hold_all(fewer)
+            if _names(found) >= _names(best):
+                parts, best = fewer, found
+        for cause in best:
+            self._settle(cause)
+
+    def _hold_all(self, factors: Sequence[Factor]) -> tuple[Cause, ...]:
+        joined = Factor(
+            what=" together with ".join(one.what for one in factors),
+            changes=(join_changes([one.changes[0] for one in factors]),),
+            advice="; ".join(dict.fromkeys(one.advice for one in factors)),
+            kinds=tuple(kind for one in factors for kind in one.kinds),
+            is_steadying=any(one.is_steadying for one in factors),
+        )
+        return self._hold(joined, joined.changes[0])
+
+    def _hold(
+        self, factor: Factor, change: Change, *, is_steady_known: bool = False
+    ) -> tuple[Cause, ...]:
+        """What of the open items comes out as recorded with the change, and what of the others at least alike."""
+        first = self._trials.make(change)
+        if first is None:
+            return ()
+        right, steady = self._right(first), set[str]()
+        if factor.is_steadying and not is_steady_known:
+            steady = set(self._varying) & set(self._open)
+        for _ in range(self._repetitions(right | steady)):
+            other = self._trials.make(change) if right or steady else None
+            if other is None:
+                return ()
+            right &= self._right(other)
+            steady -= self._differing(first, other)
+        run = first.record.number
+        sides = ((right, True), (steady - right, False))
+        return tuple(
+            self._cause(factor, change, names, run=run, reproduces=reproduces)
+            for names, reproduces in sides
+            if names
+        )
+
+    def _cause(
+        self, factor: Factor, change: Change, names: set[str], *, run: int, reproduces: bool
+    ) -> Cause:
+        return Cause(
+            items=tuple(name for name in self._open if name in names),
+            what=factor.what,
+            said=change.said,
+            reproduces=reproduces,
+            run=run,
+            places=self._places(factor.kinds),
+            advice=factor.advice,
+        )
+
+    def _repetitions(self, names: set[str]) -> int:
+        """What always comes out alike needs one more look; what does not may agree by chance."""
+        return _AGREE - 1 if names & set(self._varying) else 1
+
+    def _right(self, done: Replay) -> set[str]:
+        """What of the open is as recorded; with another end than recorded, nothing is known to be."""
+        wrong = set(wrong_names(done.verification))
+        if ENDING in wrong or (ENDING in self._open and wrong):
+            return set()
+        return set(self._open) - wrong
+
+    def _differing(self, one: Replay, other: Replay) -> set[str]:
+        wrong = set(wrong_names(self._trials.compare(one, other)))
+        return set(self._open) if ENDING in wrong else wrong
+
+    def _settle(self, cause: Cause) -> None:
+        items = tuple(name for name in cause.items if name in self._open)
+        if items:
+            self._causes.append(msgspec.structs.replace(cause, items=items))
+            self._open = [name for name in self._open if name not in items]
+            self._trials.kept.add(cause.run)
+
+    # What the records say of it
+
+    def _places(self, kinds: Sequence[str]) -> tuple[str, ...]:
+        found = [phrase(one) for one in self._hazards() if one.kind in kinds and one.place]
+        return tuple(dict.fromkeys(found))
+
+    def _hazards(self) -> list[Hazard]:
+        runs: tuple[Record, ...] = (self._base.original, self._base.record)
+        return list(dict.fromkeys(one for run in runs for one in all_hazards(run)))
+
+    def _hints(self) -> tuple[list[str], list[str]]:
+        """What may be behind what is unexplained, and what to do about that."""
+        if not self._open:
+            return [], []
+        hazards = [one for one in self._hazards() if one.kind in _NEVER_THE_SAME]
+        if any(kind_of(one).weight == "care" for one in hazards):
+            hazards = [one for one in hazards if kind_of(one).weight == "care"]
+        hints = say(hazards, weights=("note", "care"))
+        if set(self._open) - set(self._varying):
+            hints += describe_deviations(self._base.plan.deviations)
+        return hints, advise(hazards, weights=("note", "care"))
+
+
+def _names(causes: Sequence[Cause]) -> set[str]:
+    return {name for cause in causes for name in cause.items}

@@ -1,0 +1,1 @@
+"""Replay several runs, or one run several times."""

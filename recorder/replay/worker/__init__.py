@@ -1,0 +1,1 @@
+"""The process that a replay runs in, and the job that it is given."""

@@ -1,0 +1,1 @@
+"""The clean folder that a replay runs in: code, inputs, paths."""

@@ -1,0 +1,262 @@
+"""A replay's workspace: the snapshot's files in a folder of their own, and the live tree out of reach.
+
+::
+
+    .recorder/workspaces/<id>/
+      lock       held by the replay, and by its process should the one that waits for it be killed: `gc` leaves it
+      held       a list of the snapshot's files
+      files/     stands for the root of the file system, so that what leads out of the project leads to the same:
+        .../PROJECT   the files of the snapshot, and the recorded inputs that lie in the project
+        ...           the inputs from elsewhere: the stored ones, links to those that are read where they are
+      projects/  the files of the projects outside the root that the run imported, a folder each
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from ...capture.code.editable_projects import finder_mappings
+from ...capture.code.file_filter import is_secret_file
+from ...digest import digest_file
+from ...paths import PACKAGE
+from ...records import Record, new_id
+from ...store.filesystem.folder_lock import FolderLock
+from ...store.store import Store
+from .inputs import Source
+from .layout import lay_out
+
+
+class Workspace:
+    """The workspace of one replay of `record`, removed at the end of the ``with`` block unless `keep`."""
+
+    def __init__(
+        self, store: Store, record: Record, *, sources: Sequence[Source], keep: bool = False
+    ) -> None:
+        self.path = store.path / "workspaces" / new_id()
+        self._files = self.path / "files"
+        self.tree = self._files / ("project" if record.code is None else _below(record.code.root))
+        self._store = store
+        self._record = record
+        self._keep = keep
+        self._snapshot = None if record.code is None else record.code.snapshot
+        self._sources = sources
+        self._folder = FolderLock(self.path)
+
+    def __enter__(self) -> Workspace:
+        self._folder.enter()
+        try:
+            self._fill()
+        except BaseException:
+            self._folder.remove()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if self._keep:
+            self._folder.release()
+        else:
+            self._folder.remove()
+
+    @property
+    def held_files(self) -> Path:
+        """A list of the snapshot's files, for the replay's process: so it need not ask git."""
+        return self.path / "held"
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """The descriptors that the replay's process inherits, so that the workspace is in use until it has ended."""
+        return self._folder.lock.fds
+
+    @property
+    def cwd(self) -> Path:
+        """The working directory: the recorded one inside the tree, or the one that stands for it outside."""
+        process = self._record.process
+        inside = process.cwd_in_root if process is not None else None
+        if inside is not None:
+            path = self.tree / inside
+        else:
+            path = self._files / ("cwd" if process is None else _below(process.cwd))
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @property
+    def projects(self) -> dict[str, str]:
+        """The folders for the projects outside the root, by their roots on the recording machine."""
+        code = self._record.code
+        found = {}
+        for number, project in enumerate(() if code is None else code.projects):
+            name = Path(project.root).name
+            place = self.path / "projects" / str(number) / ("project" if name == ".." else name)
+            found[project.root] = str(place)
+        return found
+
+    def _fill(self) -> None:
+        code = self._record.code
+        if code is not None and code.snapshot is not None:
+            self.held_files.write_bytes(b"\0".join(lay_out(self._store, code.snapshot, self.tree)))
+        else:
+            self.tree.mkdir(parents=True)
+        for project in () if code is None else code.projects:
+            if project.snapshot is not None:
+                lay_out(self._store, project.snapshot, Path(self.projects[project.root]))
+        self._clear_outputs()
+        self._lay_inputs()
+
+    def _clear_outputs(self) -> None:
+        """A file of the same name that the run before had left is not to pass for this one's output."""
+        read = {item.path for item in self._record.inputs if item.in_root}
+        for output in self._record.outputs:
+            if output.path is None or output.kind == "value" or output.path in read:
+                continue
+            if output.found:
+                continue  # it is an output only of a run that writes it, and the run may have changed it in place
+            path = self.cwd / output.path
+            if not path.resolve().is_relative_to(self.tree.resolve()):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _lay_inputs(self) -> None:
+        for source in self._sources:
+            if source.in_root:
+                self._lay_inside(source, self.tree / source.path)
+            else:
+                self._lay_outside(source, self._files / _below(source.path))
+
+    def _lay_outside(self, source: Source, place: Path) -> None:
+        if place.exists() or source.kind in ("snapshot", "missing"):
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if source.at is not None:
+            place.symlink_to(source.at)
+        else:
+            self._store.objects.restore_file(source.digest, place)
+
+    def _lay_inside(self, source: Source, path: Path) -> None:
+        """Lay a file of the project; one of credentials is never copied into the store's folder, but linked to."""
+        if source.kind == "store" and path.is_file() and digest_file(path) == source.digest:
+            return
+        if source.kind == "missing" or source.at == self._snapshot:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        if source.kind == "snapshot" and source.at is not None:
+            # The snapshot of the new run, that of today's code, has another file of the name: it is kept by itself.
+            content = self._store.snapshots.read(source.at, source.path)
+            self._store.objects.put_bytes(content)
+            path.write_bytes(content)
+        elif source.at is None:
+            self._store.objects.restore_file(source.digest, path)
+        elif is_secret_file(source.path):
+            path.symlink_to(source.at)
+        else:
+            shutil.copyfile(source.at, path)
+
+    @property
+    def moves(self) -> dict[str, str]:
+        """Where the replay reads files outside the project, by the paths that the program knows them by.
+
+        Where a folder is gone, the one that takes its place too: the program may list it.
+        """
+        found: dict[str, str] = {}
+        folders: dict[str, str] = {}
+        for source in self._sources:
+            if source.in_root or not source.is_moved:
+                continue
+            known, place = Path(source.path), Path(source.at or self._files / _below(source.path))
+            found[str(known)] = str(place)
+            while known.name == place.name and not known.parent.exists():
+                known, place = known.parent, place.parent
+                folders.setdefault(str(known), str(place))
+        return {**folders, **found}
+
+
+def _below(path: str) -> Path:
+    """An absolute path without its root."""
+    return Path(path).relative_to(Path(path).anchor)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+class LiveTree:
+    """The project's own folder on this machine, which a replay must not import from.
+
+    What is installed in an environment inside it, the store, and recorder itself are no part of it.
+    """
+
+    def __init__(self, root: Path, *, store: Path) -> None:
+        self._root = os.path.realpath(root)
+        places = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(store), PACKAGE]
+        self._outside = [place for place in map(os.path.realpath, places) if place != self._root]
+        self._folders: dict[str, str] = {}
+
+    def inside(self, path: str) -> str | None:
+        """The path relative to the live root where it lies in it, else None."""
+        if not path:
+            return None
+        whole = self._resolve(path)
+        if not _is_below(whole, self._root) or any(_is_below(whole, p) for p in self._outside):
+            return None
+        return whole[len(self._root) :].strip(os.sep).replace(os.sep, "/") or "."
+
+    def _resolve(self, path: str) -> str:
+        """The path without links: each folder is looked at once, as a program has hundreds of modules in a few."""
+        folder, name = os.path.split(path)
+        if name in ("", ".", "..") or not os.path.isabs(folder):  # noqa: PTH117
+            return os.path.realpath(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        whole = os.path.join(self._folders[folder], name)  # noqa: PTH118
+        return os.path.realpath(whole) if os.path.islink(whole) else whole  # noqa: PTH114
+
+    def shut_out(self, tree: Path, *, first: list[str]) -> None:
+        """Point sys.path and the finders of editable installs from the live tree to the same in `tree`.
+
+        `first` are folders, relative to the tree, that come before everything else.
+        """
+        folders = self._redirect_finders(tree)
+        moved = [str(tree / place) for place in first]
+        moved += [self._moved(entry, tree) for entry in sys.path]
+        # Processes that are started have finders of their own: these come after sys.path.
+        moved += folders
+        sys.path[:] = list(dict.fromkeys(moved))
+        sys.path_importer_cache.clear()
+
+    def _moved(self, path: str, tree: Path) -> str:
+        inside = self.inside(path)
+        return path if inside is None else str(tree / inside)
+
+    def _redirect_finders(self, tree: Path) -> list[str]:
+        """Have the finders of editable installs that point into the live tree point into `tree`; the folders there."""
+        folders = []
+        for mapping in finder_mappings():
+            for name, places in mapping.items():
+                listed = [places] if isinstance(places, str | os.PathLike) else list(places)
+                moved = [self._moved(str(place), tree) for place in listed]
+                if moved != [str(place) for place in listed]:
+                    mapping[name] = moved[0] if isinstance(places, str | os.PathLike) else moved
+                    folders += [str(Path(place).parent) for place in moved]
+        return folders
+
+    def imported(self) -> list[str]:
+        """The modules of this process that were imported from the live tree, as ``name (path)``."""
+        found = []
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str) and self.inside(file) is not None:
+                found.append(f"{name} ({file})")
+        return sorted(found)

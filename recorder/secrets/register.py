@@ -1,0 +1,215 @@
+"""The credentials of a run: what is known of them, and what was kept out of its record because of them.
+
+What a credential is, by its name, is in `names`; by its form, in `formats`. What was seen under a credential's name,
+in the config or among the environment variables, is a credential wherever else it turns up.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from .. import codec
+from ..digest import PREFIX, canonical_json, keyed_digest
+from ..records import JSON, Redacted
+from . import patterns
+from .key import derive
+from .names import Kind, kind_of, promises_secret
+from .scrub import REDACTED
+
+# A shorter text is too often part of something else to be looked for everywhere.
+KNOWN_CHARACTERS = 8
+_MAX_VALUE = 1 << 16
+
+
+def marker_of(form: JSON) -> str:
+    """The keyed marker of a value's form: ``KEY-MARKER``, hex digits; the first part tells one key from another."""
+    digest = keyed_digest(
+        canonical_json(codec.canonical(form)), key=derive("recorder redacted value 1")
+    )
+    return f"{derive('recorder key name 1').hex()[:8]}-{digest.hex()[:24]}"
+
+
+def same_key(marker: str) -> bool:
+    """Whether a marker was made with the key that this process has."""
+    return marker.partition("-")[0] == derive("recorder key name 1").hex()[:8]
+
+
+def secret_digest(digest: str) -> str:
+    """The keyed digest of a file of credentials: nobody can find out a short one's content by trying."""
+    return PREFIX + keyed_digest(digest.encode(), key=derive("recorder secret file 1")).hex()
+
+
+class Secrets:
+    """The credentials of one run, and the places where each was kept out.
+
+    `named` are the config keys (dotted) whose values are credentials whatever they look like, `public` those that
+    are none.
+    """
+
+    def __init__(self, *, named: Sequence[str] = (), public: Sequence[str] = ()) -> None:
+        self.named = tuple(named)
+        self.public = tuple(public)
+        self._known: dict[str, str] = dict(known_variables())
+        self._bytes: tuple[bytes, ...] | None = None
+        self._found: dict[tuple[str, str], Redacted] = {}
+
+    @property
+    def found(self) -> tuple[Redacted, ...]:
+        """What was kept out, in the order of its places."""
+        return tuple(sorted(self._found.values(), key=lambda one: (one.place, one.marker)))
+
+    @property
+    def count(self) -> int:
+        """How many credentials are known by their text."""
+        return len(self._known)
+
+    @property
+    def values(self) -> tuple[bytes, ...]:
+        """The known credentials, as they may be written in a text."""
+        if self._bytes is None:
+            texts = {variant for text in self._known for variant in _variants(text)}
+            self._bytes = tuple(text.encode("utf-8", "surrogatepass") for text in texts)
+        return self._bytes
+
+    def know(self, text: str, reason: str) -> bool:
+        """Look for this text everywhere from now on; whether that is new."""
+        if not KNOWN_CHARACTERS <= len(text) <= _MAX_VALUE or text in self._known:
+            return False
+        self._known[text] = reason
+        self._bytes = None
+        return True
+
+    def note(self, place: str, form: JSON, reason: str) -> str:
+        """List a value that was kept out; its marker."""
+        marker = marker_of(form)
+        self._found.setdefault((place, marker), Redacted(place=place, marker=marker, reason=reason))
+        return marker
+
+    def add(self, found: Sequence[Redacted]) -> None:
+        """List what was kept out elsewhere."""
+        self._found.update({(one.place, one.marker): one for one in found})
+
+    def reason(self, text: str) -> str:
+        """Why the text is, or holds, a credential, whatever its name; "" where it does not."""
+        for known, reason in self._known.items():
+            if known in text:
+                return reason
+        return format_of(text)
+
+    def payload_reason(self, data: bytes) -> str:
+        """The same for bytes."""
+        for known, reason in self._known.items():
+            if known.encode("utf-8", "surrogatepass") in data:
+                return reason
+        return (patterns.name_of(data) or "a known format") if patterns.find(data) else ""
+
+    def scrub(self, text: str, place: str) -> str:
+        """The text without credentials; what was taken out is listed under `place`."""
+        data = text.encode("utf-8", "surrogatepass")
+        parts: list[bytes] = []
+        at = 0
+        for start, end in patterns.find(data, self.values):
+            self.note_text(place, data[start:end])
+            parts += (data[at:start], REDACTED)
+            at = end
+        if not parts:
+            return text
+        return b"".join((*parts, data[at:])).decode("utf-8", "surrogatepass")
+
+    def note_text(self, place: str, data: bytes) -> None:
+        """List a credential that was taken out of a text."""
+        text = data.decode("utf-8", "surrogateescape")
+        known = self._known.get(text)
+        form = codec.encode(text, inline_limit=None).form
+        self.note(place, form, known or patterns.name_of(data) or "a credential in a text")
+
+    def is_named(self, path: str, keys: Sequence[str]) -> bool:
+        """Whether the user has named that place of the config, or one that it lies in."""
+        return any(_lies_in(path, name) for name in keys)
+
+    def scrub_arguments(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """A command line without credentials: values of options whose names promise one, and what looks like one."""
+        found: list[str] = []
+        for i, arg in enumerate(argv):
+            place = f"argv[{i}]"
+            option, equals, value = arg.partition("=")
+            before = argv[i - 1] if i else ""
+            if equals and promises_secret(_argument_kind(option), value):
+                self.note(place, value, f"the value of {option.lstrip('-')}")
+                found.append(f"{option}={REDACTED.decode()}")
+            elif before.startswith("-") and "=" not in before and _is_value(before, arg):
+                self.note(place, arg, f"the value of {before}")
+                found.append(REDACTED.decode())
+            elif arg in self._known:
+                self.note(place, arg, self._known[arg])
+                found.append(REDACTED.decode())
+            else:
+                found.append(self.scrub(arg, place))
+        return tuple(found)
+
+
+def format_of(text: str) -> str:
+    """Which known format a credential in the text has, in words; "" where there is none."""
+    if len(text) < patterns.SHORTEST and "=" not in text and ":" not in text:
+        return ""
+    return _short_format(text) if len(text) <= 256 else _format_in(text)
+
+
+def _format_in(text: str) -> str:
+    data = text.encode("utf-8", "surrogatepass")
+    return (patterns.name_of(data) or "a known format") if patterns.find(data) else ""
+
+
+# A sweep has the same texts in every run.
+_short_format = functools.lru_cache(maxsize=2048)(_format_in)
+
+
+def _is_value(option: str, arg: str) -> bool:
+    return not arg.startswith("--") and promises_secret(_argument_kind(option), arg)
+
+
+def _argument_kind(option: str) -> Kind | None:
+    return kind_of(option.lstrip("-+").rpartition(".")[2])
+
+
+def _lies_in(path: str, name: str) -> bool:
+    return path == name or path.startswith((f"{name}.", f"{name}["))
+
+
+def _variants(text: str) -> Iterator[str]:
+    """The text as it is, and as repr, JSON and URLs write it."""
+    yield text
+    yield repr(text)[1:-1]
+    yield json.dumps(text)[1:-1]
+    yield urllib.parse.quote(text, safe="")
+    yield urllib.parse.quote_plus(text)
+
+
+def known_variables() -> Mapping[str, str]:
+    """The values of this process's environment variables whose names promise a credential, and why, by value."""
+    found = {}
+    for name in os.environ:
+        kind = kind_of(name)
+        if kind is not None:
+            value = os.environ.get(name, "")
+            if (
+                len(value) >= KNOWN_CHARACTERS
+                and promises_secret(kind, value)
+                and not _is_path(value)
+            ):
+                found[value] = f"the value of the variable {name}"
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _is_path(value: str) -> bool:
+    """GOOGLE_APPLICATION_CREDENTIALS names a file, and a file's name is no secret."""
+    try:
+        return value.startswith(("/", "~", ".")) and Path(value).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False

@@ -1,0 +1,1 @@
+"""Export runs to an archive and import them."""

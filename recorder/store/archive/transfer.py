@@ -1,0 +1,374 @@
+"""Export and import: runs into a zip file, and out of one, or out of another store, into a store.
+
+An import brings in all of it or nothing: everything is staged, every digest is verified and every record looked
+through first; then the objects, the snapshots and, in one write, the records become visible.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple, Protocol
+
+import msgspec
+
+from ...digest import Hasher, is_digest
+from ...errors import (
+    DamageError,
+    ObjectNotFoundError,
+    RunInUseError,
+    SnapshotError,
+    StoreNotFoundError,
+    TransferError,
+)
+from ...records import Record
+from ..format import store_folder
+from ..objects.trees import TreeEntry, leads_out
+from ..query.catalogue import RUNS
+from ..references import Reference, kept_inputs, members, references
+from ..store import TRASH, Store
+from .archive import ArchiveReader, ArchiveWriter
+
+_TREE = re.compile("[0-9a-f]{40}")
+_CHUNK_BYTES = 1 << 20
+
+
+class Exported(NamedTuple):
+    """What went into an export: the runs' numbers, how many objects and snapshots, and the bytes of the file."""
+
+    runs: tuple[int, ...]
+    objects: int
+    snapshots: int
+    size_bytes: int
+
+
+class Imported(NamedTuple):
+    """What came of an import: the new records, and the ids of those that were there already, or in the trash."""
+
+    records: tuple[Record, ...]
+    present: tuple[str, ...]
+    in_trash: tuple[str, ...]
+
+
+# Export
+
+
+def export_runs(
+    store: Store, records: Sequence[Record], file: Path, *, overwrite: bool = False
+) -> Exported:
+    """Write the runs, with everything that they refer to, into the zip file `file`.
+
+    The file appears when it is whole. Raises FileExistsError unless `overwrite`, RunInUseError for a run in progress,
+    TransferError where something that a run refers to is missing, DamageError where it is damaged.
+    """
+    if file.exists() and not overwrite:
+        raise FileExistsError(17, "the file is there already", str(file))
+    for record in records:
+        _check_complete(store, record)
+    objects, trees = _everything(store, records)
+    fd, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    staged = Path(name)
+    try:
+        with os.fdopen(fd, "wb") as out:
+            with contextlib.closing(ArchiveWriter(out)) as archive:
+                _write(store, records, objects, trees, archive)
+            out.flush()
+            os.fsync(out.fileno())
+        staged.chmod(0o644)
+        staged.replace(file)
+    finally:
+        staged.unlink(missing_ok=True)
+    numbers = tuple(record.number for record in records)
+    return Exported(numbers, len(objects), len(trees), file.stat().st_size)
+
+
+def _check_complete(store: Store, record: Record) -> None:
+    if record.status == "running":
+        raise RunInUseError(f"run {record.number} is still running", number=record.number)
+    if store.is_unfinished(record):
+        raise TransferError(
+            f"run {record.number} was killed, and its record is not finished: `recorder check --repair` does that"
+        )
+
+
+def _everything(store: Store, records: Iterable[Record]) -> tuple[list[str], list[str]]:
+    """The digests of all objects, members of folders too, and the snapshots."""
+    objects: set[str] = set()
+    trees: set[str] = set()
+    for record in records:
+        for reference in references(record):
+            if reference.kind == "snapshot":
+                trees.add(reference.name)
+                is_there = store.snapshots.has(reference.name)
+            else:
+                objects.add(reference.name)
+                is_there = store.objects.has(reference.name)
+            if not is_there:
+                raise _lacks(record, reference)
+            if reference.kind == "tree":
+                entries = store.objects.read_tree(reference.name).entries
+                objects.update(member.name for member in members(reference, entries))
+        objects.update(r.name for r in kept_inputs(record) if store.objects.has(r.name))
+    return sorted(objects), sorted(trees)
+
+
+def _lacks(record: Record, reference: Reference) -> TransferError:
+    return TransferError(
+        f"{reference.what} of run {record.number} is missing ({reference.name}): see `recorder check`"
+    )
+
+
+def _write(
+    store: Store,
+    records: Sequence[Record],
+    objects: Iterable[str],
+    trees: Sequence[str],
+    archive: ArchiveWriter,
+) -> None:
+    archive.add_manifest(store=store.id, runs=len(records))
+    archive.add_records(records)
+    for digest in objects:
+        hasher = Hasher()
+        try:
+            with store.objects.open(digest) as stream:
+                for chunk in archive.add_object(digest, stream):
+                    hasher.update(chunk)
+        except ObjectNotFoundError as error:
+            raise TransferError(f"{error}: see `recorder check`") from error
+        if hasher.digest() != digest:
+            raise DamageError(
+                f"the object {digest} is damaged: see `recorder check`",
+                path=store.objects.path(digest),
+            )
+    if trees:
+        archive.add_code(store.snapshots.pack(trees))
+    archive.close()
+
+
+# Import
+
+
+class Source(Protocol):
+    """Where runs come from: an archive, or another store."""
+
+    @property
+    def store_id(self) -> str:
+        """The id of the store that they were exported from."""
+
+    def records(self) -> list[Record]:
+        """The records."""
+
+    def has(self, digest: str) -> bool:
+        """Whether the object is there."""
+
+    def open(self, digest: str) -> IO[bytes]:
+        """The object's bytes."""
+
+    def pack(self, trees: Sequence[str]) -> IO[bytes] | None:
+        """A git pack with these snapshots, perhaps with more."""
+
+
+class StoreSource:
+    """Another store's folder as a source."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.store_id = store.id
+        self.has = store.objects.has
+        self.open = store.objects.open
+
+    def records(self) -> list[Record]:
+        """The records of the runs that have ended."""
+        return [
+            r
+            for r in self._store.runs()
+            if r.status != "running" and not self._store.is_unfinished(r)
+        ]
+
+    def pack(self, trees: Sequence[str]) -> IO[bytes] | None:
+        """A pack with these snapshots."""
+        return io.BytesIO(self._store.snapshots.pack(trees))
+
+
+@contextlib.contextmanager
+def open_source(path: Path, *, most_bytes: int | None = None) -> Iterator[Source]:
+    """The export, or the store, at `path`. Raises TransferError, StoreNotFoundError, StoreFormatError."""
+    if path.is_dir():
+        yield StoreSource(Store(store_folder(path)))
+    elif not path.exists():
+        raise StoreNotFoundError(f"neither an export nor a store: {path}", path=path)
+    else:
+        with ArchiveReader(path, most_bytes=most_bytes) as archive:
+            yield archive
+
+
+def import_runs(
+    store: Store, source: Source, *, say: Callable[[str], None] = lambda line: None
+) -> Imported:
+    """Bring the runs of `source` into the store, those that it does not have.
+
+    Ids stay, numbers are given anew, in the order of the old ones. Raises TransferError, with nothing brought in,
+    where something is missing, damaged, or not what a record may say.
+    """
+    there = {str(document["id"]) for document in store.journal.view(RUNS).documents()}
+    trashed = {str(document["id"]) for document in store.journal.view(TRASH).documents()}
+    found = sorted(source.records(), key=lambda record: record.number)
+    new = [record for record in found if record.id not in there | trashed]
+    for record in new:
+        check_record(record)
+    if not new:
+        added: list[Record] = []
+    else:
+        say(f"{len(new)} runs to bring in")
+        with _Import(store, source) as one:
+            added = one.run(new)
+    return Imported(
+        tuple(added),
+        present=tuple(record.id for record in found if record.id in there),
+        in_trash=tuple(record.id for record in found if record.id in trashed),
+    )
+
+
+def check_record(record: Record) -> None:
+    """Raises TransferError for a record that would lead out of its folder, or is not one of a run that has ended."""
+    if record.status == "running":
+        raise TransferError(f"run {record.number} had not ended when it was exported")
+    places = [item.path for item in record.inputs if item.in_root]
+    places += [output.name for output in record.outputs]
+    places += [record.function.file] if record.function.file is not None else []
+    if record.process is not None:
+        places += [*record.process.path_in_root, record.process.cwd_in_root or "."]
+    for place in places:
+        if _leads_out(place):
+            raise TransferError(
+                f"run {record.number} names a path that leaves its folder: {place!r}"
+            )
+    for reference in (*references(record), *kept_inputs(record)):
+        if reference.kind == "snapshot" and not _TREE.fullmatch(reference.name):
+            raise TransferError(f"run {record.number} names no snapshot: {reference.name!r}")
+        if reference.kind != "snapshot" and not is_digest(reference.name):
+            raise TransferError(f"run {record.number} names no object: {reference.name!r}")
+
+
+def _leads_out(place: str) -> bool:
+    path = PurePosixPath(place)
+    return path.is_absolute() or ".." in path.parts or "\0" in place
+
+
+class _Import:
+    """One import: what is staged, in a folder that is gone at the end, and a place among the runs in progress."""
+
+    def __init__(self, store: Store, source: Source) -> None:
+        self._store = store
+        self._source = source
+        self._sizes: dict[str, int] = {}  # of what is staged
+
+    def __enter__(self) -> _Import:
+        # What is put while somebody is in progress is not collected.
+        self._live = self._store.reserve()
+        self._folder = self._store.path / "staging" / f"import-{self._live.id}"
+        self._folder.mkdir()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._live.close()
+
+    def run(self, records: Sequence[Record]) -> list[Record]:
+        for record in records:
+            self._stage_objects(record)
+        trees = sorted(
+            {r.name for record in records for r in references(record) if r.kind == "snapshot"}
+        )
+        wanted = [tree for tree in trees if not self._store.snapshots.keep(tree)]
+        pack = self._stage_code(wanted) if wanted else None
+        for digest in sorted(self._sizes):
+            self._store.objects.take_staged(self._folder / digest, digest, self._sizes[digest])
+        if pack is not None:
+            self._store.snapshots.take_pack(pack, wanted)
+        return self._store.adopt(
+            [msgspec.structs.replace(record, origin=self._origin(record)) for record in records]
+        )
+
+    def _origin(self, record: Record) -> str | None:
+        origin = record.origin or self._source.store_id
+        return None if origin == self._store.id else origin
+
+    def _stage_objects(self, record: Record) -> None:
+        for reference in references(record):
+            if reference.kind == "snapshot":
+                continue
+            self._stage(record, reference)
+            if reference.kind == "tree":
+                self._stage_members(record, reference)
+        for reference in kept_inputs(record):
+            if self._source.has(reference.name):
+                self._stage(record, reference)
+
+    def _stage_members(self, record: Record, reference: Reference) -> None:
+        entries = self._read_tree(record, reference)
+        out = next(filter(leads_out, entries), None)
+        if out is not None:
+            raise TransferError(
+                f"{reference.what} of run {record.number} holds a link that leads out of it: {out.path!r}"
+            )
+        for member in members(reference, entries):
+            self._stage(record, member)
+
+    def _read_tree(self, record: Record, reference: Reference) -> tuple[TreeEntry, ...]:
+        try:
+            if reference.name in self._sizes:
+                return self._store.objects.parse_tree((self._folder / reference.name).read_bytes())
+            return self._store.objects.read_tree(reference.name).entries
+        except ValueError as error:
+            raise TransferError(
+                f"{reference.what} of run {record.number} is no folder's list: {error}"
+            ) from error
+
+    def _stage(self, record: Record, reference: Reference) -> None:
+        """Copy the object into the staging folder, unless the store has it, and hold it against its digest."""
+        digest, what = reference.name, f"{reference.what} of run {record.number}"
+        if digest not in self._sizes and not self._store.objects.keep(digest):
+            if not self._source.has(digest):
+                raise TransferError(f"{what} is missing ({digest})")
+            self._sizes[digest] = self._copy(digest, what)
+        size = self._sizes.get(digest)
+        if size is None:
+            size = self._store.objects.size(digest)
+        if reference.size_bytes is not None and reference.size_bytes != size:
+            raise TransferError(f"{what} has {size} bytes, its record says {reference.size_bytes}")
+
+    def _copy(self, digest: str, what: str) -> int:
+        hasher, size = Hasher(), 0
+        try:
+            with self._source.open(digest) as stream, (self._folder / digest).open("xb") as file:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    hasher.update(chunk)
+                    size += file.write(chunk)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise TransferError(f"{what} cannot be read: {error}") from error
+        if hasher.digest() != digest:
+            raise TransferError(f"{what} has other bytes than its digest says ({digest})")
+        return size
+
+    def _stage_code(self, trees: Sequence[str]) -> Path:
+        """The pack, in the staging folder, looked through by git in a repository of its own."""
+        stream = self._source.pack(trees)
+        if stream is None:
+            raise TransferError(f"the code is missing ({trees[0]})")
+        path = self._folder / "pack"
+        try:
+            with stream, path.open("xb") as file:
+                shutil.copyfileobj(stream, file, _CHUNK_BYTES)
+            self._store.snapshots.verify_pack(path, trees, scratch=self._folder / "code.git")
+        except (SnapshotError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise TransferError(f"the code cannot be read: {error}") from error
+        return path

@@ -1,0 +1,94 @@
+"""What a run printed: of one that has ended as its record has it, of one in progress as it comes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from ...errors import DamageError
+from ...formats.compression import compress, unpack
+from ...records import Content, Record
+from ..live.live import is_alive
+from ..store import INLINE_BYTES, Store
+from .timeline import STREAMS, Printed, Stream, Timeline
+
+_POLL_S = 0.1
+_Part: TypeAlias = Literal["stdout", "stderr", "arrivals"]
+
+
+def read_console(store: Store, record: Record, stream: Stream) -> bytes:
+    """All that the run has written to the stream so far. Raises ObjectNotFoundError, DamageError."""
+    return _read(store, record, stream)
+
+
+def read_printed(
+    store: Store, record: Record, *, streams: Sequence[Stream] = STREAMS
+) -> Iterator[Printed]:
+    """The same of the streams, in the order in which it came; without an index of that, one stream after the other."""
+    # First what was printed, then its index: of what a run in progress prints meanwhile nothing is lost.
+    parts = [(stream, 0, _read(store, record, stream)) for stream in streams]
+    timeline = Timeline()
+    timeline.add(_read(store, record, "arrivals"))
+    return timeline.order(*parts)
+
+
+def follow_console(
+    store: Store, record: Record, *, streams: Sequence[Stream] = STREAMS
+) -> Iterator[Printed]:
+    """What the run writes, from its beginning on, as it comes; ends when the run ends."""
+    said = dict.fromkeys(streams, 0)
+    live, timeline, known = store.live(record), Timeline(), 0
+    while record.status == "running" and is_alive(live.path):
+        parts = [(s, said[s], _read_from(_file(store, record, s), said[s])) for s in streams]
+        known += timeline.add(_read_from(live.arrivals, known))
+        for printed in timeline.order(*parts):
+            said[printed.stream] += len(printed.data)
+            yield printed
+        time.sleep(_POLL_S)
+    # What the record holds begins with what the live files held.
+    record = store.get(record.number)
+    timeline.add(_read(store, record, "arrivals")[known:])
+    parts = [(s, said[s], _read(store, record, s)[said[s] :]) for s in streams]
+    yield from timeline.order(*parts)
+
+
+def keep_arrivals(store: Store, path: Path) -> Content | None:
+    """Content for a record of an index that nobody will write to any more, gzipped where it is large."""
+    size_bytes = path.stat().st_size if path.exists() else 0
+    if size_bytes <= INLINE_BYTES:
+        return store.keep(path.read_bytes()) if size_bytes else None
+    packed = path.with_name(f"{path.name}.gz")
+    compress(path, packed)
+    return store.keep_file(packed)
+
+
+def _read(store: Store, record: Record, part: _Part) -> bytes:
+    if record.status in ("running", "lost") and store.live(record).path.exists():
+        return _read_from(_file(store, record, part), 0)
+    if record.status == "running":  # it has ended since the record was read
+        record = store.get(record.number)
+    contents = {"stdout": record.stdout, "stderr": record.stderr, "arrivals": record.arrivals}
+    data = store.read_content(contents[part])
+    try:
+        return unpack(data, what="the console's arrivals") if part == "arrivals" else data
+    except ValueError as error:
+        raise DamageError(f"run {record.number}: {error}", path=store.path) from error
+
+
+def _file(store: Store, record: Record, part: _Part) -> Path:
+    live = store.live(record)
+    return {"stdout": live.stdout, "stderr": live.stderr, "arrivals": live.arrivals}[part]
+
+
+def _read_from(path: Path, offset: int) -> bytes:
+    """The file's bytes from `offset` on, none where its run has ended: it may be another's by now."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read()
+            return data if os.path.samestat(os.fstat(file.fileno()), path.stat()) else b""
+    except FileNotFoundError:
+        return b""

@@ -1,0 +1,182 @@
+"""What a run has left, by name: its outputs, what lies in them, its inputs and its result.
+
+======================  ==========================================================================
+``predictions.csv``     the output of that name: a file, a folder or a value
+``ckpt/epoch-3.pt``     a file of the folder that is the output ``ckpt``
+``result``              what the function returned
+``inputs/data.csv``     the input of that path; the end of a path is enough where only one has it
+======================  ==========================================================================
+
+They are looked for in that order.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO, Literal, NamedTuple
+
+import msgspec
+
+from ...digest import digest_bytes
+from ...errors import ContentNotFoundError
+from ...records import JSON, Input, Record
+from ..objects.trees import TreeEntry
+from ..store import Store
+
+INPUTS = "inputs/"
+RESULT = "result"
+
+
+class Found(NamedTuple):
+    """What a name stands for: a file (an object, or in the code's snapshot), a folder's entries, or a value's form.
+
+    The entries' paths are relative to the folder.
+    """
+
+    name: str
+    kind: Literal["file", "folder", "value"]
+    digest: str = ""
+    entries: tuple[TreeEntry, ...] = ()
+    form: JSON = None
+    input: Input | None = None
+
+
+def find_content(store: Store, record: Record, name: str) -> Found:
+    """What belongs to the run under that name. Raises ContentNotFoundError, also for what the store does not hold."""
+    found = find_output(store, record, name)
+    if found is None and name == RESULT and record.status == "finished":
+        return Found(name, "value", form=record.result)
+    if found is None and name.startswith(INPUTS):
+        return found_input(record, name.removeprefix(INPUTS))
+    if found is None:
+        raise _no_content(record, name)
+    return found
+
+
+def find_output(store: Store, record: Record, name: str) -> Found | None:
+    """The output of that name, or what lies in one that is a folder; None where there is none."""
+    return _output(store, record, name) or _inside(store, record, name)
+
+
+def open_content(store: Store, record: Record, found: Found) -> BinaryIO:
+    """The bytes of a file that was found, not checked where they are an object.
+
+    Raises ContentNotFoundError for an input of which the store knows only the digest.
+    """
+    if store.objects.has(found.digest):
+        return store.objects.open(found.digest)
+    item = found.input
+    data = None if item is None else _from_snapshot(store, record, item)
+    if data is not None:
+        return io.BytesIO(data)
+    if item is not None and not item.stored:
+        message = f"of the input {item.path} of run {record.number} the store has only the digest"
+        raise ContentNotFoundError(message, name=found.name)
+    return store.objects.open(found.digest)
+
+
+def _from_snapshot(store: Store, record: Record, item: Input) -> bytes | None:
+    """The bytes of an input that is a file of the code, None where the snapshot has none or others."""
+    code = record.code
+    if not item.in_root or code is None or code.snapshot is None:
+        return None
+    if item.path not in store.snapshots.files(code.snapshot):
+        return None
+    data = store.snapshots.read(code.snapshot, item.path)
+    return data if digest_bytes(data) == item.digest else None
+
+
+def found_input(record: Record, path: str) -> Found:
+    """The input of that path, see `find_input`."""
+    item = find_input(record, path)
+    return Found(INPUTS + item.path, "file", digest=item.digest, input=item)
+
+
+def find_input(record: Record, path: str) -> Input:
+    """The input of that path, or the only one whose path ends so. Raises ContentNotFoundError."""
+    paths = [item.path for item in record.inputs]
+    return record.inputs[paths.index(find_path(paths, path, what="input", run=record.number))]
+
+
+def find_path(paths: Sequence[str], wanted: str, *, what: str, run: int) -> str:
+    """The path, or the only one that ends in it, folder by folder. Raises ContentNotFoundError."""
+    if wanted in paths:
+        return wanted
+    ending = [path for path in paths if path.endswith(f"/{wanted}")]
+    if len(ending) == 1:
+        return ending[0]
+    if ending:
+        several = f"{len(ending)} of them end so: {', '.join(ending[:4])}"
+        raise ContentNotFoundError(
+            f"no {what} {wanted!r} of run {run}: {several}", name=wanted, candidates=ending
+        )
+    raise not_found(f"no {what} {wanted!r} of run {run}", wanted, paths)
+
+
+def _output(store: Store, record: Record, name: str) -> Found | None:
+    output = next((output for output in record.outputs if output.name == name), None)
+    if output is None:
+        return None
+    if output.kind == "value":
+        return Found(name, "value", form=output.form)
+    if not output.stored:
+        message = f"the output {name} of run {record.number} was too large to be kept: the store has its digest"
+        raise ContentNotFoundError(message, name=name)
+    if output.kind == "folder":
+        return Found(name, "folder", entries=store.objects.read_tree(output.digest).entries)
+    return Found(name, "file", digest=output.digest)
+
+
+def _inside(store: Store, record: Record, name: str) -> Found | None:
+    """What lies in a folder that is an output."""
+    for output in record.outputs:
+        if output.kind != "folder" or not output.stored or not name.startswith(f"{output.name}/"):
+            continue
+        path = name[len(output.name) + 1 :].rstrip("/")
+        entries = store.objects.read_tree(output.digest).entries
+        for entry in entries:
+            if entry.path == path and entry.digest is not None:
+                return Found(name, "file", digest=entry.digest)
+        if below := tuple(_below(entries, path)):
+            return Found(name, "folder", entries=below)
+        raise not_found(
+            f"no {path!r} in the output {output.name} of run {record.number}",
+            path,
+            [entry.path for entry in entries],
+        )
+    return None
+
+
+def _below(entries: Iterable[TreeEntry], path: str) -> Iterator[TreeEntry]:
+    """The entries below a folder of theirs, with their paths from there."""
+    for entry in entries:
+        if not path or entry.path.startswith(f"{path}/"):
+            inside = entry.path[len(path) :].removeprefix("/")
+            yield msgspec.structs.replace(entry, path=inside)
+
+
+def content_names(record: Record) -> list[str]:
+    """What `find_content` can be asked for, but for what lies in folders."""
+    names = [output.name for output in record.outputs]
+    names += [RESULT] if record.status == "finished" and RESULT not in names else []
+    return names + [INPUTS + item.path for item in record.inputs]
+
+
+def _no_content(record: Record, name: str) -> ContentNotFoundError:
+    return not_found(f"run {record.number} has no {name!r}", name, content_names(record))
+
+
+def not_found(message: str, name: str, names: Sequence[str]) -> ContentNotFoundError:
+    """The error for a name that is none of `names`: it names the nearest."""
+    hint, near = nearest(name, names)
+    return ContentNotFoundError(f"{message}: {hint}", name=name, candidates=near)
+
+
+def nearest(name: str, names: Sequence[str]) -> tuple[str, list[str]]:
+    """What there is in the place of a name that is none of `names`, as a text, and those of them that it names."""
+    import difflib
+
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or list(names[:4])
+    more = "" if len(near) == len(names) or near != list(names[:4]) else ", ..."
+    return f"there is {', '.join(near)}{more}" if near else "there is nothing", near

@@ -1,0 +1,190 @@
+"""Reading the journal's file: the open file, where documents stand in it, and a table as it was."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ...errors import DamageError
+from ..filesystem.disk import sync_folder
+from .lines import Line, is_line, read_document, read_lines, read_part
+
+_CHUNK_BYTES = 1 << 22
+_Part = TypeVar("_Part")
+_AHEAD_BYTES = 1 << 18
+
+
+class OpenFile:
+    """The file at `path`, made if it is not there, unless `read_only`; closed when nobody refers to it any more.
+
+    It is not closed by name, since another thread may be reading it while it is replaced.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self.is_writable = not read_only
+        self._seeking = threading.Lock()
+        self.fd = -1
+        self.fd = self._open(os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+
+    def _open(self, flags: int) -> int:
+        if not self.is_writable:
+            return os.open(self.path, os.O_RDONLY | flags)
+        try:
+            return os.open(self.path, os.O_RDWR | flags)
+        except FileNotFoundError:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | flags, 0o666)
+            sync_folder(self.path.parent)
+            return fd
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            self.is_writable = False
+            return os.open(self.path, os.O_RDONLY | flags)
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+
+    def state(self) -> os.stat_result:
+        """Its status now."""
+        return os.fstat(self.fd)
+
+    def read(self, size: int, at: int) -> bytes:
+        """Up to `size` bytes at `at`."""
+        if hasattr(os, "pread"):
+            return os.pread(self.fd, size, at)
+        with self._seeking:  # Windows has no pread
+            os.lseek(self.fd, at, os.SEEK_SET)
+            return os.read(self.fd, size)
+
+    def lines(self, start: int, end: int) -> Iterator[Line]:
+        """The whole lines from `start` on that end before `end`, and the damaged ones."""
+        at, rest, read_to = start, [b""], start
+        while read_to < end and (more := self.read(min(_CHUNK_BYTES, end - read_to), read_to)):
+            read_to += len(more)
+            cut = more.rfind(b"\n") + 1
+            rest.append(more[:cut] if cut else more)
+            if cut:
+                yield from read_lines(b"".join(rest), start=at)
+                at, rest = read_to - len(more) + cut, [more[cut:]]
+        tail = b"".join(rest)
+        # Nobody writes a line with anything but a newline behind it: that byte is damaged, and the line is whole.
+        if is_line(tail[:-1]):
+            yield from read_lines(tail[:-1] + b"\n", start=at)
+            yield Line(read_to - 1, 1, damage="a byte in place of a newline")
+
+    def document(self, at: int, size: int) -> dict[str, Any]:
+        """The document whose line stands there; raises DamageError."""
+        return self.decode(self.read(size, at), at)
+
+    def part(self, at: int, size: int, kind: type[_Part]) -> _Part:
+        """Of that document what the struct `kind` has; raises DamageError."""
+        try:
+            return read_part(self.read(size, at), kind)
+        except ValueError as error:
+            raise self._damaged(at, error) from error
+
+    def decode(self, line: bytes, at: int) -> dict[str, Any]:
+        """The document of the line that was read at `at`; raises DamageError."""
+        try:
+            return read_document(line)
+        except ValueError as error:
+            raise self._damaged(at, error) from error
+
+    def _damaged(self, at: int, error: ValueError) -> DamageError:
+        message = f"the line at byte {at} of {self.path} is damaged: {error}"
+        return DamageError(message, path=self.path, offset=at)
+
+
+class _ReadAhead:
+    """Reads lines that mostly follow each other, many at once: a call for each takes as long as the decoding."""
+
+    def __init__(self, file: OpenFile) -> None:
+        self._file = file
+        self._start = self._end = 0
+        self._held = b""
+
+    def read(self, size: int, at: int) -> bytes:
+        """`size` bytes at `at`."""
+        if self._start <= at and at + size <= self._end:
+            return self._held[at - self._start : at - self._start + size]
+        # What stands elsewhere, a run that was annotated later, is read by itself.
+        if self._end and not self._end < at + size <= self._end + _AHEAD_BYTES:
+            return self._file.read(size, at)
+        self._held = self._file.read(max(size, _AHEAD_BYTES), at)
+        self._start, self._end = at, at + len(self._held)
+        return self._held[:size]
+
+
+class TableIndex:
+    """Where the documents of a table stand: (offset, bytes) of each one's line by id; the last id ever given."""
+
+    __slots__ = ("last_id", "places")
+
+    def __init__(self) -> None:
+        self.places: dict[int, tuple[int, int]] = {}
+        self.last_id = 0
+
+
+class TableView:
+    """The documents of a table, in the file as it was when the view was taken, decoded when asked for.
+
+    What others append to the file meanwhile may show or not; a line that was replaced or removed can still be read.
+    """
+
+    def __init__(self, file: OpenFile, index: TableIndex) -> None:
+        self._file = file
+        self._places = index.places
+        self.last_id = index.last_id
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._places
+
+    def ids(self) -> list[int]:
+        """The ids, in the order in which they first appeared."""
+        return list(self._places)
+
+    def read(self, id: int) -> dict[str, Any]:
+        """The document; raises KeyError, DamageError."""
+        return self._file.document(*self._places[id])
+
+    def read_part(self, id: int, kind: type[_Part]) -> _Part:
+        """Of the document the fields that the struct `kind` has; raises KeyError, DamageError."""
+        return self._file.part(*self._places[id], kind)
+
+    def raw(self, id: int) -> bytes:
+        """The document's line as it stands in the file; raises KeyError."""
+        at, size = self._places[id]
+        return self._file.read(size, at)
+
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """The documents that can be read."""
+        for id in self.ids():
+            try:
+                yield self.read(id)
+            except DamageError:
+                continue  # it was warned about when the journal was opened
+
+    def items(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The ids and documents of this moment; a change made while they are gone through does not matter."""
+        for id, at, line in self.lines():
+            yield id, self._file.decode(line, at)
+
+    def lines(self) -> Iterator[tuple[int, int, bytes]]:
+        """The ids of this moment, where their lines stand in the file, and the lines."""
+        ahead = _ReadAhead(self._file)
+        for id, (at, size) in list(self._places.items()):
+            yield id, at, ahead.read(size, at)
+
+    def is_written(self, id: int, line: bytes) -> bool:
+        """Whether the document's line is `line`, to the byte: 1, 1.0 and True are equal but not the same."""
+        at, size = self._places[id]
+        return size == len(line) and self._file.read(size, at) == line

@@ -1,0 +1,1 @@
+"""Runs in progress, and the recovery of those that were killed."""

@@ -1,0 +1,1 @@
+"""Garbage collection, disk usage and integrity checks."""

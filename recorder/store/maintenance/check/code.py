@@ -1,0 +1,330 @@
+"""Checking the repository of the snapshots: its settings, its refs, and every git object in it."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ....errors import SnapshotError
+from ....git import run_git
+from ....records import Code, Project, Record
+from ...snapshots import SETTINGS, Snapshots
+from ...store import Store
+from .finding import Finding, Unplaced
+
+
+def _places(record: Record) -> tuple[tuple[str, Path], ...]:
+    """The snapshots of the run's code, each with the folder that it was taken of."""
+    if record.code is None:
+        return ()
+    parts: tuple[Code | Project, ...] = (record.code, *record.code.projects)
+    return tuple((part.snapshot, Path(part.root)) for part in parts if part.snapshot is not None)
+
+
+class CodeCheck:
+    """The check of a store's snapshots; `records` are the runs whose code they hold."""
+
+    def __init__(self, store: Store, records: Iterable[Record], unplaced: Unplaced) -> None:
+        self._store = store
+        self._snapshots: Snapshots = store.snapshots
+        self._git_dir = store.snapshots.git_dir
+        self._unplaced = unplaced
+        self._records: dict[str, list[Record]] = {}
+        for record in records:
+            for tree, _ in _places(record):
+                self._records.setdefault(tree, []).append(record)
+
+    def run(self) -> Iterator[Finding]:
+        """Everything that is wrong."""
+        if not self._git_dir.exists():
+            yield from (self._missing_snapshot(tree) for tree in sorted(self._records))
+            return
+        settings = list(self._settings())
+        yield from settings
+        yield from self._indexes()
+        if settings:
+            return  # git would not work, or work otherwise: first things first
+        damaged = dict(self._damaged_files())
+        yield from (self._damaged(path, id) for path, id in damaged.items())
+        yield from self._packs()
+        yield from self._refs()
+        missing = self._missing()
+        yield from (self._missing_object(id) for id in sorted(missing - set(damaged.values())))
+
+    # What is the same in every store
+
+    def _settings(self) -> Iterator[Finding]:
+        for name, text in SETTINGS.items():
+            path = self._git_dir / name
+            if not path.is_file() or path.read_bytes() != text.encode():
+                yield Finding(
+                    kind="changed setting",
+                    place=f"code.git/{name}",
+                    what="a file of the snapshots' repository is not as recorder writes it",
+                    repair="writes it again, and keeps this one in lost+found",
+                    mend=self._rewriter(path, text),
+                )
+
+    def _rewriter(self, path: Path, text: str) -> Callable[[], str]:
+        def mend() -> str:
+            kept = (
+                self._unplaced.move(path, name=f"code.git-{path.name}") if path.exists() else None
+            )
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            return "written again" + (f"; the old one is lost+found/{kept.name}" if kept else "")
+
+        return mend
+
+    def _indexes(self) -> Iterator[Finding]:
+        """git writes a SHA-1 of an index at its end, and does not look at it when it reads (index.c, verify_hdr)."""
+        for path in self._snapshots.indexes():
+            data = path.read_bytes()
+            if hashlib.sha1(data[:-20]).digest() != data[-20:]:
+
+                def mend(path: Path = path) -> str:
+                    path.unlink()
+                    return "removed: it is made again with the next snapshot"
+
+                yield Finding(
+                    kind="damaged index",
+                    place=f"code.git/{path.name}",
+                    what="the list of a working tree's files is damaged",
+                    repair="removes it; it is only a cache",
+                    mend=mend,
+                )
+
+    # Refs
+
+    def _refs(self) -> Iterator[Finding]:
+        there = set()
+        for tree, _ in self._snapshots.refs():
+            path = self._git_dir / "refs" / "snapshots" / tree
+            if path.read_bytes() == tree.encode() + b"\n":
+                there.add(tree)
+            else:
+                yield self._bad_ref(path)
+        for tree in sorted(self._records.keys() - (there & self._existing())):
+            yield self._missing_snapshot(tree)
+
+    def _bad_ref(self, path: Path) -> Finding:
+        def mend() -> str:
+            kept = self._unplaced.move(path, name=f"ref-{path.name}")
+            return f"moved to lost+found/{kept.name}{self._set_ref(path.name)}"
+
+        return Finding(
+            kind="damaged ref",
+            place=f"code.git/refs/snapshots/{path.name}",
+            what="the ref of a snapshot does not say what its name says",
+            runs=self._runs([path.name]),
+            repair="moves it to lost+found, and sets it again where the snapshot is there",
+            mend=mend,
+        )
+
+    def _set_ref(self, tree: str) -> str:
+        try:
+            self._snapshots.give_ref(tree)
+        except SnapshotError:
+            return ""
+        return "; set again"
+
+    def _missing_snapshot(self, tree: str) -> Finding:
+        is_there = self._git_dir.exists() and self._has(tree)
+
+        def mend() -> str:
+            return self._set_ref(tree).removeprefix("; ")
+
+        return Finding(
+            kind="missing snapshot",
+            place=f"code.git/refs/snapshots/{tree}",
+            what="a snapshot of the code is missing" if not is_there else "a snapshot has no ref",
+            runs=self._runs([tree]),
+            repair="sets the ref again" if is_there else "",
+            mend=mend if is_there else None,
+        )
+
+    # Objects of git's
+
+    def _damaged_files(self) -> Iterator[tuple[Path, str]]:
+        """The loose objects whose bytes are not what their name says."""
+        for folder in sorted((self._git_dir / "objects").iterdir()):
+            if len(folder.name) != 2 or not folder.is_dir():
+                continue
+            for path in sorted(folder.iterdir()):
+                id = folder.name + path.name
+                if len(id) == 40 and _loose_id(path) != id:
+                    yield path, id
+
+    def _damaged(self, path: Path, id: str) -> Finding:
+        source = self._source(id)
+
+        def mend() -> str:
+            kept = self._unplaced.move(path, name=f"git-{id}")
+            return f"moved to lost+found/{kept.name}{self._put_again(id, source)}"
+
+        return Finding(
+            kind="damaged git object",
+            place=f"code.git/{path.relative_to(self._git_dir).as_posix()}",
+            what="a git object has other bytes than its name says",
+            runs=self._runs(self._trees_with(id)),
+            repair="moves it to lost+found"
+            + (f", and takes it from {source.place}" if source else ""),
+            mend=mend,
+        )
+
+    def _packs(self) -> Iterator[Finding]:
+        for path in sorted((self._git_dir / "objects" / "pack").glob("*.pack")):
+            index = path.with_suffix(".idx")
+            try:
+                self._git("verify-pack", str(index))
+            except SnapshotError as error:
+                yield self._bad_pack(path, str(error))
+
+    def _bad_pack(self, path: Path, error: str) -> Finding:
+        def mend() -> str:
+            kept = self._unplaced.move(path, name=path.name)
+            for other in path.parent.glob(f"{path.stem}.*"):
+                self._unplaced.move(other, name=other.name)
+            try:
+                self._git("unpack-objects", "-q", "-r", said=kept.read_bytes())
+            except SnapshotError as lost:
+                return f"moved to lost+found/{kept.name}; unpacked what could be read: {lost}"
+            return f"moved to lost+found/{kept.name}; everything in it was unpacked"
+
+        return Finding(
+            kind="damaged pack",
+            place=f"code.git/objects/pack/{path.name}",
+            what=f"a pack of git objects is damaged: {error}",
+            runs=self._runs(self._records),
+            repair="moves it to lost+found, unpacks what can be read; check again for what cannot",
+            mend=mend,
+        )
+
+    def _missing(self) -> set[str]:
+        """The objects that snapshots name and that are not there."""
+        trees = self._existing()
+        if not trees:
+            return set()
+        try:
+            said = "\n".join(trees).encode() + b"\n"
+            out = self._git("rev-list", "--objects", "--missing=print", "--stdin", said=said)
+        except SnapshotError:
+            return set()  # of an object that is damaged, and found as such
+        return {line[1:].decode() for line in out.splitlines() if line.startswith(b"?")}
+
+    def _existing(self) -> set[str]:
+        """The runs' snapshots whose tree is there."""
+        said = "".join(f"{tree}\n" for tree in self._records).encode()
+        try:
+            lines = self._git("cat-file", "--batch-check", said=said).decode().splitlines()
+        except SnapshotError:
+            return set(self._records)  # one is damaged, and found as such
+        return {line.split()[0] for line in lines if not line.endswith("missing")}
+
+    def _missing_object(self, id: str) -> Finding:
+        source = self._source(id)
+
+        def mend() -> str:
+            return self._put_again(id, source).removeprefix("; ")
+
+        return Finding(
+            kind="missing git object",
+            place=f"code.git, {id}",
+            what="a git object that snapshots name is missing",
+            runs=self._runs(self._trees_with(id)),
+            repair=f"takes it from {source.place}" if source else "",
+            mend=mend if source else None,
+        )
+
+    # Finding it again
+
+    def _source(self, id: str) -> _Source | None:
+        """The object from the user's own repository, or from the working tree, where it is still the same."""
+        places = [
+            (record, tree, root)
+            for records in self._records.values()
+            for record in records
+            for tree, root in _places(record)
+        ]
+        for record, tree, root in places:
+            if not root.is_dir():
+                continue
+            for kind in ("blob", "tree"):
+                try:
+                    data = run_git(["cat-file", kind, id], cwd=root)
+                except SnapshotError:
+                    continue
+                if _id(kind, data) == id:
+                    return _Source(kind, data, f"the repository {root}")
+            for path in self._paths(record, tree, id):
+                if (root / path).is_file() and _id("blob", (root / path).read_bytes()) == id:
+                    return _Source("blob", (root / path).read_bytes(), str(root / path))
+        return None
+
+    def _paths(self, record: Record, tree: str, id: str) -> list[str]:
+        try:
+            files = self._snapshots.files(tree)
+        except SnapshotError:
+            return (
+                list(record.code.changed) if record.code is not None else []
+            )  # what the user's repository does not have
+        return [path for path, blob in files.items() if blob == id]
+
+    def _put_again(self, id: str, source: _Source | None) -> str:
+        if source is None:
+            return ""
+        written = self._git("hash-object", "-w", "--stdin", "-t", source.kind, said=source.data)
+        is_same = written.decode().strip() == id
+        return f"; taken again from {source.place}" if is_same else ""
+
+    def _trees_with(self, id: str) -> list[str]:
+        """The snapshots that name the object, or cannot be listed to the end."""
+        found = []
+        for tree in self._records:
+            try:
+                listed = self._git("ls-tree", "-r", "-t", "-z", tree)
+            except SnapshotError:
+                found.append(tree)
+            else:
+                if tree == id or id.encode() in listed:
+                    found.append(tree)
+        return found
+
+    def _runs(self, trees: Iterable[str]) -> tuple[int, ...]:
+        return tuple(sorted({r.number for tree in trees for r in self._records.get(tree, ())}))
+
+    def _has(self, id: str) -> bool:
+        try:
+            self._git("cat-file", "-e", id)
+        except SnapshotError:
+            return False
+        return True
+
+    def _git(self, *args: str, said: bytes = b"") -> bytes:
+        return self._snapshots.run_git(args, said=said)
+
+
+class _Source(NamedTuple):
+    kind: str
+    data: bytes
+    place: str
+
+
+def _id(kind: str, data: bytes) -> str:
+    """git's name of an object: the SHA-1 of ``kind size NUL`` and its bytes."""
+    return hashlib.sha1(f"{kind} {len(data)}\0".encode() + data).hexdigest()
+
+
+def _loose_id(path: Path) -> str:
+    """What the file's name should be; "" for what is no zlib stream to its very end."""
+    try:
+        inflate = zlib.decompressobj()
+        data = inflate.decompress(path.read_bytes())
+    except (zlib.error, OSError):
+        return ""
+    if not inflate.eof or inflate.unused_data:
+        return ""
+    return hashlib.sha1(data).hexdigest()

@@ -1,0 +1,200 @@
+"""Checking the objects: each one's bytes, and that all that the runs refer to is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from ....digest import digest_file, is_digest
+from ....errors import ObjectNotFoundError
+from ....records import Record
+from ...references import Reference, kept_inputs, objects_of, references
+from ...store import Store
+from .finding import Finding, Unplaced
+
+_OWN_MODE = 0o444
+
+
+class Holder(NamedTuple):
+    """A run that refers to an object, and as what."""
+
+    record: Record
+    what: str
+
+
+class Wanted:
+    """What the runs refer to, and where another copy of it may lie."""
+
+    def __init__(self, store: Store, records: Iterable[Record], unplaced: Unplaced) -> None:
+        self._store = store
+        self._unplaced = unplaced
+        self.holders: dict[str, list[Holder]] = {}
+        for record in records:
+            inputs = (r for r in kept_inputs(record) if not self._is_in_snapshot(record, r))
+            for reference in objects_of((*references(record), *inputs), store.objects):
+                holder = Holder(record, reference.what)
+                self.holders.setdefault(reference.name, []).append(holder)
+
+    def _is_in_snapshot(self, record: Record, reference: Reference) -> bool:
+        if self._store.objects.has(reference.name) or record.code is None:
+            return False
+        snapshot = record.code.snapshot
+        paths = {item.path for item in record.inputs if item.digest == reference.name}
+        # (One that cannot be read is a finding of its own.)
+        return snapshot is not None and any(
+            self._store.snapshots.may_hold(snapshot, path) for path in paths
+        )
+
+    def runs(self, digest: str) -> tuple[int, ...]:
+        """The numbers of the runs that refer to the object."""
+        return tuple(sorted({holder.record.number for holder in self.holders.get(digest, ())}))
+
+    def what(self, digest: str) -> str:
+        """As what they do, in words."""
+        holders = self.holders.get(digest, [])
+        if not holders:
+            return "no run refers to it"
+        first = holders[0]
+        more = f", and {len(holders) - 1} more" if len(holders) > 1 else ""
+        return f"{first.what} of run {first.record.number}{more}"
+
+    def find_again(self, digest: str) -> Path | None:
+        """A file somewhere else that has the object's bytes, if there is one."""
+        return next((path for path in self._places(digest) if _is(path, digest)), None)
+
+    def _places(self, digest: str) -> Iterator[Path]:
+        for holder in self.holders.get(digest, ()):
+            yield from _own_places(holder.record, digest)
+        staging = self._store.path / "staging"
+        yield from sorted(staging.iterdir()) if staging.is_dir() else ()
+        yield from self._unplaced.files()
+
+
+def _own_places(record: Record, digest: str) -> Iterator[Path]:
+    """Where the run had the file."""
+    root = Path(record.code.root) if record.code is not None else None
+    folders = [Path(record.process.cwd)] if record.process is not None else []
+    folders += [root] if root is not None else []
+    for output in record.outputs:
+        if output.digest == digest and output.path is not None:
+            yield from (folder / output.path for folder in folders)
+    for item in record.inputs:
+        if item.digest == digest:
+            yield from (folder / item.path for folder in folders)
+
+
+def _is(path: Path, digest: str) -> bool:
+    try:
+        return path.is_file() and digest_file(path) == digest
+    except OSError:
+        return False
+
+
+def check_objects(store: Store, wanted: Wanted, unplaced: Unplaced) -> Iterator[Finding]:
+    """What is wrong with the objects that are there."""
+    objects = store.objects
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # BLAKE3 lets the other threads run
+        for digest, is_whole in _verified(pool, store):
+            if not is_whole:
+                yield _damaged(store, digest, wanted, unplaced)
+            elif os.name != "nt" and objects.path(digest).stat().st_mode & 0o222:
+                yield _writable(store, digest)
+    yield from (_foreign(store, path, unplaced) for path in objects.foreign())
+
+
+def _verified(pool: ThreadPoolExecutor, store: Store) -> Iterator[tuple[str, bool]]:
+    digests = list(store.objects)
+
+    def verify(digest: str) -> bool:
+        try:
+            return store.objects.verify(digest)
+        except ObjectNotFoundError:
+            return True  # collected meanwhile; one that a run refers to is found to be missing
+        except OSError:
+            return False  # a bad sector
+
+    return zip(digests, pool.map(verify, digests, chunksize=1), strict=True)
+
+
+def _damaged(store: Store, digest: str, wanted: Wanted, unplaced: Unplaced) -> Finding:
+    path, copy = store.objects.path(digest), wanted.find_again(digest)
+
+    def mend() -> str:
+        kept = unplaced.move(path, name=digest)
+        return f"moved to lost+found/{kept.name}{_put_again(store, digest, copy)}"
+
+    return Finding(
+        kind="damaged object",
+        place=_place(store, path),
+        what=f"an object has other bytes than its name says ({wanted.what(digest)})",
+        runs=wanted.runs(digest),
+        repair="moves it to lost+found" + (f", and takes the bytes from {copy}" if copy else ""),
+        mend=mend,
+    )
+
+
+def _put_again(store: Store, digest: str, copy: Path | None) -> str:
+    if copy is None:
+        return ""
+    put, _ = store.objects.put_file(copy)
+    return f"; put again from {copy}" if put == digest else f"; {copy} has changed meanwhile"
+
+
+def _writable(store: Store, digest: str) -> Finding:
+    path = store.objects.path(digest)
+
+    def mend() -> str:
+        path.chmod(_OWN_MODE)
+        return "made read-only"
+
+    return Finding(
+        kind="writable object",
+        place=_place(store, path),
+        what="an object may be written to by mistake",
+        repair="makes it read-only",
+        is_damage=False,
+        mend=mend,
+    )
+
+
+def _foreign(store: Store, path: Path, unplaced: Unplaced) -> Finding:
+    def mend() -> str:
+        return f"moved to lost+found/{unplaced.move(path, name=path.name).name}"
+
+    return Finding(
+        kind="foreign file",
+        place=_place(store, path),
+        what="something that is no object lies among the objects",
+        repair="moves it to lost+found",
+        mend=mend,
+    )
+
+
+def check_references(store: Store, wanted: Wanted) -> Iterator[Finding]:
+    """What runs refer to, and is not there."""
+    for digest in sorted(wanted.holders):
+        if not store.objects.has(digest):
+            yield _missing(store, digest, wanted)
+
+
+def _missing(store: Store, digest: str, wanted: Wanted) -> Finding:
+    copy = wanted.find_again(digest) if is_digest(digest) else None
+
+    def mend() -> str:
+        return _put_again(store, digest, copy).removeprefix("; ")
+
+    return Finding(
+        kind="missing object",
+        place=_place(store, store.objects.path(digest)) if is_digest(digest) else digest,
+        what=f"an object is missing: {wanted.what(digest)}",
+        runs=wanted.runs(digest),
+        repair=f"takes the bytes from {copy}" if copy else "",
+        mend=mend if copy else None,
+    )
+
+
+def _place(store: Store, path: Path) -> str:
+    return path.relative_to(store.path).as_posix()

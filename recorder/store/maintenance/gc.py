@@ -1,0 +1,263 @@
+"""Garbage collection: removing what no run refers to, while others go on recording.
+
+An object, or a snapshot, may be deleted if no document in the journal mentions it, and it is older than every run in
+progress. For a run in progress counts on what it has put, or found there, before its record says so; whoever puts
+something that is there already sets its ctime to now (see `recorder.store.objects.publish.touch`). Both the touch and the
+deleting pass a gate, so that nothing is deleted between the look at it and the counting on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from ...digest import is_digest
+from ...records import new_id
+from ..filesystem.disk import remove_all
+from ..filesystem.folder_lock import FolderLock, remove_folder
+from ..format import NAMES, STAGED
+from ..live.live import Live, is_alive
+from ..live.recovery import noted_outputs
+from ..query.catalogue import RUNS
+from ..references import TREE_HEAD, mentioned_objects, mentioned_snapshots
+from ..store import TRASH, Store
+
+_BATCH = 256  # objects deleted in one turn at the gate, some 5 ms
+
+Kind = Literal[
+    "run in the trash", "object", "snapshot", "staged file", "live folder", "workspace", "interrupted replays",
+    "environment", "journal",
+]  # fmt: skip
+
+
+class Freed(NamedTuple):
+    """What was, or would be, freed of one kind: how many, and the bytes on disk, for the snapshots an estimate."""
+
+    kind: Kind
+    items: int
+    size_bytes: int
+
+
+def collect(store: Store, *, dry_run: bool = False) -> list[Freed]:
+    """Remove what nothing refers to, and the trash; with `dry_run` say what would be. The kinds that had any.
+
+    It may run while others record. What a run in progress needs stays, and so does what lies in ``lost+found``.
+    Raises OSError where the store cannot be written.
+    """
+    freed = list(_Collection(store, dry_run).run())
+    return [one for one in freed if one.items or one.size_bytes]
+
+
+class _Collection:
+    def __init__(self, store: Store, dry_run: bool) -> None:
+        self._store = store
+        self._dry = dry_run
+
+    def run(self) -> Iterator[Freed]:
+        # First the time, then the runs in progress, then the journal: a run that begins after the look at the live
+        # folders puts nothing that is older than `before`; one that ends after it is in the journal, or that old.
+        self._before = self._now()
+        self._alive = self._live_folders()
+        trashed = {record.id for record in self._store.trash()}
+        yield self._trash(len(trashed))
+        yield self._journal()
+        mentions = b"".join(self._mentions(trashed))
+        yield self._objects(mentions)
+        yield self._snapshots(mentions)
+        yield self._live(trashed)
+        yield self._staged()
+        yield self._cache("live folder", "spare")
+        yield self._cache("workspace", "workspaces")
+        yield self._cache("interrupted replays", "replays")
+        yield self._cache("environment", "envs")
+
+    def _now(self) -> int:
+        """The time by the clock of the store's filesystem, in nanoseconds: that of a network share is not ours."""
+        path = self._store.path / "staging" / new_id()
+        path.touch()
+        try:
+            return path.stat().st_ctime_ns
+        finally:
+            path.unlink()
+
+    def _live_folders(self) -> set[Path]:
+        found = set()
+        for path in _entries(self._store.path / "live"):
+            if is_alive(path):
+                found.add(path)
+                born = _born_ns(path)
+                self._before = self._before if born is None else min(self._before, born)
+        return found
+
+    def _trash(self, count: int) -> Freed:
+        if count and not self._dry:
+            self._store.journal.table(TRASH).truncate()
+        return Freed("run in the trash", count, 0)
+
+    def _journal(self) -> Freed:
+        journal = self._store.journal
+        saved = journal.history_bytes() if self._dry else journal.compact()
+        return Freed("journal", 0, max(saved, 0))
+
+    def _mentions(self, trashed: set[str]) -> Iterator[bytes]:
+        """The text of everything that may refer to something: the journal's lines, and what lost runs had noted."""
+        yield from self._store.journal.current_lines(without=TRASH if self._dry else None)
+        for path in _entries(self._store.path / "live"):
+            if path.name not in trashed:
+                yield from (f'"{output.digest}"'.encode() for output in noted_outputs(Live(path)))
+
+    # Objects
+
+    def _objects(self, mentions: bytes) -> Freed:
+        objects = self._store.objects
+        wanted = mentioned_objects(mentions)
+        for digest in list(wanted):
+            wanted |= self._members(digest)
+        unwanted = [digest for digest in objects if digest not in wanted]
+        count = size = 0
+        for start in range(0, len(unwanted), _BATCH):
+            with objects.gate.alone():
+                for digest in unwanted[start : start + _BATCH]:
+                    freed = self._delete(objects.path(digest))
+                    count, size = count + (freed is not None), size + (freed or 0)
+        return Freed("object", count, size)
+
+    def _members(self, digest: str) -> set[str]:
+        if not is_digest(digest) or not self._store.objects.has(digest):
+            return set()
+        with self._store.objects.open(digest) as file:
+            if file.read(len(TREE_HEAD)) != TREE_HEAD:
+                return set()
+            return mentioned_objects(file.read())
+
+    def _delete(self, path: Path) -> int | None:
+        """Delete the file if it is old enough; its bytes on disk, None where it stays."""
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        if status.st_ctime_ns >= self._before:
+            return None
+        if not self._dry:
+            path.unlink()
+        return _on_disk(status)
+
+    # The rest
+
+    def _snapshots(self, mentions: bytes) -> Freed:
+        snapshots, wanted = self._store.snapshots, mentioned_snapshots(mentions)
+        if not snapshots.git_dir.exists():
+            return Freed("snapshot", 0, 0)
+        with snapshots.gate.alone():
+            old = [
+                tree
+                for tree, ctime_ns in snapshots.refs()
+                if tree not in wanted and ctime_ns < self._before
+            ]
+            if self._dry:
+                return Freed("snapshot", len(old), snapshots.own_bytes(old))
+            before = tree_bytes(snapshots.git_dir)
+            snapshots.drop(old)
+            return Freed("snapshot", len(old), max(before - tree_bytes(snapshots.git_dir), 0))
+
+    def _live(self, trashed: set[str]) -> Freed:
+        """The live folders of removed runs, and those of runs that were killed before they had written anything."""
+        return self._sweep("live folder", self._left_behind(trashed))
+
+    def _left_behind(self, trashed: set[str]) -> Iterator[Path]:
+        """Each while its lock is held here: a folder that nobody has locked may be that of a run just beginning."""
+        known = {document["id"] for document in self._store.journal.table(RUNS)}
+        for path in _entries(self._store.path / "live"):
+            if path in self._alive or is_alive(path) or (path.name in known - trashed):
+                continue
+            live = Live(path)
+            if self._dry or live.seize():
+                try:
+                    if path.name in trashed or _is_empty(path):
+                        yield path
+                finally:
+                    live.close(keep=True)
+
+    def _staged(self) -> Freed:
+        paths = staged_paths(self._store)
+        old = (path for path in paths if path.lstat().st_ctime_ns < self._before)
+        return self._sweep("staged file", old)
+
+    def _cache(self, kind: Kind, name: str) -> Freed:
+        return self._sweep(kind, self._unused(self._store.path / name), remove=remove_folder)
+
+    def _unused(self, folder: Path) -> Iterator[Path]:
+        """Each while its lock is held here: who uses one holds that, and who begins to looks again once it has it."""
+        for path in _entries(folder):
+            lock = FolderLock(path)
+            if path.is_file() or path.is_symlink() or (self._dry and not lock.is_there()):
+                yield path
+            elif lock.seize():
+                try:
+                    yield path
+                finally:
+                    lock.release()
+
+    def _sweep(
+        self, kind: Kind, paths: Iterable[Path], *, remove: Callable[[Path], None] = remove_all
+    ) -> Freed:
+        count = size = 0
+        for path in paths:
+            count, size = count + 1, size + tree_bytes(path)
+            if not self._dry:
+                remove(path)
+        return Freed(kind, count, size)
+
+
+def staged_paths(store: Store) -> list[Path]:
+    """What is being written, or was when its process was killed."""
+    beside = [
+        path
+        for path in _entries(store.path)
+        if path.name.startswith(STAGED) and path.name not in NAMES
+    ]
+    return [*_entries(store.path / "staging"), *beside]
+
+
+def tree_bytes(path: Path) -> int:
+    """The bytes on disk of a file, or of everything in a folder; what vanishes meanwhile counts for nothing."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return 0
+    if not stat.S_ISDIR(status.st_mode):
+        return _on_disk(status)
+    return sum(tree_bytes(entry) for entry in _entries(path))
+
+
+def _on_disk(status: os.stat_result) -> int:
+    blocks = getattr(status, "st_blocks", None)
+    return status.st_size if blocks is None else blocks * 512
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _born_ns(path: Path) -> int | None:
+    """When the live folder was made: nothing of the run is older. None where the run has ended meanwhile."""
+    times = []
+    for entry in (path, path / "lock"):
+        with contextlib.suppress(FileNotFoundError):
+            times.append(entry.lstat().st_mtime_ns)
+    return min(times, default=None)
+
+
+def _is_empty(path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):  # what vanishes holds nothing
+        return all(
+            e.name == "lock" or (e.is_file() and not e.stat().st_size) for e in _entries(path)
+        )
+    return True

@@ -1,0 +1,1 @@
+"""Find runs: references, fields, the query language, the catalogue."""

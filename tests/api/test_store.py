@@ -1,0 +1,386 @@
+"""The Python side: the store as a sequence of records, what they give, and how they look."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pickle
+import pkgutil
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from project import Project
+from tinydb import where
+
+import recorder
+import recorder.api
+from recorder import Record, Store
+from recorder.errors import (
+    ContentNotFoundError,
+    QueryError,
+    RunNotFoundError,
+    TagError,
+)
+from recorder.render import html
+
+TRAIN = """
+    import sys
+    import numpy as np
+    from recorder import log, record, save
+
+    @record
+    def train(lr: float = 0.1, layers: tuple = (32, 16), optim: dict = {"momentum": 0.9}):
+        for loss in (1.0, 0.5, 0.25):
+            log(loss=loss)
+        np.save("weights.npy", np.array([0.5, 1.5]))
+        save("weights.npy")
+        print("done")
+        return {"loss": loss}
+
+    if __name__ == "__main__":
+        for lr in map(float, sys.argv[1:]):
+            train(lr)
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which `train` ran twice, for who only copies it."""
+    root = tmp_path_factory.mktemp("trained") / "project"
+    root.mkdir()
+    project = Project(root)
+    project.write("train.py", TRAIN)
+    project.commit()
+    project.python("train.py", "0.05", "0.1")
+    return root
+
+
+@pytest.fixture
+def store(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store of one's own with the two runs, in the working directory."""
+    shutil.copytree(trained, tmp_path / "project", symlinks=True)
+    monkeypatch.chdir(tmp_path / "project")
+    return Store()
+
+
+MODULES = [m.name for m in pkgutil.iter_modules(recorder.api.__path__)]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_docstrings(store: Store, name: str) -> None:
+    """What the docstrings of the room show comes out as they show it."""
+    module = importlib.import_module(f"recorder.api.{name}")
+    names: dict[str, Any] = {"store": store, "Store": Store, "record": store[2]}
+    finder = doctest.DocTestFinder()
+    runner = doctest.DocTestRunner()
+    for test in finder.find(module, globs=names):
+        runner.run(test)
+    assert runner.summarize().failed == 0
+
+
+def test_a_store_is_a_sequence_of_records(store: Store) -> None:
+    """Runs are had by number, from the end, by id, name and tag, by slices, and as many as there are."""
+    first, second = store
+    assert (first.number, second.number, len(store)) == (1, 2, 2)
+    assert (
+        store[1] == first == store[-2] == store[first.id] == store[first.id[:6]] == store["train~1"]
+    )
+    assert store[np.int64(2)] == second == store["last"] == store[second]
+    assert [record.number for record in reversed(store)] == [2, 1]
+    assert [
+        [r.number for r in store[part]]
+        for part in (slice(2, None), slice(-1, None), slice(None, 2))
+    ] == [[2], [2], [1]]
+    assert isinstance(first, Record) and 1 in store and first in store and 7 not in store
+    assert None not in store
+    assert pickle.loads(pickle.dumps(list(store))) == [first, second]
+    for ref in (3, 0, -3, "nothing", "last~2"):
+        with pytest.raises(RunNotFoundError):
+            store[ref]
+    with pytest.raises(TypeError):
+        store[1.5]  # type: ignore[call-overload]
+
+
+def test_runs_are_changed_while_one_goes_through_them(store: Store) -> None:
+    """Runs come one by one, as they were when one began; one that is removed meanwhile is left out."""
+    numbers = []
+    for record in store:
+        numbers.append(record.number)
+        store.tag(record, "seen")
+        assert [gone.number for gone in store.remove([2] if 2 in store else [])] in ([2], [])
+    assert numbers == [1] == [record.number for record in store.runs('"seen" in tags')]
+
+
+def test_the_last_run_of_an_experiment(store: Store) -> None:
+    """`last` gives the newest run, of an experiment where one is named, and says when there is none."""
+    assert store.last() == store.last("train") == store[2]
+    with pytest.raises(RunNotFoundError, match=r"no run of 'trian' in .*: there is train"):
+        store.last("trian")
+
+
+def test_runs_by_query(store: Store) -> None:
+    """The grammar, TinyDB's queries and functions find the same runs; a mistake is a QueryError."""
+    for condition in (
+        "lr < 0.1",
+        where("config").lr < 0.1,
+        lambda document: document["config"]["lr"] < 0.1,
+    ):
+        assert [record.number for record in store.runs(where=condition)] == [1]
+    assert len(store.runs(where=where("config").nothing == 1)) == 0
+    with pytest.raises(QueryError, match="did you mean"):
+        store.runs(where="lrr > 1")
+
+
+def test_tags_and_notes(store: Store) -> None:
+    """Tags and notes are given to one run or several, and taken; what is had before stays what it was."""
+    before = store[1]
+    assert [r.tags for r in store.tag(store.runs(), "paper", "figure")] == [("paper", "figure")] * 2
+    assert before.tags == () and store[before].tags == ("paper", "figure")
+    assert store._ipython_key_completions_() == ["last", "train", "paper", "figure"]
+    assert [r.tags for r in store.untag([1, "last"], "paper")] == [("figure",)] * 2
+    assert store.note(before, "the first")[0].note == "the first" == store[1].note
+    with pytest.raises(TagError):
+        store.tag(1, "12")
+
+
+def test_a_frame_has_a_dtype_for_each_column(store: Store) -> None:
+    """A row a run by number; numbers, texts and times have their dtypes, also where a run lacks them."""
+    frame = store.frame()
+    assert list(frame.index) == [1, 2] and frame.index.name == "run"
+    assert frame["config.lr"].dtype == "float64" and frame["metrics.loss"].tolist() == [0.25, 0.25]
+    assert frame["config.layers"].tolist() == [(32, 16)] * 2
+    assert frame["config.optim.momentum"].tolist() == [0.9, 0.9]
+    assert str(frame["started"].dtype) == "datetime64[us, UTC]"
+    assert frame["started"][2] == pd.Timestamp(store[2].started)
+    assert len(store.runs()[:0].frame()) == 0
+
+
+ANYTHING = """
+    import datetime
+    from recorder import log, record
+
+    @record
+    def anything(**values):
+        log(**{k: v for k, v in values.items() if k == "n"})
+
+    utc = datetime.timezone.utc
+    anything(n=1, x=1, flag=True, text="a", mixed=1, when=datetime.datetime(2026, 1, 2, tzinfo=utc), big=1)
+    anything(n=2, x=0.5, flag=False, mixed="a", big=2**70)
+    anything(flag=None, text=None, full=3)
+"""
+
+
+def test_the_dtypes_of_a_frame(project: Project) -> None:
+    """Whole numbers and truths stay what they are where a run has none; what is mixed is objects."""
+    project.write("any.py", ANYTHING)
+    project.python("any.py")
+    frame = Store(project.root / ".recorder").frame()
+    wanted = {
+        "config.values.n": "Int64",
+        "config.values.x": "float64",
+        "config.values.flag": "boolean",
+        "config.values.when": "datetime64[us, UTC]",
+        "config.values.mixed": "object",
+        "config.values.big": "object",
+        "config.values.full": "Int64",
+        "metrics.n": "Int64",
+        "duration_s": "float64",
+        "seed": "int64",
+    }
+    assert {name: str(frame[name].dtype) for name in wanted} == wanted
+    assert frame["config.values.big"].tolist()[:2] == [1, 2**70]
+    assert frame["config.values.n"].sum() == 3 and frame["metrics.n"].isna().tolist() == [
+        False,
+        False,
+        True,
+    ]
+    assert (
+        frame["config.values.text"].tolist()[0] == "a"
+        and frame["config.values.text"].isna().sum() == 2
+    )
+
+
+SLOW = """
+    import pathlib, time
+    from recorder import log, record
+
+    @record
+    def slow():
+        log(step=3, loss=0.5)
+        print("begun", flush=True)
+        while not pathlib.Path("go").exists():
+            time.sleep(0.02)
+
+    slow()
+"""
+
+
+def test_a_run_in_progress(project: Project) -> None:
+    """Of a run that is going on one has what it has printed and logged so far; its record is read again by itself."""
+    project.write("slow.py", SLOW)
+    with subprocess.Popen(
+        [sys.executable, "slow.py"], cwd=project.root, env=project.env, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"begun\n"
+        store = Store(project.root / ".recorder")
+        record = store.last()
+        assert record.status == "running" and record.finished is None
+        wait_for(lambda: record.stdout == "begun\n")
+        wait_for(lambda: "loss" in store[record]._points)
+        assert store[record].series("loss").steps == [3]
+        with pytest.raises(ContentNotFoundError, match="it is running"):
+            record.result()
+        (project.root / "go").touch()
+        assert process.wait(60) == 0
+    assert record.status == "running" and store[record].status == "finished"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Until it holds; for a minute at most."""
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_what_has_changed_since(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A diff with a folder, by default the working directory, says what has changed since the run."""
+    for name in ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"):
+        monkeypatch.delenv(name, raising=False)
+    assert store.diff(1).same and store.diff(1, ".").same
+    monkeypatch.setenv("KMP_INIT_AT_FORK", "FALSE")  # as scikit-learn does when it is imported
+    assert store.diff(1).same
+    monkeypatch.setenv("KMP_INIT_AT_FORK", "TRUE")
+    assert [entry.key for entry in store.diff(1).sections["environment"]] == [
+        "variables.KMP_INIT_AT_FORK"
+    ]
+    Path("train.py").write_text(Path("train.py").read_text() + "# more\n")
+    keys = [entry.key for entry in store.diff(1, Path()).sections["code"]]
+    assert "file train.py" in keys and "source" not in keys
+    assert "only other files changed" in repr(store.diff(1))
+
+
+def test_a_diff_reads_as_the_command_does(store: Store) -> None:
+    """A diff prints what `recorder diff` prints; `only` keeps the way it is shown."""
+    found = store.diff(1, "last", maximize=["loss"])
+    assert "~ lr  0.05   0.1    x 2" in repr(found)
+    assert repr(found.only("inputs")) == "run 1 and run 2: no difference in inputs"
+    assert "<td" in found.only("config")._repr_html_()
+
+
+def test_replays(store: Store) -> None:
+    """A replay has its verdict item by item, and with a changed config a record to look at."""
+    done = store.replay("train")
+    assert (done.verdict, done.original.number, done.record.number) == ("reproduced", 2, 3)
+    assert {item.name: item.verdict for item in done.items}["weights.npy"] == "identical"
+    assert "reproduced" in repr(done) and "<b>reproduced</b>" in done._repr_html_()
+    assert store.find(done.record.replay_of or "") == done.original
+    assert done.record.fingerprint == done.original.fingerprint
+    other = store.replay(2, settings={"lr": np.float32(0.5), "layers": [8]}, env=sys.executable)
+    assert other.verdict is None and other.record.config["lr"] == 0.5 and other.items == ()
+    assert "recorder diff 2 4" in repr(other) and "recorder diff 2 4" in other._repr_html_()
+
+
+BAD = "<script>alert(1)</script>&\"'"
+
+
+def test_tables_in_a_notebook(store: Store) -> None:
+    """In a notebook a store, runs, a record, a diff and a series are HTML, and every text in it is escaped."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    Path("bad.py").write_text(
+        f"from recorder import *\n@record(name={BAD!r})\ndef f(a): log({{a: 1}}); log({{a: 2}}); save(1, name=a)\nf({BAD!r})\n"
+    )
+    assert subprocess.run([sys.executable, "bad.py"], check=False).returncode == 0
+    store.tag(3, BAD.replace(",", ""))
+    cells = [
+        "from recorder import Store; store = Store()",
+        "store",
+        "store.runs()",
+        "store[3]",
+        "store.diff(2, 3)",
+        f"store[3].series({BAD!r})",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    done = NotebookClient(notebook, timeout=120).execute()
+    shown = [cell.outputs[0].data for cell in done.cells[1:]]
+    for data in shown:
+        page = Page()
+        page.feed(data["text/html"])
+        page.close()
+        assert page.open == [] and "script" not in page.tags and "alert(1)" in page.text
+        assert "text/plain" in data
+    assert (
+        "table" in Page.of(shown[0]["text/html"]).tags
+        and "svg" in Page.of(shown[4]["text/html"]).tags
+    )
+
+
+class Page(HTMLParser):
+    """What a browser makes of a piece of HTML: its elements, those that are not closed, its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.open: list[str] = []
+        self.text = ""
+
+    @classmethod
+    def of(cls, html: str) -> Page:
+        page = cls()
+        page.feed(html)
+        page.close()
+        return page
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.add(tag)
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@given(
+    st.lists(
+        st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1
+    )
+)
+def test_a_table_shows_any_text(texts: list[str]) -> None:
+    """Whatever a cell holds is shown as it is."""
+    page = Page.of(html.table(["name"] * len(texts), [texts]))
+    assert page.text == "name" * len(texts) + "".join(texts) and page.open == []
+
+
+@given(st.lists(st.tuples(st.floats(), st.floats()), max_size=2000))
+def test_a_line_through_any_points(points: list[tuple[float, float]]) -> None:
+    """A drawing has only finite places, of at most as many points as can be told apart."""
+    drawn = html.line_chart(points)
+    assert "nan" not in drawn and "inf" not in drawn and drawn.count(",") <= 640
+
+
+def test_what_is_not_there_is_said(store: Store) -> None:
+    """A name that no output, input or metric has is an error with the nearest ones."""
+    record = store[1]
+    for get, name in (
+        (record.output, "weights.npz"),
+        (record.series, "los"),
+        (record.input, "data.csv"),
+    ):
+        with pytest.raises(ContentNotFoundError, match="there is"):
+            get(name)

@@ -1,0 +1,80 @@
+"""Keeping order: tags and notes, from the command line and from Python."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from project import Project
+
+from recorder.errors import RunNotFoundError, TagError
+from recorder.store.signature import standing
+from recorder.store.store import Store
+
+
+@pytest.fixture
+def runs(project: Project) -> Project:
+    """A project with three runs."""
+    project.write(
+        "f.py",
+        "from recorder import record\n\n@record\ndef f(x): pass\n\nfor i in range(3): f(i)\n",
+    )
+    project.python("f.py")
+    return project
+
+
+def test_tagging_and_untagging(runs: Project) -> None:
+    """Several runs get a tag, are found by it, and lose it; nothing else of them changes, and they stay one's own."""
+    assert runs.recorder("tag", "1", "last", "paper").stdout == "tagged paper: runs 1, 3\n"
+    runs.recorder("tag", "1", "best")
+    assert runs.show(1)["tags"] == ["paper", "best"]
+    assert runs.show("best")["number"] == 1
+    assert (
+        runs.recorder("untag", "1", "2", "3", "paper").stdout
+        == "no longer tagged paper: runs 1, 3\n"
+    )
+    assert runs.show(3)["tags"] == []
+    assert "no tag 'paper'" in runs.recorder("untag", "3", "paper", status=3).stderr
+    assert standing(Store(runs.root).get(1)) == "own"
+
+
+@pytest.mark.parametrize("tag", ["12", "last", "last~2", "a,b", "a:b", " a", "", "a\x1b[31m"])
+def test_a_tag_can_name_a_run(runs: Project, tag: str) -> None:
+    """What is a number, `last`, or would be broken in two is refused, and nothing is written."""
+    store = Store(runs.root)
+    with pytest.raises(TagError):
+        store.retag([1], add=[tag])
+    assert store.get(1).tags == ()
+
+
+def test_all_or_none(runs: Project) -> None:
+    """Where one of the runs is not there, none is tagged."""
+    assert "no run '9'" in runs.recorder("tag", "1", "9", "x", status=3).stderr
+    store = Store(runs.root)
+    with pytest.raises(RunNotFoundError, match="no run 9"):
+        store.retag([1, 9], add=["x"])
+    assert store.get(1).tags == ()
+
+
+def _tag(root: Path, number: int) -> None:
+    store = Store(root)
+    for i in range(5):
+        store.retag([1], add=[f"t{number}{i}"])
+
+
+def test_tags_set_at_once_are_all_there(runs: Project) -> None:
+    """Processes that tag the same run at the same moment undo nothing of each other."""
+    with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
+        list(pool.map(_tag, [runs.root] * 3, range(3)))
+    assert len(Store(runs.root).get(1).tags) == 15
+
+
+def test_notes(runs: Project) -> None:
+    """A note is set, replaced and removed; one without quotes says that it wants some."""
+    runs.recorder("note", "1", "2", "the one in figure 3")
+    assert [run.note for run in Store(runs.root).runs()] == ["the one in figure 3"] * 2 + [""]
+    runs.recorder("note", "1", "")
+    assert runs.show(1)["note"] == ""
+    assert "quotes" in runs.recorder("note", "1", "no", "quotes", status=3).stderr

@@ -1,0 +1,293 @@
+"""Bad input: each a message of one line and the right exit status, with nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project import Project
+
+EXPERIMENT = """
+    from recorder import record, save
+
+    @record
+    def f(x: int = 1, name: str = "a"):
+        return x
+
+    if __name__ == "__main__":
+        f()
+    """
+
+
+@pytest.fixture
+def recorded(project: Project) -> Project:
+    """A project with one run of exp.py."""
+    project.write("exp.py", EXPERIMENT)
+    project.python("exp.py")
+    return project
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line on stderr, after the plan where a replay has said it."""
+    said, *more = [line for line in done.stderr.splitlines() if not line.startswith("replaying ")]
+    assert not more, done.stderr
+    assert "Traceback" not in done.stderr
+    return said
+
+
+def test_no_store(project: Project) -> None:
+    """Without a store every command that reads one ends with 3 and says what to do."""
+    for command in (["list"], ["show", "1"], ["diff", "1", "2"], ["replay", "1"]):
+        said = one_line(project.recorder(*command, status=3))
+        assert "no store" in said and "--store" in said
+    said = one_line(project.recorder("--store", "nowhere", "list", status=3))
+    assert "nowhere" in said
+
+
+def test_no_such_run(recorded: Project) -> None:
+    """A run that is not there ends with 3 and the nearest candidates."""
+    for command in (["show", "7"], ["diff", "1", "7"], ["replay", "7"]):
+        assert "no run '7'" in one_line(recorded.recorder(*command, status=3))
+
+
+def test_an_unknown_key(recorded: Project) -> None:
+    """An unknown key in run or --set ends with 2, shows the signature, and records nothing."""
+    for command in (["run", "exp.py:f", "y=2"], ["replay", "1", "--set", "y=2"]):
+        said = one_line(recorded.recorder(*command, status=2))
+        assert "no 'y'" in said and "f(x: int = 1, name: str = 'a')" in said
+    assert len(json.loads(recorded.recorder("list", "--json").stdout)) == 1
+
+
+def test_a_value_of_the_wrong_type(recorded: Project) -> None:
+    """A value of the wrong type ends with 2, shows the signature, and records nothing."""
+    for command in (["run", "exp.py:f", "x=fast"], ["replay", "1", "--set", "x=fast"]):
+        said = one_line(recorded.recorder(*command, status=2))
+        assert "x='fast' is no int" in said and "f(x: int = 1, name: str = 'a')" in said
+    assert len(json.loads(recorded.recorder("list", "--json").stdout)) == 1
+
+
+def test_a_missing_argument(project: Project) -> None:
+    """`run` without an argument that the function needs ends with 2 and names it."""
+    project.write("exp.py", "from recorder import record\n\n@record\ndef f(x: int): return x\n")
+    said = one_line(project.recorder("run", "exp.py:f", status=2))
+    assert "'x'" in said and "f(x: int)" in said
+
+
+@pytest.mark.parametrize(
+    ("target", "word"),
+    [
+        ("exp.py:g", "its experiments are f"),
+        ("none.py:f", "no file none.py"),
+        ("exp.py", "FILE.py:NAME"),
+        ("no.such.module:f", "no module"),
+        ("broken.py:f", "line 1"),
+        ("json:JSONDecoder", "not a function"),
+    ],
+)
+def test_a_target_that_is_not_there(recorded: Project, target: str, word: str) -> None:
+    """A target that cannot be found ends with 2 and says what there is."""
+    recorded.write("broken.py", "def f(:\n")
+    assert word in one_line(recorded.recorder("run", target, status=2))
+
+
+def test_a_module_that_raises(recorded: Project) -> None:
+    """A module that raises while it is loaded shows its own traceback, without ours, in run and in replay."""
+    recorded.write("bad.py", "import os\n\ndef f(): return 1\n\nraise OSError('on loading')\n")
+    said = recorded.recorder("run", "bad.py:f", status=3).stderr
+    assert said.startswith("Traceback") and said.endswith("OSError: on loading\n")
+    assert "click" not in said and "recorder/replay" not in said
+    assert len(json.loads(recorded.recorder("list", "--json").stdout)) == 1
+
+
+def test_a_function_that_is_not_in_the_snapshot(recorded: Project) -> None:
+    """A record whose function its snapshot does not hold ends the replay with 3, and leaves no run."""
+    journal = recorded.root / ".recorder" / "runs.jsonl"
+    code = (
+        "from recorder.store.store import Store\nstore = Store()\nd = store.journal.table('runs').get(doc_id=1)\n"
+        "d['function']['qualname'] = 'gone'\nstore.journal.table('runs').put(1, dict(d))"
+    )
+    recorded.python("-c", code)
+    size = journal.stat().st_size
+    said = one_line(recorded.recorder("replay", "1", status=3))
+    assert "somebody has changed it" in said
+    assert journal.stat().st_size == size
+    done = recorded.recorder("replay", "1", "--trust", status=3)
+    assert "run 1" in done.stderr and "no 'gone' in exp.py" in done.stderr
+    assert len(json.loads(recorded.recorder("list", "--json").stdout)) == 1
+
+
+def test_a_missing_snapshot(recorded: Project) -> None:
+    """A snapshot that is not in the store ends the replay with 3."""
+    import shutil
+
+    shutil.rmtree(recorded.root / ".recorder" / "code.git")
+    assert "snapshot" in one_line(recorded.recorder("replay", "1", status=3))
+
+
+def test_a_newer_format(recorded: Project) -> None:
+    """A store of a newer format is refused by the command line and before an experiment runs, and left alone."""
+    file = recorded.root / ".recorder" / "FORMAT"
+    newer = json.dumps({**json.loads(file.read_text()), "format": 99})
+    file.write_text(newer)
+    said = one_line(recorded.recorder("list", status=3))
+    assert "format 99" in said and "upgrade" in said
+    done = recorded.python("exp.py", status=1)
+    assert "StoreFormatError" in done.stderr
+    assert file.read_text() == newer
+
+
+def test_a_folder_that_is_no_store(project: Project) -> None:
+    """A folder that holds something else is not made into a store."""
+    project.write("exp.py", EXPERIMENT)
+    project.write("data/important.txt", "x")
+    done = project.python("exp.py", status=1, env={"RECORDER_STORE": "data"})
+    assert "holds something else" in done.stderr
+    assert [p.name for p in (project.root / "data").iterdir()] == ["important.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_repository_of_somebody_else(project: Project) -> None:
+    """In a repository of another owner the run is recorded, the files too, and the warning says what to do."""
+    project.write("exp.py", EXPERIMENT)
+    project.commit()
+    for path in [project.root, *project.root.rglob("*")]:
+        os.chown(path, 12345, 12345)
+    done = project.python("exp.py", env={"SUDO_UID": ""})
+    assert "safe.directory" in done.stderr
+    record = project.show(1)
+    assert record["code"]["snapshot"] and not record["code"].get("commit")
+    assert any("safe.directory" in text for text in record["warnings"])
+    project.recorder("replay", "1")
+
+
+def test_a_damaged_line_is_said(recorded: Project) -> None:
+    """A damaged line is said by every command, with its place, and the other runs are there."""
+    recorded.python("exp.py")
+    recorded.python("exp.py")
+    journal = recorded.root / ".recorder" / "runs.jsonl"
+    data = journal.read_bytes()
+    lines = data.splitlines(keepends=True)
+    assert len(lines) == 6  # a run is written when it begins and when it ends
+    for at in (2, 3):
+        lines[at] = lines[at].replace(b'"experiment":"f"', b'"experiment":"g"')
+    journal.write_bytes(b"".join(lines))
+    done = recorded.recorder("list", "--json")
+    assert [run["number"] for run in json.loads(done.stdout)] == [1, 3]
+    first, second = done.stderr.splitlines()
+    assert first.startswith(
+        f"recorder: warning: the line at byte {len(lines[0]) + len(lines[1])} of"
+    )
+    assert "checksum" in second
+
+
+def test_a_disk_that_fills(tmp_path: Path) -> None:
+    """A disk that fills during a run leaves the result to the program, a warning, and a store that opens."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("needs a small filesystem")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], capture_output=True
+    )
+    if made.returncode:
+        pytest.skip("no filesystem may be mounted here")
+    try:
+        project = Project(tmp_path)
+        project.write(
+            "exp.py",
+            """
+            from recorder import record, save
+
+            @record
+            def f(mb: int = 0):
+                with open("big", "wb") as file:
+                    file.write(b"x" * (mb << 20))
+                save("big")
+                return mb
+
+            if __name__ == "__main__":
+                import sys
+                print("came back with", f(int(sys.argv[1])))
+            """,
+        )
+        env = {"RECORDER_STORE": str(disk / "store")}
+        project.python("exp.py", "1", env=env)
+        done = project.python("exp.py", "16", env=env)
+        assert done.stdout == "came back with 16\n"
+        assert "No space left" in done.stderr
+        said = json.loads(project.recorder("list", "--json", env=env).stdout)
+        assert said[0]["status"] == "finished"
+        assert said[1]["status"] in ("finished", "lost")
+        project.recorder("replay", "1", env=env)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_what_cannot_be_encoded(project: Project) -> None:
+    """An argument that nothing can encode is warned about by name; strict refuses to start."""
+    project.write(
+        "exp.py",
+        """
+        import sys, threading
+        from recorder import record
+
+        @record(strict=len(sys.argv) > 1)
+        def f(lock):
+            print("ran")
+            return 1
+
+        f(threading.Lock())
+        """,
+    )
+    done = project.python("exp.py")
+    assert "argument 'lock' of f is opaque" in done.stderr
+    assert done.stdout == "ran\n"
+    assert "argument 'lock' was opaque" in one_line(project.recorder("replay", "1", status=3))
+    done = project.python("exp.py", "strict", status=1)
+    assert "ran" not in done.stdout
+    assert "argument 'lock' of f is opaque" in done.stderr
+
+
+def test_wrong_arguments_raise_as_they_would(project: Project) -> None:
+    """A call with wrong arguments raises Python's own TypeError, and records nothing."""
+    project.write("exp.py", EXPERIMENT.replace("f()", "f(1, 2, 3)"))
+    done = project.python("exp.py", status=1)
+    assert "TypeError: too many positional arguments" in done.stderr
+    project.recorder("list", status=3)
+
+
+def test_log_and_save_never_end_a_run(project: Project) -> None:
+    """A metric that is no number and a file that is not there are warned about; the run goes on."""
+    project.write(
+        "exp.py",
+        """
+        from recorder import record, log, save
+
+        @record
+        def f():
+            log(loss="low", ok=True)
+            save("not-there.txt")
+            save(1)
+            return "done"
+
+        print(f())
+        log(x=1)
+        """,
+    )
+    done = project.python("exp.py")
+    assert done.stdout == "done\n"
+    for text in (
+        "metric 'loss' is str",
+        "'not-there.txt' was not saved",
+        "needs a name",
+        "outside a recorded run",
+    ):
+        assert text in done.stderr
+    record = project.show(1)
+    assert record["status"] == "finished"
+    assert list(record["metrics"]) == ["ok"]
+    assert len(record["warnings"]) == 3

@@ -1,0 +1,236 @@
+"""`recorder replay --env rebuild`: the recorded Python and packages, installed again, by real installers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from hashlib import sha256
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+
+import msgspec
+import pytest
+from packaging.pylock import Pylock
+from project import ROOT, Project
+
+from recorder.capture.environment.distributions import name_of
+from recorder.environments.blueprint import draw
+from recorder.environments.pythons import find_python
+from recorder.environments.requirements import Requirement
+from recorder.store.store import Store
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SCRIPT = """
+from recorder import record
+import tiny
+
+@record
+def measure(x: int = 3):
+    return {"value": tiny.scale(x)}
+
+if __name__ == "__main__":
+    measure()
+"""
+
+
+def write_wheel(folder: Path, name: str, version: str, files: dict[str, bytes], tag: str) -> None:
+    """A wheel, as an index would have it."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    info = f"{stem}.dist-info"
+    files = {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
+        **files,
+    }
+    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"]).encode()
+    with zipfile.ZipFile(folder / f"{stem}-{tag}.whl", "w") as wheel:
+        for path, data in files.items():
+            wheel.writestr(path, data)
+
+
+def needed(name: str) -> Iterator[Distribution]:
+    """The installed distribution, and what it requires."""
+    waiting, seen = [name], set[str]()
+    while waiting:
+        one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        try:
+            found = distribution(one)
+        except PackageNotFoundError:
+            continue  # another platform's
+        yield found
+        wanted = [said for said in found.requires or () if "extra ==" not in said]
+        waiting += [named for named in map(name_of, wanted) if named]
+
+
+def pack(found: Distribution, folder: Path) -> None:
+    """A wheel of what is installed."""
+    files = {
+        str(path): Path(str(path.locate())).read_bytes()
+        for path in found.files or ()
+        if ".." not in path.parts
+        and path.suffix != ".pyc"
+        and not path.parts[0].endswith(".dist-info")
+    }
+    said = (found.read_text("WHEEL") or "").splitlines()
+    tags = [line[5:].split("-") for line in said if line.startswith("Tag: ")]
+    tag = "-".join(".".join(sorted(set(column))) for column in zip(*tags, strict=True))
+    write_wheel(folder, found.metadata["Name"], found.version, files, tag)
+
+
+class Rig:
+    """A small environment, a folder that has its packages and `tiny` in two versions, and a project with one run."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.project = project
+        self.wheels = folder / "wheels"
+        self.wheels.mkdir()
+        names = []
+        for found in (*needed("run-recorder"), distribution("pip")):
+            if found.metadata["Name"] != "run-recorder":
+                pack(found, self.wheels)
+                names.append(f"{found.metadata['Name']}=={found.version}")
+        for version, factor in (("1.0", 2), ("2.0", 3)):
+            code = f"def scale(x):\n    return {factor} * x\n".encode()
+            write_wheel(self.wheels, "tiny", version, {"tiny/__init__.py": code}, "py3-none-any")
+        make = [sys.executable, "-m", "venv", "--without-pip", str(folder / "env")]
+        subprocess.run(make, check=True)
+        python = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+        self.python = str(folder / "env" / python)
+        project.env |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
+        pip = [sys.executable, "-m", "pip", "--python", self.python]
+        self.project._run([*pip, "install", "-q", "--no-deps", "tiny==1.0", *names])
+        said = self.call("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout
+        (Path(said.strip()) / "recorder.pth").write_text(f"{ROOT}\n")
+        project.write("exp.py", SCRIPT)
+        project.commit()
+        self.call("exp.py")
+        self.call("-m", "pip", "install", "-q", "tiny==2.0")
+
+    def call(self, *args: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """Python of the small environment, in the project."""
+        return self.project._run([self.python, *args], status=status)
+
+    def replay(self, *args: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """`recorder replay 1`, called from there."""
+        return self.call("-m", "recorder", "replay", "1", *args, status=status)
+
+    def environments(self) -> list[Path]:
+        """What has been built."""
+        folder = self.project.root / ".recorder" / "envs"
+        return [path for path in folder.iterdir() if path.is_dir()]
+
+
+def check_lock(text: str, rig: Rig) -> None:
+    """It is a lock file of PEP 751, with each recorded package under the digest of its file."""
+    said = tomllib.loads(text)
+    Pylock.from_dict(said)
+    (tiny,) = [one for one in said["packages"] if one["name"] == "tiny"]
+    (wheel,) = tiny["wheels"]
+    data = (rig.wheels / wheel["name"]).read_bytes()
+    assert tiny["version"] == "1.0" and wheel["hashes"] == {"sha256": sha256(data).hexdigest()}
+    assert {"blake3", "msgspec", "tinydb"} <= {one["name"] for one in said["packages"]}
+
+
+def test_a_changed_package(project: Project, tmp_path: Path) -> None:
+    """A replay with another version of a package diverges, and names it; with the recorded one it is reproduced.
+
+    The second time nothing is built; what no index has any more is named before anything runs.
+    """
+    rig = Rig(project, tmp_path)
+    done = rig.replay(status=1)
+    assert "tiny: 1.0 -> 2.0" in done.stderr and "value: 6 -> 9" in done.stdout
+    plan = json.loads(rig.replay("--env", "rebuild", "--plan", "--json").stdout)
+    assert not any(one["key"] == "packages.tiny" for one in plan["deviations"])
+    assert rig.environments() == []
+    lock = rig.call("-m", "recorder", "env", "1", "--format", "pylock").stdout
+    check_lock(lock, rig)
+    done = rig.replay("--env", "rebuild")
+    assert "building the environment of run 1" in done.stderr
+    assert done.stdout.splitlines()[-1] == "reproduced"
+    done = rig.replay("--env", "rebuild")
+    assert "building" not in done.stderr and done.stdout.splitlines()[-1] == "reproduced"
+    done = rig.replay("--explain", status=1)
+    assert (
+        "result depends on what is installed, where run 1 had another (tiny: 1.0 -> 2.0): with the recorded Python and"
+        " packages, installed again it comes out as recorded"
+    ) in done.stdout
+    (built,) = rig.environments()
+    (built / "done").unlink()  # as if its building had been killed
+    (rig.wheels / "tiny-1.0-py3-none-any.whl").unlink()
+    done = rig.replay("--env", "rebuild", status=3)
+    assert "no index has tiny==1.0" in done.stderr and "--env PATH" in done.stderr
+    assert not (built / "env").exists()
+    assert len(Store(project.root)) == 6
+    rig.call("-m", "recorder", "gc")
+    assert rig.environments() == []
+
+
+def test_what_cannot_be_had_is_named(project: Project) -> None:
+    """A Python that is not there, and a package from a folder that is gone, stand in the way, with advice."""
+    project.write("exp.py", SCRIPT.replace("import tiny", "").replace("tiny.scale(x)", "x"))
+    project.commit()
+    project.python("exp.py")
+    store = Store(project.root)
+    record = store.get(1)
+    assert record.environment is not None
+    said = json.loads(store.read(record.environment))
+    said["python"]["version"] = "3.4.1"
+    said["packages"] = {
+        "elsewhere": {"version": "2.0", "url": "file:///nowhere/else", "editable": True},
+        "gone": {"version": "1.0", "url": "file:///nowhere/gone"},
+        "here": {"version": "1.0", "url": f"file://{project.root}", "editable": True},
+        "plain": {"version": "3.0"},
+        "silent": {"version": ""},
+    }
+    digest = store.objects.put_bytes(json.dumps(said).encode())
+    blueprint = draw(store, msgspec.structs.replace(record, environment=digest))
+    assert blueprint.lines == ("plain==3.0",)
+    assert len(blueprint.missing) == 2
+    assert "no Python 3.4 on this machine" in blueprint.missing[0]
+    assert "gone 1.0 was installed from /nowhere/gone" in blueprint.missing[1]
+    assert [note.split()[0] for note in blueprint.notes] == ["elsewhere", "here", "silent"]
+
+
+def test_this_python_is_found() -> None:
+    """The running version is found as it is, another patch by its minor version, and what is not there is not."""
+    minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    found = find_python(f"{minor}.{sys.version_info[2]}")
+    assert found is not None and found.version == f"{minor}.{sys.version_info[2]}"
+    near = find_python(f"{minor}.99")
+    assert near is not None and near.version.startswith(f"{minor}.")
+    assert find_python("3.4.1") is None
+
+
+CLONED = Requirement(name="a", version="1", origin="vcs", url="https://h/a")
+
+
+@pytest.mark.parametrize(
+    ("requirement", "line"),
+    [
+        (CLONED, "a @ git+https://h/a"),
+        (
+            msgspec.structs.replace(CLONED, commit="c" * 40, vcs="hg", subdirectory="sub"),
+            f"a @ hg+https://h/a@{'c' * 40}#subdirectory=sub",
+        ),
+        (
+            Requirement(
+                name="a", version="1", origin="archive", url="https://h/a.zip#x=1", sha256="ab"
+            ),
+            "a @ https://h/a.zip#x=1",
+        ),
+    ],
+)
+def test_lines_of_what_came_from_no_index(requirement: Requirement, line: str) -> None:
+    """The kind of version control, the commit where there is one, and the folder inside are kept."""
+    assert requirement.line == line

@@ -1,0 +1,462 @@
+"""`@record`: the function stays what it was, and each call leaves its run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import Project
+
+from recorder import RecorderWarning, current_run, log, record, save
+from recorder.store.store import Store
+
+LOCK = threading.Lock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store of the test's own, which experiments without another one write to."""
+    path = tmp_path / "store"
+    monkeypatch.setenv("RECORDER_STORE", str(path))
+    return Store(path, create=True)
+
+
+def test_the_function_stays_what_it_was() -> None:
+    """Signature, docstring, name, module and defaults are the function's own."""
+
+    def plain(a: int, /, b: float = 0.5, *args: str, c: bool = False, **more: Any) -> list[int]:
+        """What it does."""
+        return [a]
+
+    for recorded in (record(plain), record(name="x", tags=["t"])(plain)):
+        assert inspect.signature(recorded) == inspect.signature(plain)
+        assert recorded.__doc__ == "What it does."
+        assert (recorded.__name__, recorded.__module__, recorded.__wrapped__) == (
+            "plain",
+            __name__,
+            plain,
+        )  # type: ignore[attr-defined]
+
+
+TYPED = """
+from recorder import Record, Store, record
+from tinydb import where
+
+@record
+def one(a: int, b: str = '') -> float: return 0.5
+@record(name='x')
+async def two(a: int) -> bytes: return b''
+reveal_type(one)
+reveal_type(two)
+one('wrong')
+
+store = Store()
+reveal_type([store[12], store["k7c2"], store.last("one"), store[-3:][0], store.runs(where("config").a > 1)[0]])
+reveal_type(store.runs("a > 1 and status == 'finished'")[0].series("loss").values)
+with store[1].output("model.npz").open() as file:
+    reveal_type(file.read())
+reveal_type([entry.key for entry in store.diff(1, store[2]).sections["config"]])
+store.replay(1, settings={"a": 2}).verdict == "reproducible"
+"""
+REVEALED = [
+    "def (a: int, b: str =) -> float",
+    "def (a: int) -> typing.Coroutine[Any, Any, bytes]",
+    "list[recorder.api.record.Record]",
+    "list[int | float]",
+    "bytes",
+    "list[str]",
+]
+
+
+def test_what_a_checker_sees(tmp_path: Path) -> None:
+    """mypy gives the decorated function the type of the undecorated one, and knows what a store gives."""
+    (tmp_path / "typed.py").write_text(TYPED)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "typed.py"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert re.findall('Revealed type is "(.*)"', done.stdout) == REVEALED
+    errors = re.findall("error: (.*)", done.stdout)
+    assert len(errors) == 2, errors
+    assert 'Argument 1 to "one" has incompatible type "str"' in errors[0]
+    assert "Non-overlapping equality check" in errors[1]
+
+
+def test_what_is_no_function_is_refused() -> None:
+    """A class and a value are refused when they are decorated."""
+    for wrong in (int, 3):
+        with pytest.raises(TypeError, match="record"):
+            record(wrong)  # type: ignore[call-overload]
+
+
+def test_the_config_is_the_call_as_bound(store: Store) -> None:
+    """Defaults, *args and **kwargs are in the config, each under its parameter's name."""
+
+    @record(name="bound", tags=["a", "b"])
+    def f(a: int, b: float = 0.5, *rest: int, c: str = "c", **more: Any) -> int:
+        return a
+
+    assert f(1, 2.0, 3, 4, d={"x": 1}) == 1
+    (run,) = store.runs()
+    assert run.config == {
+        "a": 1,
+        "b": 2.0,
+        "rest": {"$tuple": [3, 4]},
+        "c": "c",
+        "more": {"d": {"x": 1}},
+    }
+    assert (run.experiment, run.tags, run.result, run.status) == (
+        "bound",
+        ("a", "b"),
+        1,
+        "finished",
+    )
+
+
+def test_the_config_is_that_of_the_call_not_of_its_end(store: Store) -> None:
+    """An argument that the function changes is recorded as it was passed."""
+
+    @record
+    def f(items: list[int]) -> int:
+        items.append(9)
+        return len(items)
+
+    assert f([1, 2]) == 3
+    assert store.runs()[0].config == {"items": [1, 2]}
+
+
+def test_the_seed(store: Store) -> None:
+    """An integer is taken, NumPy's too; None and nothing get a fresh one, handed over; a bool is none."""
+    import numpy as np
+
+    @record
+    def f(seed: Any = None) -> Any:
+        return seed
+
+    @record(seed="state")
+    def g(state: Any) -> Any:
+        return state
+
+    assert f(5) == 5 and f(np.int64(6)) == 6
+    drawn = [f(), f(None), g()]  # type: ignore[call-arg]
+    assert f(True) is True
+    runs = store.runs()
+    assert [run.seed for run in runs[:2]] == [5, 6]
+    assert [run.seed for run in runs[2:5]] == drawn and len(set(drawn)) == 3
+    assert [run.config["seed"] for run in runs[2:4]] == drawn[:2] and runs[4].config[
+        "state"
+    ] == drawn[2]
+    assert runs[5].seed is not None and runs[5].seed > 1
+
+
+def test_a_run_within_a_run(store: Store) -> None:
+    """A recorded call inside another is a run of its own with the other as its parent; each gets its own metrics."""
+
+    @record
+    def inner(x: int) -> int:
+        log(inner=x)
+        return x
+
+    @record
+    def outer() -> int:
+        log(outer=1)
+        assert current_run() is not None
+        total = inner(1) + inner(2)
+        log(outer=2)
+        return total
+
+    assert current_run() is None
+    assert outer() == 3
+    assert current_run() is None
+    top, one, two = store.runs()
+    assert one.parent == two.parent == top.id and top.parent is None
+    assert (list(top.metrics), list(one.metrics), list(two.metrics)) == (
+        ["outer"],
+        ["inner"],
+        ["inner"],
+    )
+
+
+def test_threads_and_tasks_have_their_own_runs(store: Store) -> None:
+    """Runs in several threads, and in tasks of one thread, keep their metrics apart."""
+
+    @record
+    def f(n: int) -> int:
+        for _ in range(50):
+            log(n=n)
+        return n
+
+    @record
+    async def g(n: int) -> int:
+        for _ in range(20):
+            await asyncio.sleep(0)
+            log(n=n)
+        return n
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(g(n) for n in range(4)))
+
+    threads = [threading.Thread(target=f, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    asyncio.run(all_at_once())
+    runs = store.runs()
+    assert sorted(run.number for run in runs) == list(range(1, 9))
+    for run in runs:
+        metric = run.metrics["n"]
+        assert metric.min == metric.max == run.config["n"] == run.result
+        assert metric.count == (50 if run.experiment == "f" else 20)
+
+
+def test_metrics_of_every_kind(store: Store) -> None:
+    """Nested names, booleans, NaN, infinities and scalars of NumPy are logged; steps are given or counted."""
+    import numpy as np
+
+    @record
+    def f() -> None:
+        log({"train": {"loss": 0.5}}, step=10, ok=True)
+        log(np_scalar=np.float32(0.25), zero_d=np.array(3), inf=float("inf"), nan=float("nan"))
+        log(count=1)
+        log(count=2)
+
+    f()
+    (run,) = store.runs()
+    assert set(run.metrics) == {"train.loss", "ok", "np_scalar", "zero_d", "inf", "nan", "count"}
+    assert (run.metrics["train.loss"].last_step, run.metrics["count"].last_step) == (10, 1)
+    assert run.metrics["inf"].last == {"$float": "inf"} and run.metrics["ok"].last == 1
+    assert run.series is not None and "np_scalar,0," in (run.series.text or "")
+
+
+def test_outputs_of_every_kind(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files, folders, values, and what was written to the run's own folder are kept; a later one replaces."""
+    monkeypatch.chdir(tmp_path)
+
+    @record
+    def f() -> None:
+        Path("a.txt").write_text("first")
+        save("a.txt")
+        Path("a.txt").write_text("second")
+        save("a.txt")
+        (tmp_path / "plots" / "deep").mkdir(parents=True)
+        (tmp_path / "plots" / "deep" / "p.svg").write_text("<svg/>")
+        save(tmp_path / "plots")
+        save("a.txt", name="renamed")
+        save({"x": 1}, name="value")
+        run = current_run()
+        assert run is not None
+        (run.dir / "own.txt").write_text("own")
+
+    f()
+    (run,) = store.runs()
+    kinds = {output.name: output.kind for output in run.outputs}
+    assert kinds == {
+        "a.txt": "file",
+        "plots": "folder",
+        "renamed": "file",
+        "value": "value",
+        "own.txt": "file",
+    }
+    digests = {output.name: output.digest for output in run.outputs}
+    assert store.read(digests["a.txt"]) == b"second"
+    assert [e.path for e in store.objects.read_tree(digests["plots"]).entries] == ["deep/p.svg"]
+
+
+def test_leaving_by_sys_exit(store: Store) -> None:
+    """sys.exit() ends a run as finished, sys.exit(3) as failed, and the program as it would."""
+
+    @record
+    def f(code: Any) -> None:
+        sys.exit(code)
+
+    for code in (None, 0, 3):
+        with pytest.raises(SystemExit) as caught:
+            f(code)
+        assert caught.value.code == code
+    assert [run.status for run in store.runs()] == ["finished", "finished", "failed"]
+
+
+def test_what_a_run_printed(project: Project) -> None:
+    """What Python, C and a child print is kept and still shown, stdout and stderr apart."""
+    project.write(
+        "loud.py",
+        """
+        import os, subprocess, sys
+        from recorder import record
+
+        @record
+        def f():
+            print("from python")
+            sys.stdout.flush()
+            os.write(1, b"from C\\n")
+            subprocess.run(["echo", "from a child"])
+            print("an error", file=sys.stderr)
+
+        f()
+        print("after")
+        """,
+    )
+    done = project.python("loud.py")
+    assert done.stdout == "from python\nfrom C\nfrom a child\nafter\n"
+    assert done.stderr == "an error\n"
+    found = project.show(1)
+    assert found["stdout"]["text"] == "from python\nfrom C\nfrom a child\n"
+    assert found["stderr"]["text"] == "an error\n"
+
+
+def test_where_the_store_is(project: Project, tmp_path: Path) -> None:
+    """At the repository's root, else beside the file; RECORDER_STORE and store= win; found from below."""
+    text = "from recorder import record\n\n@record{}\ndef f(): return 1\n\nf()\n"
+    project.write("pkg/exp.py", text.format(""))
+    project.python("pkg/exp.py")
+    assert (project.root / "pkg" / ".recorder" / "FORMAT").is_file()
+    project.git("init", "-q")
+    project.python("pkg/exp.py")
+    assert (project.root / ".recorder" / "FORMAT").is_file()
+    project.python("pkg/exp.py", env={"RECORDER_STORE": str(tmp_path / "named")})
+    project.write("own.py", text.format(f"(store={str(tmp_path / 'own')!r})"))
+    project.python("own.py", env={"RECORDER_STORE": str(tmp_path / "named")})
+    for store in ("named", "own"):
+        assert len(Store(tmp_path / store)) == 1
+    (project.root / "deep" / "er").mkdir(parents=True)
+    assert (
+        len(json.loads(project.recorder("list", "--json", cwd=project.root / "deep" / "er").stdout))
+        == 1
+    )
+    assert (
+        len(json.loads(project.recorder("--store", str(tmp_path / "own"), "list", "--json").stdout))
+        == 1
+    )
+    assert project.git("status", "--porcelain", "--ignored=no").count(".recorder") == 0
+
+
+def _record_many(path: str, name: int) -> None:
+    os.environ["RECORDER_STORE"] = path
+
+    @record(name=f"p{name}")
+    def f(i: int) -> int:
+        log(i=i)
+        return i
+
+    for i in range(15):
+        f(i)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_many_processes_make_the_store_and_record_at_once(tmp_path: Path, method: str) -> None:
+    """Four processes that record at once into a store that none of them has made yet lose no run."""
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    context = multiprocessing.get_context(method)
+    path = str(tmp_path / "store")
+    processes = [context.Process(target=_record_many, args=(path, n)) for n in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    runs = Store(path).runs()
+    assert [run.number for run in runs] == list(range(1, 61))
+    assert {run.status for run in runs} == {"finished"}
+    for n in range(4):
+        assert [run.result for run in runs if run.experiment == f"p{n}"] == list(range(15))
+    assert list((tmp_path / "store" / "live").iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_in_the_middle_of_a_run(project: Project) -> None:
+    """A child that was forked inside a run does not finish its parent's run, nor does its end harm it."""
+    project.write(
+        "forks.py",
+        """
+        import os, sys
+        from recorder import record, log
+
+        @record
+        def f():
+            pid = os.fork()
+            if pid == 0:
+                print("child", flush=True)
+                sys.exit(0)
+            os.waitpid(pid, 0)
+            log(x=1)
+            return "parent"
+
+        print(f())
+        """,
+    )
+    done = project.python("forks.py")
+    assert done.stdout == "child\nparent\n"
+    (found,) = json.loads(project.recorder("list", "--json").stdout)
+    assert (found["status"], found["result"], list(found["metrics"])) == (
+        "finished",
+        "parent",
+        ["x"],
+    )
+
+
+def test_strict_refuses_before_the_function_starts(store: Store) -> None:
+    """With strict=True what cannot be captured is an error, the function does not run, and no run is left."""
+    ran = []
+
+    @record(strict=True)
+    def f(lock: Any) -> None:
+        ran.append(1)
+
+    with pytest.raises(Exception, match="argument 'lock' of f is opaque"):
+        f(threading.Lock())
+    assert not ran and len(store) == 0
+
+
+def test_an_opaque_result_is_said(store: Store) -> None:
+    """A result that nothing can encode comes back as it is, with a warning that says what is not kept."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert give_lock() is LOCK
+    assert [w.category for w in said] == [RecorderWarning] and "the result is opaque" in str(
+        said[0].message
+    )
+    assert said[0].filename == __file__
+    assert store.runs()[0].warnings == (str(said[0].message),)
+
+
+def test_a_method_is_recorded(store: Store) -> None:
+    """A method's self is part of its config."""
+    assert Counter(5).count(2) == 7
+    (run,) = store.runs()
+    assert run.experiment == "Counter.count"
+    assert run.config["by"] == 2 and "$instance" in run.config["self"]
+
+
+@record
+def give_lock() -> Any:
+    """Return what nothing can encode."""
+    return LOCK
+
+
+class Counter:
+    """Something with state."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    @record
+    def count(self, by: int) -> int:
+        """Count on."""
+        return self.start + by

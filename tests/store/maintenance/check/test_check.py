@@ -1,0 +1,397 @@
+"""Checking and repairing a store: every flipped bit is found, and nothing is ever deleted."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from project import Project
+
+from recorder.store.maintenance.check import Finding, check, check_format, repair
+from recorder.store.maintenance.gc import collect
+from recorder.store.store import Store
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from recorder import record, save, log
+
+@record
+def train(n=1, seed=0):
+    data = Path("data.txt").read_text()
+    Path("model.txt").write_text(f"model {n} " * 2000)
+    save("model.txt")
+    Path("folder").mkdir(exist_ok=True)
+    Path("folder/a").write_text(f"a {n}" * 10)
+    Path("folder/b").write_text("b")
+    save("folder")
+    save({"big": list(range(5000))}, name="value")
+    for i in range(600):
+        log(loss=1 / (i + 1))
+    print("x" * 6000)
+    return n
+
+if __name__ == "__main__":
+    train(int(sys.argv[1]))
+"""
+# Locks hold nothing; caches can be made again.
+UNCHECKED = ("workspaces/", "envs/", "live/", "objects.gate", "code.gate")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with three runs, one snapshot packed and one loose, and one that was killed."""
+    root = tmp_path_factory.mktemp("made") / "project"
+    root.mkdir()
+    project = Project(root)
+    project.write("train.py", SCRIPT)
+    project.write("data.txt", "some data")
+    project.write(".gitignore", "model.txt\n")
+    project.commit()
+    project.python("train.py", "1")
+    project.python("train.py", "2")
+    store = Store(root)
+    store.snapshots.run_git(["repack", "-a", "-d", "-n", "-q"])
+    project.write("data.txt", "other data")
+    project.python("train.py", "3")
+    return root
+
+
+@pytest.fixture
+def store(made: Path, tmp_path: Path) -> Store:
+    """The store in a copy of that project."""
+    shutil.copytree(made, tmp_path / "project", symlinks=True)
+    return Store(tmp_path / "project")
+
+
+def files(store: Store) -> Iterator[Path]:
+    """The files that a check answers for."""
+    for path in sorted(store.path.rglob("*")):
+        name = path.relative_to(store.path).as_posix()
+        is_lock = ".lock" in name
+        if (
+            path.is_file()
+            and path.stat().st_size
+            and not is_lock
+            and not name.startswith(UNCHECKED)
+        ):
+            yield path
+
+
+def flip(path: Path, at: int, bit: int) -> None:
+    """Flip one bit of the file."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1 << bit
+    mode = path.stat().st_mode
+    path.chmod(0o644)
+    path.write_bytes(data)
+    path.chmod(mode)
+
+
+def found(store: Store) -> list[Finding]:
+    """The findings; the journal and the settings are read anew."""
+    first = list(check_format(store.path))
+    if first:
+        return first
+    return list(check(Store(store.path)))
+
+
+def kinds(store: Store) -> list[str]:
+    """The kinds of the findings."""
+    return [finding.kind for finding in found(store)]
+
+
+def test_a_whole_store_has_no_findings(store: Store) -> None:
+    """A store that nothing has happened to is as it was written."""
+    assert found(store) == []
+    names = {path.relative_to(store.path).parts[0] for path in files(store)}
+    assert names >= {"FORMAT", ".gitignore", "runs.jsonl", "outputs", "objects", "code.git"}
+
+
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+def test_a_flipped_bit_is_found_in_every_file(store: Store) -> None:
+    """One bit flipped in any file of the store is found, at seeded random places, and names the place."""
+    chance = random.Random(20261124)
+    by_kind: dict[str, list[Path]] = {}
+    for path in files(store):
+        name = path.relative_to(store.path).as_posix()
+        kind = name if not name.startswith(("objects/", "code.git/objects/")) else name[:16]
+        by_kind.setdefault(kind, []).append(path)
+    packs = list((store.path / "code.git" / "objects" / "pack").iterdir())
+    chosen = [chance.choice(paths) for paths in by_kind.values()] + packs
+    assert len(chosen) > 12
+    for path in chosen:
+        whole = path.read_bytes()
+        for _ in range(3):
+            at, bit = chance.randrange(len(whole)), chance.randrange(8)
+            flip(path, at, bit)
+            assert found(store), f"{path}: bit {bit} of byte {at}"
+            flip(path, at, bit)
+        assert path.read_bytes() == whole
+    assert found(store) == []
+
+
+def test_every_bit_of_small_files_is_found(store: Store) -> None:
+    """Any single bit of FORMAT, of a ref, and of the known outputs is found."""
+    refs = sorted((store.path / "code.git" / "refs" / "snapshots").iterdir())
+    for path in (store.path / "FORMAT", store.path / "outputs", refs[0]):
+        for at in range(path.stat().st_size):
+            for bit in range(8):
+                flip(path, at, bit)
+                if path.name == "FORMAT":
+                    assert list(check_format(store.path)), (at, bit)
+                elif path.name == "outputs":
+                    is_last_newline = at == path.stat().st_size - 1
+                    assert Store(store.path).known_outputs.damaged() or is_last_newline, (at, bit)
+                else:
+                    text = path.read_bytes()
+                    assert text != path.name.encode() + b"\n"
+                flip(path, at, bit)
+
+
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+def test_one_flipped_bit_in_the_journal_is_put_right(store: Store) -> None:
+    """Whichever bit of a line is flipped, a repair brings the record back as it was."""
+    path = store.path / "runs.jsonl"
+    collect(store)
+    before = [record.to_document() for record in Store(store.path).runs()]
+    chance = random.Random(7)
+    size = path.stat().st_size
+    for at in [0, 8, 15, 16, *(chance.randrange(size - 1) for _ in range(12))]:
+        flip(path, at, chance.randrange(8))
+        outcomes = list(repair(check(Store(store.path))))
+        assert [o.is_repaired for o in outcomes if o.finding.is_damage] == [True], at
+        assert [record.to_document() for record in Store(store.path).runs()] == before
+    assert found(store) == []
+
+
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+def test_a_line_beyond_repair_is_kept_elsewhere(store: Store) -> None:
+    """A line with more damage goes to lost+found to the byte; the other runs stay, a check is content."""
+    path = store.path / "runs.jsonl"
+    collect(store)
+    lines = path.read_bytes().splitlines(keepends=True)
+    broken = lines[1][:50] + b"XXXX" + lines[1][54:]
+    path.write_bytes(lines[0] + broken + lines[2])
+    (outcome, *_) = list(repair(check(Store(store.path))))
+    assert outcome.is_repaired and "lost+found" in outcome.done
+    assert [record.number for record in Store(store.path).runs()] == [1, 3]
+    assert broken in [file.read_bytes() for file in (store.path / "lost+found").iterdir()]
+    assert found(store) == []
+    assert Store(store.path).runs()[-1].number == 3
+
+
+def test_a_damaged_object_is_moved_and_found_again(store: Store) -> None:
+    """A damaged object goes to lost+found; where the file still lies in the project, its bytes are taken from there."""
+    record = store.get(1)
+    (model,) = (o for o in store.get(3).outputs if o.name == "model.txt")
+    lost = next(o for o in record.outputs if o.name == "model.txt")
+    for output in (model, lost):
+        flip(store.objects.path(output.digest), 11, 1)
+    # What was recorded on another path of this machine is looked for there.
+    by_run = {finding.runs: finding for finding in found(store)}
+    assert set(by_run) == {(1,), (3,)} and by_run[(1,)].kind == "damaged object"
+    copy = store.path.parent / "lost+found copy"
+    copy.write_bytes(b"not it")
+    outcomes = list(repair(found(store)))
+    assert all(outcome.is_repaired for outcome in outcomes)
+    assert len(list((store.path / "lost+found").iterdir())) == 2
+    left = found(store)
+    assert [(f.kind, f.runs, f.repair) for f in left] == [("missing object", (1,), "")]
+    assert store.objects.verify(model.digest)
+
+
+def test_what_is_missing_is_found_with_whom_it_affects(store: Store) -> None:
+    """An object, a folder's member and a snapshot that are gone are found, each with the runs that want it."""
+    record = store.get(2)
+    folder = next(o for o in record.outputs if o.kind == "folder")
+    member = store.objects.read_tree(folder.digest).entries[0]
+    assert member.digest is not None and record.environment is not None
+    for digest in (member.digest, record.environment):
+        store.objects.path(digest).unlink()
+    assert record.code is not None
+    (store.path / "code.git" / "refs" / "snapshots" / str(record.code.snapshot)).unlink()
+    by_kind: dict[str, list[Finding]] = {}
+    for finding in found(store):
+        by_kind.setdefault(finding.kind, []).append(finding)
+    assert sorted(f.runs for f in by_kind["missing object"]) == [(1, 2, 3), (2,)]
+    (snapshot,) = by_kind["missing snapshot"]
+    assert snapshot.runs == (1, 2) and snapshot.repair == "sets the ref again"
+    list(repair(found(store)))
+    assert kinds(store) == ["missing object"] * 2
+
+
+def test_a_damaged_snapshot_is_taken_from_the_users_repository(store: Store) -> None:
+    """A git object that is damaged comes back from the user's own repository, or from the file itself."""
+    objects = store.path / "code.git" / "objects"
+    loose = [f for folder in objects.iterdir() if len(folder.name) == 2 for f in folder.iterdir()]
+    assert len(loose) == 2  # the changed file, and the tree with it
+    for path in loose:
+        flip(path, 4, 2)
+    outcomes = list(repair(found(store)))
+    assert {o.finding.kind for o in outcomes} == {"damaged git object"}
+    assert all(o.finding.runs == (3,) for o in outcomes)
+    # The file is still there; the tree was never in the user's repository.
+    assert sum("taken again" in o.done for o in outcomes) == 1
+    assert {"missing git object", "missing snapshot"} & set(kinds(store))
+
+
+def test_a_damaged_pack_is_unpacked_as_far_as_it_goes(store: Store) -> None:
+    """Nothing of a damaged pack is deleted, and what the user's repository still has comes back from there."""
+    (pack,) = (store.path / "code.git" / "objects" / "pack").glob("*.pack")
+    flip(pack, pack.stat().st_size // 2, 0)
+    assert "damaged pack" in kinds(store)
+    for _ in range(3):
+        list(repair(found(store)))
+    assert found(store) == []
+    assert pack.name in {path.name for path in (store.path / "lost+found").iterdir()}
+    root = store.path.parent
+    assert (
+        json.loads(Project(root).recorder("replay", "1", "--json").stdout)["verdict"]
+        == "reproduced"
+    )
+
+
+def test_settings_and_caches_are_made_again(store: Store) -> None:
+    """A changed setting, a damaged index, a foreign file and a writable object are put right or moved."""
+    (store.path / "code.git" / "config").write_text("[core]\n\tbare = false\n")
+    (index,) = store.snapshots.indexes()
+    flip(index, 30, 3)
+    (store.path / ".gitignore").write_text("")
+    (store.path / "objects" / "notes.txt").write_text("mine")
+    (store.path / "mine").write_text("mine")
+    one = next(iter(store.objects))
+    store.objects.path(one).chmod(0o644)
+    assert sorted(set(kinds(store))) == [
+        "changed setting", "damaged index", "foreign file", "writable object",
+    ]  # fmt: skip
+    list(repair(found(store)))
+    assert [(f.place, f.is_damage) for f in found(store)] == [("mine", False)]
+    assert (store.path / "lost+found" / "notes.txt").read_text() == "mine"
+
+
+def test_a_store_without_its_format_is_repaired(store: Store) -> None:
+    """A store whose FORMAT is garbage or gone cannot be opened, and can be after a repair, with its id."""
+    project = Project(store.path.parent)
+    text = (store.path / "FORMAT").read_text()
+    (store.path / "FORMAT").write_text(text.replace('"format"', '"fxrmat"'))
+    assert project.recorder("list", status=3).stderr
+    done = project.recorder("check", "--repair")
+    assert (
+        f"the id that can be read, {store.id}" not in done.stderr
+        and "1 of 1 repaired" in done.stdout
+    )
+    assert (store.path / "FORMAT").read_text() == text
+    (store.path / "FORMAT").unlink()
+    project.recorder("--store", ".recorder", "check", status=1)
+    project.recorder("--store", ".recorder", "check", "--repair")
+    assert len(Store(store.path)) == 3
+
+
+def test_a_killed_run_is_finished_with_what_it_had(store: Store) -> None:
+    """A killed run is listed as lost with its console, series and files, before and after a repair finishes it."""
+    project = Project(store.path.parent)
+    project.write(
+        "killed.py",
+        """
+        import os, signal, sys, time
+        from recorder import record, log, save, current_run
+
+        @record
+        def killed():
+            print("hello from it")
+            log(loss=3.5)
+            open("part.bin", "w").write("p" * 9000)
+            save("part.bin")
+            (current_run().dir / "own.txt").write_text("own")
+            time.sleep(1.3)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        killed()
+        """,
+    )
+    done = project.python("killed.py", status=None)
+    assert done.returncode == -signal.SIGKILL
+    fresh = Store(store.path)
+    lost = fresh.get(4)
+    assert lost.status == "lost" and lost.metrics["loss"].last == 3.5
+    assert "hello from it" in fresh.read_content(lost.stdout).decode()
+    assert [o.name for o in lost.outputs] == ["part.bin"]
+    assert "hello from it" in project.recorder("show", "4").stdout
+    (finding,) = found(store)
+    assert (finding.kind, finding.runs, finding.is_damage) == ("lost run", (4,), False)
+    assert "lost run" in project.recorder("check", status=0).stdout
+    assert collect(fresh) and fresh.get(4) == lost  # collecting takes nothing from it
+    project.recorder("check", "--repair")
+    sealed = Store(store.path).get(4)
+    assert sealed.status == "lost" and sealed.outputs_digest and sealed.fingerprint
+    assert {o.name for o in sealed.outputs} == {"part.bin", "own.txt"}
+    assert not (store.path / "live" / sealed.id).exists()
+    assert found(store) == []
+
+
+def test_live_folders_without_a_record(store: Store) -> None:
+    """What a run had written before its record was is moved to lost+found, an empty folder is removed."""
+    for name, text in (("aaaaaaaaaaaaaaaaaaaa", "words"), ("bbbbbbbbbbbbbbbbbbbb", "")):
+        (store.path / "live" / name).mkdir(parents=True)
+        (store.path / "live" / name / "stdout").write_text(text)
+    assert kinds(store) == ["live folder left behind"] * 2
+    list(repair(found(store)))
+    assert list((store.path / "live").iterdir()) == [] and found(store) == []
+    assert (
+        store.path / "lost+found" / "live-aaaaaaaaaaaaaaaaaaaa" / "stdout"
+    ).read_text() == "words"
+
+
+def test_a_run_in_progress_is_no_finding(store: Store) -> None:
+    """While a run is in progress a check says nothing about it, and a repair leaves it alone."""
+    project = Project(store.path.parent)
+    project.write(
+        "slow.py",
+        """
+        import sys
+        from recorder import record
+
+        @record
+        def slow():
+            print("begun", flush=True)
+            sys.stdin.readline()
+
+        slow()
+        """,
+    )
+    process = subprocess.Popen(
+        [sys.executable, "slow.py"],
+        cwd=project.root, env=project.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdin is not None and process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    assert found(store) == []
+    project.recorder("check", "--repair")
+    process.communicate("go\n")
+    assert process.returncode == 0 and Store(store.path).get(4).status == "finished"
+    assert found(store) == []
+
+
+def test_what_is_said(store: Store) -> None:
+    """The command says what, where, whom it affects and what a repair would do; 1 for damage, 0 without."""
+    project = Project(store.path.parent)
+    assert "everything is as it was written" in project.recorder("check").stdout
+    output = next(o for o in store.get(1).outputs if o.name == "model.txt")
+    flip(store.objects.path(output.digest), 0, 0)
+    said = project.recorder("check", status=1).stdout
+    assert (
+        "damaged object" in said and "output 'model.txt' of run 1" in said and "--repair:" in said
+    )
+    (document,) = json.loads(project.recorder("check", "--json", status=1).stdout)
+    assert (
+        document["runs"] == [1] and document["is_damage"] and document["kind"] == "damaged object"
+    )
+    assert (store.path / document["place"]).exists()

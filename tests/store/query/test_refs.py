@@ -1,0 +1,58 @@
+"""How a run is addressed."""
+
+from __future__ import annotations
+
+import pytest
+
+from recorder.errors import RunNotFoundError
+from recorder.store.query.refs import Entry, resolve
+
+RUNS = [
+    Entry(1, "k7c2aaaaaaaaaaaaaaaa", "train", ()),
+    Entry(2, "k7d3bbbbbbbbbbbbbbbb", "train", ("paper",)),
+    Entry(3, "zzzzcccccccccccccccc", "evaluate", ("both",)),
+    Entry(5, "zzzzdddddddddddddddd", "train", ("both",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("ref", "number"),
+    [
+        ("1", 1), ("5", 5), ("5~1", 3), ("last", 5), ("last~0", 5), ("last~3", 1), ("train", 5), ("train~1", 2),
+        ("evaluate", 3), ("k7c2", 1), ("K7C2AA", 1), ("k7d3bbbbbbbbbbbbbbbb", 2), ("zzzzc", 3), ("paper", 2),
+        ("both~1", 3),
+    ],
+)  # fmt: skip
+def test_each_way_to_name_a_run(ref: str, number: int) -> None:
+    """A number, an id's prefix, last, an experiment and a tag each name the run they should."""
+    assert resolve(ref, entries=lambda: RUNS) == number
+
+
+@pytest.mark.parametrize(
+    "ref", ["4", "0", "k7c", "trian", "last~4", "train~3", "evaluate~1", "nothing", "1~1", ""]
+)
+def test_what_names_no_run(ref: str) -> None:
+    """A name that fits no run is an error that repeats it."""
+    with pytest.raises(RunNotFoundError) as caught:
+        resolve(ref, entries=lambda: RUNS)
+    assert ref.partition("~")[0] in str(caught.value)
+
+
+def test_several_runs_under_one_name() -> None:
+    """A prefix or a tag that several runs share names them all in its error."""
+    for ref in ("zzzz", "both"):
+        with pytest.raises(RunNotFoundError, match="names 2 runs") as caught:
+            resolve(ref, entries=lambda: RUNS)
+        assert caught.value.candidates == ("3 (zzzzcccc)", "5 (zzzzdddd)")
+
+
+def test_the_nearest_candidates_are_named() -> None:
+    """A misspelt experiment is met with the nearest one."""
+    with pytest.raises(RunNotFoundError, match="did you mean train"):
+        resolve("trian", entries=lambda: RUNS)
+
+
+def test_an_empty_store_says_so() -> None:
+    """In an empty store the error says that it is empty."""
+    with pytest.raises(RunNotFoundError, match="empty"):
+        resolve("last", entries=list)

@@ -1,0 +1,301 @@
+"""The store: made, opened, refused; runs begun, finished, lost and annotated."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tinydb import Query, TinyDB
+
+from recorder.errors import DamageError, RunNotFoundError, StoreFormatError, StoreNotFoundError
+from recorder.records import Function, Record, new_id
+from recorder.store.format import find_store
+from recorder.store.journal.table import JournalStorage
+from recorder.store.known_outputs import KnownOutputs
+from recorder.store.live.live import Live, is_alive
+from recorder.store.maintenance.gc import collect
+from recorder.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / ".recorder", create=True)
+
+
+def fresh(name: str = "f", **fields: Any) -> Record:
+    """A record that is about to begin."""
+    function = Function(module="m", qualname=name)
+    given = {"id": new_id(), "started": datetime.now(timezone.utc), **fields}
+    return Record(experiment=name, function=function, **given)
+
+
+def begin(store: Store, **fields: Any) -> tuple[Record, Live]:
+    """A run that has begun, and its live folder."""
+    live = store.reserve()
+    return store.begin(fresh(id=live.id, **fields)), live
+
+
+def test_a_store_is_made_as_designed(store: Store) -> None:
+    """A new store says its format, ignores itself in git, and is found from below and by its parent's path."""
+    said = json.loads((store.path / "FORMAT").read_text())
+    assert (said["format"], said["digest"]) == (1, "blake3")
+    assert (store.path / ".gitignore").read_text() == "*\n"
+    below = store.path.parent / "a" / "b"
+    below.mkdir(parents=True)
+    assert find_store(below) == store.path
+    assert Store(store.path.parent).id == Store(store.path).id == store.id
+    assert Store(store.path, create=True).id == store.id
+
+
+def test_what_is_no_store(tmp_path: Path) -> None:
+    """No store, a folder of something else, and a store of a newer format are errors of their own."""
+    with pytest.raises(StoreNotFoundError):
+        Store(tmp_path / "none")
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "x").write_text("")
+    with pytest.raises(StoreFormatError):
+        Store(tmp_path / "else", create=True)
+    newer = Store(tmp_path / "newer", create=True)
+    (newer.path / "FORMAT").write_text('{"format": 2, "store": "x"}')
+    with pytest.raises(StoreFormatError, match="format 2") as caught:
+        Store(newer.path)
+    assert caught.value.format == 2
+    (newer.path / "FORMAT").write_text("{broken")
+    with pytest.raises(StoreFormatError):
+        Store(newer.path)
+
+
+def _make(path: Path, start: Any, made: Any) -> None:
+    start.wait()
+    made.put(Store(path, create=True).id)
+
+
+def test_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> None:
+    """Six processes that make the same store at once get the same one."""
+    start, made = multiprocessing.Event(), multiprocessing.Queue()
+    processes = [
+        multiprocessing.Process(target=_make, args=(tmp_path / "s", start, made)) for _ in range(6)
+    ]
+    for process in processes:
+        process.start()
+    start.set()
+    ids = {made.get(timeout=60) for _ in processes}
+    for process in processes:
+        process.join()
+    assert ids == {Store(tmp_path / "s").id}
+    assert list((tmp_path / "s" / "staging").iterdir()) == []
+
+
+def test_a_run_from_beginning_to_end(store: Store) -> None:
+    """A run is running while its lock is held, finished when it has been finished, lost when neither."""
+    record, live = begin(store)
+    assert record.number == 1 and store.get(1).status == "running"
+    store.finish(msgspec.structs.replace(record, status="finished", result=3))
+    live.close()
+    assert store.get(1).result == 3 and store.get(1).status == "finished"
+    other, live = begin(store)
+    live.close(keep=True)
+    assert store.get(2).status == "lost"
+    assert [run.number for run in store] == [1, 2] and len(store) == 2
+    assert store.find_id(other.id) == store.get(2) and store.find_id("nothing") is None
+
+
+def test_records_come_back_whole(store: Store) -> None:
+    """A record with everything in it comes back equal, from another handle too."""
+    record, live = begin(store, config={"a": {"$tuple": [1, 2.5]}}, tags=("x",), warnings=("w",))
+    record = msgspec.structs.replace(record, status="finished", duration_s=0.5, result={"é": None})
+    store.finish(record)
+    live.close()
+    assert Store(store.path).get(1) == store.find(record.id[:6])
+    assert msgspec.structs.replace(store.get(1), signature=record.signature) == record
+    assert Record.from_document(json.loads(json.dumps(record.to_document()))) == record
+
+
+def test_annotations(store: Store) -> None:
+    """Tags, note and verdict may be set later, nothing else."""
+    _, live = begin(store)
+    live.close(keep=True)
+    assert store.annotate(1, tags=("paper",), note="n").tags == ("paper",)
+    assert store.find("paper").note == "n"
+    with pytest.raises(TypeError, match="frozen"):
+        store.annotate(1, result=2)
+    with pytest.raises(RunNotFoundError):
+        store.get(9)
+
+
+def test_annotations_of_a_run_in_progress(store: Store) -> None:
+    """What is set while a run is in progress is there when it has finished; a lost run stays a lost one."""
+    record, live = begin(store, tags=("x",))
+    store.annotate(1, tags=("x", "y"), note="n")
+    assert store.get(1).status == "running"
+    store.finish(msgspec.structs.replace(record, status="finished"))
+    live.close()
+    done = store.get(1)
+    assert (done.status, done.tags, done.note) == ("finished", ("x", "y"), "n")
+    _, live = begin(store)
+    live.close(keep=True)
+    assert store.annotate(2, note="killed").status == "lost"
+    document = store.journal.table("runs").get(doc_id=2)
+    assert document is not None and document["status"] == "running"
+
+
+def test_a_record_that_does_not_validate(store: Store) -> None:
+    """A document that is no record is an error that names the run."""
+    store.journal.table("runs").insert({"number": 1, "id": 5})
+    with pytest.raises(DamageError, match="run 1"):
+        store.get(1)
+
+
+def test_content_is_inline_where_it_is_small_text(store: Store, tmp_path: Path) -> None:
+    """Small text is in the record; large and binary content is an object; both come back."""
+    for data, inline in ((b"small", True), (b"\xff\xfe", False), (b"x" * 5000, False)):
+        content = store.keep(data)
+        assert (content.text is not None) == inline
+        assert store.read_content(content) == data
+        (tmp_path / "file").write_bytes(data)
+        assert store.keep_file(tmp_path / "file") == content
+    assert store.keep_file(tmp_path / "missing") is None and store.read_content(None) == b""
+
+
+def test_tinydb_opens_the_journal(store: Store) -> None:
+    """TinyDB itself, with its own queries, works on the store's journal."""
+    for lr in (0.1, 0.2):
+        _, live = begin(store, config={"lr": lr})
+        live.close()
+    db = TinyDB(store.path / "runs.jsonl", storage=JournalStorage)
+    assert [d.doc_id for d in db.table("runs").search(Query().config.lr > 0.15)] == [2]
+
+
+def test_known_outputs(tmp_path: Path) -> None:
+    """Paths are noted once, seen by another handle, and a line that was cut short is passed over."""
+    one, other = KnownOutputs(tmp_path / "outputs"), KnownOutputs(tmp_path / "outputs")
+    assert one.read() == frozenset()
+    one.add(["a", "b\n"])
+    other.add(["b\n", "c"])
+    assert one.read() == {"a", "b\n", "c"}
+    assert len((tmp_path / "outputs").read_text().splitlines()) == 3
+    with (tmp_path / "outputs").open("a") as file:
+        file.write('"cut')
+    assert other.read() == {"a", "b\n", "c"}
+
+
+def wait_until_empty(folder: Path) -> None:
+    """Until the thread that empties the folders of ended runs has ended."""
+    deadline = time.monotonic() + 60
+    while any(thread.name == "recorder-spare" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not any(file.stat().st_size for file in folder.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder with an open file cannot be renamed there")
+def test_a_live_folder_serves_the_next_run(store: Store) -> None:
+    """The next run of a process gets the emptied folder of one that has ended: young, locked, and out of gc's reach."""
+    _, live = begin(store)
+    inode, lock = live.path.stat().st_ino, live.path / "lock"
+    for file in (live.stdout, live.series, live.outputs, live.files / "own", live.path / "else"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("of the first")
+    for file in (live.path, lock):
+        os.utime(file, (1, 1))
+    live.close(reuse=True)
+    assert not list((store.path / "live").iterdir())
+    (spare,) = (store.path / "spare").iterdir()
+    wait_until_empty(spare)
+    time.sleep(0.05)
+    collect(store)
+    assert is_alive(spare)
+    _, live = begin(store)
+    assert live.path.stat().st_ino == inode and is_alive(live.path)
+    assert not list((store.path / "spare").iterdir())
+    assert {file.name for file in live.path.iterdir()} <= {
+        "lock",
+        "stdout",
+        "series.csv",
+        "outputs.jsonl",
+    }
+    assert not any(file.stat().st_size for file in live.path.iterdir())
+    assert min(live.path.stat().st_mtime, (live.path / "lock").stat().st_mtime) > 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder with an open file cannot be renamed there")
+def test_a_live_folder_that_was_swept_away_is_made_anew(store: Store) -> None:
+    """Where the folder, or its lock, of a run that has ended is gone, the next run gets a new one with a lock."""
+    for what in ("lock", "folder"):
+        _, live = begin(store)
+        live.close(reuse=True)
+        spare = store.path / "spare" / live.id
+        wait_until_empty(spare)
+        (spare / "lock").unlink()
+        if what == "folder":
+            shutil.rmtree(spare)
+        _, live = begin(store)
+        assert is_alive(live.path)
+        live.close(reuse=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_takes_no_folder_of_its_parents(store: Store) -> None:
+    """A folder that waits for its process's next run is not a forked child's, and outlives the child."""
+    _, live = begin(store)
+    live.close(reuse=True)
+    (spare,) = (store.path / "spare").iterdir()
+    wait_until_empty(spare)
+    pid = os.fork()
+    if pid == 0:
+        other = Live(store.path / "live" / new_id())
+        other.begin()
+        os._exit(0 if spare.exists() and is_alive(other.path) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert is_alive(spare)
+
+
+def test_what_a_process_kept_is_gone_with_it(tmp_path: Path) -> None:
+    """A process that ends leaves no folder behind; one that is killed leaves one that gc removes."""
+    code = """
+import os, signal, sys
+from recorder.records import new_id
+from recorder.store.live.live import Live, is_alive
+from recorder.store.store import Store
+store = Store(sys.argv[1], create=True)
+for _ in range(2):
+    live = store.reserve()
+    live.close(reuse=True)
+if sys.argv[2:]:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / ".recorder")]
+    subprocess.run(command, check=True)
+    spares = tmp_path / ".recorder" / "spare"
+    assert not list(spares.iterdir())
+    if os.name != "nt":
+        subprocess.run([*command, "killed"])
+        assert list(spares.iterdir())
+        collect(Store(tmp_path))
+        assert not list(spares.iterdir())
+
+
+def test_the_last_runs(store: Store) -> None:
+    """The last runs are those of the greatest numbers, in order, and are named without a look at the others."""
+    for n in range(5):
+        record, live = begin(store, config={"n": n})
+        store.finish(msgspec.structs.replace(record, status="finished"))
+        live.close()
+    whole = store.runs()
+    assert store.runs(last=2) == whole[-2:] and store.runs(last=50) == whole
+    assert store.runs(last=0) == []
+    assert (store.find("last"), store.find("last~4")) == (whole[-1], whole[0])
+    with pytest.raises(RunNotFoundError, match="only 5 runs"):
+        store.find("last~5")
