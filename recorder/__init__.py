@@ -24,30 +24,30 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .api.decorator import record
-    from .api.record import Record
+    from .api.run import Run
     from .api.start_run import start_run
     from .api.store import Store
     from .errors import RecorderError, RecorderWarning
-    from .recording.current import current_run, figure, input, jax_key, log, rng, save
-    from .recording.run import Run
+    from .recording.current import current_run, jax_key, log, rng, save, save_figure, track_input
+    from .recording.run import ActiveRun
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Record",
+    "ActiveRun",
     "RecorderError",
     "RecorderWarning",
     "Run",
     "Store",
     "current_run",
-    "figure",
-    "input",
     "jax_key",
     "log",
     "record",
     "rng",
     "save",
+    "save_figure",
     "start_run",
+    "track_input",
 ]
 
 # Each name is loaded with its first use: a program that only decorates pays for no database.
@@ -55,16 +55,16 @@ _HOMES = {
     "RecorderError": "errors",
     "RecorderWarning": "errors",
     "current_run": "recording.current",
-    "figure": "recording.current",
-    "input": "recording.current",
     "jax_key": "recording.current",
     "log": "recording.current",
     "record": "api.decorator",
     "rng": "recording.current",
     "save": "recording.current",
+    "save_figure": "recording.current",
+    "track_input": "recording.current",
     "start_run": "api.start_run",
-    "Record": "api.record",
-    "Run": "recording.run",
+    "Run": "api.run",
+    "ActiveRun": "recording.run",
     "Store": "api.store",
 }
 

@@ -40,7 +40,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A frozen part of a record; a field left at its default is not written."""
 
 
-class Content(Part, frozen=True):
+class StoredBytes(Part, frozen=True):
     """Bytes that a run left: inline as `text` where they are small UTF-8 text, else an object."""
 
     digest: str
@@ -336,10 +336,10 @@ class Record(Part, frozen=True, omit_defaults=False):
     outputs_digest: str | None = None
     unlisted: tuple[str, ...] = ()
     metrics: dict[str, Metric] = {}
-    series: Content | None = None
-    stdout: Content | None = None
-    stderr: Content | None = None
-    arrivals: Content | None = None
+    series: StoredBytes | None = None
+    stdout: StoredBytes | None = None
+    stderr: StoredBytes | None = None
+    arrivals: StoredBytes | None = None
     failure: Failure | None = None
     usage: Usage | None = None
     warnings: tuple[str, ...] = ()

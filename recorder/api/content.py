@@ -11,7 +11,7 @@ from ..errors import ContentNotFoundError, DamageError
 from ..records import Record
 from ..store.content.contents import Found, find_output, found_input, not_found, open_content
 from ..store.content.restore import restore
-from ..store.store import Store
+from ..store.store import RunStore
 from .values import Values, check_trust
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Content:
     b'\\x93NUMPY'
     """
 
-    def __init__(self, store: Store, record: Record, found: Found) -> None:
+    def __init__(self, store: RunStore, record: Record, found: Found) -> None:
         self._store = store
         self._record = record
         self._found = found
@@ -148,7 +148,7 @@ class Content:
         return f"<{self.name} of run {self._record.number}: a {self.kind}{size}>"
 
 
-def output_content(store: Store, record: Record, name: str) -> Content:
+def output_content(store: RunStore, record: Record, name: str) -> Content:
     """The output of that name, or a file in one. Raises ContentNotFoundError."""
     found = find_output(store, record, name)
     if found is None:
@@ -157,6 +157,6 @@ def output_content(store: Store, record: Record, name: str) -> Content:
     return Content(store, record, found)
 
 
-def input_content(store: Store, record: Record, path: str) -> Content:
+def input_content(store: RunStore, record: Record, path: str) -> Content:
     """The input of that path, or the only one that ends so. Raises ContentNotFoundError."""
     return Content(store, record, found_input(record, path))

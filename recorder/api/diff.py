@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..compare import diff
 
 
-class Diff(diff.Diff, frozen=True):
+class RunDiff(diff.Diff, frozen=True):
     """The differences of two runs, those of each section by its name; printed as `recorder diff` prints them.
 
     >>> changed = store.diff(1, 2)

@@ -16,8 +16,8 @@ from ..render.replays.verdict import describe_replay, item_columns
 from ..render.runs.record import describe_record
 from ..render.runs.runs import lay_out_runs, runs_table
 from ..render.text import Column, age, duration, number, plain, size, status
-from ..replay.replay import Replay
-from ..store.store import Store
+from ..replay.replay import ReplayResult
+from ..store.store import RunStore
 
 # A table in a notebook that is longer helps nobody.
 SHOWN = 60
@@ -52,7 +52,7 @@ def _more(records: Sequence[Record], count: int, *, newline: bool = False) -> st
     return f"{chr(10) * newline}the last {len(records)} of {count} runs"
 
 
-def record_html(store: Store, record: Record) -> str:
+def record_html(store: RunStore, record: Record) -> str:
     """Config, metrics and outputs of the record as tables, and all that `recorder show` says folded up below."""
     head = f"run {record.number}  {record.experiment}  {plain(status(record))}"
     took = "" if record.duration_s is None else f", took {duration(record.duration_s)}"
@@ -122,12 +122,12 @@ def _columns_html(columns: Sequence[Column]) -> str:
     )
 
 
-def replay_text(done: Replay) -> str:
+def replay_text(done: ReplayResult) -> str:
     """What `recorder replay` prints of the verdict."""
     return plain(describe_replay(done))
 
 
-def replay_html(done: Replay) -> str:
+def replay_html(done: ReplayResult) -> str:
     """The same, the items as a table."""
     first, *rest = replay_text(done).splitlines()
     if done.verification is None:

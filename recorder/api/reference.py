@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
 from .. import records
 from ..errors import RunNotFoundError
 from ..store.content.contents import nearest
-from ..store.store import Store
+from ..store.store import RunStore
 
 if TYPE_CHECKING:
-    from ..recording.run import Run
-    from .record import Record
+    from ..recording.run import ActiveRun
+    from .run import Run
 
 # A run's number, any address (see `recorder.store.query.refs`), its record, or itself while it lasts.
-Ref: TypeAlias = "SupportsIndex | str | Record | Run"
+Ref: TypeAlias = "SupportsIndex | str | Run | ActiveRun"
 
 
-def find(store: Store, ref: Ref) -> records.Record:
+def find(store: RunStore, ref: Ref) -> records.Record:
     """The record of the run as it is now. Raises RunNotFoundError, and TypeError for what names no run."""
     if isinstance(ref, str):
         return store.find(ref)
@@ -36,7 +36,7 @@ def find(store: Store, ref: Ref) -> records.Record:
     return found
 
 
-def find_last(store: Store, experiment: str | None) -> records.Record:
+def find_last(store: RunStore, experiment: str | None) -> records.Record:
     """The newest run, or that of the experiment. Raises RunNotFoundError, with the nearest experiments."""
     number = store.newest(experiment)
     if number is not None:
@@ -49,13 +49,13 @@ def find_last(store: Store, experiment: str | None) -> records.Record:
     raise RunNotFoundError(message, ref=experiment, candidates=near)
 
 
-def find_numbers(store: Store, runs: Ref | Iterable[Ref]) -> list[int]:
+def find_numbers(store: RunStore, runs: Ref | Iterable[Ref]) -> list[int]:
     """The numbers of one run or several. Raises RunNotFoundError."""
     several = [runs] if isinstance(runs, str) or not isinstance(runs, Iterable) else runs
     return [find(store, ref).number for ref in several]
 
 
-def slice_numbers(store: Store, wanted: slice) -> list[int]:
+def slice_numbers(store: RunStore, wanted: slice) -> list[int]:
     """The numbers from `start` and below `stop`; negative ones count from the end."""
     numbers = store.numbers()
 
@@ -70,7 +70,7 @@ def slice_numbers(store: Store, wanted: slice) -> list[int]:
     return [number for number in numbers if low <= number < high][:: wanted.step]
 
 
-def _from_end(store: Store, ref: int) -> int:
+def _from_end(store: RunStore, ref: int) -> int:
     numbers = store.numbers()
     if -ref > len(numbers):
         raise RunNotFoundError(f"no run {ref}: there are {len(numbers)}", ref=str(ref))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..compare.items import Item
 from ..records import ReplayVerdict
 from ..replay import replay
-from ..store.store import Store
-from .record import Record
+from ..store.store import RunStore
+from .run import Run
 
 
 class Replay:
@@ -17,10 +17,10 @@ class Replay:
     ('reproduced', 3)
     """
 
-    def __init__(self, store: Store, done: replay.Replay) -> None:
+    def __init__(self, store: RunStore, done: replay.ReplayResult) -> None:
         self.done = done
-        self.original = Record(store, done.original)
-        self.record = Record(store, done.record)
+        self.original = Run(store, done.original)
+        self.record = Run(store, done.record)
 
     @property
     def verdict(self) -> ReplayVerdict | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
-from .record import Record
+from .run import Run
 
 if TYPE_CHECKING:
     import pandas
 
 
-class Runs(Sequence[Record]):
+class Runs(Sequence[Run]):
     """Records in the order of their numbers, by their places from 0; shown as the table of `recorder list`.
 
     >>> runs = store.runs(where="lr >= 0.1")
@@ -26,7 +26,7 @@ class Runs(Sequence[Record]):
     {1: 0.5, 2: 0.5}
     """
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(self, records: Sequence[Run]) -> None:
         self._records = tuple(records)
 
     def frame(self) -> pandas.DataFrame:
@@ -36,16 +36,16 @@ class Runs(Sequence[Record]):
         return make_frame([record.document for record in self])
 
     @overload
-    def __getitem__(self, at: int) -> Record: ...
+    def __getitem__(self, at: int) -> Run: ...
     @overload
     def __getitem__(self, at: slice) -> Runs: ...
-    def __getitem__(self, at: int | slice) -> Record | Runs:
+    def __getitem__(self, at: int | slice) -> Run | Runs:
         return Runs(self._records[at]) if isinstance(at, slice) else self._records[at]
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[Run]:
         return iter(self._records)
 
     def __eq__(self, other: object) -> bool:

@@ -17,13 +17,13 @@ from ..recording.current import current_parent
 from ..recording.experiment import is_recording
 from ..recording.invocation import Call
 from ..recording.project import find_setting
-from ..recording.run import Run
+from ..recording.run import ActiveRun
 from ..recording.session import Recording
 from ..recording.tolerance import Declared, declare
 from ..records import Function, Seed, Tolerance
 
 
-class Unrecorded:
+class UnrecordedRun:
     """Stands for the run where none is recorded: while a replay loads the script, and in a rank that is not the first.
 
     It takes what a run takes, and keeps nothing.
@@ -51,20 +51,20 @@ class Unrecorded:
 
 
 class Block:
-    """The run around a ``with`` block, which gets the `Run`; made by `start_run`."""
+    """The run around a ``with`` block, which gets the `ActiveRun`; made by `start_run`."""
 
     def __init__(self, call: Call, *, recorded: bool) -> None:
         self._call = call
         self._recorded = recorded
         self._recording: Recording | None = None
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> ActiveRun:
         if self._recording is not None:
             raise RuntimeError(
                 f"this run of {self._call.experiment} was begun already: start_run() makes another"
             )
         if not self._recorded:
-            return Unrecorded(self._call.arguments, seed=self._call.seed.value)  # type: ignore[return-value]
+            return UnrecordedRun(self._call.arguments, seed=self._call.seed.value)  # type: ignore[return-value]
         self._recording = Recording(self._call)
         self._recording.__enter__()
         return self._recording.run

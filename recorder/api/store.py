@@ -13,10 +13,10 @@ from .. import records
 from ..errors import RunNotFoundError
 from ..store import store as low
 from ..store.query.catalogue import Where
-from .diff import Diff
-from .record import Record
+from .diff import RunDiff
 from .reference import Ref, find, find_last, find_numbers, slice_numbers
 from .replay import Replay
+from .run import Run
 from .runs import Runs
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, create: bool = False) -> None:
-        self._low = low.Store(path, create=create)
+        self._low = low.RunStore(path, create=create)
 
     @property
     def path(self) -> Path:
@@ -66,29 +66,29 @@ class Store:
 
     # One run
 
-    def find(self, ref: Ref) -> Record:
+    def find(self, ref: Ref) -> Run:
         """The record of a run: by number, the beginning of an id, ``last``, ``last~2``, ``train``, ``train~1``, a tag.
 
         For a record, the same run as it is now. Raises RunNotFoundError, with the nearest names.
         """
-        return Record(self._low, find(self._low, ref))
+        return Run(self._low, find(self._low, ref))
 
-    def last(self, experiment: str | None = None) -> Record:
+    def last(self, experiment: str | None = None) -> Run:
         """The newest run, or that of the experiment. Raises RunNotFoundError.
 
         >>> store.last("train").number
         2
         """
-        return Record(self._low, find_last(self._low, experiment))
+        return Run(self._low, find_last(self._low, experiment))
 
     @overload
-    def __getitem__(self, ref: Ref) -> Record: ...
+    def __getitem__(self, ref: Ref) -> Run: ...
     @overload
     def __getitem__(self, ref: slice) -> Runs: ...
-    def __getitem__(self, ref: Ref | slice) -> Record | Runs:
+    def __getitem__(self, ref: Ref | slice) -> Run | Runs:
         if isinstance(ref, slice):
             wanted = slice_numbers(self._low, ref)
-            return Runs([Record(self._low, self._low.get(number)) for number in wanted])
+            return Runs([Run(self._low, self._low.get(number)) for number in wanted])
         return self.find(ref)
 
     def __contains__(self, ref: object) -> bool:
@@ -108,11 +108,11 @@ class Store:
     def __len__(self) -> int:
         return len(self._low)
 
-    def __iter__(self) -> Iterator[Record]:
-        return (Record(self._low, found) for found in self._low)
+    def __iter__(self) -> Iterator[Run]:
+        return (Run(self._low, found) for found in self._low)
 
-    def __reversed__(self) -> Iterator[Record]:
-        return (Record(self._low, found) for found in reversed(self._low))
+    def __reversed__(self) -> Iterator[Run]:
+        return (Run(self._low, found) for found in reversed(self._low))
 
     def runs(self, where: str | Where | None = None) -> Runs:
         """All runs, or those that `where` says: a query as in `recorder list --where`, one of TinyDB's, or a function.
@@ -126,7 +126,7 @@ class Store:
         >>> len(store.runs(where("metrics").loss.last < 0.5))
         2
         """
-        return Runs([Record(self._low, found) for found in self._low.runs(where=where)])
+        return Runs([Run(self._low, found) for found in self._low.runs(where=where)])
 
     def frame(self, where: str | Where | None = None) -> pandas.DataFrame:
         """The runs as a pandas DataFrame, a row each, see `recorder.api.frame`.
@@ -144,7 +144,7 @@ class Store:
         *,
         maximize: Iterable[str] = (),
         minimize: Iterable[str] = (),
-    ) -> Diff:
+    ) -> RunDiff:
         """What is different about two runs; for a folder (``"."``, the default, or a Path) what has changed since `a`.
 
         `maximize` and `minimize` name metrics of which more or less is better. Raises RunNotFoundError, SnapshotError.
@@ -158,7 +158,7 @@ class Store:
         found = sides(self._low, find(self._low, a), other).diff(
             Directions(tuple(maximize), tuple(minimize))
         )
-        return Diff(a=found.a, b=found.b, sections=found.sections)
+        return RunDiff(a=found.a, b=found.b, sections=found.sections)
 
     def replay(
         self,
@@ -233,7 +233,7 @@ class Store:
         return self._bound(self._low.get(number) for number in numbers)
 
     def _bound(self, found: Iterable[records.Record]) -> Runs:
-        return Runs([Record(self._low, record) for record in found])
+        return Runs([Run(self._low, record) for record in found])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Store) and self.path == other.path

@@ -10,7 +10,7 @@ from ..errors import TrustError
 from ..records import JSON, Record
 from ..store.content.contents import nearest
 from ..store.signature import is_trusted
-from ..store.store import Store
+from ..store.store import RunStore
 
 # Nothing can make a value of these, trusted or not.
 _WITHOUT_VALUE = ("$opaque", "$redacted")
@@ -55,7 +55,7 @@ class Tagged:
 class Values:
     """Makes values of the forms in one run's record."""
 
-    def __init__(self, store: Store, record: Record) -> None:
+    def __init__(self, store: RunStore, record: Record) -> None:
         self._store = store
         self._record = record
 

@@ -13,10 +13,10 @@ from ..recording.invocation import Call
 from ..recording.reuse import reuse
 from ..records import JSON, Part
 from .cells import Cell
-from .report import Report
+from .report import ProcessReport
 
 
-class Item(Part, frozen=True):
+class EncodedAssignment(Part, frozen=True):
     """An assignment of a file or a command line; the value is a form of the codec."""
 
     key: str
@@ -25,7 +25,7 @@ class Item(Part, frozen=True):
     source: str
 
 
-class Job(Part, frozen=True):
+class CellJob(Part, frozen=True):
     """One cell: `target` as `recorder.recording.entrypoint` takes it, and `argv` for the program to find.
 
     Presets are named, as what they return may be any object: the process calls them for itself. `report` is the file
@@ -36,7 +36,7 @@ class Job(Part, frozen=True):
     report: str
     argv: tuple[str, ...]
     presets: tuple[str, ...] = ()
-    items: tuple[Item, ...] = ()
+    items: tuple[EncodedAssignment, ...] = ()
     seed: int | None = None
     tags: tuple[str, ...] = ()
     note: str = ""
@@ -60,10 +60,10 @@ def _no_object(digest: str) -> bytes:
     raise LookupError(digest)  # plain data has none
 
 
-def list_items(assignments: Sequence[Assignment]) -> tuple[Item, ...]:
+def list_items(assignments: Sequence[Assignment]) -> tuple[EncodedAssignment, ...]:
     """The assignments that a job holds: all but those of presets."""
     return tuple(
-        Item(
+        EncodedAssignment(
             one.key, codec.encode(one.value, inline_limit=None).form, one.kind == "text", one.source
         )
         for one in assignments
@@ -71,11 +71,11 @@ def list_items(assignments: Sequence[Assignment]) -> tuple[Item, ...]:
     )
 
 
-def reuse_cell(call: Call, *, tags: Sequence[str]) -> Report | None:
+def reuse_cell(call: Call, *, tags: Sequence[str]) -> ProcessReport | None:
     """The report of a cell for which a finished run can stand, which gets the tags; None where none can."""
     reused = reuse(call)
     if reused is None:
         return None
     number, store = reused.record.number, call.setting.store
     store.retag([number], add=tags)
-    return Report(store=str(store.path), number=number, status="finished", reused=True)
+    return ProcessReport(store=str(store.path), number=number, status="finished", reused=True)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ..paths import PACKAGE
-from .report import Ended, Report
+from .report import Ended, ProcessReport
 
 # Where recorder is importable here only by sys.path (a checkout), it is found there as a last resort; the working
 # directory's modules must not pass for recorder's own.
@@ -37,7 +37,7 @@ _LOOK_S = 0.02
 
 
 class Job(Protocol):
-    """What a process is told, as JSON on its standard input; `report` is the file for what it tells (a `Report`)."""
+    """What a process is told, as JSON on its standard input; `report` is the file for what it tells (a `ProcessReport`)."""
 
     @property
     def report(self) -> str: ...  # noqa: D102
@@ -48,7 +48,7 @@ class Worker:
 
     def __init__(self, place: int, job: Job, log: Path, *, module: str) -> None:
         self.place = place
-        self.report = Report()
+        self.report = ProcessReport()
         self.started = monotonic()
         self._file = job.report
         self._log = log
@@ -76,7 +76,7 @@ class Worker:
     def look(self) -> bool:
         """Read what it has told; whether it has ended."""
         status = self._process.poll()
-        told = Report.read(self._file)
+        told = ProcessReport.read(self._file)
         if told is not None:
             self.report = told
         if status is not None and self.report.status == "running":

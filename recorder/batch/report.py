@@ -15,11 +15,11 @@ class Ended(NamedTuple):
     """A job that is over, by its place among them: what came of it, and how long its process took."""
 
     place: int
-    report: Report
+    report: ProcessReport
     duration_s: float
 
 
-class Report(Part, frozen=True):
+class ProcessReport(Part, frozen=True):
     """How far a process has come: its run, once it has begun, and how it ended, once it has.
 
     `error` says why there is no run; `reused` that there was one already.
@@ -39,7 +39,7 @@ class Report(Part, frozen=True):
         os.replace(staged, path)  # noqa: PTH105
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Report | None:
+    def read(cls, path: str | os.PathLike[str]) -> ProcessReport | None:
         """The last one that was written, None where there is none yet."""
         try:
             return msgspec.json.decode(Path(path).read_bytes(), type=cls)

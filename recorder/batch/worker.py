@@ -15,8 +15,8 @@ from ..recording.entrypoint import load_target
 from ..recording.execution import Execution
 from ..recording.experiment import Experiment
 from .cells import Prepared, prepare_cell
-from .job import Job, reuse_cell
-from .report import Report
+from .job import CellJob, reuse_cell
+from .report import ProcessReport
 
 INTERRUPTED = 130
 
@@ -25,18 +25,18 @@ def main() -> int:
     """Carry out the job; the exit status is the run's."""
     # Ctrl-C is ignored by what a shell starts in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=CellJob)
     _close_stdin()
     try:
         report = _carry_out(job)
     except RecorderError as error:
-        report = Report(status="failed", error=str(error), exit_status=error.exit_status)
+        report = ProcessReport(status="failed", error=str(error), exit_status=error.exit_status)
     except KeyboardInterrupt:
-        report = Report(status="interrupted", exit_status=INTERRUPTED)
+        report = ProcessReport(status="interrupted", exit_status=INTERRUPTED)
     except BaseException as error:  # noqa: BLE001 - whatever the user's module raises while it is loaded
         sys.stderr.write(own_traceback(error))
         said = f"{type(error).__name__}: {error}"
-        report = Report(status="failed", error=said, exit_status=RecorderError.exit_status)
+        report = ProcessReport(status="failed", error=said, exit_status=RecorderError.exit_status)
     report.write(job.report)
     return report.exit_status
 
@@ -49,13 +49,13 @@ def _close_stdin() -> None:
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it lasts as long as the process
 
 
-def _carry_out(job: Job) -> Report:
+def _carry_out(job: CellJob) -> ProcessReport:
     sys.argv[:] = job.argv
     experiment = load_target(job.target, cwd=Path.cwd())
     return _run(experiment, prepare_cell(experiment, job.cell(experiment)), job)
 
 
-def _run(experiment: Experiment, prepared: Prepared, job: Job) -> Report:
+def _run(experiment: Experiment, prepared: Prepared, job: CellJob) -> ProcessReport:
     assert prepared.call is not None  # a job of several ranks has no cells
     if job.reuse or experiment.options.reuse:
         reused = reuse_cell(prepared.call, tags=job.tags)
@@ -65,7 +65,7 @@ def _run(experiment: Experiment, prepared: Prepared, job: Job) -> Report:
     execution = Execution(experiment, call, prepared.bound)
     run = execution.run
     run.note = job.note
-    begun = Report(store=str(run.store.path), number=run.number)
+    begun = ProcessReport(store=str(run.store.path), number=run.number)
     begun.write(job.report)
     status = 0
     try:

@@ -15,7 +15,7 @@ from .seeding.determinism import is_deterministic
 from .seeding.seed import draw_seed
 
 
-class Config(NamedTuple):
+class EncodedConfig(NamedTuple):
     """The arguments as forms under their parameters' names, and what the forms refer to.
 
     `objects` are payloads by digest; `opaque` the dotted names of what nothing could encode.
@@ -112,7 +112,7 @@ def as_integer(value: object) -> int | None:
 
 def encode_config(
     arguments: Mapping[str, Any], *, secrets: Secrets | None = None, receiver: str | None = None
-) -> Config:
+) -> EncodedConfig:
     """Each argument as a form, without credentials; nothing is refused, what nothing can encode is opaque.
 
     `secrets` says what else is one, and is told what was kept out; `receiver` names the argument that is a method's
@@ -136,7 +136,7 @@ def encode_config(
         for name, one in encoded.items()
         for path in one.opaque
     ]
-    return Config(
+    return EncodedConfig(
         {name: one.form for name, one in clean.items()},
         {digest: payload for one in clean.values() for digest, payload in one.objects.items()},
         tuple(opaque),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from ..records import Record
-    from ..store.store import Store
+    from ..store.store import RunStore
 
 # A choice, and a word about it, which zsh and fish show.
 Choice: TypeAlias = tuple[str, str]
@@ -48,10 +48,10 @@ def _choices(find: Callable[[click.Context, str], Iterable[Choice]]) -> Complete
     return complete
 
 
-def _store(ctx: click.Context) -> Store:
-    from ..store.store import Store
+def _store(ctx: click.Context) -> RunStore:
+    from ..store.store import RunStore
 
-    return Store(ctx.find_root().params.get("store"))
+    return RunStore(ctx.find_root().params.get("store"))
 
 
 def _runs(ctx: click.Context, incomplete: str) -> Iterator[Choice]:

@@ -13,10 +13,10 @@ from ..records import JSON, Record
 from ..render.plots.curves import Curve, labels, places
 from ..store.content.series import read_series
 from ..store.query.fields import parse_key
-from ..store.store import Store
+from ..store.store import RunStore
 
 if TYPE_CHECKING:
-    from ..render.plots.picture import Column
+    from ..render.plots.picture import ParallelAxis
     from ..render.plots.terminal import Axes
 
 # Makes a curve of a label and its points.
@@ -30,7 +30,7 @@ class UnableError(click.ClickException):
 
 
 def series_curves(
-    store: Store, records: Sequence[Record], metrics: Sequence[str], *, by_time: bool, make: Make
+    store: RunStore, records: Sequence[Record], metrics: Sequence[str], *, by_time: bool, make: Make
 ) -> tuple[list[Curve], Axes]:
     """A curve for each series of each run, and the axes; of series that nobody named the only one there is.
 
@@ -93,7 +93,7 @@ def pair_curves(
     return curves, Axes(x, y, joined=False)
 
 
-def parallel_columns(records: Sequence[Record], names: str) -> list[Column]:
+def parallel_columns(records: Sequence[Record], names: str) -> list[ParallelAxis]:
     """An axis for each of the names, with the values of the runs that have a finite one for all of them."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if len(wanted) < 2:
@@ -110,14 +110,14 @@ def parallel_columns(records: Sequence[Record], names: str) -> list[Column]:
     return [_column(name, values) for name, values in columns]
 
 
-def _column(name: str, values: Sequence[Any]) -> Column:
-    from ..render.plots.picture import Column
+def _column(name: str, values: Sequence[Any]) -> ParallelAxis:
+    from ..render.plots.picture import ParallelAxis
 
     numbers = [_number(value) for value in values if not isinstance(value, bool)]
     if len(numbers) == len(values) and None not in numbers:
-        return Column(name, [float(value) for value in values])
+        return ParallelAxis(name, [float(value) for value in values])
     texts = list(dict.fromkeys(map(str, values)))
-    return Column(name, [float(texts.index(str(value))) for value in values], texts)
+    return ParallelAxis(name, [float(texts.index(str(value))) for value in values], texts)
 
 
 def _number(value: Any) -> float | None:

@@ -8,7 +8,7 @@ import click
 
 from ..errors import RunNotFoundError
 from ..records import Record
-from ..store.store import Store
+from ..store.store import RunStore
 from .completion import complete_keys
 
 where_option = click.option(
@@ -20,7 +20,7 @@ where_option = click.option(
 )
 
 
-def named_runs(store: Store, refs: Sequence[str], *, where: str | None) -> list[Record]:
+def named_runs(store: RunStore, refs: Sequence[str], *, where: str | None) -> list[Record]:
     """The runs that are named, and of the others those that the query finds; in either case each once.
 
     Raises RunNotFoundError, also where there is none at all, and QueryError.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..codec import Comparison, Numbers, conclude
-from .readers import Pair, Source, compare_pair, same_bytes
+from .readers import ByteSource, Pair, compare_pair, same_bytes
 
 
 def compare_files(
@@ -24,7 +24,9 @@ def compare_files(
     given, says what is close in the place of `rtol` and `atol`; `unlike` says that the bytes are known not to be the
     same. Raises OSError for a path that cannot be read.
     """
-    left, right = (Source.at(side) if isinstance(side, Path) else Source(side) for side in (a, b))
+    left, right = (
+        ByteSource.at(side) if isinstance(side, Path) else ByteSource(side) for side in (a, b)
+    )
     if not unlike and same_bytes(left.data, right.data):
         return Comparison(verdict="identical")
     near = numbers or Numbers(rtol=rtol, atol=atol)

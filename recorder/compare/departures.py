@@ -24,7 +24,7 @@ def compare_series(name: str, a: Columns, b: Columns, numbers: Numbers) -> Item:
     if a == b:
         return Item(kind="metric", name=name, verdict="identical")
     pairs = _Pairs(a, b)
-    walk = _Walk(pairs, numbers)
+    walk = _PointWalk(pairs, numbers)
     return Item(
         kind="metric",
         name=name,
@@ -81,7 +81,7 @@ class _Found(NamedTuple):
     close: bool
 
 
-class _Walk:
+class _PointWalk:
     """Goes through the points that are not the same text, and keeps the first, the largest and the last."""
 
     def __init__(self, pairs: _Pairs, numbers: Numbers) -> None:

@@ -18,7 +18,7 @@ from .items import Item, make_item
 NumbersOf = Callable[[str], Numbers]
 
 
-class Outputs:
+class OutputComparison:
     """Compares outputs; `numbers` says for a name what is close there."""
 
     def __init__(self, objects: ObjectReader, numbers: NumbersOf) -> None:

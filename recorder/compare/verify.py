@@ -9,13 +9,13 @@ import msgspec
 
 from ..codec import Numbers
 from ..formats.points import SAMPLED, Columns, split_series, unpack
-from ..records import Content, Record
+from ..records import Record, StoredBytes
 from . import ObjectReader
 from .content import compare_files
 from .departures import compare_series
 from .items import Departure, Item, ItemKind, Verification, conclude, make_item
 from .near import DeclaredNumbers
-from .outputs import Outputs
+from .outputs import OutputComparison
 from .wording import describe_comparison, describe_difference
 
 __all__ = [
@@ -64,7 +64,7 @@ class _Verifier:
         self._b = replay
         self._objects = objects
         self._given = given
-        self._outputs = Outputs(objects, self._numbers)
+        self._outputs = OutputComparison(objects, self._numbers)
 
     def _numbers(self, name: str) -> Numbers:
         return self._given or DeclaredNumbers(self._a.tolerance, name, name.rpartition("/")[2])
@@ -165,7 +165,7 @@ class _Verifier:
                     beside = Columns(beside.steps[:count], beside.values[:count])
                 yield compare_series(name, ours[name], beside, self._numbers(name))
 
-    def _series(self, content: Content | None) -> dict[str, Columns]:
+    def _series(self, content: StoredBytes | None) -> dict[str, Columns]:
         """The metrics that were logged; what was sampled of the usage is another one every time."""
         if content is None:
             return {}
@@ -173,7 +173,7 @@ class _Verifier:
         found = split_series(unpack(self._objects.read(content.digest)) if text is None else text)
         return {name: points for name, points in found.items() if not name.startswith(SAMPLED)}
 
-    def _text(self, content: Content | None) -> str:
+    def _text(self, content: StoredBytes | None) -> str:
         if content is None:
             return ""
         if content.text is not None:

@@ -11,7 +11,7 @@ import msgspec
 
 from ..digest import PREFIX, digest_json
 from ..records import Part, Record
-from ..store.store import Store
+from ..store.store import RunStore
 from .pythons import Python, find_python
 from .requirements import Requirement, find_requirements
 
@@ -43,7 +43,7 @@ class Blueprint(Part, frozen=True):
         return digest_json("rebuilt environment", said)[len(PREFIX) :][:32]
 
 
-def draw(store: Store, record: Record) -> Blueprint:
+def draw(store: RunStore, record: Record) -> Blueprint:
     """The blueprint of a run's environment. Nothing is asked of an index yet."""
     if record.environment is None:
         missing = "its environment was not recorded: replay it with --env PATH"

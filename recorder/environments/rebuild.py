@@ -26,7 +26,7 @@ from ..errors import ReplayError
 from ..records import Record
 from ..store.filesystem.disk import remove_all, write_durably
 from ..store.filesystem.folder_lock import FolderLock
-from ..store.store import Store
+from ..store.store import RunStore
 from .blueprint import Blueprint
 from .interpreter import Interpreter, describe_interpreter
 from .pythons import find_uv
@@ -53,7 +53,7 @@ class Rebuilt(NamedTuple):
     held: tuple[int, ...] = ()
 
 
-def describe_rebuilt(store: Store, blueprint: Blueprint) -> Interpreter:
+def describe_rebuilt(store: RunStore, blueprint: Blueprint) -> Interpreter:
     """What will run in the environment: as it is, where it has been built, else as it is to be."""
     folder = _folder(store, blueprint)
     if (folder / "done").is_file():
@@ -68,7 +68,7 @@ def describe_rebuilt(store: Store, blueprint: Blueprint) -> Interpreter:
 
 @contextlib.contextmanager
 def rebuilt(
-    store: Store, record: Record, blueprint: Blueprint, *, say: Say = lambda line: None
+    store: RunStore, record: Record, blueprint: Blueprint, *, say: Say = lambda line: None
 ) -> Iterator[Rebuilt]:
     """The environment, built where it is not there yet, and kept while the ``with`` block lasts.
 
@@ -97,7 +97,7 @@ def _share(folder: FolderLock) -> bool:
     return folder.path.is_dir() and folder.share()
 
 
-def _folder(store: Store, blueprint: Blueprint) -> Path:
+def _folder(store: RunStore, blueprint: Blueprint) -> Path:
     return store.path / "envs" / blueprint.key
 
 

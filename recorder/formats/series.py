@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..records import JSON, Content, Metric
+from ..records import JSON, Metric, StoredBytes
 from .compression import compress
 from .points import HEADER, Number, Point, Row, parse_series, read_points, write_rows
 
@@ -173,8 +173,8 @@ class SeriesWriter:
                 self._fd = -1
 
     def keep(
-        self, *, data: Callable[[bytes], Content], file: Callable[[Path], Content | None]
-    ) -> Content | None:
+        self, *, data: Callable[[bytes], StoredBytes], file: Callable[[Path], StoredBytes | None]
+    ) -> StoredBytes | None:
         """What `data` makes of the points of a closed writer where they are few, else `file` of them gzipped."""
         if self._size <= _REMEMBERED_BYTES:
             return data(self._small) if self._small else None

@@ -11,7 +11,7 @@ from ..compare import ObjectReader
 from ..compare.diff import SECTIONS, Diff, diff
 from ..compare.direction import Directions
 from ..records import Record
-from ..store.store import Store
+from ..store.store import RunStore
 
 
 class Sides(NamedTuple):
@@ -34,7 +34,7 @@ def is_folder(ref: str) -> bool:
     return (ref in (".", "..") or os.sep in ref) and Path(ref).is_dir()
 
 
-def sides(store: Store, a: Record, b: Record | Path) -> Sides:
+def sides(store: RunStore, a: Record, b: Record | Path) -> Sides:
     """The runs `a` and `b`, or for a folder `a` and what is there now. Raises SnapshotError."""
     if isinstance(b, Record):
         return Sides((a, b), SECTIONS, store.objects, store.snapshots.files, store.snapshots.read)

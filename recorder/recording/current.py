@@ -1,4 +1,4 @@
-"""The run that this code is part of, and the functions that speak to it: `log`, `save`, `figure`, `input`, `rng`.
+"""The run that this code is part of, and the functions that speak to it: `log`, `save`, `save_figure`, `track_input`, `rng`.
 
 This module is part of what `import recorder` costs, so it loads nothing of the rest until a run is spoken to.
 """
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
     from ..capture.environment.ranks import Rank
     from ..capture.seeding.entropy import Streams
-    from .run import Run
+    from .run import ActiveRun
 
 P = TypeVar("P", bound="str | os.PathLike[str]")
 
 # The run that this process is part of, set by `recorder exec` for the command and what it starts.
 PARENT_VARIABLE = "RECORDER_PARENT"
 
-current: ContextVar[Run | None] = ContextVar("recorder_run", default=None)
+current: ContextVar[ActiveRun | None] = ContextVar("recorder_run", default=None)
 
 
-def current_run() -> Run | None:
+def current_run() -> ActiveRun | None:
     """The run that this code is part of, None outside any.
 
     It belongs to the context: threads and processes that the experiment starts do not see it, a forked
@@ -68,21 +68,21 @@ def save(target: Any, *, name: str | None = None) -> None:
         run.save(target, name=name)
 
 
-def figure(figure: Any, name: str) -> None:
+def save_figure(figure: Any, name: str) -> None:
     """Keep a figure of matplotlib or plotly as an output of the current run.
 
-    ``figure(fig, "loss")`` is kept as ``loss.png``, or, of plotly, as ``loss.json``; ``figure(fig, "loss.svg")`` in
+    ``save_figure(fig, "loss")`` is kept as ``loss.png``, or, of plotly, as ``loss.json``; ``save_figure(fig, "loss.svg")`` in
     that format. Nothing that tells the time or the version goes into the file. Outside a run it warns and does
     nothing; in a rank of a job that is not the first it does nothing.
     """
     run = current.get()
     if run is None:
-        _warn_outside("figure")
+        _warn_outside("save_figure")
     else:
-        run.figure(figure, name)
+        run.save_figure(figure, name)
 
 
-def input(path: P) -> P:
+def track_input(path: P) -> P:
     """Say that the current run reads the file, or the files below the folder, at `path`; returns `path`.
 
     For what is not found without a word: files that a child process or a C library opens. They are digested as they
@@ -90,7 +90,7 @@ def input(path: P) -> P:
     """
     run = current.get()
     if run is not None:
-        run.input(path)
+        run.track_input(path)
     return path
 
 

@@ -31,7 +31,7 @@ from ..digest import digest_file
 from ..paths import is_within
 from ..records import Output, Record
 from ..store.live.live import is_alive
-from ..store.store import Store
+from ..store.store import RunStore
 
 # A record lists no more of them.
 MAX_FOUND = 5_000
@@ -47,7 +47,7 @@ class Finder:
     """
 
     def __init__(
-        self, store: Store, live: Path, *, root: Path | None, report: Callable[[str], None]
+        self, store: RunStore, live: Path, *, root: Path | None, report: Callable[[str], None]
     ) -> None:
         self.unlisted: tuple[str, ...] = ()
         self._store = store

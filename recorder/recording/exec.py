@@ -27,7 +27,7 @@ from ..store.format import FOLDER, VARIABLE
 from .current import PARENT_VARIABLE, current_parent
 from .invocation import Call
 from .project import Setting, find_setting
-from .run import Run
+from .run import ActiveRun
 
 SEED_VARIABLE = "RECORDER_SEED"
 _INTERPRETERS = ("python", "pypy", "bash", "sh", "zsh", "Rscript", "julia", "node", "ruby", "perl")
@@ -39,7 +39,7 @@ _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGINT")
 class Executed(NamedTuple):
     """A command's ended run, and its exit status as a shell gives it: 128 and the signal for one that was killed."""
 
-    run: Run
+    run: ActiveRun
     status: int
 
 
@@ -119,7 +119,7 @@ def execute(
     Raises:
         OSError: for an input that cannot be read; the run has failed then.
     """
-    run = Run(call)
+    run = ActiveRun(call)
     try:
         status = _execute(run, call, argv, inputs, outputs, variables or {})
     except BaseException as error:
@@ -129,7 +129,7 @@ def execute(
 
 
 def _execute(
-    run: Run,
+    run: ActiveRun,
     call: Call,
     argv: Sequence[str],
     inputs: Sequence[str],
@@ -154,7 +154,7 @@ def _execute(
     return status
 
 
-def _add_inputs(run: Run, argv: Sequence[str], inputs: Sequence[str]) -> None:
+def _add_inputs(run: ActiveRun, argv: Sequence[str], inputs: Sequence[str]) -> None:
     """Those that were named, and the data files among the arguments that no run has written."""
     for path in inputs:
         run.add_input(path)
@@ -168,7 +168,7 @@ def _add_inputs(run: Run, argv: Sequence[str], inputs: Sequence[str]) -> None:
             run.add_input(file)
 
 
-def _environment(run: Run, call: Call) -> dict[str, str]:
+def _environment(run: ActiveRun, call: Call) -> dict[str, str]:
     """What tells the command, and the runs that it records, what they are part of."""
     seed = call.seed
     said = {
@@ -218,7 +218,9 @@ def _has_terminal() -> bool:
         return False
 
 
-def _save_outputs(run: Run, found: Sequence[str], named: Mapping[str, Mapping[str, Stamp]]) -> None:
+def _save_outputs(
+    run: ActiveRun, found: Sequence[str], named: Mapping[str, Mapping[str, Stamp]]
+) -> None:
     """Save what was found to be written, and what was named; `named` has how that had looked before."""
     for path, before in named.items():
         if written(before, after := look_at(Path(path))):

@@ -8,7 +8,7 @@ from .current import current
 from .experiment import Experiment
 from .generators import drive, exhaust, exhaust_async, hand_on_async
 from .invocation import Call
-from .run import Run
+from .run import ActiveRun
 from .session import Recording
 from .yielding import Stream
 
@@ -22,9 +22,9 @@ class Execution:
     def __init__(self, experiment: Experiment, call: Call, bound: inspect.BoundArguments) -> None:
         self._experiment = experiment
         self._bound = bound
-        self.run = Run(call)
+        self.run = ActiveRun(call)
 
-    def complete(self, *, most: int | None = None) -> Run:
+    def complete(self, *, most: int | None = None) -> ActiveRun:
         """Run it to its end, a generator until it is exhausted or so many values are there; the ended run.
 
         The function's own exception comes out.

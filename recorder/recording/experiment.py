@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from .current import current, current_parent, find_rank
-from .generators import Around, Unrecorded, drive
+from .generators import Around, NothingAround, drive
 from .options import Options
 
 if TYPE_CHECKING:
@@ -246,10 +246,10 @@ class Experiment:
     ) -> tuple[AsyncGenerator[Any, Any], Around]:
         """The same for an async generator function: the generator, and what is around each of its steps."""
         if _interceptor is not None:
-            return _interceptor(self, args, kwargs), Unrecorded()
+            return _interceptor(self, args, kwargs), NothingAround()
         attendance = self.attend(args, kwargs)
         if attendance is not None:
-            return self.function(*attendance.bound.args, **attendance.bound.kwargs), Unrecorded()
+            return self.function(*attendance.bound.args, **attendance.bound.kwargs), NothingAround()
         stream, bound = self.begin_stream(args, kwargs)
         return self.function(*bound.args, **bound.kwargs), stream
 
@@ -257,11 +257,11 @@ class Experiment:
         self, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> tuple[Stream, inspect.BoundArguments]:
         """A run for a generator that is about to take its first step, and its bound arguments."""
-        from .run import Run
+        from .run import ActiveRun
         from .yielding import Stream
 
         call, bound = self.prepare(args, kwargs)
-        return Stream(Run(call), current), bound
+        return Stream(ActiveRun(call), current), bound
 
     def invoke(self, bound: inspect.BoundArguments) -> Any:
         """Call the function itself, unrecorded; a coroutine function in an event loop of its own."""

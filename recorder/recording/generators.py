@@ -27,7 +27,7 @@ class Around(Protocol):
         """It was exhausted, or closed before that."""
 
 
-class Unrecorded:
+class NothingAround:
     """Nothing around the steps."""
 
     def __enter__(self) -> None:

@@ -21,7 +21,7 @@ from ..records import Runtime, Seed, Usage
 from ..secrets.register import Secrets
 from ..store.live.live import Live
 from .invocation import Call
-from .problems import Report
+from .problems import Problems
 from .project import Setting
 
 
@@ -44,7 +44,7 @@ class Observation:
         live: Live,
         setting: Setting,
         secrets: Secrets,
-        report: Report,
+        report: Problems,
     ) -> None:
         self._report = report
         self._secrets = secrets

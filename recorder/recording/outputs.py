@@ -15,10 +15,10 @@ from ..records import JSON, Hazard, Output
 from ..secrets.redaction import redact_encoded
 from ..secrets.register import Secrets
 from ..store.live.live import Live
-from ..store.store import Store
+from ..store.store import RunStore
 from .discovered_outputs import Finder
 from .monitors import Observation
-from .problems import Report, one_line
+from .problems import Problems, one_line
 from .project import Setting
 
 _RESULT = "the result"
@@ -32,7 +32,7 @@ class Outputs:
     """
 
     def __init__(
-        self, store: Store, live: Live, *, setting: Setting, secrets: Secrets, report: Report
+        self, store: RunStore, live: Live, *, setting: Setting, secrets: Secrets, report: Problems
     ) -> None:
         self.opaque: list[Hazard] = []
         self.written: set[str] = set()

@@ -10,7 +10,7 @@ from ..paths import PACKAGE
 from ..secrets.register import Secrets
 
 
-class Report:
+class Problems:
     """Called with each thing that is not recorded; `said` has what the record is to say.
 
     With `strict` it is an error, until the experiment has ended: from then on its own result wins.

@@ -19,20 +19,19 @@ from ..capture.code.function import Place
 from ..capture.code.working_tree import WorkingTree
 from ..capture.environment.environment import describe_environment, redacted_variables
 from ..capture.environment.packages import Packages
-from ..capture.environment.runtime import Runtime as Found
-from ..capture.environment.runtime import describe_runtime
+from ..capture.environment.runtime import DescribedRuntime, describe_runtime
 from ..digest import canonical_json
 from ..errors import RecorderError
 from ..records import JSON, Code, Project, Redacted, Runtime
 from ..store.format import FOLDER, NAMES, VARIABLE, store_folder
-from ..store.store import Store
+from ..store.store import RunStore
 
 Report = Callable[[str], None]
 
 # A replay's setting, for every run of this process.
 given: Setting | None = None
 
-_stores: dict[Path, Store] = {}
+_stores: dict[Path, RunStore] = {}
 _kept: dict[tuple[Path, int, str], tuple[object, str]] = {}
 
 
@@ -45,7 +44,7 @@ class Setting:
 
     def __init__(
         self,
-        store: Store,
+        store: RunStore,
         *,
         root: Path | None,
         code: Code | None = None,
@@ -60,7 +59,7 @@ class Setting:
         self.redacted: tuple[Redacted, ...] = ()
         self._files: frozenset[str] = files or frozenset()
         self._packages = Packages()
-        self._runtime: tuple[Found, Runtime] | None = None
+        self._runtime: tuple[DescribedRuntime, Runtime] | None = None
         self._fixed = code is not None
 
     @property
@@ -189,16 +188,16 @@ def _working_directory() -> Path:
         return Path.home()
 
 
-def _open(folder: Path) -> Store:
+def _open(folder: Path) -> RunStore:
     """The store in the folder, opened once a process."""
     store = _stores.get(folder)
     if store is None or not os.path.exists(f"{folder}{os.sep}FORMAT"):  # noqa: PTH110
-        store = _stores[folder] = Store(folder, create=True)
+        store = _stores[folder] = RunStore(folder, create=True)
     return store
 
 
 def capture_code(
-    store: Store, root: Path, report: Report
+    store: RunStore, root: Path, report: Report
 ) -> tuple[Code, frozenset[str], tuple[Redacted, ...]]:
     """The code at `root` as it is now, the files of its snapshot, and what was redacted."""
     tree, snapshot = _take_snapshot(store, root, report, outputs=store.known_outputs.read())
@@ -216,7 +215,7 @@ def capture_code(
     return code, frozenset(tree.files), tree.redacted
 
 
-def _capture_project(store: Store, project: FoundProject, report: Report) -> Project:
+def _capture_project(store: RunStore, project: FoundProject, report: Report) -> Project:
     def say(what: str) -> None:
         report(f"project {project.name}: {what}")
 
@@ -236,7 +235,7 @@ def _capture_project(store: Store, project: FoundProject, report: Report) -> Pro
 
 
 def _take_snapshot(
-    store: Store, root: Path, report: Report, *, outputs: frozenset[str]
+    store: RunStore, root: Path, report: Report, *, outputs: frozenset[str]
 ) -> tuple[WorkingTree, str | None]:
     """The working tree at `root`, and the snapshot of it: the one that there is already where nothing has changed."""
     cache = store.path / "envs"
@@ -255,7 +254,7 @@ def _take_snapshot(
     return tree, snapshot
 
 
-def _keep_shared(store: Store, **objects: dict[str, JSON]) -> list[str]:
+def _keep_shared(store: RunStore, **objects: dict[str, JSON]) -> list[str]:
     """The digests of objects that many runs share, each written once a process while it stays the same one."""
     pid = os.getpid()
     known = [_kept.get((store.path, pid, kind)) for kind in objects]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from .. import codec
-from ..capture.config import Config, encode_config
+from ..capture.config import EncodedConfig, encode_config
 from ..capture.environment.process import DELETED, describe_process
 from ..capture.failure import describe_failure
 from ..capture.hazards.collect import find_hazards, known_hazards
@@ -38,7 +38,7 @@ from .inputs import Intake
 from .invocation import Call
 from .monitors import Observation
 from .outputs import Outputs
-from .problems import Report
+from .problems import Problems
 
 
 class Ending(NamedTuple):
@@ -54,7 +54,7 @@ class Ending(NamedTuple):
 class Account:
     """Writes down a call: what was there before it, and what came of it. What cannot be is reported."""
 
-    def __init__(self, call: Call, *, secrets: Secrets, report: Report) -> None:
+    def __init__(self, call: Call, *, secrets: Secrets, report: Problems) -> None:
         self.setting = call.setting
         self._call = call
         self._secrets = secrets
@@ -80,7 +80,7 @@ class Account:
             self._refuse_known(record)
         return record
 
-    def _encode_config(self, arguments: Mapping[str, Any]) -> Config:
+    def _encode_config(self, arguments: Mapping[str, Any]) -> EncodedConfig:
         config = encode_config(arguments, secrets=self._secrets, receiver=self._call.receiver)
         for name in config.opaque:
             self._opaque.append(Hazard(kind="opaque argument", detail=name))
@@ -90,7 +90,7 @@ class Account:
             )
         return config
 
-    def _describe(self, live: Live, config: Config) -> Record:
+    def _describe(self, live: Live, config: EncodedConfig) -> Record:
         process = describe_process(
             root=self.setting.root, ranks=self._call.ranks, secrets=self._secrets
         )

@@ -28,7 +28,7 @@ from ..records import JSON, Input, Output, Record, prospect
 from ..secrets.register import Secrets, secret_digest
 from ..store.query.catalogue import RUNS
 from ..store.signature import is_trusted
-from ..store.store import Store
+from ..store.store import RunStore
 from .current import current, is_replaying
 from .invocation import Call
 from .project import Setting
@@ -68,7 +68,7 @@ def _report(reused: Reused, setting: Setting) -> None:
     run, around = reused.record, current.get()
     if around is not None and around.is_ours:
         for item in run.inputs:
-            around.input(item.path if setting.root is None else setting.root / item.path)
+            around.track_input(item.path if setting.root is None else setting.root / item.path)
     _logger.info("%s: run %d is reused", run.experiment, run.number)
 
 
@@ -110,7 +110,7 @@ class _Finished:
         self._seen: dict[tuple[Path, str], set[int]] = {}
         self._numbers: dict[tuple[Path, str], dict[str, list[int]]] = {}
 
-    def find(self, store: Store, wanted: Record) -> Iterator[Record]:
+    def find(self, store: RunStore, wanted: Record) -> Iterator[Record]:
         """Those that were decided as `wanted` would be, the newest first."""
         key = (store.path, wanted.experiment)
         numbers = self._numbers.setdefault(key, {})
@@ -122,7 +122,7 @@ class _Finished:
                 continue  # it has been removed, or damaged
 
     def _look(
-        self, store: Store, experiment: str, seen: set[int], numbers: dict[str, list[int]]
+        self, store: RunStore, experiment: str, seen: set[int], numbers: dict[str, list[int]]
     ) -> None:
         view = store.journal.view(RUNS)
         for number in view.ids():
@@ -216,20 +216,20 @@ def _place(output: Output, setting: Setting) -> Path | None:
     return place if place.is_relative_to(root) or place.is_relative_to(cwd) else None
 
 
-def _is_there(output: Output, place: Path, store: Store) -> bool:
+def _is_there(output: Output, place: Path, store: RunStore) -> bool:
     if output.kind == "folder":
         return place.is_dir() and store.objects.put_tree(place).digest == output.digest
     return place.is_file() and digest_file(place) == output.digest
 
 
-def _can_lay_out(output: Output, place: Path, store: Store) -> bool:
+def _can_lay_out(output: Output, place: Path, store: RunStore) -> bool:
     """A folder that is there with other files is left alone: the function would know what to do with them."""
     if output.kind == "folder" and place.exists():
         return False
     return output.stored and store.objects.has(output.digest) and not place.is_dir()
 
 
-def _lay_out(output: Output, place: Path, store: Store) -> None:
+def _lay_out(output: Output, place: Path, store: RunStore) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     if output.kind == "folder":
         store.objects.restore_tree(output.digest, place)

@@ -19,16 +19,16 @@ from ..formats.points import as_number, named_values
 from ..paths import place_in
 from ..records import Record, Status
 from ..secrets.register import Secrets
-from ..store.store import Store
+from ..store.store import RunStore
 from .invocation import Call
 from .monitors import Observation
 from .outputs import Outputs
-from .problems import Report, one_line, warn
+from .problems import Problems, one_line, warn
 from .record_builder import Account, Ending
 from .sigint import Postponed
 
 
-class Run:
+class ActiveRun:
     """One execution of an experiment, while it lasts.
 
     `id` and `number` name it; `store` is where it is written; `dir` is a folder of its own, whose files
@@ -46,8 +46,8 @@ class Run:
         self.config = dict(call.arguments)
         self._secrets = Secrets(named=call.secrets, public=call.public)
         self._secrets.add(call.redacted)
-        self._report = Report(self._secrets, strict=call.strict)
-        self.store: Store = call.setting.store
+        self._report = Problems(self._secrets, strict=call.strict)
+        self.store: RunStore = call.setting.store
         for warning in call.warnings:
             self._report(warning)
         prepare()  # the console's first start takes 15-20 ms, which pass while the code is captured
@@ -173,22 +173,22 @@ class Run:
             return
         self._outputs.save(target, name)
 
-    def figure(self, figure: Any, name: str) -> None:
+    def save_figure(self, figure: Any, name: str) -> None:
         """Keep a figure of matplotlib or plotly as an output: as the format that the name ends in.
 
         Without one a figure of matplotlib is kept as PNG, one of plotly as JSON. What cannot be drawn is warned
         about (strict: SaveError).
         """
-        if self._is_forked("figure"):
+        if self._is_forked("save_figure"):
             return
         self._outputs.save_figure(figure, name)
 
-    def input(self, path: str | os.PathLike[str]) -> None:
+    def track_input(self, path: str | os.PathLike[str]) -> None:
         """Take the file, or every file below the folder, as an input, as it is now.
 
         What cannot be read is warned about (strict: SaveError).
         """
-        if self._is_forked("input"):
+        if self._is_forked("track_input"):
             return
         try:
             self.add_input(path)

@@ -6,7 +6,7 @@ from typing import Any
 
 from .current import current
 from .invocation import Call
-from .run import Run
+from .run import ActiveRun
 from .sigint import Postponed
 
 
@@ -18,12 +18,12 @@ class Recording:
 
     result: Any = None
 
-    def __init__(self, call: Call | Run) -> None:
+    def __init__(self, call: Call | ActiveRun) -> None:
         # Ctrl-C waits until there is somebody who ends the run.
         self._postponed = Postponed()
         self._postponed.begin()
         try:
-            self.run = Run(call) if isinstance(call, Call) else call
+            self.run = ActiveRun(call) if isinstance(call, Call) else call
         except BaseException:
             self._postponed.end(is_raising=True)
             raise

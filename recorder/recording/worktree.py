@@ -17,7 +17,7 @@ from ..capture.environment.environment import describe_environment
 from ..digest import canonical_json, digest_file, digest_json
 from ..errors import SnapshotError
 from ..records import Code, Function, Input, Project, Record
-from ..store.store import Store
+from ..store.store import RunStore
 
 # What of a record there is to say of a project in which nothing has been run yet.
 KNOWN = ("code", "environment", "inputs")
@@ -27,7 +27,7 @@ _ENVIRONMENT = "environment as it is now"
 _SET_BY_IMPORT = {"KMP_DUPLICATE_LIB_OK": "True", "KMP_INIT_AT_FORK": "FALSE"}
 
 
-def find_project(code: Code, store: Store) -> Path:
+def find_project(code: Code, store: RunStore) -> Path:
     """The folder of the run's project: where it was, else, as after the project has been moved, beside the store."""
     return Path(code.root) if Path(code.root).is_dir() else store.path.parent
 
@@ -73,7 +73,7 @@ class Present(NamedTuple):
     """
 
     record: Record
-    store: Store
+    store: RunStore
     folders: _Folders
     environment: bytes
 
@@ -101,7 +101,7 @@ class Present(NamedTuple):
         return self.store.snapshots.read(tree, path)
 
 
-def look(store: Store, record: Record, *, folder: Path) -> Present:
+def look(store: RunStore, record: Record, *, folder: Path) -> Present:
     """How things are now for the run `record`, in `folder`'s project.
 
     Where the folder lies in the run's own project that is meant, else the project that holds it, as a clone of the
@@ -132,7 +132,7 @@ def _now(record: Record, code: Code, root: Path) -> Record:
     )
 
 
-def _environment(record: Record, store: Store) -> bytes:
+def _environment(record: Record, store: RunStore) -> bytes:
     """The environment of this process; variables that only an import sets are as they were for the run."""
     now = describe_environment().described
     if record.environment is not None:

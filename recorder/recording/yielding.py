@@ -15,7 +15,7 @@ from typing import Any
 from .. import codec
 from ..digest import digest_json
 from ..records import JSON
-from .run import Run
+from .run import ActiveRun
 
 CLOSED = "the generator was closed before it was exhausted"
 # Whose identity is another one for an equal value.
@@ -54,10 +54,10 @@ class Stream:
     An exception that leaves the block ends the run.
     """
 
-    def __init__(self, run: Run, current: ContextVar[Run | None]) -> None:
+    def __init__(self, run: ActiveRun, current: ContextVar[ActiveRun | None]) -> None:
         self._run = run
         self._current = current
-        self._token: Token[Run | None] | None = None
+        self._token: Token[ActiveRun | None] | None = None
         self._yields = Yields()
         run.leave()
         _open.add(self)

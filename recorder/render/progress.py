@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST = 20
 
 
-class Shown(NamedTuple):
+class Display(NamedTuple):
     """What is shown of them: a `title`, how many in all, the cells of one that is running, one that ended in a line.
 
     `is_good` says of which the line does not stay above the bar; `bad` is what the others are called there.
@@ -45,7 +45,7 @@ class Progress(Protocol):
 
 
 @contextmanager
-def show_progress(shown: Shown) -> Iterator[Progress]:
+def show_progress(shown: Display) -> Iterator[Progress]:
     """Show it on stderr while the block lasts."""
     if not sys.stderr.isatty():
         yield _Lines(shown)
@@ -58,7 +58,7 @@ def show_progress(shown: Shown) -> Iterator[Progress]:
 class _Lines:
     """A line for each that has ended."""
 
-    def __init__(self, shown: Shown) -> None:
+    def __init__(self, shown: Display) -> None:
         self._shown = shown
         self._done = 0
 
@@ -73,7 +73,7 @@ class _Lines:
 class _Live:
     """The bar, and what is in progress; what went wrong is said above them, and stays."""
 
-    def __init__(self, shown: Shown) -> None:
+    def __init__(self, shown: Display) -> None:
         from rich.console import Console
         from rich.live import Live
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

@@ -13,7 +13,7 @@ from ..compare import ObjectReader
 from ..compare.environment import facts
 from ..environments.interpreter import Interpreter
 from ..records import JSON, Part, Record
-from ..store.store import Store
+from ..store.store import RunStore
 
 # What is compared beforehand: variables and locale are restored, and what is loaded shows only as it runs.
 _SECTIONS = ("python", "platform", "packages")
@@ -47,7 +47,7 @@ class Deviation(Part, frozen=True):
 
 
 def find_deviations(
-    store: Store, record: Record, interpreter: Interpreter
+    store: RunStore, record: Record, interpreter: Interpreter
 ) -> tuple[Deviation, ...]:
     """How `interpreter` and this machine differ from what the record says, what matters first."""
     if record.environment is None or not interpreter.environment:
@@ -86,7 +86,7 @@ def _step(deviation: Deviation) -> int:
     return same.index(False) if False in same else len(same)
 
 
-def thread_variables(store: Store, record: Record) -> dict[str, str]:
+def thread_variables(store: RunStore, record: Record) -> dict[str, str]:
     """The variables by which BLAS and OpenMP libraries take as many threads as they did, {} where they would anyway.
 
     Without a variable they take one for each processor, and a sum that is split among another number is rounded

@@ -18,11 +18,11 @@ from ..records import JSON, Code, Part, Record
 from ..secrets.register import marker_of
 from ..secrets.scrub import REDACTED
 from ..store.signature import is_trusted, standing
-from ..store.store import Store
+from ..store.store import RunStore
 from .deviations import Deviation, describe_deviations, find_deviations, thread_variables
 from .request import Request
 from .secrets import take_secrets
-from .workspace.inputs import Source, changed_inputs, find_sources, input_blockers, input_notes
+from .workspace.inputs import InputSource, changed_inputs, find_sources, input_blockers, input_notes
 
 # Of the hazards a note says no more.
 _SAID = 5
@@ -45,7 +45,7 @@ class Plan(Part, frozen=True):
     blockers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     deviations: tuple[Deviation, ...] = ()
-    sources: tuple[Source, ...] = ()
+    sources: tuple[InputSource, ...] = ()
     threads: Mapping[str, str] = {}
     not_restored: tuple[str, ...] = ()
     live_code: Code | None = None
@@ -85,7 +85,7 @@ class Plan(Part, frozen=True):
 
 
 def make_plan(
-    store: Store,
+    store: RunStore,
     record: Record,
     *,
     request: Request = Request(),  # noqa: B008 - frozen
@@ -135,7 +135,7 @@ def make_plan(
     )
 
 
-def _take_live_code(store: Store, record: Record, left_out: list[str]) -> Code:
+def _take_live_code(store: RunStore, record: Record, left_out: list[str]) -> Code:
     from .workspace.live_code import (
         take_live_code,  # with all that captures code, which other replays do not need here
     )
@@ -152,7 +152,7 @@ def _describe_code(record: Record) -> str:
     return f"its snapshot {code.snapshot[:10]}"
 
 
-def _not_restored(store: Store, record: Record) -> tuple[str, ...]:
+def _not_restored(store: RunStore, record: Record) -> tuple[str, ...]:
     environment = {}
     if record.environment is not None:
         environment = msgspec.json.decode(store.read(record.environment))
@@ -176,7 +176,7 @@ def _distrust(record: Record) -> str | None:
     return f"nobody has signed it (an earlier version of recorder did not); {advice}"
 
 
-def _blockers(store: Store, record: Record, interpreter: Interpreter) -> Iterator[str]:
+def _blockers(store: RunStore, record: Record, interpreter: Interpreter) -> Iterator[str]:
     if interpreter.problem:
         yield interpreter.problem
     if record.status == "running":
@@ -212,7 +212,7 @@ def argv_of(record: Record) -> list[str]:
     return [arg for arg in record.config.get("argv") or () if isinstance(arg, str)]
 
 
-def _unusable(store: Store, form: Any, interpreter: Interpreter) -> str | None:
+def _unusable(store: RunStore, form: Any, interpreter: Interpreter) -> str | None:
     """What keeps the form from being turned into a value, if something does."""
     for digest in sorted(codec.references(form)):
         if not store.objects.has(digest):

@@ -15,10 +15,10 @@ from ..environments.rebuild import Rebuilt, rebuilt
 from ..errors import ConfigError, ReplayError
 from ..hazards import causes, rounding_causes
 from ..records import Part, Record, Verdict
-from ..store.store import Store
+from ..store.store import RunStore
 from .plan import Plan, make_plan
 from .request import Request
-from .worker.job import Report
+from .worker.job import ReplayReport
 from .worker.process import run_worker
 from .workspace.workspace import LiveTree, Workspace
 
@@ -26,7 +26,7 @@ from .workspace.workspace import LiveTree, Workspace
 INTERRUPTED = 130
 
 
-class Replay(Part, frozen=True):
+class ReplayResult(Part, frozen=True):
     """What came of a replay: the original's record, the replay's own, and the verification.
 
     `verification` is None where the config was changed: there is nothing to hold it against.
@@ -76,7 +76,7 @@ def likely_causes(
 
 
 def status_of(record: Record, verification: Verification | None) -> int:
-    """The exit status that says how the replay `record` came out; `verification` as of `Replay`."""
+    """The exit status that says how the replay `record` came out; `verification` as of `ReplayResult`."""
     if record.status == "interrupted":
         return INTERRUPTED
     if verification is None:
@@ -85,13 +85,13 @@ def status_of(record: Record, verification: Verification | None) -> int:
 
 
 def replay(
-    store: Store,
+    store: RunStore,
     record: Record,
     *,
     request: Request = Request(),  # noqa: B008 - frozen
     stdout: int | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> Replay:
+) -> ReplayResult:
     """Run `record` again in a clean workspace, as a new run of the same store.
 
     Args:
@@ -113,14 +113,14 @@ def replay(
 
 
 def carry_out(
-    store: Store,
+    store: RunStore,
     record: Record,
     plan: Plan,
     *,
     request: Request,
     stdout: int | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> Replay:
+) -> ReplayResult:
     """Do what was planned, see `replay`: lay out the workspace, run the experiment, and give the verdict."""
     code = record.code if plan.live_code is None else plan.live_code
     run = msgspec.structs.replace(record, code=code)
@@ -140,15 +140,15 @@ def carry_out(
     if new is None:
         raise ReplayError(f"the replay of run {record.number} left no record", run=record.number)
     if request.settings:
-        return Replay(original=record, record=new, plan=plan)
+        return ReplayResult(original=record, record=new, plan=plan)
     verification = _verify(store, record, new, report, request)
     verification = msgspec.structs.replace(verification, causes=tuple(plan.causes()))
     new = store.annotate(new.number, verdict=_verdict(record, verification, plan))
-    return Replay(original=record, record=new, plan=plan, verification=verification)
+    return ReplayResult(original=record, record=new, plan=plan, verification=verification)
 
 
 def _verify(
-    store: Store, record: Record, new: Record, report: Report, request: Request
+    store: RunStore, record: Record, new: Record, report: ReplayReport, request: Request
 ) -> Verification:
     from ..compare.verify import verify
 
@@ -165,7 +165,7 @@ def _verify(
     )
 
 
-def _changed_readings(store: Store, record: Record, new: Record) -> list[str]:
+def _changed_readings(store: RunStore, record: Record, new: Record) -> list[str]:
     """The project's files that the replay found in the live tree, by absolute paths, with another content."""
     if record.code is None:
         return []
@@ -191,7 +191,7 @@ def _verdict(record: Record, verification: Verification, plan: Plan) -> Verdict:
     )
 
 
-def _error(report: Report, record: Record) -> Exception:
+def _error(report: ReplayReport, record: Record) -> Exception:
     if report.exit_status == INTERRUPTED:
         return KeyboardInterrupt()  # type: ignore[return-value]
     if report.exit_status == ConfigError.exit_status:

@@ -16,7 +16,7 @@ from ..codec import tag_of
 from ..errors import ConfigError, RecorderError
 from ..records import JSON, Record
 from ..secrets.register import marker_of, same_key
-from ..store.store import Store
+from ..store.store import RunStore
 
 VARIABLE_PREFIX = "RECORDER_SECRET_"
 _PLACE = "config."
@@ -27,7 +27,7 @@ def variable_of(key: str) -> str:
     return VARIABLE_PREFIX + "".join(c if c.isalnum() else "_" for c in key).upper()
 
 
-def find_needed(store: Store, record: Record) -> dict[str, JSON]:
+def find_needed(store: RunStore, record: Record) -> dict[str, JSON]:
     """What stands in the config for each redacted value (``{"marker", "type"}``), by its key."""
     if not any(one.place.startswith(_PLACE) for one in record.redacted):
         return {}
@@ -43,14 +43,14 @@ def find_needed(store: Store, record: Record) -> dict[str, JSON]:
     return found
 
 
-def _inline(store: Store, form: JSON) -> JSON:
+def _inline(store: RunStore, form: JSON) -> JSON:
     try:
         return codec.inline(form, store.read)
     except RecorderError:
         return form  # the object is missing, which the plan says
 
 
-def fill(store: Store, form: JSON, *, name: str, given: Mapping[str, JSON]) -> JSON:
+def fill(store: RunStore, form: JSON, *, name: str, given: Mapping[str, JSON]) -> JSON:
     """The argument's form with the forms of `given`, by key, in the place of what was redacted, None for the rest."""
 
     def put(part: JSON, path: str, names: tuple[str, ...]) -> JSON:
@@ -107,7 +107,7 @@ class Given(msgspec.Struct, frozen=True):
 
 
 def take_secrets(
-    store: Store, record: Record, *, secrets: Mapping[str, str], settings: Iterable[str]
+    store: RunStore, record: Record, *, secrets: Mapping[str, str], settings: Iterable[str]
 ) -> Given:
     """Hold the values given against the recorded markers. Raises ConfigError for a key that needs none."""
     needed = find_needed(store, record)

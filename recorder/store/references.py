@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from .. import codec
 from ..digest import PREFIX
 from ..errors import DamageError, ObjectNotFoundError
-from ..records import JSON, Content, Record
+from ..records import JSON, Record, StoredBytes
 from .objects.objects import Objects
 from .objects.trees import TreeEntry
 
@@ -107,7 +107,7 @@ def _in_form(form: JSON, what: str) -> Iterator[Reference]:
         yield Reference("object", digest, what)
 
 
-def _in_content(content: Content | None, what: str) -> Iterator[Reference]:
+def _in_content(content: StoredBytes | None, what: str) -> Iterator[Reference]:
     if content is not None and content.text is None:
         yield Reference("object", content.digest, what, content.size_bytes)
 

@@ -24,7 +24,7 @@ import msgspec
 
 from ..digest import digest_bytes
 from ..errors import RunInUseError, RunNotFoundError
-from ..records import JSON, Content, Record, new_id
+from ..records import JSON, Record, StoredBytes, new_id
 from .format import create_store, find_store, read_format, store_folder
 from .known_outputs import KnownOutputs
 from .live.live import Live
@@ -40,7 +40,7 @@ TRASH = "trash"
 INLINE_BYTES = 4096
 
 
-class Store(Catalogue):
+class RunStore(Catalogue):
     """The store in the folder `path`, or the one found from the working directory upwards.
 
     Raises StoreNotFoundError where there is none (unless `create`), StoreFormatError where the folder is
@@ -59,8 +59,8 @@ class Store(Catalogue):
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
 
-    def __reduce__(self) -> tuple[type[Store], tuple[Path]]:
-        return Store, (self.path,)  # another process opens it
+    def __reduce__(self) -> tuple[type[RunStore], tuple[Path]]:
+        return RunStore, (self.path,)  # another process opens it
 
     # Runs in progress
 
@@ -96,15 +96,15 @@ class Store(Catalogue):
         self._table.change(record.number, finished, sync=True)
         self._tidy()
 
-    def keep(self, data: bytes) -> Content:
+    def keep(self, data: bytes) -> StoredBytes:
         """Content for a record: inline where it is small text, else an object."""
         if len(data) <= INLINE_BYTES:
             text = _utf8(data)
             if text is not None:
-                return Content(digest=digest_bytes(data), size_bytes=len(data), text=text)
-        return Content(digest=self.objects.put_bytes(data), size_bytes=len(data))
+                return StoredBytes(digest=digest_bytes(data), size_bytes=len(data), text=text)
+        return StoredBytes(digest=self.objects.put_bytes(data), size_bytes=len(data))
 
-    def keep_file(self, path: Path) -> Content | None:
+    def keep_file(self, path: Path) -> StoredBytes | None:
         """The same for a file that nobody will write to any more; None where it is empty or missing."""
         size = path.stat().st_size if path.exists() else 0
         if size == 0:
@@ -112,9 +112,9 @@ class Store(Catalogue):
         if size <= INLINE_BYTES:
             return self.keep(path.read_bytes())
         digest, size = self.objects.put_file(path)
-        return Content(digest=digest, size_bytes=size)
+        return StoredBytes(digest=digest, size_bytes=size)
 
-    def read_content(self, content: Content | None) -> bytes:
+    def read_content(self, content: StoredBytes | None) -> bytes:
         """The bytes of a record's content, none for None."""
         if content is None:
             return b""

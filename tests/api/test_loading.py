@@ -14,7 +14,7 @@ import pytest
 import torch
 from project import Project
 
-from recorder import Record, Store
+from recorder import Run, Store
 from recorder.api.loading import load_file
 from recorder.api.series import Series
 from recorder.api.values import Tagged
@@ -103,22 +103,20 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture
-def record(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Record:
+def record(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Its record; whatever is unpickled leaves its mark in an empty working directory."""
     monkeypatch.chdir(tmp_path)
     return Store(project.root / ".recorder").last()
 
 
 @pytest.fixture
-def foreign(
-    record: Record, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Record:
+def foreign(record: Run, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """The same, read by somebody with another key."""
     monkeypatch.setenv("RECORDER_KEY_FILE", str(tmp_path / "key"))
     return Store(project.root / ".recorder").last()
 
 
-def test_the_config_is_data(record: Record) -> None:
+def test_the_config_is_data(record: Run) -> None:
     """Values of the config are Python's own, arrays NumPy's, nested ones under dotted keys."""
     config = record.config
     assert math.isnan(config["rate"]) and config["path"] == Path("a/b") and config["some"] == {1, 3}
@@ -133,7 +131,7 @@ def test_the_config_is_data(record: Record) -> None:
         config["table.b"]
 
 
-def test_what_would_run_code_is_described(record: Record) -> None:
+def test_what_would_run_code_is_described(record: Run) -> None:
     """Classes of the user's, pickles and credentials stand as what they are, and import nothing."""
     config = record.config
     for key, tag in (
@@ -151,9 +149,7 @@ def test_what_would_run_code_is_described(record: Record) -> None:
         config["password"].load()
 
 
-def test_a_result_is_made(
-    record: Record, project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_result_is_made(record: Run, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The result of one's own run is what was returned, its classes imported from where they are."""
     monkeypatch.syspath_prepend(project.root)
     result = record.result()
@@ -161,16 +157,14 @@ def test_a_result_is_made(
     assert record.config["colour"].load().name == "RED"
 
 
-def test_a_result_as_data(foreign: Record) -> None:
+def test_a_result_as_data(foreign: Run) -> None:
     """Without its classes, and without trust, a result is data, which the error says."""
     assert foreign.result(load=False)["optim"].fields == {"rate": 0.5, "betas": (0.9, 0.99)}
     with pytest.raises(TrustError):
         foreign.result()
 
 
-def test_a_result_of_a_class_that_is_not_here(
-    record: Record, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_result_of_a_class_that_is_not_here(record: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A class of the run's own program is not to be found here: the error says what to do."""
     monkeypatch.delitem(sys.modules, "train", raising=False)
     with pytest.raises(DecodeError, match=r"train:Optim is not .*; result\(load=False\) has it"):
@@ -180,14 +174,14 @@ def test_a_result_of_a_class_that_is_not_here(
 @pytest.mark.parametrize(
     "what", ["result", "named", "own.pkl", "model.joblib", "objects.npy", "loud.pt"]
 )
-def test_a_foreign_run_runs_no_code(foreign: Record, what: str, tmp_path: Path) -> None:
+def test_a_foreign_run_runs_no_code(foreign: Run, what: str, tmp_path: Path) -> None:
     """What would import or unpickle is refused for a run that somebody else has signed, and says how to trust it."""
     with pytest.raises(TrustError, match=r"store\.trust\(1\)"):
         foreign.result() if what == "result" else foreign.output(what).load()
     assert not (tmp_path / "was-unpickled").exists()
 
 
-def test_a_foreign_run_is_data_all_the_same(foreign: Record) -> None:
+def test_a_foreign_run_is_data_all_the_same(foreign: Run) -> None:
     """Arrays, frames, tensors and values of a foreign run are had without trusting it."""
     assert foreign.output("array.npy").load().shape == (4,)
     assert foreign.output("frame").load().shape == (2, 2)
@@ -195,7 +189,7 @@ def test_a_foreign_run_is_data_all_the_same(foreign: Record) -> None:
     assert foreign.config["grid"].shape == (3,)
 
 
-def test_a_trusted_run_is_unpickled(record: Record, tmp_path: Path) -> None:
+def test_a_trusted_run_is_unpickled(record: Run, tmp_path: Path) -> None:
     """Pickles of one's own are loaded."""
     assert record.output("model.joblib").load()["w"].tolist() == [1, 1, 1]
     for name in ("own.pkl", "objects.npy", "loud.pt"):
@@ -203,7 +197,7 @@ def test_a_trusted_run_is_unpickled(record: Record, tmp_path: Path) -> None:
         (tmp_path / "was-unpickled").unlink()
 
 
-def test_files_by_their_formats(record: Record) -> None:
+def test_files_by_their_formats(record: Run) -> None:
     """Each format gives what its library would."""
     frame = pd.DataFrame({"x": [1, 2], "y": [0.5, 1.5]})
     for name in ("frame", "frame.csv", "frame.tsv.gz", "frame.parquet"):
@@ -222,7 +216,7 @@ def test_files_by_their_formats(record: Record) -> None:
             record.output(name).load()
 
 
-def test_bytes_paths_and_copies(record: Record, tmp_path: Path) -> None:
+def test_bytes_paths_and_copies(record: Run, tmp_path: Path) -> None:
     """A file is had as bytes, as the store's own read-only file, and laid out under its own name."""
     raw = record.output("raw.bin")
     assert raw.read_bytes() == raw.path.read_bytes() == bytes(range(7)) and raw.size_bytes == 7
@@ -238,7 +232,7 @@ def test_bytes_paths_and_copies(record: Record, tmp_path: Path) -> None:
     ]
 
 
-def test_folders_and_values(record: Record, tmp_path: Path) -> None:
+def test_folders_and_values(record: Run, tmp_path: Path) -> None:
     """A folder gives its names, each of which is an output; a value has no file."""
     folder = record.output("ckpt")
     assert folder.names == ["one.json", "sub/two.txt"] and folder.size_bytes == 4
@@ -253,7 +247,7 @@ def test_folders_and_values(record: Record, tmp_path: Path) -> None:
                 get()
 
 
-def test_inputs(record: Record, tmp_path: Path) -> None:
+def test_inputs(record: Run, tmp_path: Path) -> None:
     """What the run read is had as its outputs are, by the end of its path."""
     data = record.input("data.csv")
     assert data.name == "data.csv" and data.read_text() == "a,b\n1,2\n"
@@ -261,7 +255,7 @@ def test_inputs(record: Record, tmp_path: Path) -> None:
     assert data.restore(tmp_path / "in").read_text() == "a,b\n1,2\n"
 
 
-def test_series(record: Record) -> None:
+def test_series(record: Run) -> None:
     """A series has steps, times and values, for NumPy and pandas too; NaN stays what it is."""
     loss = record.series("loss")
     assert loss.steps == [0, 10, 20] and loss.values == [1, 1 / 2, 1 / 3] and len(loss[1:]) == 2
@@ -275,7 +269,7 @@ def test_series(record: Record) -> None:
     assert "nan" in repr(record.series("odd"))
 
 
-def test_series_for_what_reads_arrow(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_series_for_what_reads_arrow(record: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Polars, pandas and PyArrow take a series as a table of three columns, which are numbers whatever was logged."""
     polars, pyarrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
     loss = record.series("loss")
@@ -292,7 +286,7 @@ def test_series_for_what_reads_arrow(record: Record, monkeypatch: pytest.MonkeyP
     assert polars.DataFrame(loss).to_dict(as_series=False) == columns
 
 
-def test_a_frame_of_everything(record: Record, project: Project) -> None:
+def test_a_frame_of_everything(record: Run, project: Project) -> None:
     """Values that no column holds are texts, and nothing is imported for them."""
     frame = Store(project.root / ".recorder").frame()
     row = frame.loc[1]
@@ -312,7 +306,7 @@ def test_damage_is_noticed(project: Project, tmp_path: Path) -> None:
         own.load()
 
 
-def test_a_missing_package_is_named(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(record: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without pandas a frame, and a CSV file, say so, and what to do."""
     monkeypatch.setitem(sys.modules, "pandas", None)
     for get in (record.output("frame.csv").load, record.series("loss").to_pandas):

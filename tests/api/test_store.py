@@ -25,7 +25,7 @@ from tinydb import where
 
 import recorder
 import recorder.api
-from recorder import Record, Store
+from recorder import Run, Store
 from recorder.errors import (
     ContentNotFoundError,
     QueryError,
@@ -102,7 +102,7 @@ def test_a_store_is_a_sequence_of_records(store: Store) -> None:
         [r.number for r in store[part]]
         for part in (slice(2, None), slice(-1, None), slice(None, 2))
     ] == [[2], [2], [1]]
-    assert isinstance(first, Record) and 1 in store and first in store and 7 not in store
+    assert isinstance(first, Run) and 1 in store and first in store and 7 not in store
     assert None not in store
     assert pickle.loads(pickle.dumps(list(store))) == [first, second]
     for ref in (3, 0, -3, "nothing", "last~2"):

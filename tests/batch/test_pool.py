@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from project import Project
 
-from recorder.batch.report import Report
+from recorder.batch.report import ProcessReport
 
 TRAIN = """
     import os, sys, time
@@ -195,7 +195,10 @@ def read_all(descriptor: int) -> str:
 def test_a_report_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     """What a worker tells takes the place of what it has told."""
     place = str(tmp_path / "0.json")
-    assert Report.read(place) is None
-    for report in (Report(store="s", number=3), Report(store="s", number=3, status="finished")):
+    assert ProcessReport.read(place) is None
+    for report in (
+        ProcessReport(store="s", number=3),
+        ProcessReport(store="s", number=3, status="finished"),
+    ):
         report.write(place)
-        assert Report.read(place) == report
+        assert ProcessReport.read(place) == report

@@ -19,7 +19,7 @@ import numpy as np
 from recorder.compare.content import compare_files
 from recorder.compare.verify import verify
 from recorder.digest import digest_file
-from recorder.records import Content, Function, Output, Record
+from recorder.records import Function, Output, Record, StoredBytes
 from recorder.store.objects.objects import Objects
 
 ROUNDS = 3
@@ -36,7 +36,7 @@ def best(call: Callable[[], object]) -> float:
     return min(found)
 
 
-def record(output: Output | None = None, series: Content | None = None) -> Record:
+def record(output: Output | None = None, series: StoredBytes | None = None) -> Record:
     """A finished record with that output or series."""
     return Record(
         id="a" * 20,
@@ -123,7 +123,8 @@ def measure_series(objects: Objects) -> None:
         for off in (0.0, 0.25)
     ]
     contents = [
-        Content(digest=objects.put_bytes(t.encode(), sync=False), size_bytes=len(t)) for t in texts
+        StoredBytes(digest=objects.put_bytes(t.encode(), sync=False), size_bytes=len(t))
+        for t in texts
     ]
     floor = best(lambda: [t.split("\n") for t in texts])
     a, b = (record(series=content) for content in contents)

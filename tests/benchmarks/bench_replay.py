@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recorder.replay.workspace.layout import lay_out
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 PROCESSES = 9
 FILES = 5_000
@@ -91,7 +91,7 @@ def measure_workspace(place: Path) -> None:
     """A snapshot of 5,000 files."""
     root = place / "large"
     make_repository(root, files=FILES - 2)
-    store = Store(place / "store", create=True)
+    store = RunStore(place / "store", create=True)
     files = [str(path.relative_to(root)) for path in sorted(root.rglob("*.py"))]
     snapshot = store.snapshots.take(root, files)
     kept, copy = store.path / "workspaces" / snapshot, place / "copy"

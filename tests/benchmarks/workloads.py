@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder import log, record, save
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 PAYLOAD = 10_000
 POINTS = 1_000_000
@@ -83,7 +83,7 @@ def call(rounds: str) -> dict[str, float]:
 def fill(count: str) -> dict[str, float]:
     """Fill the store up to so many runs, each with the lines that a run writes: as running, and finished."""
     small()
-    table = Store(STORE).journal.table("runs")
+    table = RunStore(STORE).journal.table("runs")
     finished = dict(next(iter(table)))
     running = {**finished, "status": "running", "finished": None, "result": None, "outputs": []}
     running = {**running, "metrics": {}, "series": None, "usage": None, "fingerprint": None}
@@ -98,14 +98,14 @@ def fill(count: str) -> dict[str, float]:
         file.flush()
         os.fsync(file.fileno())
     # Whoever opens a journal that has grown by 16 MB writes its index anew.
-    return {"open": elapsed(lambda: len(Store(STORE)))}
+    return {"open": elapsed(lambda: len(RunStore(STORE)))}
 
 
 def open_store() -> dict[str, float]:
     """Open the store and read the last 20; then a query over all of it; and what the same bytes take at least."""
     bare = memory_mb()
     start = time.perf_counter()
-    store = Store(STORE)
+    store = RunStore(STORE)
     last = store.runs(last=20)
     opened = time.perf_counter() - start
     assert len(last) == 20
@@ -172,14 +172,14 @@ def log_points() -> dict[str, float]:
         name: min(elapsed(work) for _ in range(3)) / POINTS * 1e6
         for name, work in workloads.items()
     }
-    store = Store(STORE)
+    store = RunStore(STORE)
     sizes = [store.objects.size(run.series.digest) for run in store.runs() if run.series]
     return {**found, "floor": min(least() for _ in range(3)), "bytes": max(sizes) / POINTS}
 
 
 def large() -> dict[str, float]:
     """A file of 1 GB taken in, copied and digested, in turn; the best of each."""
-    source, copied, objects = Path("large"), Path("copied"), Store(STORE, create=True).objects
+    source, copied, objects = Path("large"), Path("copied"), RunStore(STORE, create=True).objects
     figures: dict[str, list[float]] = {"put": [], "copy": [], "move": [], "digest": []}
     work: dict[str, Callable[[], object]] = {
         "copy": lambda: copy(source, copied),

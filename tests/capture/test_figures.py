@@ -10,24 +10,24 @@ from project import Project
 import recorder
 from recorder import RecorderWarning
 from recorder.capture.figures import draw
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 PLOTS = """
 import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import plotly.graph_objects as go
-from recorder import figure, record
+from recorder import record, save_figure
 
 @record
 def run():
     fig, axes = plt.subplots()
     axes.plot([1, 2, 3])
-    figure(fig, "plots/line")
-    figure(axes, "line.svg")
-    figure(go.Figure(go.Scatter(y=[1, 2])), "scatter")
-    figure(go.Figure(go.Scatter(y=[1, 2])), "scatter.html")
-    figure("no figure", "bad")
+    save_figure(fig, "plots/line")
+    save_figure(axes, "line.svg")
+    save_figure(go.Figure(go.Scatter(y=[1, 2])), "scatter")
+    save_figure(go.Figure(go.Scatter(y=[1, 2])), "scatter.html")
+    save_figure("no figure", "bad")
 
 run()
 """
@@ -37,7 +37,7 @@ def test_figures_are_outputs(project: Project) -> None:
     """Figures are kept in the format of their names and replay identical; what is none is warned about."""
     project.write("run.py", PLOTS)
     project.python("run.py")
-    store = Store(project.root / ".recorder")
+    store = RunStore(project.root / ".recorder")
     record = store.find("last")
     kept = {output.name: store.read(output.digest) for output in record.outputs}
     assert list(kept) == ["line.svg", "plots/line.png", "scatter.html", "scatter.json"]
@@ -65,9 +65,9 @@ def test_a_figure_drawn_twice_is_the_same(suffix: str) -> None:
 def test_input_outside_a_run(tmp_path: Path) -> None:
     """Outside a run `input` gives the path back and says nothing; `figure` warns as `save` does."""
     missing = tmp_path / "missing"
-    assert recorder.input(missing) is missing
+    assert recorder.track_input(missing) is missing
     with pytest.warns(RecorderWarning, match="figure.* outside a recorded run"):
-        recorder.figure(None, "a")
+        recorder.save_figure(None, "a")
 
 
 def test_input_in_a_run(project: Project) -> None:
@@ -76,10 +76,10 @@ def test_input_in_a_run(project: Project) -> None:
     project.write(
         "run.py",
         "import recorder, subprocess\n\n@recorder.record\ndef run():\n"
-        "    subprocess.run(['cat', recorder.input('data/a.csv')], check=True)\n"
-        "    recorder.input('missing')\n\nrun()\n",
+        "    subprocess.run(['cat', recorder.track_input('data/a.csv')], check=True)\n"
+        "    recorder.track_input('missing')\n\nrun()\n",
     )
     project.python("run.py")
-    record = Store(project.root / ".recorder").find("last")
+    record = RunStore(project.root / ".recorder").find("last")
     assert [item.path for item in record.inputs] == ["data/a.csv"]
     assert record.warnings[0].startswith("input 'missing' was not recorded")

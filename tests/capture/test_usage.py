@@ -12,7 +12,7 @@ from project import Project
 from recorder import record
 from recorder.capture.sampling import Sampler
 from recorder.capture.usage import Meter
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 
 def test_usage_is_measured() -> None:
@@ -95,7 +95,7 @@ def test_a_sampled_run(project: Project) -> None:
     """The samples are metrics of the run; neither a replay's verdict nor a diff nor the list of runs goes by them."""
     project.write("e.py", SAMPLED)
     project.python("e.py")
-    store = Store(project.root)
+    store = RunStore(project.root)
     (run,) = store.runs()
     assert run.metrics["usage.cpu_percent"].count >= 1
     assert run.metrics["usage.memory_bytes"].last > 10**7
@@ -118,7 +118,7 @@ def test_without_psutil(project: Project) -> None:
     project.write("psutil.py", "raise ImportError('none')")
     project.write("e.py", SAMPLED)
     assert "needs psutil" in project.python("e.py").stderr
-    (run,) = Store(project.root).runs()
+    (run,) = RunStore(project.root).runs()
     assert list(run.metrics) == ["loss"] and "needs psutil" in run.warnings[0]
     project.write("e.py", SAMPLED.replace("usage=0.02", "usage=0.02, strict=True"))
     assert "needs psutil" in project.python("e.py", status=1).stderr
@@ -126,14 +126,14 @@ def test_without_psutil(project: Project) -> None:
         "e.py", SAMPLED.replace("usage=0.02", "") + "import sys; print('psutil' in sys.modules)"
     )
     assert project.python("e.py").stdout == "False\n"
-    assert len(Store(project.root).runs()) == 2
+    assert len(RunStore(project.root).runs()) == 2
 
 
 def test_a_metric_under_a_sampled_name(project: Project) -> None:
     """A metric of one's own that a replay would leave out is kept, with a warning."""
     project.write("e.py", SAMPLED.replace("loss=1.0", "{'usage.mine': 2}"))
     project.python("e.py")
-    (run,) = Store(project.root).runs()
+    (run,) = RunStore(project.root).runs()
     assert run.metrics["usage.mine"].last == 2 and "usage.mine" in run.warnings[0]
 
 

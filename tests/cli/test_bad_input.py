@@ -107,7 +107,7 @@ def test_a_function_that_is_not_in_the_snapshot(recorded: Project) -> None:
     """A record whose function its snapshot does not hold ends the replay with 3, and leaves no run."""
     journal = recorded.root / ".recorder" / "runs.jsonl"
     code = (
-        "from recorder.store.store import Store\nstore = Store()\nd = store.journal.table('runs').get(doc_id=1)\n"
+        "from recorder.store.store import RunStore\nstore = RunStore()\nd = store.journal.table('runs').get(doc_id=1)\n"
         "d['function']['qualname'] = 'gone'\nstore.journal.table('runs').put(1, dict(d))"
     )
     recorded.python("-c", code)

@@ -14,7 +14,7 @@ from recorder.compare.entries import Entry
 from recorder.digest import canonical_json
 from recorder.records import Function, Process, Record, Runtime
 from recorder.store.objects.objects import Objects
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 ENVIRONMENT: dict[str, Any] = {
     "python": {"version": "3.12.1"},
@@ -40,7 +40,7 @@ RUNTIME: dict[str, Any] = {
 @pytest.fixture
 def objects(tmp_path: Path) -> Objects:
     """Where environments and runtimes are kept."""
-    return Store(tmp_path, create=True).objects
+    return RunStore(tmp_path, create=True).objects
 
 
 def changed(value: dict[str, Any], *path: str | int, to: Any) -> dict[str, Any]:

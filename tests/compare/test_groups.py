@@ -12,7 +12,7 @@ from project import Project
 
 from recorder.compare.groups import group, in_order
 from recorder.store.query.fields import parse_key
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_means_over_the_finished_runs(runs: Project) -> None:
     """A group has the mean, the sample's deviation, the least and the greatest of each metric of its finished runs."""
-    groups = group(Store(runs.root).runs(where='experiment == "train"'), [parse_key("lr")])
+    groups = group(RunStore(runs.root).runs(where='experiment == "train"'), [parse_key("lr")])
     assert [(one.values, len(one.runs), one.finished) for one in groups] == [
         ((0.02,), 6, 6), ((0.1,), 6, 6), ((0.5,), 6, 0)
     ]  # fmt: skip
@@ -123,6 +123,6 @@ def test_a_long_table_is_cut(project: Project) -> None:
 
 def test_an_empty_store_says_how_to_begin(project: Project) -> None:
     """A store without runs, and a query that no run satisfies, are said in a line."""
-    Store(project.root / ".recorder", create=True)
+    RunStore(project.root / ".recorder", create=True)
     assert project.recorder("list").stdout.startswith("no runs yet in ")
     assert "no store in" in project.recorder("list", status=3, cwd=project.root.parent).stderr

@@ -29,13 +29,13 @@ from recorder.formats.points import Columns
 from recorder.recording.tolerance import declare
 from recorder.records import (
     Code,
-    Content,
     Failure,
     Function,
     Metric,
     Output,
     Process,
     Record,
+    StoredBytes,
     Tolerance,
 )
 from recorder.store.objects.objects import Objects
@@ -85,7 +85,7 @@ class Made:
         form = self.form(value)
         return Output(name=name, kind="value", digest=codec.identity(form), size_bytes=1, form=form)
 
-    def series(self, **points: list[float]) -> Content:
+    def series(self, **points: list[float]) -> StoredBytes:
         """The series of metrics."""
         lines = [
             f"{name},{i},0.0,{v!r}\n"
@@ -94,8 +94,8 @@ class Made:
         ]
         data = ("name,step,time_s,value\n" + "".join(lines)).encode()
         if len(data) < 4096:
-            return Content(digest=digest_bytes(data), size_bytes=len(data), text=data.decode())
-        return Content(digest=self.objects.put_bytes(data), size_bytes=len(data))
+            return StoredBytes(digest=digest_bytes(data), size_bytes=len(data), text=data.decode())
+        return StoredBytes(digest=self.objects.put_bytes(data), size_bytes=len(data))
 
     def verify(self, a: Record, b: Record, **tolerance: float) -> Verification:
         """The verdict on `b` as a replay of `a`."""
@@ -162,7 +162,9 @@ def test_a_log_that_nobody_saved_does_not_decide(made: Made) -> None:
 def test_the_console_does_not_decide(made: Made) -> None:
     """A console that differs is reported with its first line, and does not change the verdict."""
     a, b = (
-        made.record(1, stdout=Content(digest="x", size_bytes=1, text=f"same\n{text} 0x7f00aa11\n"))
+        made.record(
+            1, stdout=StoredBytes(digest="x", size_bytes=1, text=f"same\n{text} 0x7f00aa11\n")
+        )
         for text in ("one", "two")
     )
     found = made.verify(a, b)
@@ -183,7 +185,9 @@ def test_the_workspace_is_the_recorded_place(made: Made) -> None:
             1,
             code=Code(root=root),
             process=Process(pid=1, host="h", user="u", argv=(), cwd=f"{place}{root}/sub"),
-            stdout=Content(digest="x", size_bytes=1, text=f"{place}{root}/sub and {place}/data\n"),
+            stdout=StoredBytes(
+                digest="x", size_bytes=1, text=f"{place}{root}/sub and {place}/data\n"
+            ),
         )
         for place in ("", workspace)
     )
@@ -222,7 +226,7 @@ def test_series_are_held_by_their_steps(made: Made) -> None:
 
     def series(*points: tuple[Any, Any], time: float = 0.0) -> Record:
         text = "name,step,time_s,value\n" + "".join(f"x,{s},{time},{v!r}\n" for s, v in points)
-        return made.record(1, series=Content(digest="d", size_bytes=len(text), text=text))
+        return made.record(1, series=StoredBytes(digest="d", size_bytes=len(text), text=text))
 
     nan, inf = float("nan"), float("inf")
     a = series((0, 1.0), (1, nan), (2, inf), (2, 5.0))
@@ -240,7 +244,7 @@ def test_series_are_held_by_their_steps(made: Made) -> None:
     assert "1 step missing from step 1 on; 1 step extra from step 3 on" in gone.detail
     quoted = series()
     text = 'name,step,time_s,value\n"a,b",0,0.0,1.0\n"a,b",1,0.0,2.0\n'
-    quoted = made.record(1, series=Content(digest="d", size_bytes=1, text=text))
+    quoted = made.record(1, series=StoredBytes(digest="d", size_bytes=1, text=text))
     assert made.verify(quoted, quoted).items[1].name == "a,b"
 
 

@@ -21,7 +21,7 @@ from recorder.capture.environment.distributions import name_of
 from recorder.environments.blueprint import draw
 from recorder.environments.pythons import find_python
 from recorder.environments.requirements import Requirement
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -171,7 +171,7 @@ def test_a_changed_package(project: Project, tmp_path: Path) -> None:
     done = rig.replay("--env", "rebuild", status=3)
     assert "no index has tiny==1.0" in done.stderr and "--env PATH" in done.stderr
     assert not (built / "env").exists()
-    assert len(Store(project.root)) == 6
+    assert len(RunStore(project.root)) == 6
     rig.call("-m", "recorder", "gc")
     assert rig.environments() == []
 
@@ -181,7 +181,7 @@ def test_what_cannot_be_had_is_named(project: Project) -> None:
     project.write("exp.py", SCRIPT.replace("import tiny", "").replace("tiny.scale(x)", "x"))
     project.commit()
     project.python("exp.py")
-    store = Store(project.root)
+    store = RunStore(project.root)
     record = store.get(1)
     assert record.environment is not None
     said = json.loads(store.read(record.environment))

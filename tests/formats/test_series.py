@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recorder.formats.series import SeriesWriter, parse_series, read_points
-from recorder.records import Content
+from recorder.records import StoredBytes
 
 NUMBERS = st.one_of(st.integers(), st.floats())
 
@@ -118,10 +118,10 @@ def test_a_fork_writes_no_point_twice(tmp_path: Path) -> None:
     assert [p.value for p in parse_series((tmp_path / "s").read_text())["loss"]] == list(range(100))
 
 
-def keep(path: Path) -> Content:
+def keep(path: Path) -> StoredBytes:
     """A file's bytes as an object, which the test has in `text` all the same."""
     data = path.read_bytes()
-    return Content(digest="", size_bytes=len(data), text=data.hex())
+    return StoredBytes(digest="", size_bytes=len(data), text=data.hex())
 
 
 def test_many_points_are_kept_gzipped(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_few_points_are_kept_as_they_are(tmp_path: Path) -> None:
     writer.close()
     never.close()
     kept = writer.keep(
-        data=lambda d: Content(digest="", size_bytes=len(d), text=d.decode()), file=keep
+        data=lambda d: StoredBytes(digest="", size_bytes=len(d), text=d.decode()), file=keep
     )
     assert kept is not None and kept.text == (tmp_path / "s").read_text()
     assert never.keep(data=lambda d: pytest.fail("there is nothing"), file=keep) is None

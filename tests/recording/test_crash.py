@@ -23,7 +23,7 @@ from recorder.errors import RecorderWarning
 from recorder.formats.series import parse_series
 from recorder.records import Record
 from recorder.store.snapshots import Snapshots
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork, signals and /proc")
 
@@ -71,8 +71,8 @@ def record_on(seed):
         say("done", current_number())
 
 def current_number():
-    from recorder.store.store import Store
-    return len(Store())
+    from recorder.store.store import RunStore
+    return len(RunStore())
 
 def kill_one(seed, events, delay_s, group):
     global told
@@ -145,7 +145,7 @@ def killer(project: Project) -> Iterator[Killer]:
     found.end()
 
 
-def verify(store: Store, run: Record) -> None:
+def verify(store: RunStore, run: Record) -> None:
     """Everything that a finished run names is there, to the byte, and says what the run did."""
     (n, long) = (codec.decode(run.config[name], store.read) for name in ("n", "long"))
     assert codec.decode(run.result, store.read) == {"n": n, "text": str(n) * long}
@@ -202,13 +202,13 @@ def test_killed_at_any_instant(killer: Killer, seed: int) -> None:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RecorderWarning)  # a line may have been cut short
-            runs = Store(killer.project.root).runs()
+            runs = RunStore(killer.project.root).runs()
         assert [run.number for run in runs] == list(range(1, len(runs) + 1))
         new, seen = runs[seen:], len(runs)
         assert [run.status for run in new[:-1]] == ["finished"] * (len(new) - 1)
         assert all(run.status in ("finished", "lost") for run in new)
         assert {run.number for run in new if run.status == "finished"} >= set(reported)
-        store = Store(killer.project.root)
+        store = RunStore(killer.project.root)
         for run in new:
             if run.status == "finished":
                 verify(store, run)
@@ -221,7 +221,7 @@ def test_killed_at_any_instant(killer: Killer, seed: int) -> None:
 
 def finish_with_a_run(killer: Killer) -> None:
     """After all that a run works, the journal and the snapshots are whole, and the list can be read."""
-    project, store = killer.project, Store(killer.project.root)
+    project, store = killer.project, RunStore(killer.project.root)
     assert "Traceback" not in killer.end()
     project.python("-c", "import exp; exp.work(7, 10)", env={"PYTHONWARNINGS": "ignore"})
     assert store.runs()[-1].status == "finished"
@@ -263,7 +263,7 @@ def test_what_a_lost_run_wrote_is_kept(project: Project) -> None:
         [sys.executable, "exp.py"], cwd=project.root, env=project.env, stdout=subprocess.DEVNULL
     )
     wait_until((project.root / "ready").exists)
-    store = Store(project.root)
+    store = RunStore(project.root)
     (run,) = store.runs()
     assert run.status == "running"
     live = store.path / "live" / run.id
@@ -354,11 +354,11 @@ def test_a_child_of_a_killed_run_does_not_keep_it_alive(project: Project) -> Non
     orphan = project.root / "orphan"
     wait_until(lambda: orphan.exists() and orphan.read_text() != "")
     try:
-        assert Store(project.root).get(1).status == "running"
+        assert RunStore(project.root).get(1).status == "running"
         child.kill()
         child.wait()
         assert not is_gone(int(orphan.read_text()))
-        assert Store(project.root).get(1).status == "lost"
+        assert RunStore(project.root).get(1).status == "lost"
     finally:
         os.kill(int(orphan.read_text()), signal.SIGKILL)
 
@@ -410,7 +410,7 @@ def test_a_full_disk_does_not_end_the_experiment(project: Project) -> None:
     project.commit()
     done = project.python("exp.py")
     assert done.stdout == "its own result\n" and "RecorderWarning" in done.stderr
-    store = Store(project.root)
+    store = RunStore(project.root)
     (run,) = store.runs()
     assert run.status == "finished" and len(run.warnings) >= 2
     points = parse_series(store.read_content(run.series).decode())
@@ -424,7 +424,7 @@ SYNCED = """
 import os, sys
 from pathlib import Path
 from recorder import current_run, log, record, save
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 store = Path(".recorder").absolute()
 bytes_of, names_of, finished, lacking = set(), {}, [], set()
@@ -442,7 +442,7 @@ def note(fd):
 def check():
     # Noted: an assertion would be taken for trouble while saving, and warned about.
     finished.append(1)
-    objects, code = Store().objects, store / "code.git"
+    objects, code = RunStore().objects, store / "code.git"
     written = [store / "FORMAT", *(objects.path(digest) for digest in objects)]
     written += [code / "HEAD", code / "config", code / "info" / "attributes"]
     # (git itself syncs the bytes of what it writes.)
@@ -473,7 +473,7 @@ def work(long):
 for long in (5000, 6000, 6000):
     Path("module.py").write_text(f"N = {long}")
     work(long)
-print(len(finished), "finished", len(list(Store().objects)) > 8, sorted(lacking))
+print(len(finished), "finished", len(list(RunStore().objects)) > 8, sorted(lacking))
 """
 
 
@@ -542,12 +542,12 @@ def tidy(store: Path, other: Path, work: str) -> None:
     from recorder.store.maintenance.gc import collect
 
     if work == "gc":
-        collect(Store(store))
+        collect(RunStore(store))
     elif work == "repair":
-        for _ in repair(check(Store(store))):
+        for _ in repair(check(RunStore(store))):
             pass
     else:
-        import_runs(Store(store), StoreSource(Store(other)))
+        import_runs(RunStore(store), StoreSource(RunStore(other)))
 
 
 @pytest.fixture
@@ -555,7 +555,7 @@ def used(killer: Killer) -> Path:
     """A store with finished and lost runs, one of them removed, and leftovers."""
     for seed, events in enumerate((16, 12, 9, 18)):
         killer.kill_one(seed + 1, events=events, delay_s=0, group=False)
-    store = Store(killer.project.root)
+    store = RunStore(killer.project.root)
     store.remove([1])
     (store.path / "staging" / "left").write_bytes(b"over")
     return store.path
@@ -565,12 +565,12 @@ def used(killer: Killer) -> Path:
 def test_tidying_up_killed_at_any_instant(used: Path, tmp_path: Path, work: str) -> None:
     """However far a collection, a repair or an import came, every run is whole, and the next one does the rest."""
     chance, other = random.Random(work), tmp_path / "other"
-    before = {run.id: run.status for run in Store(used).runs()}
+    before = {run.id: run.status for run in RunStore(used).runs()}
     shutil.copytree(used, other)
     tidy(other, other, "repair")
     start = tmp_path / "start"
     if work == "import":
-        Store(start, create=True)
+        RunStore(start, create=True)
     else:
         shutil.copytree(used, start)
     longest = 0.0
@@ -591,13 +591,13 @@ def test_tidying_up_killed_at_any_instant(used: Path, tmp_path: Path, work: str)
         hold(store, before, work)
         tidy(store, other, work)
         hold(store, before, work)
-        assert work != "import" or {run.id for run in Store(store)} == set(before)
+        assert work != "import" or {run.id for run in RunStore(store)} == set(before)
         shutil.rmtree(store)
 
 
 def hold(path: Path, before: dict[str, str], work: str) -> None:
     """What is in the store is whole, and nothing is gone that was there."""
-    store = Store(path)
+    store = RunStore(path)
     runs = store.runs()
     assert {run.id for run in runs} <= set(before)
     assert work == "import" or {run.id for run in runs} == set(before)

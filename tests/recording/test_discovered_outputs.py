@@ -8,7 +8,7 @@ import pytest
 from project import Project
 
 from recorder.records import Record
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 WRITER = """
 import os, subprocess, sys
@@ -29,7 +29,7 @@ def record(project: Project, body: str, *, options: str = "", **more: Any) -> Re
     lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
     project.write("run.py", WRITER.format(options=options, body=lines))
     project.python("run.py", **more)
-    return Store(project.root / ".recorder").find("last")
+    return RunStore(project.root / ".recorder").find("last")
 
 
 def names(run: Record) -> list[str]:
@@ -42,7 +42,7 @@ def test_what_python_wrote(project: Project) -> None:
     [output] = run.outputs
     assert (output.name, output.path, output.kind) == ("out/a.txt", "out/a.txt", "file")
     assert output.found and output.stored
-    assert Store(project.root / ".recorder").read(output.digest) == b"text"
+    assert RunStore(project.root / ".recorder").read(output.digest) == b"text"
 
 
 def test_what_others_wrote(project: Project) -> None:
@@ -89,7 +89,7 @@ def test_what_was_there_before(project: Project) -> None:
         import sys
 
         subprocess.run([sys.executable, "run.py"], cwd=project.root, stdout=log, check=True)
-    run = Store(project.root / ".recorder").find("last")
+    run = RunStore(project.root / ".recorder").find("last")
     assert run.outputs == () and (project.root / "log").read_text() == "said\n"
 
 
@@ -114,7 +114,7 @@ def test_a_large_file_is_known_by_its_digest(project: Project) -> None:
     first = record(project, body, options="keep_bytes=100")
     second = record(project, body.replace("b'1'", "b'2'"), options="keep_bytes=100")
     assert [o.stored for o in (*first.outputs, *second.outputs)] == [False, False]
-    assert not Store(project.root / ".recorder").objects.has(first.outputs[0].digest)
+    assert not RunStore(project.root / ".recorder").objects.has(first.outputs[0].digest)
     assert "big.bin is known by its digest only" in first.warnings[0]
     project.recorder("check")
     assert "big.bin" in project.recorder("diff", "1", "2", status=1).stdout
@@ -159,7 +159,7 @@ if name == "outer":
     run = record(project, "pass")
     project.write("run.py", WRITER.format(options="", body=body.replace("\n", "\n    ")))
     project.python("run.py", "outer")
-    store = Store(project.root / ".recorder")
+    store = RunStore(project.root / ".recorder")
     outer, inner = store.get(run.number + 1), store.get(run.number + 2)
     assert names(outer) == ["outer.txt"] and names(inner) == ["inner.txt"]
     assert "while other runs were in progress" in outer.warnings[0]
@@ -183,7 +183,7 @@ def test_names_are_relative_to_the_working_directory(project: Project, place: st
         "    Path(__file__).with_name('b.txt').write_text('y')"
     )))  # fmt: skip
     project.python(str(project.root / "run.py"), cwd=project.root / place)
-    run = Store(project.root / ".recorder").find("last")
+    run = RunStore(project.root / ".recorder").find("last")
     assert names(run) == ["a.txt", "b.txt"]
     assert [o.path for o in run.outputs] == ["a.txt", "b.txt" if place == "." else "../b.txt"]
     project.recorder("replay", str(run.number))

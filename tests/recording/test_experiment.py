@@ -19,17 +19,17 @@ import pytest
 from project import Project
 
 from recorder import RecorderWarning, current_run, log, record, save
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 LOCK = threading.Lock()
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
     """A store of the test's own, which experiments without another one write to."""
     path = tmp_path / "store"
     monkeypatch.setenv("RECORDER_STORE", str(path))
-    return Store(path, create=True)
+    return RunStore(path, create=True)
 
 
 def test_the_function_stays_what_it_was() -> None:
@@ -50,7 +50,7 @@ def test_the_function_stays_what_it_was() -> None:
 
 
 TYPED = """
-from recorder import Record, Store, record
+from recorder import Run, Store, record
 from tinydb import where
 
 @record
@@ -72,7 +72,7 @@ store.replay(1, settings={"a": 2}).verdict == "reproducible"
 REVEALED = [
     "def (a: int, b: str =) -> float",
     "def (a: int) -> typing.Coroutine[Any, Any, bytes]",
-    "list[recorder.api.record.Record]",
+    "list[recorder.api.run.Run]",
     "list[int | float]",
     "bytes",
     "list[str]",
@@ -102,7 +102,7 @@ def test_what_is_no_function_is_refused() -> None:
             record(wrong)  # type: ignore[call-overload]
 
 
-def test_the_config_is_the_call_as_bound(store: Store) -> None:
+def test_the_config_is_the_call_as_bound(store: RunStore) -> None:
     """Defaults, *args and **kwargs are in the config, each under its parameter's name."""
 
     @record(name="bound", tags=["a", "b"])
@@ -126,7 +126,7 @@ def test_the_config_is_the_call_as_bound(store: Store) -> None:
     )
 
 
-def test_the_config_is_that_of_the_call_not_of_its_end(store: Store) -> None:
+def test_the_config_is_that_of_the_call_not_of_its_end(store: RunStore) -> None:
     """An argument that the function changes is recorded as it was passed."""
 
     @record
@@ -138,7 +138,7 @@ def test_the_config_is_that_of_the_call_not_of_its_end(store: Store) -> None:
     assert store.runs()[0].config == {"items": [1, 2]}
 
 
-def test_the_seed(store: Store) -> None:
+def test_the_seed(store: RunStore) -> None:
     """An integer is taken, NumPy's too; None and nothing get a fresh one, handed over; a bool is none."""
     import numpy as np
 
@@ -162,7 +162,7 @@ def test_the_seed(store: Store) -> None:
     assert runs[5].seed is not None and runs[5].seed > 1
 
 
-def test_a_run_within_a_run(store: Store) -> None:
+def test_a_run_within_a_run(store: RunStore) -> None:
     """A recorded call inside another is a run of its own with the other as its parent; each gets its own metrics."""
 
     @record
@@ -190,7 +190,7 @@ def test_a_run_within_a_run(store: Store) -> None:
     )
 
 
-def test_threads_and_tasks_have_their_own_runs(store: Store) -> None:
+def test_threads_and_tasks_have_their_own_runs(store: RunStore) -> None:
     """Runs in several threads, and in tasks of one thread, keep their metrics apart."""
 
     @record
@@ -223,7 +223,7 @@ def test_threads_and_tasks_have_their_own_runs(store: Store) -> None:
         assert metric.count == (50 if run.experiment == "f" else 20)
 
 
-def test_metrics_of_every_kind(store: Store) -> None:
+def test_metrics_of_every_kind(store: RunStore) -> None:
     """Nested names, booleans, NaN, infinities and scalars of NumPy are logged; steps are given or counted."""
     import numpy as np
 
@@ -243,7 +243,7 @@ def test_metrics_of_every_kind(store: Store) -> None:
 
 
 def test_outputs_of_every_kind(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files, folders, values, and what was written to the run's own folder are kept; a later one replaces."""
     monkeypatch.chdir(tmp_path)
@@ -278,7 +278,7 @@ def test_outputs_of_every_kind(
     assert [e.path for e in store.objects.read_tree(digests["plots"]).entries] == ["deep/p.svg"]
 
 
-def test_leaving_by_sys_exit(store: Store) -> None:
+def test_leaving_by_sys_exit(store: RunStore) -> None:
     """sys.exit() ends a run as finished, sys.exit(3) as failed, and the program as it would."""
 
     @record
@@ -333,7 +333,7 @@ def test_where_the_store_is(project: Project, tmp_path: Path) -> None:
     project.write("own.py", text.format(f"(store={str(tmp_path / 'own')!r})"))
     project.python("own.py", env={"RECORDER_STORE": str(tmp_path / "named")})
     for store in ("named", "own"):
-        assert len(Store(tmp_path / store)) == 1
+        assert len(RunStore(tmp_path / store)) == 1
     (project.root / "deep" / "er").mkdir(parents=True)
     assert (
         len(json.loads(project.recorder("list", "--json", cwd=project.root / "deep" / "er").stdout))
@@ -371,7 +371,7 @@ def test_many_processes_make_the_store_and_record_at_once(tmp_path: Path, method
     for process in processes:
         process.join()
         assert process.exitcode == 0
-    runs = Store(path).runs()
+    runs = RunStore(path).runs()
     assert [run.number for run in runs] == list(range(1, 61))
     assert {run.status for run in runs} == {"finished"}
     for n in range(4):
@@ -411,7 +411,7 @@ def test_a_fork_in_the_middle_of_a_run(project: Project) -> None:
     )
 
 
-def test_strict_refuses_before_the_function_starts(store: Store) -> None:
+def test_strict_refuses_before_the_function_starts(store: RunStore) -> None:
     """With strict=True what cannot be captured is an error, the function does not run, and no run is left."""
     ran = []
 
@@ -424,7 +424,7 @@ def test_strict_refuses_before_the_function_starts(store: Store) -> None:
     assert not ran and len(store) == 0
 
 
-def test_an_opaque_result_is_said(store: Store) -> None:
+def test_an_opaque_result_is_said(store: RunStore) -> None:
     """A result that nothing can encode comes back as it is, with a warning that says what is not kept."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -436,7 +436,7 @@ def test_an_opaque_result_is_said(store: Store) -> None:
     assert store.runs()[0].warnings == (str(said[0].message),)
 
 
-def test_a_method_is_recorded(store: Store) -> None:
+def test_a_method_is_recorded(store: RunStore) -> None:
     """A method's self is part of its config."""
     assert Counter(5).count(2) == 7
     (run,) = store.runs()

@@ -14,7 +14,7 @@ import pytest
 from project import Project
 
 from recorder import current_run, log, record, start_run
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_methods(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (model.fit(2.0), Model.double(4), Model.other(1.5)) == (6.0, 8, "Model 1.5")
     assert isinstance(Model.make(0.5), Model)
     assert record(model.fit)(1.0) == 3.0
-    runs = list(Store(store).runs())
+    runs = list(RunStore(store).runs())
     assert [run.experiment for run in runs][:2] == ["Model.fit", "Model.double"]
     state = {"type": "test_kinds:Model", "fields": {"rate": 3.0}}
     assert runs[0].config == {"self": {"$instance": state}, "x": 2.0}
@@ -98,7 +98,7 @@ def test_partial_lambda_and_variadic(store: Path) -> None:
     assert inspect.signature(partial) == inspect.signature(functools.partial(add, 1, scale=10))
     assert partial(2, 3, z=4) == 100
     assert record(store=store)(lambda x: x + 1)(1) == 2
-    first, second = Store(store).runs()
+    first, second = RunStore(store).runs()
     assert first.config == {"a": 1, "rest": {"$tuple": [2, 3]}, "scale": 10, "more": {"z": 4}}
     assert (second.experiment, second.config) == ("lambda", {"x": 1})
 
@@ -121,7 +121,7 @@ def test_a_generator_is_recorded_until_it_is_exhausted(store: Path) -> None:
     with pytest.raises(StopIteration) as stop:
         generator.send(7)
     assert stop.value.value == 18
-    (run,) = Store(store).runs()
+    (run,) = RunStore(store).runs()
     assert all(one is not None and one.id == run.id for one in inside)
     assert (run.status, run.result["yielded"], run.result["returned"]) == ("finished", 3, 18)
     assert run.metrics["i"].count == 3
@@ -149,7 +149,7 @@ def test_a_generator_that_is_closed_raises_or_is_dropped(store: Path) -> None:
     with pytest.raises(KeyError):
         thrown.throw(KeyError("in"))
     count()  # never begun
-    runs = list(Store(store).runs())
+    runs = list(RunStore(store).runs())
     assert [run.status for run in runs] == ["finished", "finished", "failed", "failed"]
     assert "closed" in runs[0].note and "closed" in runs[1].note
     assert runs[0].result == {**runs[1].result}
@@ -171,7 +171,7 @@ def test_the_seed_of_a_generator_is_not_its_callers(store: Path) -> None:
     mixed = [(value, random.random()) for value in draw(3, 1)]
     assert [a for a, _ in mixed] == alone
     assert [b for _, b in mixed] == expected
-    first, second = Store(store).runs()
+    first, second = RunStore(store).runs()
     assert first.result == second.result
 
 
@@ -202,7 +202,7 @@ def test_an_async_generator(store: Path) -> None:
         return values
 
     assert asyncio.run(use()) == [0, 1, 2]
-    runs = list(Store(store).runs())
+    runs = list(RunStore(store).runs())
     assert [run.status for run in runs] == ["finished", "finished", "failed"]
     assert [runs[0].result["yielded"], runs[1].result["yielded"]] == [3, 1]
 
@@ -287,7 +287,7 @@ def test_a_block_of_code(store: Path) -> None:
         run.config["steps"] = 100
         run.result = {"loss": 0.5}
     assert current_run() is None
-    outer, nested = Store(store).runs()
+    outer, nested = RunStore(store).runs()
     assert (outer.experiment, outer.status, outer.result) == ("sweep", "finished", {"loss": 0.5})
     assert outer.config == {"lr": 0.1, "seed": 3, "steps": 100}
     assert (outer.seed, outer.tags, outer.metrics["loss"].last) == (3, ("t",), 0.5)
@@ -300,7 +300,7 @@ def test_a_block_that_raises(store: Path) -> None:
     """The exception comes out, and the run has failed."""
     with pytest.raises(ValueError, match="no"), start_run("block", store=store):
         raise ValueError("no")
-    (run,) = Store(store).runs()
+    (run,) = RunStore(store).runs()
     assert run.failure is not None
     assert (run.status, run.failure.message) == ("failed", "no")
 
@@ -318,7 +318,7 @@ def test_blocks_in_tasks(store: Path) -> None:
         return await asyncio.gather(*(one(i) for i in range(3)))
 
     assert asyncio.run(several()) == [True] * 3
-    for run in Store(store).runs():
+    for run in RunStore(store).runs():
         assert run.metrics["i"].last == run.config["i"]
 
 

@@ -111,7 +111,7 @@ SCRIPT = """
     from pathlib import Path
 
     from recorder import record
-    from recorder.store.store import Store
+    from recorder.store.store import RunStore
 
     ran = []
 
@@ -151,7 +151,7 @@ SCRIPT = """
         assert make(1)() == 1 and make(2)() == 2
         Path("data.txt").write_text("two")
         assert read("data.txt")["text"] == "two"
-        print(json.dumps([run.experiment for run in Store().runs()]))
+        print(json.dumps([run.experiment for run in RunStore().runs()]))
 """
 
 

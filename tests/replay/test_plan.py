@@ -18,7 +18,7 @@ from recorder.replay.deviations import describe_deviations, find_deviations, thr
 from recorder.replay.plan import make_plan
 from recorder.replay.request import Request
 from recorder.replay.workspace.redirection import Redirection
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 READS = """
 import os, sys
@@ -209,7 +209,7 @@ def test_an_input_read_from_the_live_tree_by_its_absolute_path(project: Project)
     assert "data.txt was read from the live tree, where it has changed since" in done.stdout
 
 
-def with_environment(store: Store, record: Record, **changes: object) -> Record:
+def with_environment(store: RunStore, record: Record, **changes: object) -> Record:
     """The record, as if its environment had been another one; a dotted key is a nested one."""
     assert record.environment is not None
     said = json.loads(store.read(record.environment))
@@ -228,7 +228,7 @@ def with_environment(store: Store, record: Record, **changes: object) -> Record:
 
 def test_deviations(reading: Project) -> None:
     """What of Python, the packages and the machine differs is told, what is likeliest to matter first."""
-    store = Store(reading.root / ".recorder")
+    store = RunStore(reading.root / ".recorder")
     here = describe_interpreter(sys.executable, cache=store.path / "envs")
     record = store.get(1)
     assert find_deviations(store, record, here) == ()
@@ -260,7 +260,7 @@ def test_deviations(reading: Project) -> None:
 
 def test_threads_that_the_libraries_had(reading: Project) -> None:
     """A library that took another number of threads than it would here is given the recorded one."""
-    store = Store(reading.root / ".recorder")
+    store = RunStore(reading.root / ".recorder")
     record = store.get(1)
     assert thread_variables(store, record) == {} and record.runtime is not None
     said = json.loads(store.read(record.runtime.last))
@@ -300,7 +300,7 @@ def test_a_pickle_is_not_loaded_by_another_python(project: Project) -> None:
         """,
     )
     project.python("closure.py")
-    store = Store(project.root / ".recorder")
+    store = RunStore(project.root / ".recorder")
     plan = make_plan(store, store.get(1), request=Request(interpreter=str(PYTHONS[0])))
     version = ".".join(PYTHONS[0].parts[-3].split(".")[:2])
     assert plan.python.startswith(version)
@@ -313,7 +313,7 @@ def test_an_interpreter_that_is_none(reading: Project) -> None:
     """A path at which there is no Python is said before anything runs."""
     from recorder.errors import ReplayError
 
-    store = Store(reading.root / ".recorder")
+    store = RunStore(reading.root / ".recorder")
     with pytest.raises(ReplayError, match="is no Python that could be started"):
         make_plan(store, store.get(1), request=Request(interpreter="/nowhere/python"))
 

@@ -13,7 +13,7 @@ from project import Project
 
 from recorder.replay.replay import replay
 from recorder.replay.request import Request
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 
 def replayed(project: Project, run: str = "1", status: int = 0) -> dict:
@@ -573,7 +573,7 @@ def test_from_python_with_other_variables(
     env = {"PYTHONHASHSEED": "3", "OMP_NUM_THREADS": "2", "TZ": "UTC"}
     project.python("order.py", env=env)
     monkeypatch.chdir("/")
-    store = Store(project.root / ".recorder")
+    store = RunStore(project.root / ".recorder")
     assert replay(store, store.get(1)).exit_status == 0
     other = Request(variables={"PYTHONHASHSEED": "4", "OMP_NUM_THREADS": None})
     done = replay(store, store.get(1), request=other)

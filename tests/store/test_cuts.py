@@ -29,7 +29,7 @@ from recorder.store.journal.table import Journal
 from recorder.store.known_outputs import KnownOutputs
 from recorder.store.live.live import Live
 from recorder.store.objects.objects import Objects
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 if sys.platform != "linux":
     pytest.skip("needs fork and RLIMIT_FSIZE", allow_module_level=True)
@@ -250,13 +250,13 @@ WAYS: dict[str, Callable[[Objects, Path], object]] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_an_object_cut_at_each_byte(tmp_path: Path, way: str, kill: bool) -> None:
     """No object is there before it is whole; what is left in staging troubles nobody, and the same is put again."""
-    store, source = Store(tmp_path / ".recorder", create=True), tmp_path / "folder" / "a"
+    store, source = RunStore(tmp_path / ".recorder", create=True), tmp_path / "folder" / "a"
     objects = store.objects
     source.parent.mkdir()
     source.write_bytes(bytes(range(24)))
 
     def look(_: int) -> None:
-        assert list(objects) == [] and Store(store.path).runs() == []
+        assert list(objects) == [] and RunStore(store.path).runs() == []
         assert kill or list(objects.staging.iterdir()) == []
 
     if not kill:
@@ -272,8 +272,8 @@ def test_an_object_cut_at_each_byte(tmp_path: Path, way: str, kill: bool) -> Non
 @pytest.mark.parametrize("kill", [True, False])
 def test_a_folders_list_cut_at_each_byte(tmp_path: Path, kill: bool) -> None:
     """A folder whose list was not written whole is not there; its files are, and are taken the next time."""
-    objects = Store(tmp_path / ".recorder", create=True).objects
-    other = Store(tmp_path / "other", create=True).objects
+    objects = RunStore(tmp_path / ".recorder", create=True).objects
+    other = RunStore(tmp_path / "other", create=True).objects
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "a").write_bytes(b"abc")
@@ -297,33 +297,33 @@ def test_a_folders_list_cut_at_each_byte(tmp_path: Path, kill: bool) -> None:
 @pytest.mark.parametrize("kill", [True, False])
 def test_a_store_whose_making_was_cut_at_each_byte(tmp_path: Path, kill: bool) -> None:
     """A store that was not made to its end is none; the next one who wants one there makes it."""
-    length = (Store(tmp_path / "whole", create=True).path / "FORMAT").stat().st_size
+    length = (RunStore(tmp_path / "whole", create=True).path / "FORMAT").stat().st_size
     path = tmp_path / "store"
 
     def look(_: int) -> None:
         with pytest.raises(StoreNotFoundError):
-            Store(path)
-        assert Store(path, create=True).id == Store(path).id
-        assert Store(path).runs() == []
+            RunStore(path)
+        assert RunStore(path, create=True).id == RunStore(path).id
+        assert RunStore(path).runs() == []
         shutil.rmtree(path)
 
     if not kill:
-        refuse_at(range(length), lambda: Store(path, create=True), look)
+        refuse_at(range(length), lambda: RunStore(path, create=True), look)
     for size in range(length if kill else 0):
-        kill_at(size, lambda: Store(path, create=True))
+        kill_at(size, lambda: RunStore(path, create=True))
         look(size)
 
 
 def test_a_format_cut_at_each_byte(tmp_path: Path) -> None:
     """A FORMAT that lost its end is said to be no store's, and stays as it is."""
-    store = Store(tmp_path / ".recorder", create=True)
+    store = RunStore(tmp_path / ".recorder", create=True)
     file = store.path / "FORMAT"
     whole = file.read_bytes()
     for size in range(len(whole) - 1):  # its newline is not missed
         file.write_bytes(whole[:size])
         for create in (False, True):
             with pytest.raises(StoreFormatError, match="FORMAT"):
-                Store(store.path, create=create)
+                RunStore(store.path, create=create)
         assert file.read_bytes() == whole[:size]
 
 

@@ -14,7 +14,7 @@ from project import ROOT, Project
 
 from recorder import codec
 from recorder.records import FORMAT
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 FORMATS = sorted((ROOT / "tests" / "formats").glob("format-*.zip"))
 
@@ -33,7 +33,7 @@ def test_every_format_is_frozen() -> None:
 
 def test_a_frozen_store_is_read(frozen: Project) -> None:
     """Its records, values, series and objects are what they were."""
-    store = Store(frozen.root)
+    store = RunStore(frozen.root)
     first, failed, replay = store.runs()
     assert [run.status for run in store.runs()] == ["finished", "failed", "finished"]
     assert first.config == {"steps": 5, "shape": {"$tuple": [1, 2]}, "note": "é", "fail": False}

@@ -25,13 +25,13 @@ from recorder.store.journal.table import JournalStorage
 from recorder.store.known_outputs import KnownOutputs
 from recorder.store.live.live import Live, is_alive
 from recorder.store.maintenance.gc import collect
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> RunStore:
     """An empty store."""
-    return Store(tmp_path / ".recorder", create=True)
+    return RunStore(tmp_path / ".recorder", create=True)
 
 
 def fresh(name: str = "f", **fields: Any) -> Record:
@@ -41,13 +41,13 @@ def fresh(name: str = "f", **fields: Any) -> Record:
     return Record(experiment=name, function=function, **given)
 
 
-def begin(store: Store, **fields: Any) -> tuple[Record, Live]:
+def begin(store: RunStore, **fields: Any) -> tuple[Record, Live]:
     """A run that has begun, and its live folder."""
     live = store.reserve()
     return store.begin(fresh(id=live.id, **fields)), live
 
 
-def test_a_store_is_made_as_designed(store: Store) -> None:
+def test_a_store_is_made_as_designed(store: RunStore) -> None:
     """A new store says its format, ignores itself in git, and is found from below and by its parent's path."""
     said = json.loads((store.path / "FORMAT").read_text())
     assert (said["format"], said["digest"]) == (1, "blake3")
@@ -55,31 +55,31 @@ def test_a_store_is_made_as_designed(store: Store) -> None:
     below = store.path.parent / "a" / "b"
     below.mkdir(parents=True)
     assert find_store(below) == store.path
-    assert Store(store.path.parent).id == Store(store.path).id == store.id
-    assert Store(store.path, create=True).id == store.id
+    assert RunStore(store.path.parent).id == RunStore(store.path).id == store.id
+    assert RunStore(store.path, create=True).id == store.id
 
 
 def test_what_is_no_store(tmp_path: Path) -> None:
     """No store, a folder of something else, and a store of a newer format are errors of their own."""
     with pytest.raises(StoreNotFoundError):
-        Store(tmp_path / "none")
+        RunStore(tmp_path / "none")
     (tmp_path / "else").mkdir()
     (tmp_path / "else" / "x").write_text("")
     with pytest.raises(StoreFormatError):
-        Store(tmp_path / "else", create=True)
-    newer = Store(tmp_path / "newer", create=True)
+        RunStore(tmp_path / "else", create=True)
+    newer = RunStore(tmp_path / "newer", create=True)
     (newer.path / "FORMAT").write_text('{"format": 2, "store": "x"}')
     with pytest.raises(StoreFormatError, match="format 2") as caught:
-        Store(newer.path)
+        RunStore(newer.path)
     assert caught.value.format == 2
     (newer.path / "FORMAT").write_text("{broken")
     with pytest.raises(StoreFormatError):
-        Store(newer.path)
+        RunStore(newer.path)
 
 
 def _make(path: Path, start: Any, made: Any) -> None:
     start.wait()
-    made.put(Store(path, create=True).id)
+    made.put(RunStore(path, create=True).id)
 
 
 def test_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> None:
@@ -94,11 +94,11 @@ def test_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> None:
     ids = {made.get(timeout=60) for _ in processes}
     for process in processes:
         process.join()
-    assert ids == {Store(tmp_path / "s").id}
+    assert ids == {RunStore(tmp_path / "s").id}
     assert list((tmp_path / "s" / "staging").iterdir()) == []
 
 
-def test_a_run_from_beginning_to_end(store: Store) -> None:
+def test_a_run_from_beginning_to_end(store: RunStore) -> None:
     """A run is running while its lock is held, finished when it has been finished, lost when neither."""
     record, live = begin(store)
     assert record.number == 1 and store.get(1).status == "running"
@@ -112,18 +112,18 @@ def test_a_run_from_beginning_to_end(store: Store) -> None:
     assert store.find_id(other.id) == store.get(2) and store.find_id("nothing") is None
 
 
-def test_records_come_back_whole(store: Store) -> None:
+def test_records_come_back_whole(store: RunStore) -> None:
     """A record with everything in it comes back equal, from another handle too."""
     record, live = begin(store, config={"a": {"$tuple": [1, 2.5]}}, tags=("x",), warnings=("w",))
     record = msgspec.structs.replace(record, status="finished", duration_s=0.5, result={"é": None})
     store.finish(record)
     live.close()
-    assert Store(store.path).get(1) == store.find(record.id[:6])
+    assert RunStore(store.path).get(1) == store.find(record.id[:6])
     assert msgspec.structs.replace(store.get(1), signature=record.signature) == record
     assert Record.from_document(json.loads(json.dumps(record.to_document()))) == record
 
 
-def test_annotations(store: Store) -> None:
+def test_annotations(store: RunStore) -> None:
     """Tags, note and verdict may be set later, nothing else."""
     _, live = begin(store)
     live.close(keep=True)
@@ -135,7 +135,7 @@ def test_annotations(store: Store) -> None:
         store.get(9)
 
 
-def test_annotations_of_a_run_in_progress(store: Store) -> None:
+def test_annotations_of_a_run_in_progress(store: RunStore) -> None:
     """What is set while a run is in progress is there when it has finished; a lost run stays a lost one."""
     record, live = begin(store, tags=("x",))
     store.annotate(1, tags=("x", "y"), note="n")
@@ -151,14 +151,14 @@ def test_annotations_of_a_run_in_progress(store: Store) -> None:
     assert document is not None and document["status"] == "running"
 
 
-def test_a_record_that_does_not_validate(store: Store) -> None:
+def test_a_record_that_does_not_validate(store: RunStore) -> None:
     """A document that is no record is an error that names the run."""
     store.journal.table("runs").insert({"number": 1, "id": 5})
     with pytest.raises(DamageError, match="run 1"):
         store.get(1)
 
 
-def test_content_is_inline_where_it_is_small_text(store: Store, tmp_path: Path) -> None:
+def test_content_is_inline_where_it_is_small_text(store: RunStore, tmp_path: Path) -> None:
     """Small text is in the record; large and binary content is an object; both come back."""
     for data, inline in ((b"small", True), (b"\xff\xfe", False), (b"x" * 5000, False)):
         content = store.keep(data)
@@ -169,7 +169,7 @@ def test_content_is_inline_where_it_is_small_text(store: Store, tmp_path: Path) 
     assert store.keep_file(tmp_path / "missing") is None and store.read_content(None) == b""
 
 
-def test_tinydb_opens_the_journal(store: Store) -> None:
+def test_tinydb_opens_the_journal(store: RunStore) -> None:
     """TinyDB itself, with its own queries, works on the store's journal."""
     for lr in (0.1, 0.2):
         _, live = begin(store, config={"lr": lr})
@@ -201,7 +201,7 @@ def wait_until_empty(folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a folder with an open file cannot be renamed there")
-def test_a_live_folder_serves_the_next_run(store: Store) -> None:
+def test_a_live_folder_serves_the_next_run(store: RunStore) -> None:
     """The next run of a process gets the emptied folder of one that has ended: young, locked, and out of gc's reach."""
     _, live = begin(store)
     inode, lock = live.path.stat().st_ino, live.path / "lock"
@@ -231,7 +231,7 @@ def test_a_live_folder_serves_the_next_run(store: Store) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a folder with an open file cannot be renamed there")
-def test_a_live_folder_that_was_swept_away_is_made_anew(store: Store) -> None:
+def test_a_live_folder_that_was_swept_away_is_made_anew(store: RunStore) -> None:
     """Where the folder, or its lock, of a run that has ended is gone, the next run gets a new one with a lock."""
     for what in ("lock", "folder"):
         _, live = begin(store)
@@ -247,7 +247,7 @@ def test_a_live_folder_that_was_swept_away_is_made_anew(store: Store) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_takes_no_folder_of_its_parents(store: Store) -> None:
+def test_a_forked_child_takes_no_folder_of_its_parents(store: RunStore) -> None:
     """A folder that waits for its process's next run is not a forked child's, and outlives the child."""
     _, live = begin(store)
     live.close(reuse=True)
@@ -283,11 +283,11 @@ if sys.argv[2:]:
     if os.name != "nt":
         subprocess.run([*command, "killed"])
         assert list(spares.iterdir())
-        collect(Store(tmp_path))
+        collect(RunStore(tmp_path))
         assert not list(spares.iterdir())
 
 
-def test_the_last_runs(store: Store) -> None:
+def test_the_last_runs(store: RunStore) -> None:
     """The last runs are those of the greatest numbers, in order, and are named without a look at the others."""
     for n in range(5):
         record, live = begin(store, config={"n": n})

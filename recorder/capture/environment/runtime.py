@@ -28,7 +28,7 @@ class _Loaded(NamedTuple):
     libraries: Libraries
 
 
-class Runtime(NamedTuple):
+class DescribedRuntime(NamedTuple):
     """The runtime object, `described`, and the digest of what in it decides how numbers are rounded."""
 
     described: dict[str, JSON]
@@ -36,10 +36,10 @@ class Runtime(NamedTuple):
 
 
 _loaded: _Loaded | None = None
-_known: Runtime | None = None
+_known: DescribedRuntime | None = None
 
 
-def describe_runtime(packages: Packages, *, report: Callable[[str], None]) -> Runtime:
+def describe_runtime(packages: Packages, *, report: Callable[[str], None]) -> DescribedRuntime:
     """The runtime as it is now; the same object again while nothing has changed in this process.
 
     Keys: imported (the distributions of which a module is loaded), imported_by_recorder (those that recorder loads
@@ -59,7 +59,7 @@ def describe_runtime(packages: Packages, *, report: Callable[[str], None]) -> Ru
     }
     known = _known
     if known is None or known.described != found:
-        known = _known = Runtime(found, numerics_of(found))
+        known = _known = DescribedRuntime(found, numerics_of(found))
     return known
 
 

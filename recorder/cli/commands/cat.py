@@ -12,7 +12,7 @@ from ...errors import DamageError
 from ...records import Record
 from ...render.runs.values import entries_text, value_text
 from ...store.content.contents import Found, find_content, open_content
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_contents
 
 _CHUNK_BYTES = 1 << 20
@@ -34,7 +34,7 @@ def command(path: str | None, content: str) -> None:
         raise click.UsageError(
             f"which output or input of {run}? write RUN:NAME (see recorder show {run})"
         )
-    store = Store(path)
+    store = RunStore(path)
     record = store.find(run)
     found = find_content(store, record, name)
     if found.kind == "value":
@@ -46,7 +46,7 @@ def command(path: str | None, content: str) -> None:
         _copy(store, record, found)
 
 
-def _copy(store: Store, record: Record, found: Found) -> None:
+def _copy(store: RunStore, record: Record, found: Found) -> None:
     hasher = Hasher()
     with open_content(store, record, found) as source:
         while chunk := source.read(_CHUNK_BYTES):

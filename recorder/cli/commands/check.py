@@ -11,8 +11,8 @@ import msgspec
 from ...errors import StoreFormatError, StoreNotFoundError
 from ...render.runs.findings import describe_finding, describe_outcome, finding_document, summary
 from ...store.format import find_store, store_folder
-from ...store.maintenance.check import Finding, Outcome, check, check_format, repair
-from ...store.store import Store
+from ...store.maintenance.check import Finding, RepairResult, check, check_format, repair
+from ...store.store import RunStore
 
 # A damaged setting hides damaged git objects, these hide missing ones.
 _ROUNDS = 4
@@ -46,12 +46,12 @@ def command(ctx: click.Context, is_repair: bool, as_json: bool) -> None:
     ctx.exit(1 if is_left else 0)
 
 
-def _outcomes(path: Path, is_repair: bool) -> Iterator[Outcome]:
+def _outcomes(path: Path, is_repair: bool) -> Iterator[RepairResult]:
     """What is found. After a repair it is looked for again: what was damaged may have hidden something else."""
     first = list(check_format(path))
     yield from _carry_out(first, is_repair)
     try:
-        store = Store(path)
+        store = RunStore(path)
     except (StoreNotFoundError, StoreFormatError):
         if is_repair or not first:
             raise
@@ -65,8 +65,8 @@ def _outcomes(path: Path, is_repair: bool) -> Iterator[Outcome]:
             return
 
 
-def _carry_out(findings: Iterable[Finding], is_repair: bool) -> Iterator[Outcome]:
+def _carry_out(findings: Iterable[Finding], is_repair: bool) -> Iterator[RepairResult]:
     if is_repair:
         yield from repair(findings)
     else:
-        yield from (Outcome(finding, "", is_repaired=False) for finding in findings)
+        yield from (RepairResult(finding, "", is_repaired=False) for finding in findings)

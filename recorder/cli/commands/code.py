@@ -10,7 +10,7 @@ from ...capture.code.source import find_source
 from ...errors import ContentNotFoundError
 from ...records import Record
 from ...store.content.contents import find_path
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_files, complete_runs
 
 
@@ -27,7 +27,7 @@ def command(path: str | None, run: str, file: str | None, function: bool) -> Non
 
     Example: recorder code last train.py
     """
-    store = Store(path)
+    store = RunStore(path)
     record = store.find(run)
     if function and file is not None:
         raise click.UsageError("FILE or --function, not both")
@@ -43,7 +43,7 @@ def command(path: str | None, run: str, file: str | None, function: bool) -> Non
         sys.stdout.flush()
 
 
-def _files(store: Store, record: Record) -> dict[str, tuple[str, str]]:
+def _files(store: RunStore, record: Record) -> dict[str, tuple[str, str]]:
     """The snapshot and the path in it of each file, by the name that it is listed under."""
     code = record.code
     if code is None or code.snapshot is None:
@@ -56,7 +56,7 @@ def _files(store: Store, record: Record) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _function(store: Store, record: Record, files: dict[str, tuple[str, str]]) -> str:
+def _function(store: RunStore, record: Record, files: dict[str, tuple[str, str]]) -> str:
     """The experiment's own text, from the file that it stood in."""
     function = record.function
     if function.file not in files:

@@ -13,7 +13,7 @@ from ...compare.direction import Directions
 from ...compare.variation import Variation, compare_runs
 from ...recording.comparison import Sides, is_folder, sides
 from ...render.differences.diff import describe_diff
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_runs
 
 
@@ -60,7 +60,7 @@ def command(
     """
     refs = [*runs, *to]
     _check(refs, as_patch=as_patch, otherwise=bool(as_json or only))
-    store = Store(ctx.obj)
+    store = RunStore(ctx.obj)
     records = [store.find(ref) for ref in refs if not is_folder(ref)]
     if len(refs) > 2:
         varying = compare_runs(records, store.objects, files=store.snapshots.files)

@@ -7,7 +7,7 @@ import msgspec
 
 from ...render.runs.findings import describe_sizes, sizes_document
 from ...store.maintenance.disk_usage import measure
-from ...store.store import Store
+from ...store.store import RunStore
 
 
 @click.command()
@@ -22,7 +22,7 @@ def command(path: str | None, by_run: bool, as_json: bool) -> None:
 
     Example: recorder du --runs
     """
-    sizes = measure(Store(path))
+    sizes = measure(RunStore(path))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(sizes_document(sizes))))
     else:

@@ -11,7 +11,7 @@ import msgspec
 from ...environments.requirements import requirement_lines
 from ...errors import ContentNotFoundError
 from ...render.runs.environment import describe_environment, load_object
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_runs
 
 
@@ -36,7 +36,7 @@ def command(path: str | None, run: str, as_format: str | None, as_json: bool) ->
     """
     if as_format and as_json:
         raise click.UsageError("--format and --json exclude each other")
-    store = Store(path)
+    store = RunStore(path)
     record = store.find(run)
     found = load_object(record.environment, store)
     if not found:

@@ -8,7 +8,7 @@ import click
 
 from ...render.text import describe_runs, size
 from ...store.archive.transfer import export_runs
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_runs
 from ..run_selection import named_runs, where_option
 
@@ -36,7 +36,7 @@ def command(
     *refs, file = runs
     if every == bool(refs or where):
         raise click.UsageError("name the runs, or --where or --all, and then the file")
-    store = Store(path)
+    store = RunStore(path)
     if every:
         records = [
             run for run in store.runs() if run.status != "running" and not store.is_unfinished(run)

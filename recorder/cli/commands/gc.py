@@ -7,7 +7,7 @@ import msgspec
 
 from ...render.runs.findings import describe_freed
 from ...store.maintenance.gc import collect
-from ...store.store import Store
+from ...store.store import RunStore
 
 
 @click.command()
@@ -22,7 +22,7 @@ def command(path: str | None, dry_run: bool, as_json: bool) -> None:
 
     Example: recorder gc --dry-run
     """
-    freed = collect(Store(path), dry_run=dry_run)
+    freed = collect(RunStore(path), dry_run=dry_run)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode([one._asdict() for one in freed])))
     else:

@@ -10,7 +10,7 @@ from ...errors import StoreNotFoundError
 from ...render.text import describe_runs
 from ...store.archive.transfer import Imported, import_runs, open_source
 from ...store.format import FOLDER, find_store
-from ...store.store import Store
+from ...store.store import RunStore
 
 
 @click.command()
@@ -27,7 +27,7 @@ def command(path: str | None, source: Path, trust: bool, max_bytes: int | None) 
 
     Example: recorder import paper.zip
     """
-    store = Store(_store_path(path), create=True)
+    store = RunStore(_store_path(path), create=True)
     with open_source(source, most_bytes=max_bytes) as found:
         done = import_runs(store, found)
     click.echo(_summary(done))

@@ -15,7 +15,7 @@ from ...render.runs.groups import groups_document, groups_rows, groups_table
 from ...render.runs.runs import cell, remark, runs_table
 from ...store.query.fields import FIELDS, known_names, parse_key
 from ...store.query.query import Name, check_names
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_experiments, complete_keys, complete_tags
 
 # A table that is longer says nothing at a glance, and takes its time in a large store.
@@ -114,7 +114,7 @@ def command(
 
     Example: recorder list --where 'lr < 0.1 and "paper" in tags' --sort -accuracy
     """
-    store = Store(path)
+    store = RunStore(path)
     is_cut = limit is None and by is None and not (every or as_csv or as_json)
     limit = SHOWN if is_cut else limit
     is_plain = not (experiment or where or tags or failed or sort or by)
@@ -152,7 +152,7 @@ def _is_wanted(record: Record, experiment: str | None, tags: Sequence[str], fail
     )
 
 
-def _nothing(store: Store, experiment: str | None, tags: Sequence[str]) -> str:
+def _nothing(store: RunStore, experiment: str | None, tags: Sequence[str]) -> str:
     """Why there is nothing to list: the store is empty, a name is none of those that there are, or no run fits."""
     if not len(store):
         return f"no runs yet in {store.path}: @record makes one of each call, `recorder run` of one"
@@ -173,7 +173,7 @@ def _nothing(store: Store, experiment: str | None, tags: Sequence[str]) -> str:
     return "no such runs"
 
 
-def _known_names(store: Store, text: str, records: Sequence[Record]) -> list[str]:
+def _known_names(store: RunStore, text: str, records: Sequence[Record]) -> list[str]:
     """The names in the text, between commas, ``-`` before them left out. Raises QueryError where no run has one."""
     names: list[Name] = []
     at = 0

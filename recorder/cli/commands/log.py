@@ -12,7 +12,7 @@ from ...errors import ContentNotFoundError
 from ...records import Record
 from ...store.content.console import follow_console, read_printed
 from ...store.content.timeline import STREAMS, Printed, Stream
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_runs
 
 # What stands before a line that came so many seconds after the run's start.
@@ -42,7 +42,7 @@ def command(
 
     Example: recorder log last --timestamps
     """
-    store = Store(path)
+    store = RunStore(path)
     record = store.find(run)
     streams: tuple[Stream, ...] = STREAMS if only is None else (only,)
     read = follow_console if follow else read_printed

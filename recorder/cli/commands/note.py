@@ -6,7 +6,7 @@ import click
 
 from ...errors import RunNotFoundError
 from ...render.text import describe_runs
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_runs
 
 
@@ -19,7 +19,7 @@ def command(path: str | None, runs: tuple[str, ...], text: str) -> None:
 
     Example: recorder note 12 "the one in figure 3"
     """
-    store = Store(path)
+    store = RunStore(path)
     try:
         numbers = [store.find(ref).number for ref in runs]
     except RunNotFoundError as error:

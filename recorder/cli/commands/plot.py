@@ -11,7 +11,7 @@ import click
 
 from ...records import Record
 from ...render.plots.curves import Curve, curve
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_keys, complete_runs
 from ..plot_data import UnableError, pair_curves, parallel_columns, series_curves
 from ..run_selection import named_runs, where_option
@@ -71,7 +71,7 @@ def command(ctx: click.Context, /, runs: tuple[str, ...], **options: Any) -> Non
     """
     wanted = _Wanted(**options)
     wanted.check(runs)
-    store = Store(ctx.obj)
+    store = RunStore(ctx.obj)
     is_named = bool(runs or wanted.where)
     records = named_runs(store, runs, where=wanted.where) if is_named else list(store.runs())
     try:
@@ -120,7 +120,7 @@ class _Wanted(NamedTuple):
             raise click.UsageError("which runs? their numbers or names, or --where")
 
 
-def _draw(store: Store, records: Sequence[Record], wanted: _Wanted, *, is_coloured: bool) -> str:
+def _draw(store: RunStore, records: Sequence[Record], wanted: _Wanted, *, is_coloured: bool) -> str:
     """The drawing for the terminal."""
     from ...render.plots.terminal import DOTS, canvas_columns, draw
     from ...render.text import terminal_width
@@ -129,7 +129,7 @@ def _draw(store: Store, records: Sequence[Record], wanted: _Wanted, *, is_colour
     return draw(curves, axes, coloured=is_coloured and terminal_width() is not None)
 
 
-def _save_curves(store: Store, records: Sequence[Record], wanted: _Wanted) -> str:
+def _save_curves(store: RunStore, records: Sequence[Record], wanted: _Wanted) -> str:
     """Write the file; what is said of it."""
     from ...render.plots.picture import BUCKETS, save
     from ...render.plots.terminal import remarks
@@ -143,7 +143,7 @@ def _save_curves(store: Store, records: Sequence[Record], wanted: _Wanted) -> st
 
 
 def _curves(
-    store: Store, records: Sequence[Record], wanted: _Wanted, *, buckets: int
+    store: RunStore, records: Sequence[Record], wanted: _Wanted, *, buckets: int
 ) -> tuple[list[Curve], Axes]:
     """The curves and their axes. Raises UnableError where no point of them can be drawn."""
     from ...render.plots.terminal import remarks

@@ -7,7 +7,7 @@ import click
 from ...errors import RunNotFoundError
 from ...records import Record
 from ...render.text import age, describe_runs
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_runs
 from ..run_selection import named_runs, where_option
 
@@ -29,7 +29,7 @@ def command(
 
     Example: recorder remove 12 13 --yes
     """
-    store = Store(path)
+    store = RunStore(path)
     if undo and where:
         raise click.UsageError("--where finds no runs in the trash: name those to be taken out")
     if undo:
@@ -49,7 +49,7 @@ def command(
     )
 
 
-def _in_trash(store: Store, ref: str) -> int:
+def _in_trash(store: RunStore, ref: str) -> int:
     for record in store.trash():
         if ref == str(record.number) or (len(ref) >= 4 and record.id.startswith(ref)):
             return record.number

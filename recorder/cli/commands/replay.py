@@ -21,7 +21,7 @@ from ...replay.many.repetition import repeat
 from ...replay.plan import Plan, make_plan
 from ...replay.request import Request
 from ...replay.secrets import variable_of
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_runs
 from ..replaying.outcome import explain_replay, print_repetition, print_replay, say
 from ..replaying.selection import Choice, many_options, trusted
@@ -166,7 +166,7 @@ def command(
         raise click.UsageError(
             "--explain is for one replay, and its verdict: without --times and --set"
         )
-    store = Store(ctx.obj)
+    store = RunStore(ctx.obj)
     record = None if run is None else store.find(run)
     if record is not None and trust:
         record = trusted(store, record)

@@ -8,7 +8,7 @@ import click
 
 from ...render.text import size
 from ...store.content.restore import KINDS, restore
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_outputs, complete_runs
 
 
@@ -46,7 +46,7 @@ def command(
 
     Example: recorder restore 12 predictions.csv --to run12
     """
-    store = Store(path)
+    store = RunStore(path)
     chosen = {"outputs": outputs or not (inputs or code), "inputs": inputs, "code": code}
     kinds = [kind for kind in KINDS if chosen[kind]]
     done = restore(store, store.find(run), dest, names=names, kinds=kinds, force=force)

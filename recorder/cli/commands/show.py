@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from ...render.runs.record import describe_record
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_runs
 
 
@@ -19,7 +19,7 @@ def command(path: str | None, run: str, as_json: bool) -> None:
 
     Example: recorder show last
     """
-    store = Store(path)
+    store = RunStore(path)
     record = store.find(run)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(record.to_document())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ...render.text import describe_runs
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_runs
 
 
@@ -21,6 +21,6 @@ def command(path: str | None, runs: tuple[str, ...], tag: str) -> None:
 
     Example: recorder tag 12 13 paper
     """
-    store = Store(path)
+    store = RunStore(path)
     tagged = store.retag([store.find(ref).number for ref in runs], add=[tag])
     click.echo(f"tagged {tag}: {describe_runs([record.number for record in tagged])}")

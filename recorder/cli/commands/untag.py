@@ -6,7 +6,7 @@ import click
 
 from ...errors import RunNotFoundError
 from ...render.text import describe_runs
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_runs
 
 
@@ -19,7 +19,7 @@ def command(path: str | None, runs: tuple[str, ...], tag: str) -> None:
 
     Example: recorder untag 12 13 paper
     """
-    store = Store(path)
+    store = RunStore(path)
     found = [store.find(ref) for ref in runs]
     tagged = [record.number for record in found if tag in record.tags]
     if not tagged:

@@ -12,9 +12,9 @@ import msgspec
 from ...render.replays.verdict import describe_replay, verification_document
 from ...render.text import duration
 from ...replay.many.repetition import Repetition
-from ...replay.replay import Replay
+from ...replay.replay import ReplayResult
 from ...replay.request import Request
-from ...store.store import Store
+from ...store.store import RunStore
 
 if TYPE_CHECKING:
     from ...replay.explain.explanation import Explanation
@@ -25,7 +25,7 @@ def say(line: str) -> None:
     click.secho(line, err=True, dim=True)
 
 
-def explain_replay(store: Store, request: Request, done: Replay) -> Explanation | None:
+def explain_replay(store: RunStore, request: Request, done: ReplayResult) -> Explanation | None:
     """Why it came out otherwise; None where it did not."""
     if not done.is_otherwise:
         return None
@@ -36,11 +36,11 @@ def explain_replay(store: Store, request: Request, done: Replay) -> Explanation 
 
 
 def print_replay(
-    done: Replay,
+    done: ReplayResult,
     *,
     as_json: bool,
     junit: Path | None,
-    explain: Callable[[Replay], Explanation | None] | None,
+    explain: Callable[[ReplayResult], Explanation | None] | None,
 ) -> None:
     """Print the verdict, and then what `explain` finds; JSON at the end as one."""
     if junit is not None:

@@ -14,12 +14,12 @@ from ...render.text import age
 from ...replay.many.many import Selection, replay_many, select_runs, waiting_runs
 from ...replay.many.progress import Batch, open_batch
 from ...replay.request import Request
-from ...store.store import Store
+from ...store.store import RunStore
 from .selection import Choice, trusted
 
 
 def replay_all(
-    store: Store,
+    store: RunStore,
     choice: Choice,
     request: Request,
     *,

@@ -10,7 +10,7 @@ import click
 from ...records import Record
 from ...render.text import describe_runs
 from ...store.signature import is_trusted
-from ...store.store import Store
+from ...store.store import RunStore
 from ..completion import complete_keys, complete_tags
 from ..running.options import give
 
@@ -92,7 +92,7 @@ _OPTIONS = (
 )
 
 
-def trusted(store: Store, record: Record) -> Record:
+def trusted(store: RunStore, record: Record) -> Record:
     """The record, trusted from now on with what came from the same place, which is said."""
     if is_trusted(record):
         return record

@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterator, Sequence
 import click
 
 from ...batch.cells import Cell, prepare_cell
-from ...batch.job import Job, list_items, reuse_cell
+from ...batch.job import CellJob, list_items, reuse_cell
 from ...batch.pool import Pool, Worker
-from ...batch.report import Ended, Report
+from ...batch.report import Ended, ProcessReport
 from ...capture.environment.ranks import find_rank
 from ...capture.seeding.determinism import fixed_variables
 from ...errors import ConfigError, RecorderError
 from ...recording.experiment import Experiment
 from ...records import new_id
-from ...render.progress import Progress, Shown, show_progress
+from ...render.progress import Display, Progress, show_progress
 from ...render.runs.config import count_runs
 from ...render.runs.runs import runs_table
 from ...render.runs.sweep import describe_cell
 from ...render.text import shorten
-from ...store.store import Store
+from ...store.store import RunStore
 from .options import RunOptions
 
 # More than these are run only when somebody has said so.
@@ -62,7 +62,7 @@ def run_sweep(
     return RecorderError.exit_status if failed else 0
 
 
-def _shown(title: str, cells: Sequence[Cell]) -> Shown:
+def _shown(title: str, cells: Sequence[Cell]) -> Display:
     varied = [{key: shorten(value, 24) for key, value in cell.varied} for cell in cells]
 
     def row(worker: Worker) -> dict[str, str]:
@@ -72,7 +72,7 @@ def _shown(title: str, cells: Sequence[Cell]) -> Shown:
     def describe(ended: Ended) -> str:
         return describe_cell(ended, varied[ended.place])
 
-    return Shown(title, len(cells), row, describe)
+    return Display(title, len(cells), row, describe)
 
 
 def _run_all(
@@ -98,7 +98,7 @@ def _run_all(
 
 def _reuse(
     experiment: Experiment, cell: Cell, options: RunOptions, tags: tuple[str, ...]
-) -> Report | None:
+) -> ProcessReport | None:
     if not options.reuse and not experiment.options.reuse:
         return None
     call = prepare_cell(experiment, cell).call
@@ -116,11 +116,11 @@ def _ask(experiment: Experiment, count: int, options: RunOptions) -> None:
 
 def _job_maker(
     target: str, options: RunOptions, *, tags: tuple[str, ...]
-) -> Callable[[Cell, str], Job]:
+) -> Callable[[Cell, str], CellJob]:
     argv = tuple(sys.argv)
 
-    def make(cell: Cell, report: str) -> Job:
-        return Job(
+    def make(cell: Cell, report: str) -> CellJob:
+        return CellJob(
             target=target,
             report=report,
             argv=argv,
@@ -135,13 +135,13 @@ def _job_maker(
     return make
 
 
-def _sum_up(reports: Sequence[Report], *, waiting: int, tag: str) -> None:
+def _sum_up(reports: Sequence[ProcessReport], *, waiting: int, tag: str) -> None:
     """The table of the runs, how many ended how, and how to find them again."""
     recorded = sorted(
         (one for one in reports if one.number is not None), key=lambda r: r.number or 0
     )
     if recorded:
-        store = Store(recorded[0].store)
+        store = RunStore(recorded[0].store)
         shown = [one.number for one in recorded[-_SHOWN:] if one.number is not None]
         click.echo(runs_table([store.get(number) for number in shown]))
         if len(recorded) > _SHOWN:

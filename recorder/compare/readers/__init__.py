@@ -36,14 +36,14 @@ from .frames import compare_feather, compare_parquet
 from .hierarchies import compare_hdf5
 from .images import compare_images
 from .packed import compare_bz2, compare_gzip, compare_xz, compare_zstd
-from .pair import Pair, Source, UnreadableError, same_bytes
+from .pair import ByteSource, Pair, UnreadableError, same_bytes
 from .pickles import compare_pickles
 from .tables import compare_csv, compare_tsv
 from .tensors import compare_safetensors
 from .text import compare_office_xml, compare_pdf, compare_plain, compare_svg
 from .values import compare_json, compare_json_lines, compare_notebook, compare_toml, compare_yaml
 
-__all__ = ["Pair", "Source", "compare_pair", "same_bytes"]
+__all__ = ["ByteSource", "Pair", "compare_pair", "same_bytes"]
 
 
 class Format(NamedTuple):
@@ -133,6 +133,6 @@ def _formats(pair: Pair) -> Iterator[Format]:
             yield found
 
 
-def _begins(side: Source, found: Format) -> bool:
+def _begins(side: ByteSource, found: Format) -> bool:
     head = bytes(side.data[found.offset : found.offset + 16])
     return bool(found.magic) and head.startswith(found.magic)

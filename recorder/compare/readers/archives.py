@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from ...codec import Difference
-from .pair import Pair, Source, UnreadableError
+from .pair import ByteSource, Pair, UnreadableError
 
 _MOST_MEMBERS = 200_000
 # Several members of an archive may bear one name: the name, and which of them it is.
 Key = tuple[str, int]
 
 
-def open_zip(side: Source, pair: Pair) -> zipfile.ZipFile:
+def open_zip(side: ByteSource, pair: Pair) -> zipfile.ZipFile:
     """The archive, to be closed; what its members unpack to is taken from the pair's budget."""
     # By its path where it has one, so that it is closed with the archive.
     archive = zipfile.ZipFile(side.path if side.path is not None else side.open())
@@ -28,7 +28,7 @@ def open_zip(side: Source, pair: Pair) -> zipfile.ZipFile:
     return archive
 
 
-def member_data(archive: zipfile.ZipFile, side: Source, info: zipfile.ZipInfo) -> memoryview:
+def member_data(archive: zipfile.ZipFile, side: ByteSource, info: zipfile.ZipInfo) -> memoryview:
     """The member's bytes: in place where they are not packed."""
     if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
         return memoryview(archive.read(info))
@@ -52,7 +52,7 @@ def compare_zips(pair: Pair) -> Iterator[Difference]:
         for key in sorted({*ours, *theirs}):
             if key in ours and key in theirs:
                 sources = (
-                    Source(member_data(archive, side, infos[key]))
+                    ByteSource(member_data(archive, side, infos[key]))
                     for archive, side, infos in ((left, pair.a, ours), (right, pair.b, theirs))
                 )
                 yield from pair.inner(key[0], *sources, path=pair.member(key[0]))
@@ -125,9 +125,9 @@ def _tar_members(archive: tarfile.TarFile, pair: Pair) -> dict[str, tarfile.TarI
     return found
 
 
-def _tar_source(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Source:
+def _tar_source(archive: tarfile.TarFile, member: tarfile.TarInfo) -> ByteSource:
     stream = archive.extractfile(member)
-    return Source(stream.read() if stream is not None else b"")
+    return ByteSource(stream.read() if stream is not None else b"")
 
 
 def _kind(member: tarfile.TarInfo) -> str:

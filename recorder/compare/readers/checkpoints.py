@@ -19,7 +19,7 @@ from typing import Any
 from ...codec import Difference
 from .archives import compare_zips, member_data, open_zip
 from .arrays import need_numpy
-from .pair import Pair, Source, UnreadableError, first_unlike
+from .pair import ByteSource, Pair, UnreadableError, first_unlike
 from .tensors import Tensor, compare_tensors
 from .values import compare_values
 
@@ -136,7 +136,7 @@ def compare_checkpoints(pair: Pair) -> Iterator[Difference]:
             _Checkpoint(archive, side, pair, top)
             for archive, side, top in ((left, pair.a, tops[0]), (right, pair.b, tops[1]))
         ]  # fmt: skip
-        yield from _Walk(pair, *sides).walk(sides[0].load(), sides[1].load(), "")
+        yield from _CheckpointWalk(pair, *sides).walk(sides[0].load(), sides[1].load(), "")
 
 
 def _top(archive: zipfile.ZipFile) -> str | None:
@@ -152,7 +152,7 @@ def _top(archive: zipfile.ZipFile) -> str | None:
 class _Checkpoint:
     """One side: its archive, and the values in it."""
 
-    def __init__(self, archive: zipfile.ZipFile, side: Source, pair: Pair, top: str) -> None:
+    def __init__(self, archive: zipfile.ZipFile, side: ByteSource, pair: Pair, top: str) -> None:
         self._archive = archive
         self._side = side
         self._pair = pair
@@ -221,7 +221,7 @@ def _check(data: bytes) -> None:
             raise UnreadableError("its pickle is not one that PyTorch wrote")
 
 
-class _Walk:
+class _CheckpointWalk:
     """Holds two checkpoints' values against each other."""
 
     def __init__(self, pair: Pair, ours: _Checkpoint, theirs: _Checkpoint) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ...codec import Difference
-from .pair import Pair, Source, UnreadableError
+from .pair import ByteSource, Pair, UnreadableError
 from .tables import compare_rows
 
 # So many of the machine's own steps for one statement, each a few nanoseconds: a schema may be made to never end.
@@ -39,7 +39,7 @@ def compare_sqlite(pair: Pair) -> Iterator[Difference]:
                 yield from _compare_table(pair, name, left, right)
 
 
-def _open(side: Source) -> sqlite3.Connection:
+def _open(side: ByteSource) -> sqlite3.Connection:
     """The database, read-only and for itself: no log beside it is looked at, no code of its schema is trusted."""
     if side.path is not None:
         connection = sqlite3.connect(f"file:{quote(str(side.path))}?mode=ro&immutable=1", uri=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 from ...codec import Difference
 from ...codec.arrays import compare_arrays
-from .pair import Pair, Source, UnreadableError
+from .pair import ByteSource, Pair, UnreadableError
 
 _SHOWN = 60
-Read = Callable[[Source, Pair], Any]
+Read = Callable[[ByteSource, Pair], Any]
 
 
 def compare_parquet(pair: Pair) -> Iterator[Difference]:
@@ -24,7 +24,7 @@ def compare_feather(pair: Pair) -> Iterator[Difference]:
     return _compare_tables(pair, _read_feather)
 
 
-def _read_parquet(side: Source, pair: Pair) -> Any:
+def _read_parquet(side: ByteSource, pair: Pair) -> Any:
     import pyarrow
     import pyarrow.parquet
 
@@ -35,7 +35,7 @@ def _read_parquet(side: Source, pair: Pair) -> Any:
     return file.read()
 
 
-def _read_feather(side: Source, pair: Pair) -> Any:
+def _read_feather(side: ByteSource, pair: Pair) -> Any:
     import pyarrow
     import pyarrow.feather
 

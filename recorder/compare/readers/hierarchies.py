@@ -9,7 +9,7 @@ from typing import Any
 from ...codec import Difference
 from ...codec.arrays import compare_arrays
 from .arrays import need_numpy
-from .pair import Pair, Source, UnreadableError
+from .pair import ByteSource, Pair, UnreadableError
 
 _SHOWN = 60
 # What the NetCDF library and others write about themselves, which changes from version to version.
@@ -41,7 +41,7 @@ def compare_hdf5(pair: Pair) -> Iterator[Difference]:
                     yield from _compare_datasets(pair, place, name, one, other)
 
 
-def _open(h5py: Any, side: Source) -> Any:
+def _open(h5py: Any, side: ByteSource) -> Any:
     if side.path is not None:
         return h5py.File(side.path, "r", locking=False)
     return h5py.File(side.open(), "r")

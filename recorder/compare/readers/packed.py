@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any, BinaryIO
 
 from ...codec import Difference
-from .pair import Pair, Source, UnreadableError
+from .pair import ByteSource, Pair, UnreadableError
 
 # What an xz file may make its reader allocate.
 _XZ_MEMORY_BYTES = 256 << 20
@@ -69,11 +69,11 @@ def _compare_unpacked(pair: Pair, open_packed: Open) -> Iterable[Difference]:
     return pair.inner(_inner_name(pair.name), *sources, path=pair.path)
 
 
-def _unpack(side: Source, pair: Pair, open_packed: Open) -> Source:
+def _unpack(side: ByteSource, pair: Pair, open_packed: Open) -> ByteSource:
     with side.open() as stream:
         data = open_packed(stream).read(pair.budget.left_bytes + 1)
     pair.budget.take_bytes(len(data))
-    return Source(data)
+    return ByteSource(data)
 
 
 def _inner_name(name: str) -> str:

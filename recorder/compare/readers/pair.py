@@ -21,7 +21,7 @@ class UnreadableError(ValueError):
     """The content is not of the format, or cannot be read here; the text says why, for people."""
 
 
-class Source:
+class ByteSource:
     """The bytes of one side, a memory map where they are a file; `path` is that file."""
 
     def __init__(self, data: bytes | memoryview | mmap.mmap, *, path: Path | None = None) -> None:
@@ -29,7 +29,7 @@ class Source:
         self.path = path
 
     @classmethod
-    def at(cls, path: Path) -> Source:
+    def at(cls, path: Path) -> ByteSource:
         """The file at that path, mapped. Raises OSError."""
         with path.open("rb") as file:
             if not path.stat().st_size:
@@ -86,8 +86,8 @@ class Pair:
     def __init__(
         self,
         name: str,
-        a: Source,
-        b: Source,
+        a: ByteSource,
+        b: ByteSource,
         *,
         numbers: Numbers,
         compare: Callable[[Pair], Iterable[Difference]],
@@ -105,7 +105,7 @@ class Pair:
         self._compare = compare
 
     @property
-    def sides(self) -> tuple[Source, Source]:
+    def sides(self) -> tuple[ByteSource, ByteSource]:
         """Both."""
         return self.a, self.b
 
@@ -117,7 +117,7 @@ class Pair:
         """The place of a member of this archive or folder."""
         return f"{self.path}/{inside}" if self.path else inside
 
-    def inner(self, name: str, a: Source, b: Source, *, path: str) -> Iterable[Difference]:
+    def inner(self, name: str, a: ByteSource, b: ByteSource, *, path: str) -> Iterable[Difference]:
         """The differences of two files that this pair contains; none where their bytes are the same."""
         if same_bytes(a.data, b.data):
             return []

@@ -11,7 +11,7 @@ from itertools import islice, zip_longest
 from typing import Any
 
 from ...codec import Difference
-from .pair import Pair, Source
+from .pair import ByteSource, Pair
 
 # A pickle of more opcodes than this is not taken apart: pickletools does a million a second or so.
 _MOST_OPCODES = 2_000_000
@@ -42,7 +42,7 @@ def compare_pickles(pair: Pair) -> Iterator[Difference]:
         yield Difference(path=pair.path, what="opaque", note=f"{_REASON}; it is too long")
 
 
-def _steps(side: Source) -> Iterator[Step]:
+def _steps(side: ByteSource) -> Iterator[Step]:
     """What the pickle does, step by step: without frames, and an atom that is recalled as if it stood there.
 
     Whether two equal strings are one object in memory is chance; whether two lists are is content.

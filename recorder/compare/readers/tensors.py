@@ -14,7 +14,7 @@ from ...codec import Difference
 from ...codec.arrays import compare_arrays
 from ...codec.torch import widening
 from .arrays import need_numpy
-from .pair import Pair, Source, UnreadableError
+from .pair import ByteSource, Pair, UnreadableError
 from .values import compare_values
 
 # The library itself refuses a longer header.
@@ -90,7 +90,7 @@ def _compare_widened(pair: Pair, name: str, a: Tensor, b: Tensor) -> list[Differ
     return [said]
 
 
-def _read_header(side: Source) -> tuple[dict[str, Any], int]:
+def _read_header(side: ByteSource) -> tuple[dict[str, Any], int]:
     """The header, and where the buffers begin."""
     size = int.from_bytes(side.data[:8], "little")
     if len(side) < 8 or size > min(_LONGEST_HEADER, len(side) - 8):
@@ -105,7 +105,7 @@ def _said(entry: dict[str, Any]) -> str:
     return f"{entry.get('dtype')} {entry.get('shape')}"
 
 
-def _tensor(side: Source, entry: dict[str, Any], start: int) -> Tensor:
+def _tensor(side: ByteSource, entry: dict[str, Any], start: int) -> Tensor:
     dtype, widen = _DTYPES[entry["dtype"]]
     first, last = entry["data_offsets"]
     if not 0 <= first <= last <= len(side) - start:

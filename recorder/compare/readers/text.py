@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from ...codec import Difference
-from .pair import Pair, Source, UnreadableError, first_unlike
+from .pair import ByteSource, Pair, UnreadableError, first_unlike
 
 _SHOWN = 80
 _SAMPLE_BYTES = 1 << 16
@@ -24,7 +24,7 @@ def compare_plain(pair: Pair, note: str = "") -> list[Difference]:
     return [_compare_bytes(pair, at, note)]
 
 
-def _is_text(side: Source) -> bool:
+def _is_text(side: ByteSource) -> bool:
     sample = bytes(side.data[:_SAMPLE_BYTES])
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample, final=len(sample) == len(side))
@@ -117,7 +117,7 @@ def _steady_svg(data: bytes) -> bytes:
 def _compare_steadied(pair: Pair, steady: object) -> list[Difference]:
     assert callable(steady)
     pair.budget.take_bytes(len(pair.a) + len(pair.b))
-    left, right = (Source(steady(side.bytes())) for side in pair.sides)
+    left, right = (ByteSource(steady(side.bytes())) for side in pair.sides)
     if left.data == right.data:
         return []
     return compare_plain(

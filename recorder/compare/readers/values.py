@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ...codec import Difference, Numbers, same_number
-from .pair import Budget, Pair, Source, UnreadableError
+from .pair import Budget, ByteSource, Pair, UnreadableError
 
 _SHOWN = 60
 _NUMBERS = (int, float, complex)
@@ -61,16 +61,16 @@ def _without_ids(document: Any) -> Any:
     return document
 
 
-def _compare_loaded(pair: Pair, load: Callable[[Source], Any]) -> Iterator[Difference]:
+def _compare_loaded(pair: Pair, load: Callable[[ByteSource], Any]) -> Iterator[Difference]:
     yield from compare_values(pair, load(pair.a), load(pair.b))
 
 
 def compare_values(pair: Pair, a: Any, b: Any, path: str = "") -> Iterator[Difference]:
     """Where two values that a reader made differ: plain ones, in lists and dicts."""
-    return _Walk(pair).walk(a, b, path)
+    return _ValueWalk(pair).walk(a, b, path)
 
 
-class _Walk:
+class _ValueWalk:
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self._budget: Budget = pair.budget

@@ -15,7 +15,7 @@ BUCKETS = 2000
 _LEGEND = 20
 
 
-class Column(NamedTuple):
+class ParallelAxis(NamedTuple):
     """An axis of parallel coordinates: numbers, or for anything else the places of its `texts`."""
 
     name: str
@@ -86,7 +86,7 @@ def _save_html(path: Path, curves: Sequence[Curve], axes: Axes) -> None:
     _write_html(figure, path)
 
 
-def save_parallel(path: Path, columns: Sequence[Column]) -> None:
+def save_parallel(path: Path, columns: Sequence[ParallelAxis]) -> None:
     """Write parallel coordinates, a line for each run, coloured by the last column. Raises ImportError, OSError."""
     import plotly.graph_objects as go
 
@@ -97,7 +97,7 @@ def save_parallel(path: Path, columns: Sequence[Column]) -> None:
     _write_html(figure, path)
 
 
-def _dimension(column: Column) -> dict[str, Any]:
+def _dimension(column: ParallelAxis) -> dict[str, Any]:
     found: dict[str, Any] = {"label": escape(column.name), "values": column.values}
     if column.texts is not None:
         found |= {

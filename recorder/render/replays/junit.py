@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from ...compare.items import Item, Verification
 from ...compare.wording import describe_difference
 from ...records import Record
-from ...replay.replay import Replay
+from ...replay.replay import ReplayResult
 
 if TYPE_CHECKING:
     from ...replay.many.many import Many
@@ -21,7 +21,7 @@ _WRONG = ("different", "missing", "extra")
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit_of(done: Replay) -> bytes:
+def junit_of(done: ReplayResult) -> bytes:
     """The file's bytes: failures are items that are different, missing or extra.
 
     What is opaque, and the console, is skipped. A replay that failed, or that verified nothing, has an error of its

@@ -8,8 +8,8 @@ from typing import Any
 from ...batch.pool import Worker
 from ...batch.report import Ended
 from ...records import Record
-from ...replay.many.many import Many, Outcome
-from ..progress import Shown
+from ...replay.many.many import Many, ReplayOutcome
+from ..progress import Display
 from ..runs.runs import remark, table_lines
 from ..text import Column, duration, printable, shorten
 from .verdict import styled_verdict, verdict_document
@@ -20,7 +20,7 @@ _GOOD = ("reproduced", "close")
 _WIDTH = 24
 
 
-def show_many(records: Sequence[Record]) -> Shown:
+def show_many(records: Sequence[Record]) -> Display:
     """What to show of the replays of these runs while they run."""
 
     def row(worker: Worker) -> dict[str, str]:
@@ -40,7 +40,7 @@ def show_many(records: Sequence[Record]) -> Shown:
     def is_good(ended: Ended) -> bool:
         return ended.report.exit_status == 0
 
-    return Shown("replays", len(records), row, describe, is_good, "not reproduced")
+    return Display("replays", len(records), row, describe, is_good, "not reproduced")
 
 
 _ENDED = {
@@ -79,7 +79,7 @@ def describe_left_out(left_out: Mapping[str, int]) -> str:
     return f"left out: {said}{more}"
 
 
-def _columns(outcomes: Sequence[Outcome]) -> list[Column]:
+def _columns(outcomes: Sequence[ReplayOutcome]) -> list[Column]:
     return [
         Column("run", [str(one.original.number) for one in outcomes], right=True),
         Column(
@@ -100,7 +100,7 @@ def _columns(outcomes: Sequence[Outcome]) -> list[Column]:
     ]
 
 
-def _why(one: Outcome) -> str:
+def _why(one: ReplayOutcome) -> str:
     if one.error:
         return printable(one.error)
     reason = "" if one.verification is None else one.verification.reason
@@ -128,7 +128,7 @@ def many_document(done: Many, *, left_out: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _outcome_document(one: Outcome) -> dict[str, Any]:
+def _outcome_document(one: ReplayOutcome) -> dict[str, Any]:
     return {
         "run": one.original.number,
         "experiment": one.original.experiment,

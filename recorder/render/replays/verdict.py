@@ -10,7 +10,7 @@ import msgspec
 from ... import codec
 from ...compare.items import Item, Verification
 from ...compare.wording import describe_difference
-from ...replay.replay import Replay
+from ...replay.replay import ReplayResult
 from ..text import Column, duration, render
 from .plan import plan_document
 
@@ -32,7 +32,7 @@ _COLOURS = {
 }
 
 
-def describe_replay(done: Replay) -> str:
+def describe_replay(done: ReplayResult) -> str:
     """The verdict item by item, then as a whole; for a changed config what was changed and what came out."""
     record = done.record
     code = "" if done.plan.live_code is None else " with the code as it is now"
@@ -80,7 +80,7 @@ def _located(item: Item) -> list[str]:
     return [*shown, f"and {more} more"] if more else shown
 
 
-def _changes(done: Replay) -> list[str]:
+def _changes(done: ReplayResult) -> list[str]:
     lines = [
         f"  {c.key}: {codec.describe(c.old, width=40)} -> {codec.describe(c.new, width=40)}"
         for c in done.record.changes
@@ -97,7 +97,7 @@ def _item_document(item: Item) -> dict[str, Any]:
     return {field: msgspec.to_builtins(getattr(item, field)) for field in item.__struct_fields__}
 
 
-def verification_document(done: Replay) -> dict[str, Any]:
+def verification_document(done: ReplayResult) -> dict[str, Any]:
     """The replay as plain JSON.
 
     - ``run``, ``replay``: the numbers of the original and the replay; ``replay_id``: the replay's global id;

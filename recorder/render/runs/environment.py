@@ -10,11 +10,11 @@ import msgspec
 
 from ...environments.requirements import Requirement, find_requirements
 from ...records import Record
-from ...store.store import Store
+from ...store.store import RunStore
 from ..text import Column, printable, render, shorten, size
 
 
-def describe_environment(record: Record, store: Store) -> str:
+def describe_environment(record: Record, store: RunStore) -> str:
     """All of it in sections: Python and machine, packages, variables, locale."""
     found = load_object(record.environment, store)
     runtime = load_object(record.runtime.last if record.runtime else None, store)
@@ -60,7 +60,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def environment_lines(record: Record, store: Store) -> Iterator[str]:
+def environment_lines(record: Record, store: RunStore) -> Iterator[str]:
     """What it ran in, what of it the run had loaded, and the process."""
     found = load_object(record.environment, store)
     runtime = load_object(record.runtime.last if record.runtime else None, store)
@@ -82,7 +82,7 @@ def environment_lines(record: Record, store: Store) -> Iterator[str]:
         yield f"  argv     {shorten(' '.join(process.argv), 90)}  (PYTHONHASHSEED {fixed})"
 
 
-def load_object(digest: str | None, store: Store) -> dict[str, Any]:
+def load_object(digest: str | None, store: RunStore) -> dict[str, Any]:
     """The environment or runtime object; {} where there is none."""
     if digest is None or not store.objects.has(digest):
         return {}

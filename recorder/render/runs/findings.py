@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ...store.maintenance.check import Finding, Outcome
+from ...store.maintenance.check import Finding, RepairResult
 from ...store.maintenance.disk_usage import Size, Sizes
 from ...store.maintenance.gc import Freed
 from ..text import Column, render, size
@@ -38,7 +38,7 @@ def _affected(finding: Finding) -> str:
     return f" (run{'s' if len(numbers) > 1 else ''} {', '.join(numbers[:_LISTED])}{more})"
 
 
-def describe_outcome(outcome: Outcome) -> str:
+def describe_outcome(outcome: RepairResult) -> str:
     """A finding, and what the repair made of it."""
     finding = outcome.finding
     said = outcome.done or ("not repaired" if finding.is_damage else "left alone")
@@ -47,7 +47,7 @@ def describe_outcome(outcome: Outcome) -> str:
     return f"{head}\n  {finding.what}{_affected(finding)}\n  {click.style(said, fg=colour)}"
 
 
-def finding_document(outcome: Outcome, *, repaired: bool) -> dict[str, Any]:
+def finding_document(outcome: RepairResult, *, repaired: bool) -> dict[str, Any]:
     """A finding as JSON; after a repair with `done` and `is_repaired`."""
     document: dict[str, Any] = outcome.finding._asdict()
     del document["mend"]
@@ -56,7 +56,7 @@ def finding_document(outcome: Outcome, *, repaired: bool) -> dict[str, Any]:
     return document
 
 
-def summary(outcomes: Sequence[Outcome], *, path: Path, is_repair: bool) -> str:
+def summary(outcomes: Sequence[RepairResult], *, path: Path, is_repair: bool) -> str:
     """One line about all of them."""
     damage = [outcome for outcome in outcomes if outcome.finding.is_damage]
     left = len(outcomes) - len(damage)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from ...records import Record
-from ...store.store import Store
+from ...store.store import RunStore
 from ..text import width_of
 
 # What can be read when it is printed.
@@ -29,7 +29,7 @@ _TEXTS = (
 )
 
 
-def next_lines(record: Record, store: Store) -> Iterator[str]:
+def next_lines(record: Record, store: RunStore) -> Iterator[str]:
     """The commands that one would want next, with what they are for."""
     commands = list(_commands(record, store))
     width = max([width_of(command) for command, _ in commands] + [0])
@@ -38,7 +38,7 @@ def next_lines(record: Record, store: Store) -> Iterator[str]:
         yield f"  {command}{blank}  {click.style(purpose, dim=True)}"
 
 
-def _commands(record: Record, store: Store) -> Iterator[tuple[str, str]]:
+def _commands(record: Record, store: RunStore) -> Iterator[tuple[str, str]]:
     run, before = record.number, store.before(record)
     if record.status == "running":
         yield f"recorder log {run} --follow", "what it prints, as it comes"

@@ -11,7 +11,7 @@ from ...hazards import all_hazards, kind_of, phrase
 from ...records import Code, Hazard, Output, Record, Seed, Usage
 from ...store.content.console import read_console
 from ...store.content.timeline import STREAMS, Stream
-from ...store.store import Store
+from ...store.store import RunStore
 from ..text import (
     Column,
     age,
@@ -39,7 +39,7 @@ _LISTED = 12
 _IN_FULL = ("", "config", "failure", "redacted", "hazards", "warnings")
 
 
-def describe_record(record: Record, store: Store) -> str:
+def describe_record(record: Record, store: RunStore) -> str:
     """The record in sections, those that hold nothing left out; in a terminal no line is wider than it.
 
     What is long is cut: the commands at the end print all of it.
@@ -69,7 +69,7 @@ def describe_record(record: Record, store: Store) -> str:
     return "\n\n".join(blocks)
 
 
-def _head(record: Record, store: Store) -> Iterator[str]:
+def _head(record: Record, store: RunStore) -> Iterator[str]:
     name = click.style(f"run {record.number}  {record.experiment}", bold=True)
     graded = "" if record.status == "running" else f"  {styled_grade(record)}"
     yield f"{name}  {status(record)}{graded}"
@@ -88,7 +88,7 @@ def _head(record: Record, store: Store) -> Iterator[str]:
     yield from _relatives(record, store)
 
 
-def _relatives(record: Record, store: Store) -> Iterator[str]:
+def _relatives(record: Record, store: RunStore) -> Iterator[str]:
     """The run that it is part of, the one that it replays and how that came out, and its own replays."""
     if record.parent:
         yield f"  part of  {_run_name(record.parent, store)}"
@@ -102,7 +102,7 @@ def _relatives(record: Record, store: Store) -> Iterator[str]:
     yield from _replays(store.replays(record))
 
 
-def _run_name(id: str, store: Store) -> str:
+def _run_name(id: str, store: RunStore) -> str:
     """The run by its number; by its id where it is not in the store."""
     found = store.find_id(id)
     return id[:8] if found is None else f"run {found.number}"
@@ -244,7 +244,7 @@ def _standing(output: Output) -> str:
     return f"  ({', '.join(said)})" if said else ""
 
 
-def _console(record: Record, store: Store, stream: Stream) -> Iterator[str]:
+def _console(record: Record, store: RunStore, stream: Stream) -> Iterator[str]:
     """The last lines, which say how it went."""
     text = read_console(store, record, stream).decode(errors="replace")
     lines = text.replace("\r\n", "\n").splitlines()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...batch.report import Ended, Report
-from ...store.store import Store
+from ...batch.report import Ended, ProcessReport
+from ...store.store import RunStore
 from ..text import duration, shorten
 
 
@@ -20,10 +20,10 @@ def describe_cell(ended: Ended, varied: Mapping[str, str]) -> str:
     return f"{text}  {shorten(said, 200)}" if said else text
 
 
-def _reason(report: Report) -> str:
+def _reason(report: ProcessReport) -> str:
     if report.error or report.status != "failed" or report.number is None:
         return report.error
-    failure = Store(report.store).get(report.number).failure
+    failure = RunStore(report.store).get(report.number).failure
     if failure is None:
         return ""
     return f"{failure.type.removeprefix('builtins.')}: {failure.message}".partition("\n")[0]

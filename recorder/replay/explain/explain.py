@@ -15,13 +15,13 @@ import msgspec
 
 from ...hazards import advise, all_hazards, kind_of, phrase, say
 from ...records import Hazard, Record
-from ...store.store import Store
+from ...store.store import RunStore
 from ..deviations import describe_deviations
 from ..many.repetition import ENDING, wrong_names
-from ..replay import Replay
+from ..replay import ReplayResult
 from ..request import Request
 from .explanation import Cause, Explanation
-from .factor import Change, Evidence, Factor, join_changes
+from .factor import Adjustment, Evidence, Factor, join_changes
 from .factors import find_factors
 from .trials import Trials
 
@@ -34,8 +34,8 @@ _NEVER_THE_SAME = (
 
 
 def explain(
-    store: Store,
-    base: Replay,
+    store: RunStore,
+    base: ReplayResult,
     *,
     request: Request,
     say: Callable[[str], None] = lambda line: None,
@@ -48,12 +48,12 @@ def explain(
     with tempfile.TemporaryDirectory(prefix="recorder-") as folder:
         trials = Trials(store, base, request, say)
         try:
-            return _Search(Evidence(store, base, request), trials).run(Path(folder))
+            return _CauseSearch(Evidence(store, base, request), trials).run(Path(folder))
         finally:
             trials.tidy()
 
 
-class _Search:
+class _CauseSearch:
     def __init__(self, evidence: Evidence, trials: Trials) -> None:
         self._evidence = evidence
         self._base = evidence.base
@@ -63,7 +63,7 @@ class _Search:
         self._open: list[str] = wrong_names(evidence.base.verification)
 
     def run(self, folder: Path) -> Explanation:
-        again = self._trials.make(Change(said="nothing changed"))
+        again = self._trials.make(Adjustment(said="nothing changed"))
         if again is not None:
             self._varying = wrong_names(self._trials.compare(self._base, again))
             self._open = list(dict.fromkeys([*self._open, *wrong_names(again.verification)]))
@@ -134,7 +134,7 @@ class _Search:
         return self._hold(joined, joined.changes[0])
 
     def _hold(
-        self, factor: Factor, change: Change, *, is_steady_known: bool = False
+        self, factor: Factor, change: Adjustment, *, is_steady_known: bool = False
     ) -> tuple[Cause, ...]:
         """What of the open items comes out as recorded with the change, and what of the others at least alike."""
         first = self._trials.make(change)
@@ -158,7 +158,7 @@ class _Search:
         )
 
     def _cause(
-        self, factor: Factor, change: Change, names: set[str], *, run: int, reproduces: bool
+        self, factor: Factor, change: Adjustment, names: set[str], *, run: int, reproduces: bool
     ) -> Cause:
         return Cause(
             items=tuple(name for name in self._open if name in names),
@@ -174,14 +174,14 @@ class _Search:
         """What always comes out alike needs one more look; what does not may agree by chance."""
         return _AGREE - 1 if names & set(self._varying) else 1
 
-    def _right(self, done: Replay) -> set[str]:
+    def _right(self, done: ReplayResult) -> set[str]:
         """What of the open is as recorded; with another end than recorded, nothing is known to be."""
         wrong = set(wrong_names(done.verification))
         if ENDING in wrong or (ENDING in self._open and wrong):
             return set()
         return set(self._open) - wrong
 
-    def _differing(self, one: Replay, other: Replay) -> set[str]:
+    def _differing(self, one: ReplayResult, other: ReplayResult) -> set[str]:
         wrong = set(wrong_names(self._trials.compare(one, other)))
         return set(self._open) if ENDING in wrong else wrong
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ...records import Part, Record
-from ...store.store import Store
-from ..replay import Replay
+from ...store.store import RunStore
+from ..replay import ReplayResult
 from ..request import Request
 
 
-class Change(Part, frozen=True):
+class Adjustment(Part, frozen=True):
     """What is otherwise in a replay than asked for, `said` in words; None, or nothing, where it is the same.
 
     `processors` is how many of them the process may use; `inputs` are files that take the place of others.
@@ -43,9 +43,9 @@ class Change(Part, frozen=True):
         )
 
 
-def join_changes(changes: Sequence[Change]) -> Change:
+def join_changes(changes: Sequence[Adjustment]) -> Adjustment:
     """All of them at once."""
-    merged = Change(said=" and ".join(one.said for one in changes))
+    merged = Adjustment(said=" and ".join(one.said for one in changes))
     for one in changes:
         merged = msgspec.structs.replace(
             merged,
@@ -69,7 +69,7 @@ class Factor(Part, frozen=True):
     """
 
     what: str
-    changes: tuple[Change, ...]
+    changes: tuple[Adjustment, ...]
     advice: str
     kinds: tuple[str, ...] = ()
     is_steadying: bool = False
@@ -79,8 +79,8 @@ class Factor(Part, frozen=True):
 class Evidence(NamedTuple):
     """What there is to go by: the replay `base` that came out otherwise, its original, and the request that made it."""
 
-    store: Store
-    base: Replay
+    store: RunStore
+    base: ReplayResult
     request: Request
 
     @property

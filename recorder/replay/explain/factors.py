@@ -12,8 +12,8 @@ from pathlib import Path
 from ...capture.seeding.determinism import HASH_SEED, THREADS, fixed_variables
 from ...hazards import KINDS
 from ..deviations import describe_deviations, processors
-from ..workspace.inputs import Source
-from .factor import Change, Evidence, Factor
+from ..workspace.inputs import InputSource
+from .factor import Adjustment, Evidence, Factor
 from .instruction_sets import find_instructions
 
 # So many hash seeds are tried: a set of few texts soon has the order that it had.
@@ -43,7 +43,7 @@ def _code(evidence: Evidence) -> Iterator[Factor]:
     if evidence.request.here:
         yield Factor(
             what=f"the project's code, which has changed since run {evidence.number} was recorded",
-            changes=(Change(said="the recorded code", here=False),),
+            changes=(Adjustment(said="the recorded code", here=False),),
             advice=f"recorder diff {evidence.number} . says what has changed",
             is_pointed_to=True,
         )
@@ -60,7 +60,9 @@ def _inputs(evidence: Evidence, folder: Path) -> Iterator[Factor]:
         store.objects.restore_file(source.digest, place)
         yield Factor(
             what=f"{source.path}, which has changed since run {number} was recorded",
-            changes=(Change(said=f"the stored {place.name}", inputs={source.path: str(place)}),),
+            changes=(
+                Adjustment(said=f"the stored {place.name}", inputs={source.path: str(place)}),
+            ),
             advice=advice,
             is_pointed_to=True,
         )
@@ -68,16 +70,16 @@ def _inputs(evidence: Evidence, folder: Path) -> Iterator[Factor]:
     if unused and not evidence.request.live_inputs:
         yield Factor(
             what=f"{_names(unused)}, as on this machine now, and not as stored with run {number}",
-            changes=(Change(said="the inputs that are there now", live_inputs=True),),
-            advice="name the files with recorder.input(path) before they are written to",
+            changes=(Adjustment(said="the inputs that are there now", live_inputs=True),),
+            advice="name the files with recorder.track_input(path) before they are written to",
         )
 
 
-def _is_unused(source: Source) -> bool:
+def _is_unused(source: InputSource) -> bool:
     return source.changed_in_place and not source.in_root and Path(source.path).is_file()
 
 
-def _names(sources: Iterable[Source]) -> str:
+def _names(sources: Iterable[InputSource]) -> str:
     return ", ".join(source.path for source in sources)
 
 
@@ -91,10 +93,10 @@ def _packages(evidence: Evidence) -> Iterator[Factor]:
     changes, request = [], evidence.request
     if request.rebuild or request.interpreter != sys.executable:
         said = f"the Python in {sys.prefix}"
-        changes.append(Change(said=said, interpreter=sys.executable, rebuild=False))
+        changes.append(Adjustment(said=said, interpreter=sys.executable, rebuild=False))
     if not request.rebuild:
         said = "the recorded Python and packages, installed again"
-        changes.append(Change(said=said, rebuild=True))
+        changes.append(Adjustment(said=said, rebuild=True))
     if differing:
         yield Factor(
             what=f"what is installed, where run {evidence.number} had another"
@@ -112,7 +114,7 @@ def _hash_seed(evidence: Evidence) -> Iterator[Factor]:
         yield Factor(
             what=f"PYTHONHASHSEED, which was not fixed when run {evidence.number} was recorded",
             changes=tuple(
-                Change(said=f"{HASH_SEED}={seed}", variables={HASH_SEED: str(seed)})
+                Adjustment(said=f"{HASH_SEED}={seed}", variables={HASH_SEED: str(seed)})
                 for seed in range(_HASH_SEEDS)
             ),
             advice=KINDS["hash order"].advice,
@@ -130,7 +132,7 @@ def _algorithms(evidence: Evidence) -> Iterator[Factor]:
         yield Factor(
             what="algorithms that are not deterministic",
             changes=(
-                Change(
+                Adjustment(
                     said="deterministic algorithms",
                     variables={k: v for k, v in fixed.items() if k not in (*THREADS, HASH_SEED)},
                 ),
@@ -147,7 +149,7 @@ def _threads(evidence: Evidence) -> Iterator[Factor]:
     if any(one.get("threads", 1) > 1 for one in libraries):
         yield Factor(
             what="the number of threads that add up, and the order in which they do",
-            changes=(Change(said="one thread", variables=dict.fromkeys(THREADS, "1")),),
+            changes=(Adjustment(said="one thread", variables=dict.fromkeys(THREADS, "1")),),
             advice="record it with one thread: recorder run --threads 1, or OMP_NUM_THREADS=1",
             kinds=("threads",),
             is_steadying=True,
@@ -161,7 +163,7 @@ def _processors(evidence: Evidence) -> Iterator[Factor]:
     if count > 1:
         yield Factor(
             what=f"the number of processors, {count} of which it may use here",
-            changes=(Change(said="one processor", processors=1),),
+            changes=(Adjustment(said="one processor", processors=1),),
             advice="make the number of workers or threads an argument, and give it",
             is_steadying=True,
             is_pointed_to=evidence.differs("platform.cpu.count"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...capture.environment.hardware import describe_platform
-from .factor import Change, Evidence, Factor
+from .factor import Adjustment, Evidence, Factor
 
 # How the libraries are told to use no more than a level of x86: OpenBLAS, MKL, oneDNN, PyTorch's own kernels.
 _LEVELS = {
@@ -50,7 +50,7 @@ def find_instructions(evidence: Evidence) -> Iterator[Factor]:
     core, changes = _other_core(evidence), []
     if core is not None:
         said = f"OpenBLAS's code for {core}"
-        changes.append(Change(said=said, variables={"OPENBLAS_CORETYPE": core}))
+        changes.append(Adjustment(said=said, variables={"OPENBLAS_CORETYPE": core}))
     changes += _levels(evidence)
     if changes:
         yield Factor(
@@ -62,7 +62,7 @@ def find_instructions(evidence: Evidence) -> Iterator[Factor]:
         )
 
 
-def _levels(evidence: Evidence) -> Iterator[Change]:
+def _levels(evidence: Evidence) -> Iterator[Adjustment]:
     """To each level below this processor's, first to those that the recorded one was not above."""
     here = _flags(describe_platform())
     recorded = _flags(evidence.platform(evidence.base.original))
@@ -73,12 +73,12 @@ def _levels(evidence: Evidence) -> Iterator[Change]:
     return (_level(level, dispatched) for level in levels)
 
 
-def _level(level: str, dispatched: Sequence[str]) -> Change:
+def _level(level: str, dispatched: Sequence[str]) -> Adjustment:
     variables = dict(_LEVELS[level])
     above = [name for name in dispatched if _ABOVE[level].match(name)]
     if above:
         variables["NPY_DISABLE_CPU_FEATURES"] = " ".join(above)
-    return Change(said=f"instruction sets up to {level}", variables=variables)
+    return Adjustment(said=f"instruction sets up to {level}", variables=variables)
 
 
 def _other_core(evidence: Evidence) -> str | None:

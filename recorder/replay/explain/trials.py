@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ...compare.items import Verification
 from ...errors import ReplayError
-from ...store.store import Store
+from ...store.store import RunStore
 from ..many.repetition import wrong_names
-from ..replay import INTERRUPTED, Replay, replay
+from ..replay import INTERRUPTED, ReplayResult, replay
 from ..request import Request
 from .explanation import Try
-from .factor import Change
+from .factor import Adjustment
 
 TAG = "explain"
 
@@ -26,17 +26,17 @@ class Trials:
     """
 
     def __init__(
-        self, store: Store, base: Replay, request: Request, say: Callable[[str], None]
+        self, store: RunStore, base: ReplayResult, request: Request, say: Callable[[str], None]
     ) -> None:
         self._store = store
         self._record = base.original
         self._request = request
         self._say = say
-        self._done: list[tuple[Change, Replay | ReplayError]] = []
+        self._done: list[tuple[Adjustment, ReplayResult | ReplayError]] = []
         self._last = store.find("last").number
         self.kept: set[int] = set()
 
-    def make(self, change: Change) -> Replay | None:
+    def make(self, change: Adjustment) -> ReplayResult | None:
         """Replay with the change; None where that cannot be done. Raises KeyboardInterrupt."""
         self._say(f"explaining: a replay with {change.said}")
         asked = change.apply(self._request)
@@ -58,7 +58,7 @@ class Trials:
             raise KeyboardInterrupt
         return done
 
-    def compare(self, one: Replay, other: Replay) -> Verification:
+    def compare(self, one: ReplayResult, other: ReplayResult) -> Verification:
         """Hold two replays against each other."""
         from ...compare.verify import verify
 
@@ -71,7 +71,7 @@ class Trials:
         One that an interrupt has cut off is no replay yet, and has no verdict: as little as another process's that is
         about to be compared, which `recorder remove --undo` takes back.
         """
-        replays = {done.record.id for _, done in self._done if isinstance(done, Replay)}
+        replays = {done.record.id for _, done in self._done if isinstance(done, ReplayResult)}
         unwanted: set[str] = set()
         numbers = []
         # What a try has recorded begins after it.
@@ -88,8 +88,8 @@ class Trials:
         """What was tried, in that order."""
         return tuple(self._describe(change, done) for change, done in self._done)
 
-    def _describe(self, change: Change, done: Replay | ReplayError) -> Try:
-        if not isinstance(done, Replay):
+    def _describe(self, change: Adjustment, done: ReplayResult | ReplayError) -> Try:
+        if not isinstance(done, ReplayResult):
             return Try(said=change.said, run=None, verdict=f"could not be done: {done}")
         return Try(
             said=change.said,

@@ -12,13 +12,13 @@ from ...batch.pool import Pool
 from ...batch.report import Ended
 from ...errors import ConfigError, ReplayError
 from ...records import Part, Record
-from ...store.store import Store
+from ...store.store import RunStore
 from ..replay import INTERRUPTED, likely_causes, status_of
 from ..request import Request
 from ..secrets import find_needed
 from .progress import Batch, Done
 from .repetition import worst_status
-from .worker import Job
+from .worker import SingleReplayJob
 
 _WORKER = f"{__package__}.batch_worker"
 _ENDED_BADLY = ("failed", "interrupted", "lost")
@@ -32,7 +32,7 @@ class Selection(NamedTuple):
 
 
 def select_runs(
-    store: Store,
+    store: RunStore,
     *,
     where: str | None = None,
     tags: Iterable[str] = (),
@@ -59,7 +59,7 @@ def select_runs(
     return Selection(tuple(records), left_out)
 
 
-def _find_replays(store: Store) -> set[str]:
+def _find_replays(store: RunStore) -> set[str]:
     """The ids of all replays, and of the runs that were part of one."""
     found: set[str] = set()
     for record in store.runs():  # a part begins after what it is a part of
@@ -68,7 +68,7 @@ def _find_replays(store: Store) -> set[str]:
     return found
 
 
-class Outcome(Part, frozen=True):
+class ReplayOutcome(Part, frozen=True):
     """What came of the replay of `original`: its record and verification, or in `error` why there is none.
 
     `taken_over` says that an interrupted batch had done it.
@@ -107,7 +107,7 @@ class Outcome(Part, frozen=True):
 class Many(Part, frozen=True):
     """What came of them all, in the order of the runs; `not_begun` counts those that an interruption left."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ReplayOutcome, ...]
     not_begun: int = 0
     interrupted: bool = False
 
@@ -130,7 +130,7 @@ class Many(Part, frozen=True):
 
 
 def replay_many(
-    store: Store,
+    store: RunStore,
     records: Sequence[Record],
     batch: Batch,
     *,
@@ -147,7 +147,7 @@ def replay_many(
     _check_secrets(store, records, request)
     left = waiting_runs(records, batch)
     pool = Pool(processes, module=_WORKER)
-    reports: dict[str, Outcome] = {}
+    reports: dict[str, ReplayOutcome] = {}
     jobs = [functools.partial(_make_job, store, batch, request, record) for record in left]
     for ended in pool.run(list(enumerate(jobs)), tick=tick):
         end(ended)
@@ -173,17 +173,19 @@ def waiting_runs(records: Sequence[Record], batch: Batch) -> list[Record]:
     return [record for record in records if record.id not in batch.taken_over]
 
 
-def _check_secrets(store: Store, records: Sequence[Record], request: Request) -> None:
+def _check_secrets(store: RunStore, records: Sequence[Record], request: Request) -> None:
     needed = {key for record in records for key in find_needed(store, record)}
     for key in request.secrets:
         if key not in needed:
             raise ConfigError(f"none of these runs needs a value for {key}", key=key)
 
 
-def _make_job(store: Store, batch: Batch, request: Request, record: Record, report: str) -> Job:
+def _make_job(
+    store: RunStore, batch: Batch, request: Request, record: Record, report: str
+) -> SingleReplayJob:
     needed = find_needed(store, record)
     secrets = {key: value for key, value in request.secrets.items() if key in needed}
-    return Job(
+    return SingleReplayJob(
         store=str(store.path),
         number=record.number,
         request=msgspec.structs.replace(request, secrets=secrets),
@@ -192,16 +194,18 @@ def _make_job(store: Store, batch: Batch, request: Request, record: Record, repo
     )
 
 
-def _outcome(store: Store, record: Record, ended: Ended, done: Done | None) -> Outcome:
+def _outcome(store: RunStore, record: Record, ended: Ended, done: Done | None) -> ReplayOutcome:
     if done is not None:
         return _whole(store, record, done)
     report = ended.report
     new = None if report.number is None else store.get(report.number)
-    return Outcome(original=record, record=new, error=report.error)
+    return ReplayOutcome(original=record, record=new, error=report.error)
 
 
-def _whole(store: Store, record: Record, done: Done, *, taken_over: bool = False) -> Outcome:
-    return Outcome(
+def _whole(
+    store: RunStore, record: Record, done: Done, *, taken_over: bool = False
+) -> ReplayOutcome:
+    return ReplayOutcome(
         original=record,
         record=store.get(done.number),
         verification=done.verification,

@@ -30,7 +30,7 @@ from ...errors import ReplayError, RunNotFoundError
 from ...records import JSON, Part, Record
 from ...store.filesystem.disk import remove_all
 from ...store.filesystem.folder_lock import FolderLock
-from ...store.store import Store
+from ...store.store import RunStore
 from ..request import Request
 
 # What was interrupted longer ago is done again: nobody remembers what was different then.
@@ -49,7 +49,7 @@ class Done(Part, frozen=True):
 
 
 def open_batch(
-    store: Store, request: Request, *, chosen: Mapping[str, JSON], afresh: bool = False
+    store: RunStore, request: Request, *, chosen: Mapping[str, JSON], afresh: bool = False
 ) -> Batch:
     """The batch that replays so, and `chosen`: these runs, with this interpreter on this machine.
 
@@ -71,7 +71,7 @@ class Batch:
     A context manager, which holds the lock. Raises ReplayError where another process holds it.
     """
 
-    def __init__(self, store: Store, key: str, *, afresh: bool = False) -> None:
+    def __init__(self, store: RunStore, key: str, *, afresh: bool = False) -> None:
         self.path = store.path / "replays" / key
         self.taken_over: dict[str, Done] = {}
         self.begun = datetime.now(timezone.utc)

@@ -7,8 +7,8 @@ from typing import Any
 
 from ...compare.items import Item, Verification
 from ...records import Part, Record
-from ...store.store import Store
-from ..replay import INTERRUPTED, Replay, replay
+from ...store.store import RunStore
+from ..replay import INTERRUPTED, ReplayResult, replay
 from ..request import Request
 
 # What of several exit statuses stands for them all: interrupted, diverged, could not be done, nothing verified.
@@ -24,7 +24,7 @@ class Repetition(Part, frozen=True):
     the same in all replays, `changed` what is the same in all of them, and another in the run.
     """
 
-    replays: tuple[Replay, ...]
+    replays: tuple[ReplayResult, ...]
     between: tuple[Any, ...] = ()
     varying: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ class Repetition(Part, frozen=True):
 
 
 def repeat(
-    store: Store,
+    store: RunStore,
     record: Record,
     *,
     times: int,
@@ -93,14 +93,16 @@ def repeat(
 
     The arguments and errors are as of `replay`; what the plan says is said once.
     """
-    replays: list[Replay] = []
+    replays: list[ReplayResult] = []
     while len(replays) < times and not (replays and replays[-1].exit_status == INTERRUPTED):
         silent = say if not replays else _say_nothing
         replays.append(replay(store, record, request=request, stdout=stdout, say=silent))
     return hold_together(store, replays, request=request)
 
 
-def hold_together(store: Store, replays: Sequence[Replay], *, request: Request) -> Repetition:
+def hold_together(
+    store: RunStore, replays: Sequence[ReplayResult], *, request: Request
+) -> Repetition:
     """Hold replays of one run, made by the same request, against each other."""
     from ...compare.verify import verify  # a single replay has been verified by then
 

@@ -9,7 +9,7 @@ import msgspec
 from ...records import JSON, Code, Part
 
 
-class Job(Part, frozen=True):
+class ReplayJob(Part, frozen=True):
     """What to replay: the run's number in the store, its workspace, and settings for its config.
 
     `secrets` are the forms of redacted arguments by their keys; `projects` the workspace's folders for the projects
@@ -34,7 +34,7 @@ class Job(Part, frozen=True):
     held_files: str | None = None
 
 
-class Report(Part, frozen=True):
+class ReplayReport(Part, frozen=True):
     """What came of it: the id of the replay's run, or why there is none.
 
     `exit_status` is that of the error, 0 without; `leaks` are the modules that came from the live tree.

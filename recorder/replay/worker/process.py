@@ -14,18 +14,18 @@ from ...capture.seeding import determinism
 from ...environments.interpreter import start_command
 from ...environments.rebuild import Rebuilt
 from ...records import Record
-from ...store.store import Store
+from ...store.store import RunStore
 from ..plan import Plan
 from ..request import Request
 from ..secrets import VARIABLE_PREFIX
 from ..workspace.workspace import Workspace
-from .job import Job, Report
+from .job import ReplayJob, ReplayReport
 
 _WORKER = "recorder.replay.worker.worker"
 
 
 def run_worker(
-    store: Store,
+    store: RunStore,
     record: Record,
     workspace: Workspace,
     plan: Plan,
@@ -33,10 +33,10 @@ def run_worker(
     stdout: int | None,
     *,
     python: Rebuilt,
-) -> Report:
+) -> ReplayReport:
     """Start the worker with that Python, wait for it, and read its report."""
     report = workspace.path / "report.json"
-    job = Job(
+    job = ReplayJob(
         store=str(store.path),
         number=record.number,
         tree=str(workspace.tree),
@@ -64,8 +64,8 @@ def run_worker(
     if not report.is_file():
         if status == _INTERRUPTED:
             raise KeyboardInterrupt
-        return Report(error=_death(status), exit_status=3)
-    return msgspec.json.decode(report.read_bytes(), type=Report)
+        return ReplayReport(error=_death(status), exit_status=3)
+    return msgspec.json.decode(report.read_bytes(), type=ReplayReport)
 
 
 def _wait(
@@ -127,7 +127,7 @@ def _tell(pipe: int, job: bytes) -> None:
 
 
 def _environment(
-    store: Store, record: Record, workspace: Workspace, wanted: Mapping[str, str | None]
+    store: RunStore, record: Record, workspace: Workspace, wanted: Mapping[str, str | None]
 ) -> dict[str, str]:
     """This process's variables, with those that recorder records as they were then, and those asked for."""
     recorded: dict[str, str] = {}

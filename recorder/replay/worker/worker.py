@@ -31,11 +31,11 @@ from ...recording.yielding import CLOSED
 from ...records import JSON, Change, Function, Record
 from ...secrets.names import kind_of, promises_secret
 from ...secrets.register import Secrets
-from ...store.store import Store
+from ...store.store import RunStore
 from ..secrets import fill
 from ..workspace.workspace import LiveTree
 from .command import replay_command
-from .job import Job, Report
+from .job import ReplayJob, ReplayReport
 
 
 def main(descriptor: str) -> int:
@@ -44,27 +44,27 @@ def main(descriptor: str) -> int:
     A pipe, and no file: what a user sets may be a credential, and the workspace lies in the store's folder.
     """
     with open(int(descriptor), "rb") as pipe:  # noqa: PTH123 - a descriptor has no path
-        job = msgspec.json.decode(pipe.read(), type=Job)
+        job = msgspec.json.decode(pipe.read(), type=ReplayJob)
     for fd in job.held:
         os.set_inheritable(fd, False)
     try:
         report = _replay(job)
     except ConfigError as error:
-        report = Report(error=str(error), exit_status=error.exit_status)
+        report = ReplayReport(error=str(error), exit_status=error.exit_status)
     except RecorderError as error:
-        report = Report(error=str(error), exit_status=ReplayError.exit_status)
+        report = ReplayReport(error=str(error), exit_status=ReplayError.exit_status)
     except KeyboardInterrupt:
-        report = Report(error="interrupted", exit_status=130)
+        report = ReplayReport(error="interrupted", exit_status=130)
     except BaseException as error:  # noqa: BLE001 - the user's module may raise anything; it is reported whole
         sys.stderr.write(own_traceback(error))
         said = f"{type(error).__name__}: {error}"
-        report = Report(error=f"its code could not be loaded: {said}", exit_status=3)
+        report = ReplayReport(error=f"its code could not be loaded: {said}", exit_status=3)
     report = msgspec.structs.replace(report, error=_secrets(job).scrub(report.error, "report"))
     Path(job.report).write_bytes(msgspec.json.encode(report))
     return report.exit_status
 
 
-def _secrets(job: Job) -> Secrets:
+def _secrets(job: ReplayJob) -> Secrets:
     """What no file of the workspace may hold."""
     secrets = Secrets()
     for key, text in job.settings.items():
@@ -76,8 +76,8 @@ def _secrets(job: Job) -> Secrets:
     return secrets
 
 
-def _replay(job: Job) -> Report:
-    store = Store(job.store)
+def _replay(job: ReplayJob) -> ReplayReport:
+    store = RunStore(job.store)
     record = store.get(job.number)
     if job.live_code is not None:
         record = msgspec.structs.replace(record, code=job.live_code)
@@ -94,7 +94,7 @@ def _replay(job: Job) -> Report:
     project.give(project.Setting(store, root=tree, code=record.code, moved=moved, files=files))
     if record.function.kind == "command":
         run = replay_command(record, tree=tree, live=live, settings=job.settings, moves=job.moves)
-        return Report(run=run)
+        return ReplayReport(run=run)
     if job.moves:
         from ..workspace.redirection import Redirection  # it takes sqlite3 along
 
@@ -103,16 +103,16 @@ def _replay(job: Job) -> Report:
     lives = [*([live] if live else []), *others]
     _refuse_leaks(lives)
     run = _run(record, experiment, job, store, live)
-    return Report(run=run, leaks=tuple(leak for tree in lives for leak in tree.imported()))
+    return ReplayReport(run=run, leaks=tuple(leak for tree in lives for leak in tree.imported()))
 
 
-def _held_files(job: Job) -> frozenset[str] | None:
+def _held_files(job: ReplayJob) -> frozenset[str] | None:
     if job.held_files is None:
         return None
     return frozenset(map(os.fsdecode, Path(job.held_files).read_bytes().split(b"\0")))
 
 
-def _enter(record: Record, job: Job, live: LiveTree | None) -> None:
+def _enter(record: Record, job: ReplayJob, live: LiveTree | None) -> None:
     """The recorded surroundings: working directory, arguments, import path."""
     tree = Path(job.tree)
     os.chdir(job.cwd)
@@ -148,7 +148,7 @@ def import_folder(function: Function) -> str | None:
     return Path(*parts[: -len(module)]).as_posix() if parts[: -len(module)] else "."
 
 
-def _load(record: Record, tree: Path, store: Store) -> Experiment:
+def _load(record: Record, tree: Path, store: RunStore) -> Experiment:
     """The experiment from the workspace: by value, as a script, or as a module."""
     function = record.function
     if function.pickled is not None:
@@ -191,7 +191,7 @@ def _refuse_leaks(lives: Sequence[LiveTree]) -> None:
 
 
 def _run(
-    record: Record, experiment: Experiment, job: Job, store: Store, live: LiveTree | None
+    record: Record, experiment: Experiment, job: ReplayJob, store: RunStore, live: LiveTree | None
 ) -> str:
     """Run it; the id of the new run. Its exception is in the run's record.
 
@@ -236,7 +236,7 @@ def _run(
     return execution.run.id
 
 
-def _function(record: Record, experiment: Experiment, job: Job) -> Function:
+def _function(record: Record, experiment: Experiment, job: ReplayJob) -> Function:
     """The recorded description; that of live code has its own source."""
     if job.live_code is None:
         return record.function
@@ -245,7 +245,7 @@ def _function(record: Record, experiment: Experiment, job: Job) -> Function:
 
 
 def _arguments(
-    forms: Mapping[str, JSON], experiment: Experiment, job: Job, store: Store
+    forms: Mapping[str, JSON], experiment: Experiment, job: ReplayJob, store: RunStore
 ) -> dict[str, Any]:
     values = {name: codec.decode(form, store.read) for name, form in forms.items()}
     return apply_settings(experiment.function, job.settings, values=values)
@@ -269,7 +269,7 @@ def _move(form: JSON, name: str, tree: Path, live: LiveTree | None) -> JSON:
     return codec.replace_parts(form, name, (name,), move)
 
 
-def _most(record: Record, store: Store) -> int | None:
+def _most(record: Record, store: RunStore) -> int | None:
     """How many values were taken from a generator that was closed before it was exhausted, else None."""
     result = codec.inline(record.result, store.read)
     if isinstance(result, dict) and result.get("closed") is True and record.note == CLOSED:
@@ -288,7 +288,7 @@ def _seed_changes(record: Record, changed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _changes(
-    record: Record, changed: dict[str, Any], job: Job, experiment: Experiment
+    record: Record, changed: dict[str, Any], job: ReplayJob, experiment: Experiment
 ) -> tuple[Change, ...]:
     names = {key.partition(".")[0] for key in job.settings}
     secrets = Secrets(named=experiment.options.secrets, public=experiment.options.public)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ...capture.code.file_filter import is_secret_file
 from ...digest import digest_file
 from ...errors import ConfigError
 from ...records import Input, Part, Project, Record
 from ...secrets.register import secret_digest
-from ...store.store import Store
+from ...store.store import RunStore
 from ..request import Request
 
 _READ_AT = ("in place", "given")
@@ -22,7 +22,7 @@ _SAID = 4
 Kind = Literal["snapshot", "store", "in place", "given", "missing"]
 
 
-class Source(Part, frozen=True):
+class InputSource(Part, frozen=True):
     """Where the file comes from that the run read at `path` (relative to the root where `in_root`).
 
     `kind` is snapshot, store (as an object of that `digest`), in place (where it lay, or lies in the project), given
@@ -45,10 +45,10 @@ class Source(Part, frozen=True):
         return self.kind == "given" or (self.kind == "store" and self.changed_in_place)
 
 
-def find_sources(store: Store, record: Record, request: Request) -> tuple[Source, ...]:
+def find_sources(store: RunStore, record: Record, request: Request) -> tuple[InputSource, ...]:
     """The source of each of the run's inputs. Raises ConfigError for a path given that the run did not read."""
     _check_given(record, request.inputs)
-    search = _Search(store, record, request)
+    search = _InputSearch(store, record, request)
     return tuple(search.find(item) for item in record.inputs)
 
 
@@ -57,7 +57,9 @@ def live_input(record: Record, item: Input) -> Path:
     return Path(record.code.root if record.code is not None else ".") / item.path
 
 
-def input_blockers(record: Record, sources: tuple[Source, ...], *, live: bool) -> Iterator[str]:
+def input_blockers(
+    record: Record, sources: tuple[InputSource, ...], *, live: bool
+) -> Iterator[str]:
     """What stands in the way, with how to supply it; with `live` a changed file does not."""
     for source in sources:
         give = f"--input {source.path}=PATH"
@@ -79,14 +81,14 @@ def input_blockers(record: Record, sources: tuple[Source, ...], *, live: bool) -
             )
 
 
-def changed_inputs(sources: tuple[Source, ...]) -> Iterator[str]:
+def changed_inputs(sources: tuple[InputSource, ...]) -> Iterator[str]:
     """The inputs whose content is not the recorded one where they are read."""
     for one in sources:
         if one.kind in _READ_AT and one.changed:
             yield f"changed input: {one.at}"
 
 
-def input_notes(record: Record, sources: tuple[Source, ...]) -> Iterator[str]:
+def input_notes(record: Record, sources: tuple[InputSource, ...]) -> Iterator[str]:
     """What of the inputs is otherwise than it was."""
     changed = [str(one.at) for one in sources if one.kind in _READ_AT and one.changed]
     stored = [
@@ -111,8 +113,8 @@ def _listed(paths: list[str]) -> str:
     return f"{'the input ' if len(paths) == 1 else 'the inputs ' if not more else ''}{first}{more}"
 
 
-class _Search:
-    def __init__(self, store: Store, record: Record, request: Request) -> None:
+class _InputSearch:
+    def __init__(self, store: RunStore, record: Record, request: Request) -> None:
         self._store = store
         self._record = record
         self._request = request
@@ -120,17 +122,18 @@ class _Search:
         self._snapshot = None if code is None else code.snapshot
         self._projects: tuple[Project, ...] = () if code is None else code.projects
 
-    def find(self, item: Input) -> Source:
+    def find(self, item: Input) -> InputSource:
         given = _given_place(item, self._request.inputs)
         if given is not None:
             same = _is_same(Path(given), item)
             return self._source(item, "given", at=given, changed=not same)
         return self._find_inside(item) if item.in_root else self._find_outside(item)
 
-    def _source(self, item: Input, kind: Kind, **more: object) -> Source:
-        return Source(path=item.path, digest=item.digest, kind=kind, in_root=item.in_root, **more)  # type: ignore[arg-type]
+    def _source(self, item: Input, kind: Kind, **more: Any) -> InputSource:
+        place: dict[str, Any] = {"path": item.path, "digest": item.digest, "in_root": item.in_root}
+        return InputSource(kind=kind, **place, **more)
 
-    def _find_inside(self, item: Input) -> Source:
+    def _find_inside(self, item: Input) -> InputSource:
         if self._store.objects.has(item.digest):
             return self._source(item, "store")
         if self._snapshot is not None and item.path in self._store.snapshots.files(self._snapshot):
@@ -140,7 +143,7 @@ class _Search:
             return self._source(item, "in place", at=str(live), changed=not _is_same(live, item))
         return self._source(item, "missing", at=str(live))
 
-    def _find_outside(self, item: Input) -> Source:
+    def _find_outside(self, item: Input) -> InputSource:
         path = Path(item.path)
         is_there = path.is_file()
         same = is_there and _is_same(path, item)

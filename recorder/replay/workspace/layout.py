@@ -20,7 +20,7 @@ from pathlib import Path
 from ...store.filesystem.disk import remove_all, write_all
 from ...store.filesystem.folder_lock import FolderLock
 from ...store.objects.copying import clone
-from ...store.store import Store
+from ...store.store import RunStore
 
 # So many snapshots keep their trees; the oldest go first. `gc` removes them all.
 _KEPT = 16
@@ -32,7 +32,7 @@ class _TouchedError(Exception):
     """The tree that is kept is not as it was made."""
 
 
-def lay_out(store: Store, snapshot: str, dest: Path) -> list[bytes]:
+def lay_out(store: RunStore, snapshot: str, dest: Path) -> list[bytes]:
     """Write the files of the snapshot into the new folder `dest`; their paths there. Raises SnapshotError, OSError."""
     kept = store.path / "workspaces" / snapshot
     dest.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def _copy_kept(kept: Path, dest: Path) -> list[str] | None:
     return copy.files
 
 
-def _make(store: Store, snapshot: str, kept: Path) -> None:
+def _make(store: RunStore, snapshot: str, kept: Path) -> None:
     folder = FolderLock(kept)
     folder.enter()
     try:

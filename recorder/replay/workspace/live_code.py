@@ -11,10 +11,10 @@ from ...errors import ReplayError
 from ...recording.project import Setting, capture_code
 from ...recording.worktree import find_project
 from ...records import Code, Project, Record
-from ...store.store import Store
+from ...store.store import RunStore
 
 
-def take_live_code(store: Store, record: Record, report: Callable[[str], None]) -> Code:
+def take_live_code(store: RunStore, record: Record, report: Callable[[str], None]) -> Code:
     """The code of the run's project as it is now, its snapshot taken into the store.
 
     It is looked for where it was, else, as after the project has been moved, beside the store. `report` is told what is

@@ -26,8 +26,8 @@ from ...digest import digest_file
 from ...paths import PACKAGE
 from ...records import Record, new_id
 from ...store.filesystem.folder_lock import FolderLock
-from ...store.store import Store
-from .inputs import Source
+from ...store.store import RunStore
+from .inputs import InputSource
 from .layout import lay_out
 
 
@@ -35,7 +35,7 @@ class Workspace:
     """The workspace of one replay of `record`, removed at the end of the ``with`` block unless `keep`."""
 
     def __init__(
-        self, store: Store, record: Record, *, sources: Sequence[Source], keep: bool = False
+        self, store: RunStore, record: Record, *, sources: Sequence[InputSource], keep: bool = False
     ) -> None:
         self.path = store.path / "workspaces" / new_id()
         self._files = self.path / "files"
@@ -135,7 +135,7 @@ class Workspace:
             else:
                 self._lay_outside(source, self._files / _below(source.path))
 
-    def _lay_outside(self, source: Source, place: Path) -> None:
+    def _lay_outside(self, source: InputSource, place: Path) -> None:
         if place.exists() or source.kind in ("snapshot", "missing"):
             return
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ class Workspace:
         else:
             self._store.objects.restore_file(source.digest, place)
 
-    def _lay_inside(self, source: Source, path: Path) -> None:
+    def _lay_inside(self, source: InputSource, path: Path) -> None:
         """Lay a file of the project; one of credentials is never copied into the store's folder, but linked to."""
         if source.kind == "store" and path.is_file() and digest_file(path) == source.digest:
             return

@@ -34,7 +34,7 @@ from ..format import store_folder
 from ..objects.trees import TreeEntry, leads_out
 from ..query.catalogue import RUNS
 from ..references import Reference, kept_inputs, members, references
-from ..store import TRASH, Store
+from ..store import TRASH, RunStore
 from .archive import ArchiveReader, ArchiveWriter
 
 _TREE = re.compile("[0-9a-f]{40}")
@@ -62,7 +62,7 @@ class Imported(NamedTuple):
 
 
 def export_runs(
-    store: Store, records: Sequence[Record], file: Path, *, overwrite: bool = False
+    store: RunStore, records: Sequence[Record], file: Path, *, overwrite: bool = False
 ) -> Exported:
     """Write the runs, with everything that they refer to, into the zip file `file`.
 
@@ -90,7 +90,7 @@ def export_runs(
     return Exported(numbers, len(objects), len(trees), file.stat().st_size)
 
 
-def _check_complete(store: Store, record: Record) -> None:
+def _check_complete(store: RunStore, record: Record) -> None:
     if record.status == "running":
         raise RunInUseError(f"run {record.number} is still running", number=record.number)
     if store.is_unfinished(record):
@@ -99,7 +99,7 @@ def _check_complete(store: Store, record: Record) -> None:
         )
 
 
-def _everything(store: Store, records: Iterable[Record]) -> tuple[list[str], list[str]]:
+def _everything(store: RunStore, records: Iterable[Record]) -> tuple[list[str], list[str]]:
     """The digests of all objects, members of folders too, and the snapshots."""
     objects: set[str] = set()
     trees: set[str] = set()
@@ -127,7 +127,7 @@ def _lacks(record: Record, reference: Reference) -> TransferError:
 
 
 def _write(
-    store: Store,
+    store: RunStore,
     records: Sequence[Record],
     objects: Iterable[str],
     trees: Sequence[str],
@@ -156,7 +156,7 @@ def _write(
 # Import
 
 
-class Source(Protocol):
+class RunSource(Protocol):
     """Where runs come from: an archive, or another store."""
 
     @property
@@ -179,7 +179,7 @@ class Source(Protocol):
 class StoreSource:
     """Another store's folder as a source."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: RunStore) -> None:
         self._store = store
         self.store_id = store.id
         self.has = store.objects.has
@@ -199,10 +199,10 @@ class StoreSource:
 
 
 @contextlib.contextmanager
-def open_source(path: Path, *, most_bytes: int | None = None) -> Iterator[Source]:
+def open_source(path: Path, *, most_bytes: int | None = None) -> Iterator[RunSource]:
     """The export, or the store, at `path`. Raises TransferError, StoreNotFoundError, StoreFormatError."""
     if path.is_dir():
-        yield StoreSource(Store(store_folder(path)))
+        yield StoreSource(RunStore(store_folder(path)))
     elif not path.exists():
         raise StoreNotFoundError(f"neither an export nor a store: {path}", path=path)
     else:
@@ -211,7 +211,7 @@ def open_source(path: Path, *, most_bytes: int | None = None) -> Iterator[Source
 
 
 def import_runs(
-    store: Store, source: Source, *, say: Callable[[str], None] = lambda line: None
+    store: RunStore, source: RunSource, *, say: Callable[[str], None] = lambda line: None
 ) -> Imported:
     """Bring the runs of `source` into the store, those that it does not have.
 
@@ -266,7 +266,7 @@ def _leads_out(place: str) -> bool:
 class _Import:
     """One import: what is staged, in a folder that is gone at the end, and a place among the runs in progress."""
 
-    def __init__(self, store: Store, source: Source) -> None:
+    def __init__(self, store: RunStore, source: RunSource) -> None:
         self._store = store
         self._source = source
         self._sizes: dict[str, int] = {}  # of what is staged

@@ -10,22 +10,22 @@ from typing import Literal, TypeAlias
 
 from ...errors import DamageError
 from ...formats.compression import compress, unpack
-from ...records import Content, Record
+from ...records import Record, StoredBytes
 from ..live.live import is_alive
-from ..store import INLINE_BYTES, Store
+from ..store import INLINE_BYTES, RunStore
 from .timeline import STREAMS, Printed, Stream, Timeline
 
 _POLL_S = 0.1
 _Part: TypeAlias = Literal["stdout", "stderr", "arrivals"]
 
 
-def read_console(store: Store, record: Record, stream: Stream) -> bytes:
+def read_console(store: RunStore, record: Record, stream: Stream) -> bytes:
     """All that the run has written to the stream so far. Raises ObjectNotFoundError, DamageError."""
     return _read(store, record, stream)
 
 
 def read_printed(
-    store: Store, record: Record, *, streams: Sequence[Stream] = STREAMS
+    store: RunStore, record: Record, *, streams: Sequence[Stream] = STREAMS
 ) -> Iterator[Printed]:
     """The same of the streams, in the order in which it came; without an index of that, one stream after the other."""
     # First what was printed, then its index: of what a run in progress prints meanwhile nothing is lost.
@@ -36,7 +36,7 @@ def read_printed(
 
 
 def follow_console(
-    store: Store, record: Record, *, streams: Sequence[Stream] = STREAMS
+    store: RunStore, record: Record, *, streams: Sequence[Stream] = STREAMS
 ) -> Iterator[Printed]:
     """What the run writes, from its beginning on, as it comes; ends when the run ends."""
     said = dict.fromkeys(streams, 0)
@@ -55,7 +55,7 @@ def follow_console(
     yield from timeline.order(*parts)
 
 
-def keep_arrivals(store: Store, path: Path) -> Content | None:
+def keep_arrivals(store: RunStore, path: Path) -> StoredBytes | None:
     """Content for a record of an index that nobody will write to any more, gzipped where it is large."""
     size_bytes = path.stat().st_size if path.exists() else 0
     if size_bytes <= INLINE_BYTES:
@@ -65,7 +65,7 @@ def keep_arrivals(store: Store, path: Path) -> Content | None:
     return store.keep_file(packed)
 
 
-def _read(store: Store, record: Record, part: _Part) -> bytes:
+def _read(store: RunStore, record: Record, part: _Part) -> bytes:
     if record.status in ("running", "lost") and store.live(record).path.exists():
         return _read_from(_file(store, record, part), 0)
     if record.status == "running":  # it has ended since the record was read
@@ -78,7 +78,7 @@ def _read(store: Store, record: Record, part: _Part) -> bytes:
         raise DamageError(f"run {record.number}: {error}", path=store.path) from error
 
 
-def _file(store: Store, record: Record, part: _Part) -> Path:
+def _file(store: RunStore, record: Record, part: _Part) -> Path:
     live = store.live(record)
     return {"stdout": live.stdout, "stderr": live.stderr, "arrivals": live.arrivals}[part]
 

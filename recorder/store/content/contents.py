@@ -22,7 +22,7 @@ from ...digest import digest_bytes
 from ...errors import ContentNotFoundError
 from ...records import JSON, Input, Record
 from ..objects.trees import TreeEntry
-from ..store import Store
+from ..store import RunStore
 
 INPUTS = "inputs/"
 RESULT = "result"
@@ -42,7 +42,7 @@ class Found(NamedTuple):
     input: Input | None = None
 
 
-def find_content(store: Store, record: Record, name: str) -> Found:
+def find_content(store: RunStore, record: Record, name: str) -> Found:
     """What belongs to the run under that name. Raises ContentNotFoundError, also for what the store does not hold."""
     found = find_output(store, record, name)
     if found is None and name == RESULT and record.status == "finished":
@@ -54,12 +54,12 @@ def find_content(store: Store, record: Record, name: str) -> Found:
     return found
 
 
-def find_output(store: Store, record: Record, name: str) -> Found | None:
+def find_output(store: RunStore, record: Record, name: str) -> Found | None:
     """The output of that name, or what lies in one that is a folder; None where there is none."""
     return _output(store, record, name) or _inside(store, record, name)
 
 
-def open_content(store: Store, record: Record, found: Found) -> BinaryIO:
+def open_content(store: RunStore, record: Record, found: Found) -> BinaryIO:
     """The bytes of a file that was found, not checked where they are an object.
 
     Raises ContentNotFoundError for an input of which the store knows only the digest.
@@ -76,7 +76,7 @@ def open_content(store: Store, record: Record, found: Found) -> BinaryIO:
     return store.objects.open(found.digest)
 
 
-def _from_snapshot(store: Store, record: Record, item: Input) -> bytes | None:
+def _from_snapshot(store: RunStore, record: Record, item: Input) -> bytes | None:
     """The bytes of an input that is a file of the code, None where the snapshot has none or others."""
     code = record.code
     if not item.in_root or code is None or code.snapshot is None:
@@ -114,7 +114,7 @@ def find_path(paths: Sequence[str], wanted: str, *, what: str, run: int) -> str:
     raise not_found(f"no {what} {wanted!r} of run {run}", wanted, paths)
 
 
-def _output(store: Store, record: Record, name: str) -> Found | None:
+def _output(store: RunStore, record: Record, name: str) -> Found | None:
     output = next((output for output in record.outputs if output.name == name), None)
     if output is None:
         return None
@@ -128,7 +128,7 @@ def _output(store: Store, record: Record, name: str) -> Found | None:
     return Found(name, "file", digest=output.digest)
 
 
-def _inside(store: Store, record: Record, name: str) -> Found | None:
+def _inside(store: RunStore, record: Record, name: str) -> Found | None:
     """What lies in a folder that is an output."""
     for output in record.outputs:
         if output.kind != "folder" or not output.stored or not name.startswith(f"{output.name}/"):

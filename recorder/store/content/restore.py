@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from ...errors import ContentNotFoundError, DestinationError
 from ...records import Input, Record
 from ..objects.trees import TreeEntry, leads_out, leaves, os_name
-from ..store import Store
+from ..store import RunStore
 from .contents import Found, not_found, open_content
 
 Kind: TypeAlias = Literal["code", "inputs", "outputs"]
@@ -41,7 +41,7 @@ class _Piece(NamedTuple):
 
 
 def restore(
-    store: Store,
+    store: RunStore,
     record: Record,
     dest: Path,
     *,
@@ -78,7 +78,7 @@ def restore(
 class _Layout:
     """What a run has by path; the code is laid out in `staged` when a file of it is wanted."""
 
-    def __init__(self, store: Store, record: Record, staged: Path) -> None:
+    def __init__(self, store: RunStore, record: Record, staged: Path) -> None:
         self._store = store
         self._record = record
         self._code = staged / "code"

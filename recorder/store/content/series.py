@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ...formats.points import Point, parse_series, read_points
 from ...records import Record
-from ..store import Store
+from ..store import RunStore
 
 
-def read_series(store: Store, record: Record) -> dict[str, list[Point]]:
+def read_series(store: RunStore, record: Record) -> dict[str, list[Point]]:
     """The points of each metric by its name. Raises ObjectNotFoundError, DamageError, and ValueError for no points."""
     live = store.live(record).series
     if record.series is None and record.status == "running" and live.exists():

@@ -15,11 +15,11 @@ import msgspec
 from ... import codec
 from ...digest import digest_json
 from ...formats.series import parse_series, summarise
-from ...records import Content, Metric, Output, Record, fingerprint
+from ...records import Metric, Output, Record, StoredBytes, fingerprint
 from ..objects.objects import Objects
 from .live import Live
 
-Keep = Callable[[Path], Content | None]
+Keep = Callable[[Path], StoredBytes | None]
 
 WARNING = "its process was killed, or its machine stopped: this is what it had written by then"
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ...errors import ObjectNotFoundError
 from ...records import Record
 from ..references import kept_inputs, objects_of, references
-from ..store import Store
+from ..store import RunStore
 from .gc import tree_bytes
 
 
@@ -38,7 +38,7 @@ class Sizes(NamedTuple):
     on_disk: dict[str, int]
 
 
-def measure(store: Store) -> Sizes:
+def measure(store: RunStore) -> Sizes:
     """Measure the store. An object counts once for each run, and once for each experiment, that refers to it.
 
     Snapshots are compressed together, so that they are told in `on_disk` only.
@@ -59,12 +59,12 @@ def measure(store: Store) -> Sizes:
     )
 
 
-def _objects(store: Store, record: Record) -> set[str]:
+def _objects(store: RunStore, record: Record) -> set[str]:
     found = (*references(record), *kept_inputs(record))
     return {reference.name for reference in objects_of(found, store.objects)}
 
 
-def _sizes(store: Store, held: Mapping[int, Iterable[str]]) -> dict[str, int]:
+def _sizes(store: RunStore, held: Mapping[int, Iterable[str]]) -> dict[str, int]:
     sizes = {}
     for digest in set[str]().union(*held.values()):
         try:

@@ -24,7 +24,7 @@ from ..live.live import Live, is_alive
 from ..live.recovery import noted_outputs
 from ..query.catalogue import RUNS
 from ..references import TREE_HEAD, mentioned_objects, mentioned_snapshots
-from ..store import TRASH, Store
+from ..store import TRASH, RunStore
 
 _BATCH = 256  # objects deleted in one turn at the gate, some 5 ms
 
@@ -42,7 +42,7 @@ class Freed(NamedTuple):
     size_bytes: int
 
 
-def collect(store: Store, *, dry_run: bool = False) -> list[Freed]:
+def collect(store: RunStore, *, dry_run: bool = False) -> list[Freed]:
     """Remove what nothing refers to, and the trash; with `dry_run` say what would be. The kinds that had any.
 
     It may run while others record. What a run in progress needs stays, and so does what lies in ``lost+found``.
@@ -53,7 +53,7 @@ def collect(store: Store, *, dry_run: bool = False) -> list[Freed]:
 
 
 class _Collection:
-    def __init__(self, store: Store, dry_run: bool) -> None:
+    def __init__(self, store: RunStore, dry_run: bool) -> None:
         self._store = store
         self._dry = dry_run
 
@@ -213,7 +213,7 @@ class _Collection:
         return Freed(kind, count, size)
 
 
-def staged_paths(store: Store) -> list[Path]:
+def staged_paths(store: RunStore) -> list[Path]:
     """What is being written, or was when its process was killed."""
     beside = [
         path

@@ -18,11 +18,11 @@ import msgspec
 
 from ...digest import digest_bytes
 from ...errors import DamageError, RecorderWarning, RunNotFoundError
-from ...records import JSON, Content, Record
+from ...records import JSON, Record, StoredBytes
 from ..journal.table import Journal, JournalTable
 from ..live.live import Live, is_alive
 from .query import Query, parse_query
-from .refs import Entry, resolve, split_ref
+from .refs import RunNames, resolve, split_ref
 
 # The journal's table of runs.
 RUNS = "runs"
@@ -119,7 +119,7 @@ class Catalogue:
                 return self.get(numbers[-1 - back])
         name, back = split_ref(ref)
         is_experiment = not name.isdecimal() and name != "last"
-        seen: list[Entry] = []
+        seen: list[RunNames] = []
         for entry in self._backwards():  # most names are those of experiments that ran of late
             seen.append(entry)
             if is_experiment and entry.experiment == name:
@@ -174,18 +174,18 @@ class Catalogue:
             with _readable():
                 yield view.read(number)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[RunNames]:
         """What the runs can be called by, in the order of their numbers."""
         return [*self._backwards()][::-1]
 
-    def _backwards(self, *, before: int | None = None) -> Iterator[Entry]:
+    def _backwards(self, *, before: int | None = None) -> Iterator[RunNames]:
         """The same, the newest first, those before a number, each read when it is asked for."""
         view = self.journal.view(RUNS)
         for number in sorted(view.ids(), reverse=True):
             if before is not None and number >= before:
                 continue
             with _readable():
-                yield view.read_part(number, Entry)
+                yield view.read_part(number, RunNames)
 
     def _records(self, documents: Iterable[Mapping[str, JSON]]) -> Iterator[Record]:
         for document in documents:
@@ -224,11 +224,11 @@ def _readable() -> Iterator[None]:
         warnings.warn(f"{error}: see `recorder check`", RecorderWarning, stacklevel=4)
 
 
-def _as_it_is(path: Path) -> Content | None:
+def _as_it_is(path: Path) -> StoredBytes | None:
     """The content of a live folder's file for somebody who looks at it: nothing is put into the store."""
     data = path.read_bytes() if path.exists() else b""
     if not data:
         return None
-    return Content(
+    return StoredBytes(
         digest=digest_bytes(data), size_bytes=len(data), text=data.decode(errors="replace")
     )

@@ -122,18 +122,18 @@ def _plain(form: JSON) -> Any:
     if tag in ("$tuple", "$set", "$frozenset"):
         return [_plain(item) for item in said]
     if tag == "$path":
-        return Shown(said["text"])
+        return FormText(said["text"])
     if tag == "$numpy":
         return _number(str(said["text"]))
-    return Shown(codec.describe(form))
+    return FormText(codec.describe(form))
 
 
 def _number(text: str) -> Any:
     try:
         return float(text)
     except ValueError:
-        return Shown(text)
+        return FormText(text)
 
 
-class Shown(str):
+class FormText(str):
     """The text of a form that plain JSON cannot say."""

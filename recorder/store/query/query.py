@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from tinydb.queries import QueryInstance
 
 from ...errors import QueryError
-from .fields import FIELDS, Document, Find, Shown, known_names, parse_key
+from .fields import FIELDS, Document, Find, FormText, known_names, parse_key
 
 _TIMES = ("started", "finished")
 _OPERATORS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -194,7 +194,7 @@ def _holds(compare: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
 
 def _plain_text(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as texts where one is a value that is shown as one (a path, an enum), else as they are."""
-    return (str(a) if isinstance(a, Shown) else a, str(b) if isinstance(b, Shown) else b)
+    return (str(a) if isinstance(a, FormText) else a, str(b) if isinstance(b, FormText) else b)
 
 
 def _parse_time(text: str, now: datetime) -> datetime | None:

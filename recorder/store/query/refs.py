@@ -25,7 +25,7 @@ _BACK = re.compile(r"(?P<name>.+)~(?P<back>\d+)\Z", re.DOTALL)
 _MIN_PREFIX = 4
 
 
-class Entry(msgspec.Struct, frozen=True):
+class RunNames(msgspec.Struct, frozen=True):
     """What a run can be called by."""
 
     number: int
@@ -40,7 +40,7 @@ def split_ref(ref: str) -> tuple[str, int]:
     return (match["name"], int(match["back"])) if match else (ref, 0)
 
 
-def resolve(ref: str, *, entries: Callable[[], Sequence[Entry]]) -> int:
+def resolve(ref: str, *, entries: Callable[[], Sequence[RunNames]]) -> int:
     """The number of the run that `ref` names among `entries`, which are in the order of their numbers.
 
     Raises RunNotFoundError, with the nearest candidates, where it names none or several.
@@ -68,7 +68,7 @@ def check_tag(tag: str) -> None:
         raise TagError(f"{tag!r} is no tag: commas and colons stand between names", tag=tag)
 
 
-def _by_number(runs: Sequence[Entry], name: str, back: int) -> Entry | None:
+def _by_number(runs: Sequence[RunNames], name: str, back: int) -> RunNames | None:
     if not name.isdecimal():
         return None
     at = [i for i, entry in enumerate(runs) if entry.number == int(name)]
@@ -77,27 +77,27 @@ def _by_number(runs: Sequence[Entry], name: str, back: int) -> Entry | None:
     return _step_back(runs[: at[0] + 1], name, back)
 
 
-def _by_recency(runs: Sequence[Entry], name: str, back: int) -> Entry | None:
+def _by_recency(runs: Sequence[RunNames], name: str, back: int) -> RunNames | None:
     if name == "last":
         return _step_back(runs, name, back)
     named = [entry for entry in runs if entry.experiment == name]
     return _step_back(named, name, back) if named else None
 
 
-def _by_id(runs: Sequence[Entry], name: str, back: int) -> Entry | None:
+def _by_id(runs: Sequence[RunNames], name: str, back: int) -> RunNames | None:
     if len(name) < _MIN_PREFIX or back:
         return None
     return _only([entry for entry in runs if entry.id.startswith(name.lower())], name)
 
 
-def _by_tag(runs: Sequence[Entry], name: str, back: int) -> Entry | None:
+def _by_tag(runs: Sequence[RunNames], name: str, back: int) -> RunNames | None:
     tagged = [entry for entry in runs if name in entry.tags]
     if back:
         return _step_back(tagged, name, back) if tagged else None
     return _only(tagged, name)
 
 
-def _step_back(runs: Sequence[Entry], name: str, back: int) -> Entry:
+def _step_back(runs: Sequence[RunNames], name: str, back: int) -> RunNames:
     if back >= len(runs):
         count = f"{len(runs)} run{'s' if len(runs) != 1 else ''}"
         raise RunNotFoundError(
@@ -108,7 +108,7 @@ def _step_back(runs: Sequence[Entry], name: str, back: int) -> Entry:
     return runs[-1 - back]
 
 
-def _only(found: Sequence[Entry], name: str) -> Entry | None:
+def _only(found: Sequence[RunNames], name: str) -> RunNames | None:
     if len(found) > 1:
         names = [f"{entry.number} ({entry.id[:8]})" for entry in found[-5:]]
         raise RunNotFoundError(
@@ -119,7 +119,7 @@ def _only(found: Sequence[Entry], name: str) -> Entry | None:
     return found[0] if found else None
 
 
-def _not_found(runs: Sequence[Entry], ref: str) -> RunNotFoundError:
+def _not_found(runs: Sequence[RunNames], ref: str) -> RunNotFoundError:
     names = {entry.experiment for entry in runs} | {tag for entry in runs for tag in entry.tags}
     import difflib
 

@@ -11,7 +11,7 @@ import pytest
 from project import Project
 
 from recorder.records import Code, Record
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 RUN = """
     from recorder import record
@@ -86,7 +86,7 @@ class Editable:
     def run(self, *args: str) -> Record:
         """A run of the experiment."""
         self.project.python("run.py", *args, env=self.env)
-        return Store(self.project.root / ".recorder").runs()[-1]
+        return RunStore(self.project.root / ".recorder").runs()[-1]
 
     def change(self, text: str) -> None:
         """The library's module is other now."""
@@ -118,7 +118,7 @@ def test_an_editable_project_is_in_the_record(editable: Editable, args: tuple[st
     (found,) = code_of(record).projects
     assert (found.name, found.root) == ("lib", str(editable.library.root))
     assert (found.commit, found.dirty) == (editable.library.git("rev-parse", "HEAD"), True)
-    store = Store(editable.project.root / ".recorder")
+    store = RunStore(editable.project.root / ".recorder")
     assert found.snapshot is not None
     assert store.snapshots.read(found.snapshot, "src/lib/__init__.py") == b"VALUE = 2\n"
     assert f"lib at {found.commit[:12] if found.commit else ''}, dirty" in editable.recorder(
@@ -146,7 +146,7 @@ def test_an_editable_project_is_compared(editable: Editable) -> None:
     editable.run()
     said = editable.recorder("diff", "1", "2", "--only", "code", status=None)
     assert "project lib file src/lib/__init__.py" in said and "only other files changed" in said
-    store = Store(editable.project.root / ".recorder")
+    store = RunStore(editable.project.root / ".recorder")
     one, other = store.runs()
     assert code_of(one).snapshot == code_of(other).snapshot
     assert one.fingerprint != other.fingerprint
@@ -166,8 +166,8 @@ def test_an_editable_projects_snapshot_belongs_to_the_run(
     other.recorder("import", str(tmp_path / "out.zip"), env=env)
     (found,) = code_of(record).projects
     assert found.snapshot is not None
-    assert Store(other.root / "store").snapshots.has(found.snapshot)
-    store = Store(editable.project.root / ".recorder")
+    assert RunStore(other.root / "store").snapshots.has(found.snapshot)
+    store = RunStore(editable.project.root / ".recorder")
     store.snapshots.drop([found.snapshot])
     assert found.snapshot in editable.recorder("check", status=None)
     done = editable.project.recorder("replay", "1", env=editable.env, status=3)
@@ -180,5 +180,5 @@ def test_a_project_that_is_not_imported(editable: Editable) -> None:
         "other.py", "from recorder import record\n\n@record\ndef f():\n    pass\n\nf()\n"
     )
     editable.project.python("other.py", env=editable.env)
-    (record,) = Store(editable.project.root / ".recorder").runs()
+    (record,) = RunStore(editable.project.root / ".recorder").runs()
     assert code_of(record).projects == ()

@@ -15,7 +15,7 @@ from project import Project
 from recorder.capture.environment.environment import allowed_variables, describe_environment
 from recorder.capture.environment.hardware import cuda_version, describe_cpu, describe_gpus
 from recorder.capture.environment.process import describe_process
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 
 def test_the_environment_is_plain_json_and_true() -> None:
@@ -177,13 +177,13 @@ def test_what_cannot_be_described_is_a_warning(project: Project) -> None:
     """A library that raises while it is asked costs a word on the run, not the run; with strict it does."""
     project.write("e.py", FAILING.replace("STRICT", "False"))
     assert project.python("e.py").stdout == "1\n"
-    (run,) = Store(project.root).runs()
+    (run,) = RunStore(project.root).runs()
     assert run.warnings == (
         "the runtime's start method could not be described: RuntimeError: not now",
     )
     project.write("e.py", FAILING.replace("STRICT", "True"))
     assert "start method could not be described" in project.python("e.py", status=1).stderr
-    assert len(Store(project.root).runs()) == 1
+    assert len(RunStore(project.root).runs()) == 1
 
 
 def test_what_torchrun_says_of_one_job_is_left_out() -> None:

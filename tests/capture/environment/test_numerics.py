@@ -9,7 +9,7 @@ import sys
 import pytest
 from project import Project
 
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 
 def test_flags_of_the_newer_api(project: Project) -> None:
@@ -31,7 +31,7 @@ def test_flags_of_the_newer_api(project: Project) -> None:
         """,
     )
     project.python("e.py")
-    store = Store(project.root)
+    store = RunStore(project.root)
     (run,) = store.runs()
     assert run.runtime is not None
     flags = json.loads(store.read(run.runtime.last))["torch"]
@@ -67,7 +67,7 @@ def test_flags_as_a_run_began_and_ended(project: Project) -> None:
         """,
     )
     project.python("e.py")
-    store = Store(project.root)
+    store = RunStore(project.root)
     first, second = store.runs()
     assert first.runtime is not None and second.runtime is not None
     begun, ended = (json.loads(store.read(d)) for d in (first.runtime.start, first.runtime.last))
@@ -97,7 +97,7 @@ def test_native_libraries_and_their_threads(project: Project) -> None:
         """,
     )
     project.python("e.py")
-    store = Store(project.root)
+    store = RunStore(project.root)
     for run in store.runs():
         assert run.runtime is not None
         found = json.loads(store.read(run.runtime.last))["libraries"]

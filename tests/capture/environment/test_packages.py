@@ -18,7 +18,7 @@ from project import Project
 from recorder.capture.environment import packages
 from recorder.capture.environment.distributions import describe_source
 from recorder.capture.environment.packages import find_packages, imported
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 
 def install(site: Path, name: str, version: str = "1.0", *, record: str = "", **files: str) -> Path:
@@ -226,7 +226,7 @@ def test_a_run_knows_what_it_imported(project: Project) -> None:
         """,
     )
     project.python("e.py")
-    store = Store(project.root)
+    store = RunStore(project.root)
     first, second = store.runs()
     assert first.runtime is not None and second.runtime is not None
     begun, ended = (json.loads(store.read(d)) for d in (first.runtime.start, first.runtime.last))

@@ -13,7 +13,7 @@ import pytest
 from project import Project
 
 from recorder.capture.environment.ranks import find_rank
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 SIZE = 4
 
@@ -102,7 +102,7 @@ def test_one_job_is_one_run(project: Project, launcher: str) -> None:
     found = [json.loads(one.stdout) for one in done]
     assert [[call[0] for call in calls] for calls in found] == [[True] * 3, *[[False] * 3] * 3]
     assert all([c[1:] for c in calls] == [c[1:] for c in found[0]] for calls in found)
-    runs = Store(project.root / ".recorder").runs()
+    runs = RunStore(project.root / ".recorder").runs()
     assert [(run.number, run.experiment, run.status) for run in runs] == [
         (1, "train", "finished"),
         (2, "train", "finished"),
@@ -140,7 +140,7 @@ def test_seeds_are_drawn_afresh_for_each_job(project: Project) -> None:
     assert (
         project.python("launch.py", env=env).stdout != project.python("launch.py", env=env).stdout
     )
-    assert len({run.seed for run in Store(project.root / ".recorder").runs()}) == 5  # twice 7
+    assert len({run.seed for run in RunStore(project.root / ".recorder").runs()}) == 5  # twice 7
 
 
 def test_shells_between_the_launcher_and_python(project: Project) -> None:
@@ -150,7 +150,7 @@ def test_shells_between_the_launcher_and_python(project: Project) -> None:
     done = start(project, [variables("MPICH", r) for r in range(2)], "-c", wrapper)
     seeds = [[call[1] for call in json.loads(one.stdout)] for one in done]
     assert seeds[0] == seeds[1]
-    assert not Store(project.root / ".recorder").runs()[0].warnings
+    assert not RunStore(project.root / ".recorder").runs()[0].warnings
 
 
 def test_ranks_with_nothing_in_common(project: Project) -> None:
@@ -161,7 +161,7 @@ def test_ranks_with_nothing_in_common(project: Project) -> None:
     first, second = start(project, ranks, "train.py")
     assert first.stderr.count("RecorderWarning: the ranks of this job know nothing") == 2
     assert second.stderr == ""
-    runs = Store(project.root / ".recorder").runs()
+    runs = RunStore(project.root / ".recorder").runs()
     assert ["hand the experiment a seed" in " ".join(run.warnings) for run in runs] == [
         True,
         True,
@@ -204,7 +204,7 @@ def test_tasks_that_are_no_job(project: Project) -> None:
     project.write("train.py", TRAIN)
     ranks = [variables("Slurm", r) | {"RECORDER_RANKS": "all"} for r in range(SIZE)]
     assert [one.returncode for one in start(project, ranks, "train.py")] == [0] * SIZE
-    runs = Store(project.root / ".recorder").runs()
+    runs = RunStore(project.root / ".recorder").runs()
     assert [run.number for run in runs] == list(range(1, 3 * SIZE + 1))
     assert all(run.process is not None and run.process.ranks is None for run in runs)
 
@@ -230,7 +230,7 @@ def test_recorder_run_in_ranks(project: Project) -> None:
     done = start(project, ranks, "-m", "recorder", "run", "train.py:train", "lr=0")
     assert [one.returncode for one in done] == [3] * SIZE
     assert all("ZeroDivisionError" in one.stderr for one in done)
-    runs = Store(project.root / ".recorder").runs()
+    runs = RunStore(project.root / ".recorder").runs()
     assert [run.status for run in runs] == ["finished", "failed"]
 
 
@@ -259,7 +259,7 @@ def test_workers_of_the_first_rank(project: Project) -> None:
     )
     done = start(project, [variables("torchrun", r) for r in range(2)], "pool.py")
     assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 2
-    outer, *inner = Store(project.root / ".recorder").runs()
+    outer, *inner = RunStore(project.root / ".recorder").runs()
     assert (outer.experiment, outer.status, outer.warnings) == ("lead", "finished", ())
     assert sorted(run.result for run in inner) == [0, 0, 1, 1, 2, 3]
     assert len({run.seed for run in inner}) == 6
@@ -306,12 +306,12 @@ def test_torchrun(project: Project) -> None:
         *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py")
     )
     assert "RecorderWarning" not in done.stderr
-    (run,) = Store(project.root / ".recorder").runs()
+    (run,) = RunStore(project.root / ".recorder").runs()
     assert (run.status, run.metrics["norm"].count, run.warnings) == ("finished", 3, ())
     assert run.process is not None and run.process.ranks is not None
     assert (run.process.ranks.launcher, run.process.ranks.count) == ("torchrun", 2)
     replay = project.recorder("replay", "1", status=None)
     assert "run 1 was the first of 2 ranks; its replay is one process" in replay.stderr
     assert replay.returncode == 0, replay.stdout + replay.stderr
-    again = Store(project.root / ".recorder").find(2)
+    again = RunStore(project.root / ".recorder").find(2)
     assert again.process is not None and again.process.ranks is None

@@ -17,7 +17,7 @@ from project import ROOT, Project
 
 import recorder
 from recorder.store.content.console import follow_console, read_console, read_printed
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 FROZEN = ROOT / "tests" / "formats" / "format-1.zip"
 SCRIPT = """
@@ -119,7 +119,7 @@ def test_the_streams_are_in_the_order_in_which_they_came(printed: Project) -> No
 
 def test_the_index_is_small_and_part_of_the_run(printed: Project, project: Project) -> None:
     """That of a hundred thousand lines takes little room; it is checked, exported and imported with its run."""
-    store = Store(printed.root)
+    store = RunStore(printed.root)
     record = store.get(2)
     assert record.arrivals is not None and record.stdout is not None and record.stderr is not None
     size_bytes = store.objects.size(record.arrivals.digest)
@@ -179,7 +179,7 @@ def test_a_killed_run_has_what_it_had_written(project: Project) -> None:
     run = subprocess.Popen([sys.executable, "f.py", "4"], cwd=project.root, env=project.env,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     wait_for(project.root / ".recorder" / "runs.jsonl", "running")
-    store = Store(project.root)
+    store = RunStore(project.root)
     found = follow_console(store, store.get(1), streams=("stdout",))
     assert next(found).data == b"out 0\n"
     run.send_signal(signal.SIGKILL)
@@ -188,7 +188,7 @@ def test_a_killed_run_has_what_it_had_written(project: Project) -> None:
     index = store.live(store.get(1)).arrivals
     index.write_bytes(index.read_bytes() + b"o1")  # as a machine that stopped may have left it
     for _ in ("found", "repaired"):
-        record = Store(project.root).get(1)
+        record = RunStore(project.root).get(1)
         assert record.status == "lost" and read_console(store, record, "stdout") == b"out 0\n"
         first, second = read_printed(store, record)
         assert (first.data, second.data) == (b"out 0\n", b"err 0\n")

@@ -11,7 +11,7 @@ from project import Project
 
 from recorder.errors import RunNotFoundError, TagError
 from recorder.store.signature import standing
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def test_tagging_and_untagging(runs: Project) -> None:
     )
     assert runs.show(3)["tags"] == []
     assert "no tag 'paper'" in runs.recorder("untag", "3", "paper", status=3).stderr
-    assert standing(Store(runs.root).get(1)) == "own"
+    assert standing(RunStore(runs.root).get(1)) == "own"
 
 
 @pytest.mark.parametrize("tag", ["12", "last", "last~2", "a,b", "a:b", " a", "", "a\x1b[31m"])
 def test_a_tag_can_name_a_run(runs: Project, tag: str) -> None:
     """What is a number, `last`, or would be broken in two is refused, and nothing is written."""
-    store = Store(runs.root)
+    store = RunStore(runs.root)
     with pytest.raises(TagError):
         store.retag([1], add=[tag])
     assert store.get(1).tags == ()
@@ -52,14 +52,14 @@ def test_a_tag_can_name_a_run(runs: Project, tag: str) -> None:
 def test_all_or_none(runs: Project) -> None:
     """Where one of the runs is not there, none is tagged."""
     assert "no run '9'" in runs.recorder("tag", "1", "9", "x", status=3).stderr
-    store = Store(runs.root)
+    store = RunStore(runs.root)
     with pytest.raises(RunNotFoundError, match="no run 9"):
         store.retag([1, 9], add=["x"])
     assert store.get(1).tags == ()
 
 
 def _tag(root: Path, number: int) -> None:
-    store = Store(root)
+    store = RunStore(root)
     for i in range(5):
         store.retag([1], add=[f"t{number}{i}"])
 
@@ -68,13 +68,13 @@ def test_tags_set_at_once_are_all_there(runs: Project) -> None:
     """Processes that tag the same run at the same moment undo nothing of each other."""
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
         list(pool.map(_tag, [runs.root] * 3, range(3)))
-    assert len(Store(runs.root).get(1).tags) == 15
+    assert len(RunStore(runs.root).get(1).tags) == 15
 
 
 def test_notes(runs: Project) -> None:
     """A note is set, replaced and removed; one without quotes says that it wants some."""
     runs.recorder("note", "1", "2", "the one in figure 3")
-    assert [run.note for run in Store(runs.root).runs()] == ["the one in figure 3"] * 2 + [""]
+    assert [run.note for run in RunStore(runs.root).runs()] == ["the one in figure 3"] * 2 + [""]
     runs.recorder("note", "1", "")
     assert runs.show(1)["note"] == ""
     assert "quotes" in runs.recorder("note", "1", "no", "quotes", status=3).stderr

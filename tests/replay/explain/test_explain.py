@@ -19,10 +19,10 @@ from project import ROOT, Project
 
 from recorder.capture.environment.hardware import describe_platform
 from recorder.replay.deviations import processors
-from recorder.replay.explain.factor import Change, join_changes
+from recorder.replay.explain.factor import Adjustment, join_changes
 from recorder.replay.explain.instruction_sets import numpy_dispatch
 from recorder.replay.request import Request
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 # Nothing else varies: what is tried is what the test is about.
 FIXED = {"PYTHONHASHSEED": "0"}
@@ -33,7 +33,7 @@ def explained(project: Project, run: str, *args: str) -> dict[str, Any]:
     """The explanation of the replay of the run, as JSON; what is in the store is held against it."""
     done = project.recorder("replay", run, "--explain", "--json", *args, status=1)
     found: dict[str, Any] = json.loads(done.stdout)["explanation"]
-    store = Store(project.root / ".recorder")
+    store = RunStore(project.root / ".recorder")
     tried = {one["run"]: one["is_kept"] for one in found["tries"]}
     there = {record.number: record for record in store.runs()}
     assert {number for number, kept in tried.items() if kept} == {n for n in tried if n in there}
@@ -353,7 +353,7 @@ def test_ctrl_c_leaves_no_tries(project: Project) -> None:
         start_new_session=True,
     )
     assert process.stderr is not None
-    store = Store(project.root / ".recorder")
+    store = RunStore(project.root / ".recorder")
     for line in process.stderr:
         if line.startswith("explaining: "):
             break
@@ -370,8 +370,8 @@ def test_changes_joined() -> None:
     """Joined changes are all made at once, and leave what they say nothing of as it was asked for."""
     joined = join_changes(
         [
-            Change(said="a", variables={"A": "1"}, live_inputs=False),
-            Change(said="b", variables={"B": "2"}, processors=1, inputs={"x": "y"}),
+            Adjustment(said="a", variables={"A": "1"}, live_inputs=False),
+            Adjustment(said="b", variables={"B": "2"}, processors=1, inputs={"x": "y"}),
         ]
     )
     assert (joined.said, joined.processors) == ("a and b", 1)

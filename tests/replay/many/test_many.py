@@ -18,7 +18,7 @@ from project import Project
 from recorder.replay.many.many import select_runs
 from recorder.replay.many.progress import Batch, Done, note_done, open_batch
 from recorder.replay.request import Request
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 EXPERIMENTS = """
     import sys, time
@@ -106,7 +106,7 @@ def test_every_finished_run(paper: Project) -> None:
     ]  # fmt: skip
     again = all_of(paper, "--where", 'experiment == "good" or experiment == "part"', status=0)
     assert [one["run"] for one in again["replays"]] == [one["run"] for one in found["replays"][:2]]
-    store = Store(paper.root / ".recorder")
+    store = RunStore(paper.root / ".recorder")
     assert len(select_runs(store, with_replays=True).records) > len(select_runs(store).records)
     assert list((store.path / "replays").iterdir()) == []  # nothing is left to go on with
 
@@ -171,7 +171,7 @@ def begin(project: Project, *, done: int) -> subprocess.Popen[str]:
 
 def verdicts_of(project: Project) -> list[str]:
     """The runs that replays with a verdict are of, by their ids: one for each replay."""
-    store = Store(project.root / ".recorder")
+    store = RunStore(project.root / ".recorder")
     return [one.verdict.of for one in store.runs() if one.verdict is not None]
 
 
@@ -211,7 +211,7 @@ def test_interrupted_it_goes_on(project: Project) -> None:
 
 def test_what_is_taken_over(paper: Project) -> None:
     """A replay that was removed since, one of a day ago, and one that was asked for otherwise are none that is done."""
-    store = Store(paper.root / ".recorder")
+    store = RunStore(paper.root / ".recorder")
     record, replay = store.get(1), store.find("good")
     done = Done(original=record.id, replay=replay.id, number=replay.number)
 

@@ -14,7 +14,7 @@ import pytest
 from project import Project
 
 from recorder.replay.many.repetition import worst_status
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 EXPERIMENTS = """
     import os, sys, time
@@ -130,12 +130,12 @@ def test_ctrl_c_ends_them_all(summing: Project) -> None:
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert count_replays(summing) < 50
-    assert Store(summing.root / ".recorder").find("last").status == "interrupted"
+    assert RunStore(summing.root / ".recorder").find("last").status == "interrupted"
 
 
 def count_replays(project: Project) -> int:
     """How many replays of the run that takes its time there are by now."""
-    store = Store(project.root / ".recorder")
+    store = RunStore(project.root / ".recorder")
     return sum(record.replay_of == store.get(3).id for record in store.runs())
 
 

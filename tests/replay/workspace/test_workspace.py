@@ -16,7 +16,7 @@ from project import Project
 from recorder.replay.workspace.layout import lay_out
 from recorder.store.filesystem.disk import has_process_locks
 from recorder.store.maintenance.gc import collect
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 
 def tree_of(path: Path) -> dict[str, tuple[str, bytes]]:
@@ -32,9 +32,9 @@ def tree_of(path: Path) -> dict[str, tuple[str, bytes]]:
 
 
 @pytest.fixture
-def taken(tmp_path: Path) -> Iterator[tuple[Store, str, Path]]:
+def taken(tmp_path: Path) -> Iterator[tuple[RunStore, str, Path]]:
     """A store with one snapshot, which a run in progress counts on, and the folder that it is of."""
-    store = Store(tmp_path / "s", create=True)
+    store = RunStore(tmp_path / "s", create=True)
     live = store.reserve()
     root = tmp_path / "root"
     (root / "deep" / "er").mkdir(parents=True)
@@ -48,13 +48,13 @@ def taken(tmp_path: Path) -> Iterator[tuple[Store, str, Path]]:
     live.close()
 
 
-def workspaces(store: Store) -> list[str]:
+def workspaces(store: RunStore) -> list[str]:
     """The names of the folders of replays and snapshots."""
     return sorted(path.name for path in (store.path / "workspaces").iterdir())
 
 
 def test_a_snapshot_is_copied_from_what_is_laid_out_once(
-    taken: tuple[Store, str, Path], tmp_path: Path
+    taken: tuple[RunStore, str, Path], tmp_path: Path
 ) -> None:
     """Each copy has the bytes, modes and links of the snapshot, and what is written into one is in no other."""
     store, snapshot, root = taken
@@ -68,7 +68,7 @@ def test_a_snapshot_is_copied_from_what_is_laid_out_once(
 
 @pytest.mark.parametrize("what", ["changed", "added", "removed", "half made", "copied store"])
 def test_a_kept_tree_that_was_touched_is_made_again(
-    taken: tuple[Store, str, Path], tmp_path: Path, what: str
+    taken: tuple[RunStore, str, Path], tmp_path: Path, what: str
 ) -> None:
     """Nothing that was done to the tree that is kept of a snapshot gets into a replay, its times put back or not."""
     store, snapshot, root = taken
@@ -88,19 +88,21 @@ def test_a_kept_tree_that_was_touched_is_made_again(
         (kept.parent / "whole").unlink()
     else:
         subprocess.run(["cp", "-r", store.path, tmp_path / "copy"], check=True)
-        store = Store(tmp_path / "copy")
+        store = RunStore(tmp_path / "copy")
     lay_out(store, snapshot, tmp_path / "two")
     assert tree_of(tmp_path / "two") == tree_of(root)
 
 
 @pytest.mark.skipif(not has_process_locks(), reason="elsewhere a lock cannot be shared")
-def test_gc_beside_processes_that_lay_out(taken: tuple[Store, str, Path], tmp_path: Path) -> None:
+def test_gc_beside_processes_that_lay_out(
+    taken: tuple[RunStore, str, Path], tmp_path: Path
+) -> None:
     """However often gc removes what is kept, each copy that is being made is whole."""
     store, snapshot, root = taken
     code = (
-        "import sys; from pathlib import Path; from recorder.store.store import Store\n"
+        "import sys; from pathlib import Path; from recorder.store.store import RunStore\n"
         "from recorder.replay.workspace.layout import lay_out\n"
-        "for i in range(60): lay_out(Store(sys.argv[1]), sys.argv[2], Path(sys.argv[3]) / str(i))"
+        "for i in range(60): lay_out(RunStore(sys.argv[1]), sys.argv[2], Path(sys.argv[3]) / str(i))"
     )
     copies = [tmp_path / name for name in ("x", "y", "z")]
     processes = [
@@ -140,7 +142,7 @@ def test_gc_leaves_the_workspace_of_a_replay(project: Project) -> None:
     project.write("data.txt", "data")
     project.python("f.py")
     project.recorder("replay", "1")
-    store = Store(project.root / ".recorder")
+    store = RunStore(project.root / ".recorder")
     assert workspaces(store) == []
     project.recorder("replay", "1", "--keep")
     (kept,) = (store.path / "workspaces").iterdir()
@@ -203,7 +205,7 @@ def test_gc_leaves_the_workspace_of_an_orphan(waiting: tuple[Project, Path]) -> 
     ) as process:
         wait_for(place / "begun")
         process.send_signal(signal.SIGKILL)
-    store = Store(project.root / ".recorder")
+    store = RunStore(project.root / ".recorder")
     collect(store)
     assert len([p for p in workspaces(store) if len(p) == 20]) == 1
     (place / "go on").touch()

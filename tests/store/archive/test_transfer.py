@@ -23,7 +23,7 @@ from recorder.store.journal.lines import make_line
 from recorder.store.maintenance.check import check
 from recorder.store.objects.trees import TreeEntry, write_entries
 from recorder.store.signature import is_trusted, standing
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 SCRIPT = """
 import os, sys
@@ -72,20 +72,20 @@ def archive(made: Path) -> Path:
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Store:
+def other(tmp_path: Path) -> RunStore:
     """An empty store of somebody's."""
-    store = Store(tmp_path / "other" / ".recorder", create=True)
+    store = RunStore(tmp_path / "other" / ".recorder", create=True)
     assert len(store) == 0
     return store
 
 
-def bring(store: Store, path: Path, **options: Any) -> Imported:
+def bring(store: RunStore, path: Path, **options: Any) -> Imported:
     """Import what is at `path`."""
     with open_source(path, **options) as source:
         return import_runs(store, source)
 
 
-def everything(store: Store) -> list[str]:
+def everything(store: RunStore) -> list[str]:
     """The names of all files in the store, the locks left out."""
     return sorted(
         path.relative_to(store.path).as_posix()
@@ -94,22 +94,22 @@ def everything(store: Store) -> list[str]:
     )
 
 
-def test_runs_arrive_whole(made: Path, archive: Path, other: Store) -> None:
+def test_runs_arrive_whole(made: Path, archive: Path, other: RunStore) -> None:
     """Imported records are the same but for number and origin, and everything that they name is there."""
-    origin = Store(made)
+    origin = RunStore(made)
     done = bring(other, archive)
     assert [record.number for record in done.records] == [1, 2] and not done.present
     for mine, theirs in zip(origin.runs(), other.runs(), strict=True):
         assert theirs.origin == origin.id
         assert msgspec.structs.replace(theirs, origin=None) == mine
-    assert list(check(Store(other.path))) == []
+    assert list(check(RunStore(other.path))) == []
     again = bring(other, archive)
     assert again.records == () and len(again.present) == 2
     assert list((other.path / "staging").iterdir()) == []
     assert list((other.path / "live").iterdir()) == []
 
 
-def test_from_another_store_and_back_home(made: Path, tmp_path: Path, other: Store) -> None:
+def test_from_another_store_and_back_home(made: Path, tmp_path: Path, other: RunStore) -> None:
     """A store's folder is a source as well; numbers are given anew; what comes home has no origin."""
     begin(other)[1].close(keep=True)
     done = bring(other, made)
@@ -118,7 +118,7 @@ def test_from_another_store_and_back_home(made: Path, tmp_path: Path, other: Sto
         (3, "train"),
     ]
     shutil.copytree(made, tmp_path / "copy")
-    home = Store(tmp_path / "copy")
+    home = RunStore(tmp_path / "copy")
     home.remove([2])
     assert bring(home, made).in_trash == (home.trash()[0].id,)
     home.journal.table("trash").truncate()
@@ -129,7 +129,7 @@ def test_from_another_store_and_back_home(made: Path, tmp_path: Path, other: Sto
 
 def test_the_same_runs_make_the_same_file(made: Path, tmp_path: Path) -> None:
     """An export says nothing of the day on which it was made."""
-    store = Store(made)
+    store = RunStore(made)
     for name in ("a.zip", "b.zip"):
         export_runs(store, store.runs(), tmp_path / name)
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
@@ -142,7 +142,7 @@ def test_the_same_runs_make_the_same_file(made: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_exported(made: Path, tmp_path: Path) -> None:
     """A run in progress, one that was killed, and one that lacks something are errors, and leave no file."""
     shutil.copytree(made, tmp_path / "copy")
-    store = Store(tmp_path / "copy")
+    store = RunStore(tmp_path / "copy")
     _, live = begin(store)
     with pytest.raises(RunInUseError):
         export_runs(store, [store.get(3)], tmp_path / "x.zip")
@@ -174,7 +174,7 @@ def test_foreign_code_is_not_run_unasked(made: Path, archive: Path, tmp_path: Pa
         assert "imported" not in done.stderr
     refused = project.recorder("replay", "1", status=3)
     assert "another store" in refused.stderr and "--trust" in refused.stderr
-    assert len(Store(project.root)) == 2
+    assert len(RunStore(project.root)) == 2
     done = project.recorder("replay", "1", "--trust")
     assert "trusted from now on: runs 1-2" in done.stderr
     project.recorder("replay", "2")
@@ -346,7 +346,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_export_is_refused(
-    name: str, archive: Path, tmp_path: Path, other: Store
+    name: str, archive: Path, tmp_path: Path, other: RunStore
 ) -> None:
     """An archive that is not what an export is, is refused with a reason, and nothing is written."""
     change, reason = REFUSED[name]
@@ -357,10 +357,10 @@ def test_what_is_no_export_is_refused(
     assert everything(other) == before and len(other) == 0
     assert not (tmp_path / "evil").exists()
     bring(other, archive)
-    assert list(check(Store(other.path))) == []
+    assert list(check(RunStore(other.path))) == []
 
 
-def test_links_and_bombs_are_refused(archive: Path, tmp_path: Path, other: Store) -> None:
+def test_links_and_bombs_are_refused(archive: Path, tmp_path: Path, other: RunStore) -> None:
     """A link among the entries, an archive that unpacks to far more than it is, and cut or foreign files are refused."""
     path = tmp_path / "bad.zip"
     shutil.copy(archive, path)
@@ -387,7 +387,7 @@ def test_links_and_bombs_are_refused(archive: Path, tmp_path: Path, other: Store
     assert list((other.path / "staging").iterdir()) == []
 
 
-def test_objects_that_no_run_wants_stay_out(archive: Path, tmp_path: Path, other: Store) -> None:
+def test_objects_that_no_run_wants_stay_out(archive: Path, tmp_path: Path, other: RunStore) -> None:
     """An object in an archive that no record names is not taken in."""
     data = b"smuggled"
     hexes = digest_bytes(data).removeprefix("blake3:")
@@ -399,20 +399,20 @@ def test_objects_that_no_run_wants_stay_out(archive: Path, tmp_path: Path, other
 
 
 def test_a_tampered_record_is_noticed(
-    made: Path, archive: Path, tmp_path: Path, other: Store
+    made: Path, archive: Path, tmp_path: Path, other: RunStore
 ) -> None:
     """A record that was changed, in an archive or in the store, is not trusted any more, and a check says so."""
     path = rewritten(archive, tmp_path / "x.zip", set_field("config", "n", value=66))
     done = bring(other, path)
     assert [standing(record) for record in done.records] == ["changed", "changed"]
     shutil.copytree(made, tmp_path / "copy")
-    store = Store(tmp_path / "copy")
+    store = RunStore(tmp_path / "copy")
     assert all(is_trusted(record) for record in store)
     document = dict(store.journal.table("runs").get(doc_id=1) or {})
     document["config"] = {**document["config"], "n": 99}
     store.journal.table("runs").put(1, document)
     assert standing(store.get(1)) == "changed"
-    findings = list(check(Store(store.path)))
+    findings = list(check(RunStore(store.path)))
     assert [(f.kind, f.runs) for f in findings] == [("changed record", (1,))]
     project = Project(tmp_path / "copy")
     assert "somebody has changed it" in project.recorder("replay", "1", status=3).stderr
@@ -421,7 +421,7 @@ def test_a_tampered_record_is_noticed(
     assert store.trust(store.get(1)) == [1] and is_trusted(store.get(1))
 
 
-def test_who_may_sign(tmp_path: Path, other: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_may_sign(tmp_path: Path, other: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another key's records are foreign, unsigned ones are not trusted where there is a key."""
     record, live = begin(other)
     other.finish(msgspec.structs.replace(record, status="finished"))

@@ -11,13 +11,13 @@ from project import Project
 
 from recorder.errors import ContentNotFoundError
 from recorder.store.content.contents import content_names, find_content, open_content
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 SCRIPT = """
     import os
     from pathlib import Path
     import numpy as np
-    from recorder import record, save, input
+    from recorder import record, save, track_input
 
     class Own:
         pass
@@ -65,7 +65,7 @@ def cat(project: Project, name: str) -> str:
 
 def test_files_are_printed_to_the_byte(project: Project) -> None:
     """An output file, one in a folder, and inputs from the objects and from the snapshot come out as they were."""
-    store = Store(project.root)
+    store = RunStore(project.root)
     record = store.get(1)
     for name, data in {
         "out/a.bin": bytes(range(256)),
@@ -139,7 +139,7 @@ def test_an_input_is_found_by_the_end_of_its_path(project: Project, tmp_path: Pa
         """,
     )
     project.python("reads.py")
-    store = Store(project.root)
+    store = RunStore(project.root)
     record = store.find("last")
     assert "inputs/one/points.txt" in content_names(record)
     with pytest.raises(ContentNotFoundError, match="2 of them end so"):
@@ -150,7 +150,7 @@ def test_an_input_is_found_by_the_end_of_its_path(project: Project, tmp_path: Pa
 
 def test_a_damaged_output_is_said(project: Project) -> None:
     """Bytes that are not what was written end with status 3."""
-    store = Store(project.root)
+    store = RunStore(project.root)
     found = find_content(store, store.get(1), "out/deep/b.txt")
     path = store.objects.path(found.digest)
     path.chmod(0o644)

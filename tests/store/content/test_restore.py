@@ -11,7 +11,7 @@ from project import Project
 
 from recorder.errors import ContentNotFoundError, DamageError, DestinationError
 from recorder.store.content.restore import restore
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 SCRIPT = """
     import os
@@ -91,7 +91,9 @@ def test_names_and_patterns(project: Project, tmp_path: Path) -> None:
 
 def test_inputs_and_code(project: Project, tmp_path: Path) -> None:
     """Inputs and code have their paths in the project, one from elsewhere its whole path; as they were then."""
-    restore(Store(project.root), Store(project.root).get(1), tmp_path / "i", kinds=("inputs",))
+    restore(
+        RunStore(project.root), RunStore(project.root).get(1), tmp_path / "i", kinds=("inputs",)
+    )
     assert (tmp_path / "i/data.csv").read_text() == "1,2\n"
     elsewhere = project.root.parent / "elsewhere.txt"
     assert (tmp_path / "i" / elsewhere.relative_to("/")).read_text() == "elsewhere"
@@ -123,7 +125,7 @@ def test_nothing_is_written_through_a_link(project: Project, tmp_path: Path) -> 
     (tmp_path / "away").mkdir()
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "out").symlink_to(tmp_path / "away")
-    store = Store(project.root)
+    store = RunStore(project.root)
     with pytest.raises(DestinationError, match="outside"):
         restore(store, store.get(1), tmp_path / "to", force=True)
     (tmp_path / "away" / "kept").write_text("kept")
@@ -136,7 +138,7 @@ def test_nothing_is_written_through_a_link(project: Project, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", "."])
 def test_a_name_that_leads_out_is_refused(project: Project, tmp_path: Path, name: str) -> None:
     """An output of a foreign record whose name leads out of the folder is not written."""
-    store = Store(project.root)
+    store = RunStore(project.root)
     record = store.get(1)
     (output,) = (one for one in record.outputs if one.name == "p.csv")
     forged = msgspec.structs.replace(output, name=name)
@@ -148,7 +150,7 @@ def test_a_name_that_leads_out_is_refused(project: Project, tmp_path: Path, name
 
 def test_nothing_is_written_through_a_link_of_the_run(project: Project, tmp_path: Path) -> None:
     """Of a foreign record, an output that lies behind a link of another output is refused."""
-    store = Store(project.root)
+    store = RunStore(project.root)
     (tmp_path / "away").mkdir()
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "link").symlink_to(tmp_path / "away")
@@ -168,7 +170,7 @@ def test_nothing_is_written_through_a_link_of_the_run(project: Project, tmp_path
 
 def test_damage_and_absence_leave_nothing_behind(project: Project, tmp_path: Path) -> None:
     """Where an object is damaged or a name is unknown, the folder stays as it was."""
-    store = Store(project.root)
+    store = RunStore(project.root)
     record = store.get(1)
     (output,) = (one for one in record.outputs if one.name == "p.csv")
     path = store.objects.path(output.digest)

@@ -18,7 +18,7 @@ from project import Project
 
 from recorder import current_run, log, record
 from recorder.records import Record
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 PROCESSES, EACH = 8, 200
 
@@ -58,7 +58,7 @@ def test_eight_processes_record_two_hundred_runs_each(project: Project, exists: 
     """Whether the store is there or they all make it at once: no run lost, none doubled, dense numbers."""
     project.write("write.py", WRITER)
     if exists:
-        Store(project.root / ".recorder", create=True)
+        RunStore(project.root / ".recorder", create=True)
     processes = [
         subprocess.Popen(
             [sys.executable, "write.py", str(n), str(EACH)],
@@ -81,7 +81,7 @@ def test_eight_processes_record_two_hundred_runs_each(project: Project, exists: 
     for process in processes:
         _, said = process.communicate(timeout=300)
         assert (process.returncode, said) == (0, "")
-    store = Store(project.root / ".recorder")
+    store = RunStore(project.root / ".recorder")
     check_whole(store.runs(), count=PROCESSES * EACH)
     written = collections.Counter((r.config["process"], r.config["i"]) for r in store.runs())
     assert written == {(p, i): 1 for p in range(PROCESSES) for i in range(EACH)}
@@ -91,13 +91,13 @@ def test_eight_processes_record_two_hundred_runs_each(project: Project, exists: 
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
     """A store of the test's own, which experiments without another one write to."""
     monkeypatch.setenv("RECORDER_STORE", str(tmp_path / "store"))
-    return Store(tmp_path / "store", create=True)
+    return RunStore(tmp_path / "store", create=True)
 
 
-def test_eight_threads_record_twenty_five_runs_each(store: Store) -> None:
+def test_eight_threads_record_twenty_five_runs_each(store: RunStore) -> None:
     """Threads of one process keep their runs and metrics apart, and each sees its own current run."""
 
     @record
@@ -120,7 +120,7 @@ def test_eight_threads_record_twenty_five_runs_each(store: Store) -> None:
     check_whole(store.runs(), count=8 * 25)
 
 
-def test_twenty_tasks_are_runs_of_their_own(store: Store) -> None:
+def test_twenty_tasks_are_runs_of_their_own(store: RunStore) -> None:
     """Interleaved tasks keep their runs apart; a task that a run starts is part of that run."""
 
     async def log_later(value: int) -> None:
@@ -182,7 +182,7 @@ def test_workers_record_while_the_run_that_started_them_goes_on(project: Project
     project.write("sweep.py", WORKERS)
     done = project.python("sweep.py", how)
     assert (done.stdout, done.stderr) == ("", "")
-    outer, *inner = Store(project.root / ".recorder").runs()
+    outer, *inner = RunStore(project.root / ".recorder").runs()
     assert (outer.experiment, outer.status, outer.result) == ("sweep", "finished", True)
     assert {name: metric.count for name, metric in outer.metrics.items()} == {"outer": 2}
     assert [run.number for run in inner] == list(range(2, 22))
@@ -240,7 +240,7 @@ def test_a_child_forked_in_a_run_does_not_touch_it(project: Project, how: str) -
     """However the child leaves, the run goes on meanwhile, and its record is the parent's alone and finished."""
     project.write("forked.py", FORKED)
     done = project.python("forked.py", how)
-    (run,) = Store(project.root / ".recorder").runs()
+    (run,) = RunStore(project.root / ".recorder").runs()
     assert run.status == "finished"
     assert run.result == (256 if how == "exception" else 0)
     assert done.stdout == ("the child's\n" if how == "return" else "") + f"{run.result}\n"
@@ -329,7 +329,7 @@ def test_a_forked_child_records_runs_of_its_own(project: Project) -> None:
         """,
     )
     project.python("forks.py")
-    outer, *inner = Store(project.root / ".recorder").runs()
+    outer, *inner = RunStore(project.root / ".recorder").runs()
     assert (outer.status, outer.result, dict(outer.metrics)) == ("finished", [0, 0, 0, 0], {})
     assert [run.number for run in inner] == [2, 3, 4, 5]
     assert sorted(run.result for run in inner) == [0, 1, 2, 3]

@@ -20,7 +20,7 @@ from recorder.store.live.live import is_alive
 from recorder.store.maintenance.check import check
 from recorder.store.maintenance.disk_usage import measure
 from recorder.store.maintenance.gc import collect
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 SCRIPT = """
 import sys
@@ -51,17 +51,17 @@ def made(project: Project) -> Project:
     return project
 
 
-def freed(store: Store, *, dry_run: bool = False) -> dict[str, tuple[int, int]]:
+def freed(store: RunStore, *, dry_run: bool = False) -> dict[str, tuple[int, int]]:
     """What was freed by kind."""
     return {one.kind: (one.items, one.size_bytes) for one in collect(store, dry_run=dry_run)}
 
 
 def test_nothing_is_removed_that_a_run_needs(made: Project) -> None:
     """With no run removed only history and caches go, and every run still replays."""
-    store = Store(made.root)
+    store = RunStore(made.root)
     found = freed(store)
     assert set(found) <= {"journal", "environment"}
-    assert list(check(Store(store.path))) == []
+    assert list(check(RunStore(store.path))) == []
     assert freed(store).keys() <= {"environment"}
     made.recorder("replay", "1")
     made.recorder("replay", "2")
@@ -69,7 +69,7 @@ def test_nothing_is_removed_that_a_run_needs(made: Project) -> None:
 
 def test_a_removed_run_takes_its_own_with_it(made: Project) -> None:
     """What only a removed run had is freed; a dry run says so before, and changes nothing."""
-    store = Store(made.root)
+    store = RunStore(made.root)
     store.remove([1])
     assert [r.number for r in store.runs()] == [2] and [r.number for r in store.trash()] == [1]
     before = sorted(str(p) for p in store.path.rglob("*") if p.is_file())
@@ -80,19 +80,19 @@ def test_a_removed_run_takes_its_own_with_it(made: Project) -> None:
         assert said[kind][0] == done[kind][0]
     assert done["run in the trash"][0] == 1 and done["object"][0] == 2 and done["snapshot"][0] == 1
     assert said["object"] == done["object"]
-    assert store.trash() == [] and list(check(Store(store.path))) == []
+    assert store.trash() == [] and list(check(RunStore(store.path))) == []
     made.recorder("replay", "2")
     # The number is not given again, and the snapshot that was dropped can be taken anew.
     made.write("train.py", SCRIPT)
     made.python("train.py", "3")
-    assert [r.number for r in Store(store.path)] == [2, 3, 4]
+    assert [r.number for r in RunStore(store.path)] == [2, 3, 4]
     made.recorder("replay", "4")
-    assert list(check(Store(store.path))) == []
+    assert list(check(RunStore(store.path))) == []
 
 
 def test_the_trash_gives_back(made: Project) -> None:
     """A removed run comes back whole under its number; what is not there, or still running, is an error."""
-    store = Store(made.root)
+    store = RunStore(made.root)
     record = store.get(1)
     with pytest.raises(RunNotFoundError):
         store.remove([9])
@@ -111,7 +111,7 @@ def test_the_trash_gives_back(made: Project) -> None:
 
 def test_a_lost_run_keeps_what_it_had_until_it_is_removed(tmp_path: Path) -> None:
     """What a killed run had saved stays; removed and collected, its live folder goes too."""
-    store = Store(tmp_path / "s", create=True)
+    store = RunStore(tmp_path / "s", create=True)
     _, live = begin(store)
     live.stdout.write_text("words")
     digest = store.objects.put_bytes(b"saved" * 100)
@@ -131,14 +131,14 @@ def test_a_lost_run_keeps_what_it_had_until_it_is_removed(tmp_path: Path) -> Non
 
 def test_what_a_run_in_progress_has_put_stays(tmp_path: Path) -> None:
     """An object that a run in progress has put, or found there, is not collected before it has ended."""
-    store = Store(tmp_path / "s", create=True)
+    store = RunStore(tmp_path / "s", create=True)
     old = store.objects.put_bytes(b"old, and nobody's")
     other = store.objects.put_bytes(b"old too")
     time.sleep(0.05)
     live = store.reserve()
     new = store.objects.put_bytes(b"new")
     assert store.objects.put_bytes(b"old, and nobody's") == old  # counted on from here
-    collect(Store(store.path))
+    collect(RunStore(store.path))
     assert store.objects.has(old) and store.objects.has(new) and not store.objects.has(other)
     live.close()
     assert freed(store)["object"][0] == 2
@@ -146,7 +146,7 @@ def test_what_a_run_in_progress_has_put_stays(tmp_path: Path) -> None:
 
 def test_leftovers(tmp_path: Path) -> None:
     """Staged files of the dead, empty live folders, workspaces and environments go; lost+found stays."""
-    store = Store(tmp_path / "s", create=True)
+    store = RunStore(tmp_path / "s", create=True)
     (store.path / "staging" / "cut").write_text("x" * 5000)
     (store.path / "runs.jsonl.index.99").write_text("x" * 5000)
     (store.path / "live" / "a").mkdir()
@@ -184,7 +184,7 @@ def test_collecting_while_others_record(project: Project) -> None:
     project.write("train.py", RECORD)
     project.commit()
     project.python("train.py", "2")
-    store = Store(project.root)
+    store = RunStore(project.root)
     processes = [
         subprocess.Popen([sys.executable, "train.py", "25"], cwd=project.root, env=project.env)
         for _ in range(2)
@@ -197,20 +197,20 @@ def test_collecting_while_others_record(project: Project) -> None:
         rounds += 1
         time.sleep(0.05)
     assert [process.wait() for process in processes] == [0, 0] and rounds >= 2
-    findings = [finding for finding in check(Store(store.path)) if finding.is_damage]
+    findings = [finding for finding in check(RunStore(store.path)) if finding.is_damage]
     assert findings == []
     assert max(record.number for record in store.runs()) == 52
 
 
 def test_puts_and_deletes_do_not_cross(tmp_path: Path) -> None:
     """A thread that puts the same bytes again and again always finds them there while another collects."""
-    store = Store(tmp_path / "s", create=True)
+    store = RunStore(tmp_path / "s", create=True)
     missing: list[int] = []
     done = threading.Event()
 
     def put() -> None:
         try:
-            mine = Store(store.path)
+            mine = RunStore(store.path)
             for n in range(40):
                 live = mine.reserve()
                 digest = mine.objects.put_bytes(b"the same", sync=False)
@@ -232,7 +232,7 @@ def test_puts_and_deletes_do_not_cross(tmp_path: Path) -> None:
 
 def test_a_run_begins_while_another_process_collects(tmp_path: Path) -> None:
     """A live folder that is not locked yet is not taken away from the run that is making it."""
-    store = Store(tmp_path / "s", create=True)
+    store = RunStore(tmp_path / "s", create=True)
     code = f"""
 from recorder.store.store import Store
 from recorder.store.maintenance.gc import collect
@@ -254,7 +254,7 @@ while True:
 
 def test_sizes(made: Project) -> None:
     """An object counts as own where one run has it, as shared where several do, once for an experiment."""
-    store = Store(made.root)
+    store = RunStore(made.root)
     sizes = measure(store)
     one, two = sizes.runs
     assert one.own_bytes >= 5000 and one.shared_bytes >= 6000

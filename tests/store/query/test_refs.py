@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from recorder.errors import RunNotFoundError
-from recorder.store.query.refs import Entry, resolve
+from recorder.store.query.refs import RunNames, resolve
 
 RUNS = [
-    Entry(1, "k7c2aaaaaaaaaaaaaaaa", "train", ()),
-    Entry(2, "k7d3bbbbbbbbbbbbbbbb", "train", ("paper",)),
-    Entry(3, "zzzzcccccccccccccccc", "evaluate", ("both",)),
-    Entry(5, "zzzzdddddddddddddddd", "train", ("both",)),
+    RunNames(1, "k7c2aaaaaaaaaaaaaaaa", "train", ()),
+    RunNames(2, "k7d3bbbbbbbbbbbbbbbb", "train", ("paper",)),
+    RunNames(3, "zzzzcccccccccccccccc", "evaluate", ("both",)),
+    RunNames(5, "zzzzdddddddddddddddd", "train", ("both",)),
 ]
 
 

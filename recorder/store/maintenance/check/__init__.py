@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ....errors import RecorderError
-from ...store import Store
+from ...store import RunStore
 from .code import CodeCheck
-from .finding import Finding, Outcome, Unplaced
+from .finding import Finding, RepairResult, Unplaced
 from .folder import check_folder, check_format
 from .journal import check_documents, check_lines, check_live
 from .objects import Wanted, check_objects, check_references
 
-__all__ = ["Finding", "Outcome", "check", "check_format", "repair"]
+__all__ = ["Finding", "RepairResult", "check", "check_format", "repair"]
 
 
-def check(store: Store) -> Iterator[Finding]:
+def check(store: RunStore) -> Iterator[Finding]:
     """Everything in the store that is not as it should be, as it is found; nothing is changed.
 
     It may run while others record, and takes as long as reading the store. Live folders of runs in progress and
@@ -39,15 +39,15 @@ def check(store: Store) -> Iterator[Finding]:
     yield from CodeCheck(store, records, unplaced).run()
 
 
-def repair(findings: Iterable[Finding]) -> Iterator[Outcome]:
+def repair(findings: Iterable[Finding]) -> Iterator[RepairResult]:
     """Repair what was found, one after the other; what could not be is in the outcome, and the rest goes on."""
     for finding in findings:
         if finding.mend is None:
-            yield Outcome(finding, "", is_repaired=not finding.is_damage)
+            yield RepairResult(finding, "", is_repaired=not finding.is_damage)
             continue
         try:
             done = finding.mend()
         except (RecorderError, OSError) as error:
-            yield Outcome(finding, f"could not be repaired: {error}", is_repaired=False)
+            yield RepairResult(finding, f"could not be repaired: {error}", is_repaired=False)
         else:
-            yield Outcome(finding, done, is_repaired=bool(done))
+            yield RepairResult(finding, done, is_repaired=bool(done))

@@ -12,7 +12,7 @@ from ....errors import SnapshotError
 from ....git import run_git
 from ....records import Code, Project, Record
 from ...snapshots import SETTINGS, Snapshots
-from ...store import Store
+from ...store import RunStore
 from .finding import Finding, Unplaced
 
 
@@ -27,7 +27,7 @@ def _places(record: Record) -> tuple[tuple[str, Path], ...]:
 class CodeCheck:
     """The check of a store's snapshots; `records` are the runs whose code they hold."""
 
-    def __init__(self, store: Store, records: Iterable[Record], unplaced: Unplaced) -> None:
+    def __init__(self, store: RunStore, records: Iterable[Record], unplaced: Unplaced) -> None:
         self._store = store
         self._snapshots: Snapshots = store.snapshots
         self._git_dir = store.snapshots.git_dir

@@ -27,7 +27,7 @@ class Finding(NamedTuple):
     mend: Callable[[], str] | None = None
 
 
-class Outcome(NamedTuple):
+class RepairResult(NamedTuple):
     """What a repair made of a finding: what was done, and whether that leaves it as it should be."""
 
     finding: Finding

@@ -10,7 +10,7 @@ from ....errors import StoreFormatError, StoreNotFoundError
 from ....records import new_id
 from ...filesystem.disk import write_durably
 from ...format import GITIGNORE, NAMES, STAGED, format_text, read_format
-from ...store import Store
+from ...store import RunStore
 from ..gc import staged_paths, tree_bytes
 from .finding import Finding, Unplaced
 
@@ -56,7 +56,7 @@ def check_format(path: Path) -> Iterator[Finding]:
     )
 
 
-def check_folder(store: Store, unplaced: Unplaced) -> Iterator[Finding]:
+def check_folder(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
     """.gitignore, the known outputs, and what is not recorder's."""
     yield from _gitignore(store)
     yield from _outputs(store, unplaced)
@@ -71,7 +71,7 @@ def check_folder(store: Store, unplaced: Unplaced) -> Iterator[Finding]:
             )
 
 
-def _gitignore(store: Store) -> Iterator[Finding]:
+def _gitignore(store: RunStore) -> Iterator[Finding]:
     path = store.path / ".gitignore"
 
     def mend() -> str:
@@ -88,7 +88,7 @@ def _gitignore(store: Store) -> Iterator[Finding]:
         )
 
 
-def _outputs(store: Store, unplaced: Unplaced) -> Iterator[Finding]:
+def _outputs(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
     known = store.known_outputs
     if known.damaged():
 
@@ -106,7 +106,7 @@ def _outputs(store: Store, unplaced: Unplaced) -> Iterator[Finding]:
         )
 
 
-def _staged(store: Store) -> Iterator[Finding]:
+def _staged(store: RunStore) -> Iterator[Finding]:
     paths = staged_paths(store)
     size, count = sum(map(tree_bytes, paths)), len(paths)
     if count:

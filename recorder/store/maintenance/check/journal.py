@@ -17,11 +17,11 @@ from ...live.live import Live, is_alive
 from ...live.recovery import seal
 from ...query.catalogue import RUNS
 from ...signature import standing
-from ...store import TRASH, Store
+from ...store import TRASH, RunStore
 from .finding import Finding, Unplaced
 
 
-def check_lines(store: Store, unplaced: Unplaced) -> Iterator[Finding]:
+def check_lines(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
     """The damaged lines of the journal."""
     for line in store.journal.damage():
         is_run = line.table == RUNS and line.id is not None
@@ -40,7 +40,7 @@ def check_lines(store: Store, unplaced: Unplaced) -> Iterator[Finding]:
 class _Damaged:
     """A damaged line, and what can be done about it."""
 
-    def __init__(self, store: Store, line: Line, unplaced: Unplaced) -> None:
+    def __init__(self, store: RunStore, line: Line, unplaced: Unplaced) -> None:
         self._journal = store.journal
         self._unplaced = unplaced
         self._line = line
@@ -75,7 +75,7 @@ class _Damaged:
         return f"{put_right}the damaged bytes are in lost+found/{kept.name}"
 
 
-def check_documents(store: Store, unplaced: Unplaced) -> tuple[list[Record], list[Finding]]:
+def check_documents(store: RunStore, unplaced: Unplaced) -> tuple[list[Record], list[Finding]]:
     """The records that are readable, those in the trash among them, and what is wrong with others."""
     records: list[Record] = []
     findings: list[Finding] = []
@@ -109,7 +109,7 @@ def _changed(records: list[Record]) -> Iterator[Finding]:
             )
 
 
-def _invalid(store: Store, table: str, number: int, wrong: str, unplaced: Unplaced) -> Finding:
+def _invalid(store: RunStore, table: str, number: int, wrong: str, unplaced: Unplaced) -> Finding:
     def mend() -> str:
         kept = unplaced.write(store.journal.raw_document(table, number), name=f"run-{number}.json")
         store.journal.table(table).remove(doc_ids=[number])
@@ -138,7 +138,7 @@ def _doubles(records: list[Record]) -> Iterator[Finding]:
             )
 
 
-def check_live(store: Store, records: list[Record], unplaced: Unplaced) -> Iterator[Finding]:
+def check_live(store: RunStore, records: list[Record], unplaced: Unplaced) -> Iterator[Finding]:
     """The runs that died, and live folders that are nobody's."""
     known = {record.id: record for record in records}
     folder = store.path / "live"
@@ -152,7 +152,7 @@ def check_live(store: Store, records: list[Record], unplaced: Unplaced) -> Itera
         yield _leftover(path, known.get(path.name), unplaced)
 
 
-def _lost(store: Store, record: Record) -> Finding:
+def _lost(store: RunStore, record: Record) -> Finding:
     def mend() -> str:
         live = store.live(record)
         if not live.resume():

@@ -12,7 +12,7 @@ from ....digest import digest_file, is_digest
 from ....errors import ObjectNotFoundError
 from ....records import Record
 from ...references import Reference, kept_inputs, objects_of, references
-from ...store import Store
+from ...store import RunStore
 from .finding import Finding, Unplaced
 
 _OWN_MODE = 0o444
@@ -28,7 +28,7 @@ class Holder(NamedTuple):
 class Wanted:
     """What the runs refer to, and where another copy of it may lie."""
 
-    def __init__(self, store: Store, records: Iterable[Record], unplaced: Unplaced) -> None:
+    def __init__(self, store: RunStore, records: Iterable[Record], unplaced: Unplaced) -> None:
         self._store = store
         self._unplaced = unplaced
         self.holders: dict[str, list[Holder]] = {}
@@ -93,7 +93,7 @@ def _is(path: Path, digest: str) -> bool:
         return False
 
 
-def check_objects(store: Store, wanted: Wanted, unplaced: Unplaced) -> Iterator[Finding]:
+def check_objects(store: RunStore, wanted: Wanted, unplaced: Unplaced) -> Iterator[Finding]:
     """What is wrong with the objects that are there."""
     objects = store.objects
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # BLAKE3 lets the other threads run
@@ -105,7 +105,7 @@ def check_objects(store: Store, wanted: Wanted, unplaced: Unplaced) -> Iterator[
     yield from (_foreign(store, path, unplaced) for path in objects.foreign())
 
 
-def _verified(pool: ThreadPoolExecutor, store: Store) -> Iterator[tuple[str, bool]]:
+def _verified(pool: ThreadPoolExecutor, store: RunStore) -> Iterator[tuple[str, bool]]:
     digests = list(store.objects)
 
     def verify(digest: str) -> bool:
@@ -119,7 +119,7 @@ def _verified(pool: ThreadPoolExecutor, store: Store) -> Iterator[tuple[str, boo
     return zip(digests, pool.map(verify, digests, chunksize=1), strict=True)
 
 
-def _damaged(store: Store, digest: str, wanted: Wanted, unplaced: Unplaced) -> Finding:
+def _damaged(store: RunStore, digest: str, wanted: Wanted, unplaced: Unplaced) -> Finding:
     path, copy = store.objects.path(digest), wanted.find_again(digest)
 
     def mend() -> str:
@@ -136,14 +136,14 @@ def _damaged(store: Store, digest: str, wanted: Wanted, unplaced: Unplaced) -> F
     )
 
 
-def _put_again(store: Store, digest: str, copy: Path | None) -> str:
+def _put_again(store: RunStore, digest: str, copy: Path | None) -> str:
     if copy is None:
         return ""
     put, _ = store.objects.put_file(copy)
     return f"; put again from {copy}" if put == digest else f"; {copy} has changed meanwhile"
 
 
-def _writable(store: Store, digest: str) -> Finding:
+def _writable(store: RunStore, digest: str) -> Finding:
     path = store.objects.path(digest)
 
     def mend() -> str:
@@ -160,7 +160,7 @@ def _writable(store: Store, digest: str) -> Finding:
     )
 
 
-def _foreign(store: Store, path: Path, unplaced: Unplaced) -> Finding:
+def _foreign(store: RunStore, path: Path, unplaced: Unplaced) -> Finding:
     def mend() -> str:
         return f"moved to lost+found/{unplaced.move(path, name=path.name).name}"
 
@@ -173,14 +173,14 @@ def _foreign(store: Store, path: Path, unplaced: Unplaced) -> Finding:
     )
 
 
-def check_references(store: Store, wanted: Wanted) -> Iterator[Finding]:
+def check_references(store: RunStore, wanted: Wanted) -> Iterator[Finding]:
     """What runs refer to, and is not there."""
     for digest in sorted(wanted.holders):
         if not store.objects.has(digest):
             yield _missing(store, digest, wanted)
 
 
-def _missing(store: Store, digest: str, wanted: Wanted) -> Finding:
+def _missing(store: RunStore, digest: str, wanted: Wanted) -> Finding:
     copy = wanted.find_again(digest) if is_digest(digest) else None
 
     def mend() -> str:
@@ -196,5 +196,5 @@ def _missing(store: Store, digest: str, wanted: Wanted) -> Finding:
     )
 
 
-def _place(store: Store, path: Path) -> str:
+def _place(store: RunStore, path: Path) -> str:
     return path.relative_to(store.path).as_posix()

@@ -16,7 +16,7 @@ from project import Project
 
 from recorder.store.maintenance.check import Finding, check, check_format, repair
 from recorder.store.maintenance.gc import collect
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 
 SCRIPT = """
 import sys
@@ -57,7 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project.commit()
     project.python("train.py", "1")
     project.python("train.py", "2")
-    store = Store(root)
+    store = RunStore(root)
     store.snapshots.run_git(["repack", "-a", "-d", "-n", "-q"])
     project.write("data.txt", "other data")
     project.python("train.py", "3")
@@ -65,13 +65,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(made: Path, tmp_path: Path) -> Store:
+def store(made: Path, tmp_path: Path) -> RunStore:
     """The store in a copy of that project."""
     shutil.copytree(made, tmp_path / "project", symlinks=True)
-    return Store(tmp_path / "project")
+    return RunStore(tmp_path / "project")
 
 
-def files(store: Store) -> Iterator[Path]:
+def files(store: RunStore) -> Iterator[Path]:
     """The files that a check answers for."""
     for path in sorted(store.path.rglob("*")):
         name = path.relative_to(store.path).as_posix()
@@ -95,20 +95,20 @@ def flip(path: Path, at: int, bit: int) -> None:
     path.chmod(mode)
 
 
-def found(store: Store) -> list[Finding]:
+def found(store: RunStore) -> list[Finding]:
     """The findings; the journal and the settings are read anew."""
     first = list(check_format(store.path))
     if first:
         return first
-    return list(check(Store(store.path)))
+    return list(check(RunStore(store.path)))
 
 
-def kinds(store: Store) -> list[str]:
+def kinds(store: RunStore) -> list[str]:
     """The kinds of the findings."""
     return [finding.kind for finding in found(store)]
 
 
-def test_a_whole_store_has_no_findings(store: Store) -> None:
+def test_a_whole_store_has_no_findings(store: RunStore) -> None:
     """A store that nothing has happened to is as it was written."""
     assert found(store) == []
     names = {path.relative_to(store.path).parts[0] for path in files(store)}
@@ -116,7 +116,7 @@ def test_a_whole_store_has_no_findings(store: Store) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
-def test_a_flipped_bit_is_found_in_every_file(store: Store) -> None:
+def test_a_flipped_bit_is_found_in_every_file(store: RunStore) -> None:
     """One bit flipped in any file of the store is found, at seeded random places, and names the place."""
     chance = random.Random(20261124)
     by_kind: dict[str, list[Path]] = {}
@@ -138,7 +138,7 @@ def test_a_flipped_bit_is_found_in_every_file(store: Store) -> None:
     assert found(store) == []
 
 
-def test_every_bit_of_small_files_is_found(store: Store) -> None:
+def test_every_bit_of_small_files_is_found(store: RunStore) -> None:
     """Any single bit of FORMAT, of a ref, and of the known outputs is found."""
     refs = sorted((store.path / "code.git" / "refs" / "snapshots").iterdir())
     for path in (store.path / "FORMAT", store.path / "outputs", refs[0]):
@@ -149,7 +149,10 @@ def test_every_bit_of_small_files_is_found(store: Store) -> None:
                     assert list(check_format(store.path)), (at, bit)
                 elif path.name == "outputs":
                     is_last_newline = at == path.stat().st_size - 1
-                    assert Store(store.path).known_outputs.damaged() or is_last_newline, (at, bit)
+                    assert RunStore(store.path).known_outputs.damaged() or is_last_newline, (
+                        at,
+                        bit,
+                    )
                 else:
                     text = path.read_bytes()
                     assert text != path.name.encode() + b"\n"
@@ -157,38 +160,38 @@ def test_every_bit_of_small_files_is_found(store: Store) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
-def test_one_flipped_bit_in_the_journal_is_put_right(store: Store) -> None:
+def test_one_flipped_bit_in_the_journal_is_put_right(store: RunStore) -> None:
     """Whichever bit of a line is flipped, a repair brings the record back as it was."""
     path = store.path / "runs.jsonl"
     collect(store)
-    before = [record.to_document() for record in Store(store.path).runs()]
+    before = [record.to_document() for record in RunStore(store.path).runs()]
     chance = random.Random(7)
     size = path.stat().st_size
     for at in [0, 8, 15, 16, *(chance.randrange(size - 1) for _ in range(12))]:
         flip(path, at, chance.randrange(8))
-        outcomes = list(repair(check(Store(store.path))))
+        outcomes = list(repair(check(RunStore(store.path))))
         assert [o.is_repaired for o in outcomes if o.finding.is_damage] == [True], at
-        assert [record.to_document() for record in Store(store.path).runs()] == before
+        assert [record.to_document() for record in RunStore(store.path).runs()] == before
     assert found(store) == []
 
 
 @pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
-def test_a_line_beyond_repair_is_kept_elsewhere(store: Store) -> None:
+def test_a_line_beyond_repair_is_kept_elsewhere(store: RunStore) -> None:
     """A line with more damage goes to lost+found to the byte; the other runs stay, a check is content."""
     path = store.path / "runs.jsonl"
     collect(store)
     lines = path.read_bytes().splitlines(keepends=True)
     broken = lines[1][:50] + b"XXXX" + lines[1][54:]
     path.write_bytes(lines[0] + broken + lines[2])
-    (outcome, *_) = list(repair(check(Store(store.path))))
+    (outcome, *_) = list(repair(check(RunStore(store.path))))
     assert outcome.is_repaired and "lost+found" in outcome.done
-    assert [record.number for record in Store(store.path).runs()] == [1, 3]
+    assert [record.number for record in RunStore(store.path).runs()] == [1, 3]
     assert broken in [file.read_bytes() for file in (store.path / "lost+found").iterdir()]
     assert found(store) == []
-    assert Store(store.path).runs()[-1].number == 3
+    assert RunStore(store.path).runs()[-1].number == 3
 
 
-def test_a_damaged_object_is_moved_and_found_again(store: Store) -> None:
+def test_a_damaged_object_is_moved_and_found_again(store: RunStore) -> None:
     """A damaged object goes to lost+found; where the file still lies in the project, its bytes are taken from there."""
     record = store.get(1)
     (model,) = (o for o in store.get(3).outputs if o.name == "model.txt")
@@ -208,7 +211,7 @@ def test_a_damaged_object_is_moved_and_found_again(store: Store) -> None:
     assert store.objects.verify(model.digest)
 
 
-def test_what_is_missing_is_found_with_whom_it_affects(store: Store) -> None:
+def test_what_is_missing_is_found_with_whom_it_affects(store: RunStore) -> None:
     """An object, a folder's member and a snapshot that are gone are found, each with the runs that want it."""
     record = store.get(2)
     folder = next(o for o in record.outputs if o.kind == "folder")
@@ -228,7 +231,7 @@ def test_what_is_missing_is_found_with_whom_it_affects(store: Store) -> None:
     assert kinds(store) == ["missing object"] * 2
 
 
-def test_a_damaged_snapshot_is_taken_from_the_users_repository(store: Store) -> None:
+def test_a_damaged_snapshot_is_taken_from_the_users_repository(store: RunStore) -> None:
     """A git object that is damaged comes back from the user's own repository, or from the file itself."""
     objects = store.path / "code.git" / "objects"
     loose = [f for folder in objects.iterdir() if len(folder.name) == 2 for f in folder.iterdir()]
@@ -243,7 +246,7 @@ def test_a_damaged_snapshot_is_taken_from_the_users_repository(store: Store) -> 
     assert {"missing git object", "missing snapshot"} & set(kinds(store))
 
 
-def test_a_damaged_pack_is_unpacked_as_far_as_it_goes(store: Store) -> None:
+def test_a_damaged_pack_is_unpacked_as_far_as_it_goes(store: RunStore) -> None:
     """Nothing of a damaged pack is deleted, and what the user's repository still has comes back from there."""
     (pack,) = (store.path / "code.git" / "objects" / "pack").glob("*.pack")
     flip(pack, pack.stat().st_size // 2, 0)
@@ -259,7 +262,7 @@ def test_a_damaged_pack_is_unpacked_as_far_as_it_goes(store: Store) -> None:
     )
 
 
-def test_settings_and_caches_are_made_again(store: Store) -> None:
+def test_settings_and_caches_are_made_again(store: RunStore) -> None:
     """A changed setting, a damaged index, a foreign file and a writable object are put right or moved."""
     (store.path / "code.git" / "config").write_text("[core]\n\tbare = false\n")
     (index,) = store.snapshots.indexes()
@@ -277,7 +280,7 @@ def test_settings_and_caches_are_made_again(store: Store) -> None:
     assert (store.path / "lost+found" / "notes.txt").read_text() == "mine"
 
 
-def test_a_store_without_its_format_is_repaired(store: Store) -> None:
+def test_a_store_without_its_format_is_repaired(store: RunStore) -> None:
     """A store whose FORMAT is garbage or gone cannot be opened, and can be after a repair, with its id."""
     project = Project(store.path.parent)
     text = (store.path / "FORMAT").read_text()
@@ -292,10 +295,10 @@ def test_a_store_without_its_format_is_repaired(store: Store) -> None:
     (store.path / "FORMAT").unlink()
     project.recorder("--store", ".recorder", "check", status=1)
     project.recorder("--store", ".recorder", "check", "--repair")
-    assert len(Store(store.path)) == 3
+    assert len(RunStore(store.path)) == 3
 
 
-def test_a_killed_run_is_finished_with_what_it_had(store: Store) -> None:
+def test_a_killed_run_is_finished_with_what_it_had(store: RunStore) -> None:
     """A killed run is listed as lost with its console, series and files, before and after a repair finishes it."""
     project = Project(store.path.parent)
     project.write(
@@ -319,7 +322,7 @@ def test_a_killed_run_is_finished_with_what_it_had(store: Store) -> None:
     )
     done = project.python("killed.py", status=None)
     assert done.returncode == -signal.SIGKILL
-    fresh = Store(store.path)
+    fresh = RunStore(store.path)
     lost = fresh.get(4)
     assert lost.status == "lost" and lost.metrics["loss"].last == 3.5
     assert "hello from it" in fresh.read_content(lost.stdout).decode()
@@ -330,14 +333,14 @@ def test_a_killed_run_is_finished_with_what_it_had(store: Store) -> None:
     assert "lost run" in project.recorder("check", status=0).stdout
     assert collect(fresh) and fresh.get(4) == lost  # collecting takes nothing from it
     project.recorder("check", "--repair")
-    sealed = Store(store.path).get(4)
+    sealed = RunStore(store.path).get(4)
     assert sealed.status == "lost" and sealed.outputs_digest and sealed.fingerprint
     assert {o.name for o in sealed.outputs} == {"part.bin", "own.txt"}
     assert not (store.path / "live" / sealed.id).exists()
     assert found(store) == []
 
 
-def test_live_folders_without_a_record(store: Store) -> None:
+def test_live_folders_without_a_record(store: RunStore) -> None:
     """What a run had written before its record was is moved to lost+found, an empty folder is removed."""
     for name, text in (("aaaaaaaaaaaaaaaaaaaa", "words"), ("bbbbbbbbbbbbbbbbbbbb", "")):
         (store.path / "live" / name).mkdir(parents=True)
@@ -350,7 +353,7 @@ def test_live_folders_without_a_record(store: Store) -> None:
     ).read_text() == "words"
 
 
-def test_a_run_in_progress_is_no_finding(store: Store) -> None:
+def test_a_run_in_progress_is_no_finding(store: RunStore) -> None:
     """While a run is in progress a check says nothing about it, and a repair leaves it alone."""
     project = Project(store.path.parent)
     project.write(
@@ -376,11 +379,11 @@ def test_a_run_in_progress_is_no_finding(store: Store) -> None:
     assert found(store) == []
     project.recorder("check", "--repair")
     process.communicate("go\n")
-    assert process.returncode == 0 and Store(store.path).get(4).status == "finished"
+    assert process.returncode == 0 and RunStore(store.path).get(4).status == "finished"
     assert found(store) == []
 
 
-def test_what_is_said(store: Store) -> None:
+def test_what_is_said(store: RunStore) -> None:
     """The command says what, where, whom it affects and what a repair would do; 1 for damage, 0 without."""
     project = Project(store.path.parent)
     assert "everything is as it was written" in project.recorder("check").stdout

@@ -40,7 +40,7 @@ class ConsoleLine(NamedTuple):
     text: str
 
 
-class Record:
+class Run:
     """What is known of a run, bound to the store that it is in; got from a `Store`.
 
     It says what it said when it was read: of a run in progress, and after tags or notes, read it again with
@@ -55,7 +55,7 @@ class Record:
     'done\\n'
     """
 
-    def __init__(self, store: low.Store, document: records.Record) -> None:
+    def __init__(self, store: low.RunStore, document: records.Record) -> None:
         self._store = store
         self.document = document
         self._values = Values(store, document)
@@ -264,7 +264,7 @@ class Record:
         return read_console(self._store, self.document, stream).decode(errors="replace")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Record) and (self._store.path, self.document) == (
+        return isinstance(other, Run) and (self._store.path, self.document) == (
             other._store.path,
             other.document,
         )
