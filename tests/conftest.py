@@ -6,10 +6,12 @@ import atexit
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,16 @@ settings.load_profile("any speed")
 # No variable of the caller's decides what a test finds.
 for _name in ("RECORDER_STORE", "PYTHONHASHSEED", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
     os.environ.pop(_name, None)
+# A shell without job control ignores SIGINT and SIGQUIT in background processes, and nohup ignores SIGHUP. Child
+# processes inherit that, so tests that send these signals would wait forever.
+if os.name != "nt" and threading.current_thread() is threading.main_thread():
+    for _number, _handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(_number) is signal.SIG_IGN:
+            signal.signal(_number, _handler)
 # And no test makes or reads the key of whoever runs it.
 _keys = tempfile.mkdtemp(prefix="recorder-key-")
 atexit.register(shutil.rmtree, _keys, ignore_errors=True)
