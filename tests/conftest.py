@@ -12,7 +12,8 @@ import sys
 import tempfile
 import textwrap
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,30 @@ def project(tmp_path: Path) -> Project:
     root = tmp_path / "project"
     root.mkdir()
     return Project(root)
+
+
+def wait_until(condition: Callable[[], bool], *, within_s: float = 60) -> None:
+    """Wait until the condition holds, and fail if it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.01)
+
+
+def wait_for_tick(folder: Path) -> None:
+    """Wait until a new file in the folder gets a later time stamp than one made before.
+
+    The kernel dates files by its timer tick, up to 10 ms apart, and a network file system by its server's clock.
+    """
+    probe = folder / f"tick-{os.getpid()}"
+
+    def stamp() -> int:
+        probe.touch()
+        return probe.stat().st_ctime_ns
+
+    first = stamp()
+    wait_until(lambda: stamp() > first)
+    probe.unlink()
 
 
 def bin_folder(parent: Path) -> Path:

@@ -7,11 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 
 import pytest
-from conftest import Project
+from conftest import Project, wait_until
 
 from recorder.replay.repetition import worst_status
 from recorder.store.store import Store
@@ -124,8 +123,7 @@ def test_ctrl_c_ends_them_all(summing: Project) -> None:
         text=True,
         start_new_session=True,
     )
-    while count_replays(summing) < 2:
-        time.sleep(0.1)
+    wait_until(lambda: count_replays(summing) >= 2)
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130

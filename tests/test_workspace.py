@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from conftest import Project, wait_for_tick
 
 from recorder.replay.layout import lay_out
 from recorder.store.collection import collect
@@ -74,7 +74,7 @@ def test_a_kept_tree_that_was_touched_is_made_again(
     store, snapshot, root = taken
     lay_out(store, snapshot, tmp_path / "one")
     kept = store.path / "workspaces" / snapshot / "tree"
-    time.sleep(0.02)  # a filesystem's clock ticks every few milliseconds
+    wait_for_tick(tmp_path)
     if what == "changed":
         before = (kept / "a.py").stat()
         (kept / "a.py").write_text("x = 2\n")
