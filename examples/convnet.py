@@ -1,7 +1,7 @@
 """A convolutional network in PyTorch on the digits, with a checkpoint an epoch from which a later run goes on.
 
     recorder run examples/convnet.py:train epochs=3
-    recorder run examples/convnet.py:train epochs=5 resume=checkpoints/epoch-3.pt
+    recorder run examples/convnet.py:train epochs=5 resume=outputs/epoch-3.pt
     recorder replay last
 
 Nothing is seeded by hand: recorder plants the seed in PyTorch's generator, and plants it again in a replay. A
@@ -83,7 +83,7 @@ def train(
         accuracy = measure(model, test)
         log(step=epoch, accuracy=accuracy)
         print(f"epoch {epoch}: accuracy {accuracy:.4f}")
-        save_checkpoint(Path("checkpoints", f"epoch-{epoch}.pt"), model, optimizer, epoch)
+        save_checkpoint(Path("outputs", f"epoch-{epoch}.pt"), model, optimizer, epoch)
     return {"accuracy": measure(model, test)}
 
 

@@ -1,7 +1,7 @@
 """An epidemic by chance, as a command line of its own that knows nothing of recorder.
 
-    recorder exec --name epidemic -- python examples/epidemic.py --contacts 0.4 --out epidemic.csv
-    recorder cat last:epidemic.csv
+    recorder exec --name epidemic -- python examples/epidemic.py --contacts 0.4
+    recorder cat last:outputs/epidemic.csv
     recorder replay last
 
 It takes its seed from RECORDER_SEED where it is given none, so that each run has one that its replay has too.
@@ -41,10 +41,11 @@ def main():
     parser.add_argument("--contacts", type=float, default=0.3, help="that infect, a day")
     parser.add_argument("--recovery", type=float, default=0.1, help="its chance, a day")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("RECORDER_SEED", 0)))
-    parser.add_argument("--out", type=Path, default="epidemic.csv")
+    parser.add_argument("--out", type=Path, default="outputs/epidemic.csv")
     args = parser.parse_args()
 
     rows = list(simulate(args))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     with args.out.open("w", newline="") as file:
         csv.writer(file).writerows([("day", "healthy", "ill", "recovered"), *rows])
     day, _, ill, _ = max(rows, key=lambda row: row[2])

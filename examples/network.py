@@ -49,7 +49,8 @@ def train(lr: float = 0.1, epochs: int = 5, hidden: int = 32, batch: int = 64, s
         log(step=epoch, loss=np.mean(losses), accuracy=accuracy)
         print(f"epoch {epoch}: loss {np.mean(losses):.4f}, accuracy {accuracy:.4f}")
 
-    model = Path("model.npz")
+    model = Path("outputs", "model.npz")
+    model.parent.mkdir(exist_ok=True)
     np.savez(model, w1=w1, w2=w2)
     save(model)
     save(predicted, name="predictions")

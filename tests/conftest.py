@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,16 @@ settings.load_profile("any speed")
 # No variable of the caller's decides what a test finds.
 for _name in ("RECORDER_STORE", "PYTHONHASHSEED", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
     os.environ.pop(_name, None)
+# A shell without job control ignores SIGINT and SIGQUIT in background processes, and nohup ignores SIGHUP. Child
+# processes inherit that, so tests that send these signals would wait forever.
+if os.name != "nt" and threading.current_thread() is threading.main_thread():
+    for _number, _handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(_number) is signal.SIG_IGN:
+            signal.signal(_number, _handler)
 # And no test makes or reads the key of whoever runs it.
 _keys = tempfile.mkdtemp(prefix="recorder-key-")
 atexit.register(shutil.rmtree, _keys, ignore_errors=True)

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,15 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 @pytest.fixture
-def tour(project: Project, tmp_path: Path) -> Project:
+def tour(project: Project, tmp_path: Path) -> Iterator[Project]:
     """A repository that holds the examples, in which `python` and `recorder` are commands."""
     ignored = shutil.ignore_patterns("__pycache__", ".*")
     shutil.copytree(EXAMPLES, project.root / "examples", ignore=ignored)
+    shutil.copy(EXAMPLES.parent / ".gitignore", project.root)
     project.commit()
     project.env["PATH"] = f"{bin_folder(tmp_path)}{os.pathsep}{project.env['PATH']}"
-    return project
+    yield project
+    assert project.git("status", "--porcelain") == "", "an example left files in the clone"
 
 
 def test_each_example_is_in_the_tour() -> None:
@@ -55,27 +58,29 @@ def test_a_network_goes_on_from_a_checkpoint(tour: Project) -> None:
         from examples.convnet import train
 
         train(images=300)
-        train(images=300, resume=Path("checkpoints/epoch-1.pt"))
+        train(images=300, resume=Path("outputs/epoch-1.pt"))
         """,
     )
     tour.python("both.py")
     straight, resumed = ({o["name"]: o for o in tour.show(run)["outputs"]} for run in (1, 2))
-    assert list(straight) == ["checkpoints/epoch-1.pt", "checkpoints/epoch-2.pt"]
-    assert list(resumed) == ["checkpoints/epoch-2.pt"]
-    last = "checkpoints/epoch-2.pt"
+    assert list(straight) == ["outputs/epoch-1.pt", "outputs/epoch-2.pt"]
+    assert list(resumed) == ["outputs/epoch-2.pt"]
+    last = "outputs/epoch-2.pt"
     assert straight[last]["digest"] == resumed[last]["digest"]
-    assert "checkpoints/epoch-1.pt" in [one["path"] for one in tour.show(2)["inputs"]]
-    shutil.rmtree(tour.root / "checkpoints")
+    assert "outputs/epoch-1.pt" in [one["path"] for one in tour.show(2)["inputs"]]
+    shutil.rmtree(tour.root / "outputs")
     assert replay(tour, 2) == {"result", last, "loss", "accuracy"}
 
 
 def test_a_command_line_of_ones_own(tour: Project) -> None:
     """A script that knows nothing of recorder is run by `recorder exec`, and replays with the seed that it was given."""
-    command = ["python", "examples/epidemic.py", "--days", "20", "--out", "epidemic.csv"]
+    command = ["python", "examples/epidemic.py", "--days", "20"]
     tour.recorder("exec", "--name", "epidemic", "--", *command)
-    shown = tour.recorder("cat", "last:epidemic.csv").stdout
-    assert shown == (tour.root / "epidemic.csv").read_text() and len(shown.splitlines()) == 21
-    assert replay(tour) == {"result", "epidemic.csv"}
+    shown = tour.recorder("cat", "last:outputs/epidemic.csv").stdout
+    assert (
+        shown == (tour.root / "outputs/epidemic.csv").read_text() and len(shown.splitlines()) == 21
+    )
+    assert replay(tour) == {"result", "outputs/epidemic.csv"}
 
 
 def test_the_notebook(tour: Project) -> None:

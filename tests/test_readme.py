@@ -107,6 +107,7 @@ def test_the_first_command(tmp_path: Path) -> None:
         done = subprocess.run(step, cwd=clone, env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.rstrip().splitlines()[-1] == "reproduced"
+    assert Project(clone).git("status", "--porcelain") == "", "the example left files in the clone"
 
 
 def build(clone: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ from recorder import log, record
 @record(usage=0.02)
 def f():
     log(loss=1.0)
-    time.sleep(0.1)
+    time.sleep(0.1)  # five samples
     return 1
 
 f()

@@ -529,13 +529,18 @@ def test_a_killed_run_is_lost(project: Project) -> None:
         "killed.py",
         """
         import os, signal, time
-        from recorder import record, log
+        from recorder import current_run, log, record
 
         @record
         def f():
             log(x=1)
             print("here", flush=True)
-            time.sleep(1.5)
+            live = current_run().dir.parent
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                if (live / "stdout").read_text() and "x,0," in (live / "series.csv").read_text():
+                    break
+                time.sleep(0.01)
             log(x=2)
             os.kill(os.getpid(), signal.SIGKILL)
 

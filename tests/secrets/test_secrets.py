@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from project import Project
+from waiting import wait_until
 
 from recorder import codec
 from recorder.capture.code.file_filter import is_secret_file
@@ -379,7 +379,7 @@ class Database:
 @record(public=["pad_token"])
 def train(db: Database, url: str, options: dict, token="{X}", pad_token="something-long", wait=""):
     print("connecting with", db.password, repr(db), flush=True)
-    sys.stdout.write("key " + url[:20]); sys.stdout.flush(); time.sleep(0.2)
+    sys.stdout.write("key " + url[:20]); sys.stdout.flush(); time.sleep(0.2)  # two reads of the tee
     sys.stdout.write(url[20:] + " end"); sys.stdout.flush()
     subprocess.run([sys.executable, "-c", "import os, sys; sys.stderr.write(os.environ['SERVICE_TOKEN'])"])
     print(options, file=sys.stderr)
@@ -431,17 +431,13 @@ def test_nothing_while_it_runs_and_when_it_is_killed(project: Project) -> None:
     command = [sys.executable, "train.py", "--password", PASSWORD, "started"]
     process = subprocess.Popen(command, cwd=project.root, env={**project.env, **OPTIONS})
     store = project.root / ".recorder"
-    while not (project.root / "started").exists():
-        time.sleep(0.05)
+    wait_until((project.root / "started").exists)
     (live,) = (store / "live").iterdir()
-    while b"connecting" not in (live / "stdout").read_bytes():
-        time.sleep(0.05)
+    wait_until(lambda: b"connecting" in (live / "stdout").read_bytes())
     assert not holders(store, SECRET) and not holders(store, X)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    until = time.monotonic() + 20
-    while b" end" not in (live / "stdout").read_bytes() and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(lambda: b" end" in (live / "stdout").read_bytes())
     assert (live / "stdout").read_bytes().endswith(b"key [redacted] end")
     assert not holders(store, SECRET) and not holders(store, X)
 
@@ -458,10 +454,10 @@ def test_pieces_of_the_console(project: Project) -> None:
         def f():
             for part in ("a ghp_", "{X[:10]}", "{X[10:]}", " b\\n"):
                 os.write(1, part.encode())
-                time.sleep(0.1)
+                time.sleep(0.1)  # so that the tee reads each part by itself
             subprocess.run(["sh", "-c", "printf 'c {X[:5]} hf_'"])
             subprocess.run(["sh", "-c", "printf '{X[:34]}\\n-----BEGIN PRIVATE KEY-----\\n{X}\\n'"])
-            time.sleep(0.2)
+            time.sleep(0.2)  # so that the tee reads the key in two parts
             subprocess.run(["sh", "-c", "printf '{X}\\n-----END PRIVATE KEY-----\\nd\\n'"])
             return 1
 

@@ -454,7 +454,7 @@ def test_a_child_that_never_ends_printing(program: Program) -> None:
         """
         c.start()
         child = subprocess.Popen(["yes"])
-        time.sleep(0.1)
+        while os.stat("out1").st_size < 1_000_000: time.sleep(0.01)
         c.stop()
         child.kill()
         child.wait()
@@ -743,7 +743,12 @@ def test_output_that_does_not_block(program: Program) -> None:
         ),
         cwd=program.folder, env=program.env, stdout=subprocess.PIPE,
     )  # fmt: skip
-    time.sleep(0.3)  # until the pipe is full
+    assert process.stdout is not None
+    pipe = process.stdout.fileno()
+    full = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) - 4096
+    wait_until(
+        lambda: int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder) >= full
+    )
     shown, _ = process.communicate(timeout=30)
     assert len(shown) == 3_000_000 == len(program.out())
 

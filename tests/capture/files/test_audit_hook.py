@@ -193,9 +193,9 @@ def test_moved_and_read_is_an_input(folder: Path) -> None:
 
 def test_what_a_child_wrote_is_a_product(folder: Path, watch: Watch) -> None:
     """A file that a child process of the run made is not an input, and is listed as a product."""
-    time.sleep(
-        0.05
-    )  # the kernel dates files by its tick: one written at once is older than the watch
+    # The kernel dates files by its tick, so one written at once is older than the watch. No probe file can tell
+    # when the tick has passed, since the watch would see it.
+    time.sleep(0.05)
     subprocess.run(["sh", "-c", f"echo made > '{folder}/a.txt'"], check=True)
     (folder / "a.txt").read_text()
     assert watch.stop() == () and watch.products == [folder / "a.txt"]
@@ -434,7 +434,7 @@ def many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Watch]:
     monkeypatch.setattr(watch_module, "WAIT_S", 3600.0)
     for number in range(200):
         make(folder / f"{number}.txt", b"%d" % number)
-    time.sleep(0.05)
+    time.sleep(0.05)  # older than the watch even by a clock that ticks every 10 ms
     return folder, watch_inputs()
 
 
@@ -490,7 +490,7 @@ def test_a_file_that_somebody_else_changes_while_it_waits_is_lost(many: tuple[Pa
     with subprocess.Popen([sys.executable, "-c", code], pass_fds=(go[0], ready[1])):
         watch.resume()
         read_all(folder)
-        time.sleep(0.05)
+        time.sleep(0.05)  # a change within 10 ms of the opening is not told from one before it
         os.write(go[1], b"x")
         os.read(ready[0], 1)
     readings = {Path(r.path).name for r in watch.stop()}

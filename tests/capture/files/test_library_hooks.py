@@ -6,6 +6,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from recorder.digest import digest_file
 
 MAKE = """
 import os
-import h5py, netCDF4, numpy, polars, pyarrow as pa, pyarrow.feather, pyarrow.orc, pyarrow.parquet, torch
+import h5py, netCDF4, numpy, polars, pyarrow as pa, pyarrow.feather, pyarrow.orc, pyarrow.parquet
 import safetensors.numpy
 table = pa.table({"a": [1, 2]})
 pyarrow.parquet.write_table(table, "a.parquet")
@@ -30,6 +31,9 @@ open("a.ndjson", "w").write('{"a": 1}\\n')
 h5py.File("a.h5", "w").close()
 netCDF4.Dataset("a.nc", "w").close()
 safetensors.numpy.save_file({"x": numpy.ones(2)}, "a.safetensors")
+"""
+MAKE_TORCH = """
+import torch
 torch.save({"x": torch.ones(3)}, "a.pt")
 """
 # What is imported, the call, and the file that it reads.
@@ -58,6 +62,10 @@ CALLS = [
     ("polars as pl", "pl.read_csv(source='a.csv')", "a.csv"),
     ("polars as pl", "pl.scan_ndjson('a.ndjson').collect()", "a.ndjson"),
 ]
+if find_spec("torch"):
+    MAKE += MAKE_TORCH
+else:  # the extra `test` does without it
+    CALLS = [call for call in CALLS if "torch" not in call[0]]
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ MANY = """
     @record
     def many():
         print("begun ", end="", flush=True)
-        time.sleep(0.2)
+        time.sleep(0.2)  # as all of these: the log must show how far apart the lines came
         print("out of C", file=sys.stderr, flush=True)
         time.sleep(0.2)
         print("and ended", flush=True)

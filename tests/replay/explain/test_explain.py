@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 import venv
 from pathlib import Path
 from typing import Any
 
 import pytest
 from project import ROOT, Project
+from waiting import wait_until
 
 from recorder.capture.environment.hardware import describe_platform
 from recorder.replay.deviations import processors
@@ -357,8 +357,7 @@ def test_ctrl_c_leaves_no_tries(project: Project) -> None:
     for line in process.stderr:
         if line.startswith("explaining: "):
             break
-    while len(store) < 3:  # the try has begun
-        time.sleep(0.02)
+    wait_until(lambda: len(store) >= 3)  # the try has begun
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in said

@@ -50,7 +50,7 @@ EXPERIMENTS = """
 
     @record(tags=["slow"])
     def slow(x: int):
-        time.sleep(0.3)
+        time.sleep(0.3)  # long enough to be killed in the middle
         return x
 
     if __name__ == "__main__":

@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 
 import pytest
 from project import Project
+from waiting import wait_until
 
 from recorder.replay.many.repetition import worst_status
 from recorder.store.store import RunStore
@@ -124,8 +124,7 @@ def test_ctrl_c_ends_them_all(summing: Project) -> None:
         text=True,
         start_new_session=True,
     )
-    while count_replays(summing) < 2:
-        time.sleep(0.1)
+    wait_until(lambda: count_replays(summing) >= 2)
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130

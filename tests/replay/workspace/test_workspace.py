@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from project import Project
+from waiting import wait_for_tick
 
 from recorder.replay.workspace.layout import lay_out
 from recorder.store.filesystem.disk import has_process_locks
@@ -74,7 +75,7 @@ def test_a_kept_tree_that_was_touched_is_made_again(
     store, snapshot, root = taken
     lay_out(store, snapshot, tmp_path / "one")
     kept = store.path / "workspaces" / snapshot / "tree"
-    time.sleep(0.02)  # a filesystem's clock ticks every few milliseconds
+    wait_for_tick(tmp_path)
     if what == "changed":
         before = (kept / "a.py").stat()
         (kept / "a.py").write_text("x = 2\n")

@@ -272,11 +272,13 @@ def test_a_run_whose_process_was_killed_is_lost_though_its_child_lives(project: 
 
         @record
         def experiment():
+            printed, tell = os.pipe()
             if os.fork() == 0:
                 print("child", os.getpid(), flush=True)
+                os.write(tell, b"x")
                 time.sleep(60)
                 os._exit(0)
-            time.sleep(0.2)
+            os.read(printed, 1)
             os.kill(os.getpid(), 9)
 
         experiment()

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from project import Project
 from store.test_store import begin
+from waiting import wait_for_tick
 
 from recorder.errors import RunInUseError, RunNotFoundError
 from recorder.records import Output
@@ -134,7 +135,7 @@ def test_what_a_run_in_progress_has_put_stays(tmp_path: Path) -> None:
     store = RunStore(tmp_path / "s", create=True)
     old = store.objects.put_bytes(b"old, and nobody's")
     other = store.objects.put_bytes(b"old too")
-    time.sleep(0.05)
+    wait_for_tick(store.path)
     live = store.reserve()
     new = store.objects.put_bytes(b"new")
     assert store.objects.put_bytes(b"old, and nobody's") == old  # counted on from here
@@ -214,7 +215,7 @@ def test_puts_and_deletes_do_not_cross(tmp_path: Path) -> None:
             for n in range(40):
                 live = mine.reserve()
                 digest = mine.objects.put_bytes(b"the same", sync=False)
-                time.sleep(0.001)
+                time.sleep(0.001)  # time in which the other thread could delete it
                 if not mine.objects.has(digest):
                     missing.append(n)
                 live.close()

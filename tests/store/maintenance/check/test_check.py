@@ -314,7 +314,12 @@ def test_a_killed_run_is_finished_with_what_it_had(store: RunStore) -> None:
             open("part.bin", "w").write("p" * 9000)
             save("part.bin")
             (current_run().dir / "own.txt").write_text("own")
-            time.sleep(1.3)
+            live = current_run().dir.parent
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                if (live / "stdout").read_text() and "loss" in (live / "series.csv").read_text():
+                    break
+                time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
 
         killed()
