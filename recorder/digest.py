@@ -93,7 +93,8 @@ class Hasher:
 def canonical_json(value: Any) -> bytes:
     """Return `value` as UTF-8 JSON with sorted keys and no white space: equal values give equal bytes.
 
-    Raises TypeError for a key that is not a string and for types that JSON lacks, and ValueError for NaN and infinities.
+    Raises TypeError for a key that is not a string and for types that JSON lacks,
+    and ValueError for NaN and infinities.
     The codec encodes such values as tagged forms first.
     """
     _refuse_other_keys(value)
