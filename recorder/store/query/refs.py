@@ -1,15 +1,14 @@
-"""How a run is addressed: a number, a prefix of an id, ``last``, an experiment's name, a tag.
+"""References to runs: a number, a prefix of an id, ``last``, an experiment's name, a tag.
 
 ========================  ==========================================================
 ``12``                    the run of that number
 ``last``, ``last~2``      the newest run, the second one before it
 ``train``, ``train~1``    the newest run of the experiment, the one before it
-``k7c2``                  the run whose id begins so (4 characters and up)
-``paper``                 the one run that bears the tag
+``k7c2``                  the run whose id has this prefix (at least 4 characters)
+``paper``                 the only run with this tag
 ========================  ==========================================================
 
-They are tried in that order, and the first that fits wins: an id begins with a letter and is no word,
-so a number is never an id's prefix.
+They are tried in that order, and the first match wins. An id begins with a letter, so a number is never a prefix of one.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _MIN_PREFIX = 4
 
 
 class RunNames(msgspec.Struct, frozen=True):
-    """What a run can be called by."""
+    """The names of a run."""
 
     number: int
     id: str
@@ -35,15 +34,15 @@ class RunNames(msgspec.Struct, frozen=True):
 
 
 def split_ref(ref: str) -> tuple[str, int]:
-    """The name, and how many runs to go back from it: ``train~2`` is ("train", 2)."""
+    """Split a reference into the name and the number of runs to go back: ``train~2`` is ("train", 2)."""
     match = _BACK.match(ref)
     return (match["name"], int(match["back"])) if match else (ref, 0)
 
 
 def resolve(ref: str, *, entries: Callable[[], Sequence[RunNames]]) -> int:
-    """The number of the run that `ref` names among `entries`, which are in the order of their numbers.
+    """Return the number of the run that `ref` names among `entries`, which must be in the order of their numbers.
 
-    Raises RunNotFoundError, with the nearest candidates, where it names none or several.
+    Raises RunNotFoundError, with similar names, if it names no run or several.
     """
     runs = entries()
     if not runs:
@@ -57,15 +56,17 @@ def resolve(ref: str, *, entries: Callable[[], Sequence[RunNames]]) -> int:
 
 
 def check_tag(tag: str) -> None:
-    """Raises TagError for a tag by which no run could be named, or that a command line would break in two."""
+    """Raise TagError for a tag that could not name a run, or that a command line would split."""
     if not tag or tag != tag.strip() or not tag.isprintable():
-        raise TagError(f"{tag!r} is no tag: letters without blanks around them", tag=tag)
+        raise TagError(
+            f"invalid tag {tag!r}: use printable characters without spaces around them", tag=tag
+        )
     if tag.isdecimal() or tag == "last" or _BACK.match(tag):
         raise TagError(
-            f"{tag!r} is no tag: it names a run already, as a number or `last` does", tag=tag
+            f"invalid tag {tag!r}: it already refers to a run, like a number or `last`", tag=tag
         )
     if any(letter in tag for letter in ",:"):
-        raise TagError(f"{tag!r} is no tag: commas and colons stand between names", tag=tag)
+        raise TagError(f"invalid tag {tag!r}: commas and colons separate names", tag=tag)
 
 
 def _by_number(runs: Sequence[RunNames], name: str, back: int) -> RunNames | None:
