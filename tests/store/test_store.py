@@ -10,18 +10,17 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from stores import begin, fresh
+from stores import begin
 from tinydb import Query, TinyDB
 from waiting import wait_for_tick
 
 from recorder.errors import DamageError, RunNotFoundError, StoreFormatError, StoreNotFoundError
-from recorder.records import Function, Record, new_id
+from recorder.records import Record, new_id
 from recorder.store.format import find_store
 from recorder.store.journal import JournalStorage
 from recorder.store.known_outputs import KnownOutputs

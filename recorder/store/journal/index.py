@@ -1,4 +1,4 @@
-"""The index file of a large journal, ``runs.jsonl.index``: the positions of its lines, so that opening need not read them.
+"""The index file of a large journal, ``runs.jsonl.index``: the positions of its lines, to open it without reading them.
 
 The index is only a cache. It may be deleted, and it is ignored unless the indexed bytes have the recorded digest; a
 journal that changed in any way but by appending is read again, line by line. Digesting the journal of 100,000 runs on

@@ -134,7 +134,7 @@ class Objects:
         return self._put_stream(stream, self._placing(sync))
 
     def take_staged(self, path: Path, digest: str, size: int, *, sync: bool = True) -> None:
-        """Take over a file on the store's filesystem that the caller has verified, and that nobody else can write to."""
+        """Take over a file on the store's filesystem that the caller has verified and nobody else can write to."""
         place = self._placing(sync)
         if not place.is_kept(digest, size):
             with path.open("rb") as file:
