@@ -68,9 +68,7 @@ def remove_all(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    from shutil import (
-        rmtree,
-    )  # slow to import (it loads archive formats), and few commands remove anything
+    from shutil import rmtree  # slow to import, and few commands remove anything
 
     for folder, names, _ in os.walk(path):
         for name in names:

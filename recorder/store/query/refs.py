@@ -1,12 +1,3 @@
-``12``                    the run of that number
-``last``, ``last~2``      the newest run, the second one before it
-``train``, ``train~1``    the newest run of the experiment, the one before it
-``k7c2``                  the run whose id has this prefix (at least 4 characters)
-``paper``                 the only run with this tag
-========================  ==========================================================
-
-They are tried in that order, and the first match wins. An id begins with a letter, so a number is never a prefix of one.
-=======
 """Names of runs: a number, a prefix of an id, ``last``, an experiment's name, a tag.
 
 ==========================  ==========================================================
