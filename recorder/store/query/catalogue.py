@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,15 +21,13 @@ from ...records import JSON, Record, StoredBytes
 from ..journal.table import Journal, JournalTable
 from ..live.live import Live, is_alive
 from .query import Query, parse_query
-from .refs import RunNames, resolve, split_ref
+from .refs import LAST, LAST_REPLAY, RunNames, replay_ids, resolve, split_ref
 
 # The journal's table of runs.
 RUNS = "runs"
 
 # A condition on the documents of runs.
 Where: TypeAlias = Callable[[Mapping[str, JSON]], bool]
-
-_LAST = re.compile(r"last(?:~(\d+))?")
 
 
 class Catalogue:
@@ -113,19 +110,21 @@ class Catalogue:
         ref = str(ref).strip()
         if ref.isdecimal() and self._table.contains(doc_id=int(ref)):
             return self.get(int(ref))
-        if match := _LAST.fullmatch(ref):  # without a look at all of them
-            numbers, back = self._table.ids(), int(match[1] or 0)
-            if back < len(numbers):
-                return self.get(numbers[-1 - back])
         name, back = split_ref(ref)
-        is_experiment = not name.isdecimal() and name != "last"
+        is_recency = not name.isdecimal() and name != LAST_REPLAY
         seen: list[RunNames] = []
-        for entry in self._backwards():  # most names are those of experiments that ran of late
+        for (
+            entry
+        ) in self._backwards():  # most names are of recent runs: do not read the whole journal
             seen.append(entry)
-            if is_experiment and entry.experiment == name:
-                if not back:
+            is_named = name in (LAST, entry.experiment)
+            if is_recency and is_named and entry.replay_of is None:
+                if entry.parent is not None:  # only `resolve` knows whether its parent is a replay
+                    is_recency = False
+                elif not back:
                     return self.get(entry.number)
-                back -= 1
+                else:
+                    back -= 1
         return self.get(resolve(ref, entries=lambda: seen[::-1]))
 
     def find_id(self, id: str) -> Record | None:
@@ -136,15 +135,30 @@ class Catalogue:
         return None
 
     def before(self, record: Record) -> int | None:
-        """The number of the newest run of the same experiment before this one, None where there is none."""
+        """Return the number of the newest run of the same experiment before this one, replays aside; None if none."""
         return self.newest(record.experiment, before=record.number)
 
-    def newest(self, experiment: str | None = None, *, before: int | None = None) -> int | None:
-        """The number of the newest run, of that experiment and before that number; None where there is none."""
+    def newest(
+        self,
+        experiment: str | None = None,
+        *,
+        before: int | None = None,
+        with_replays: bool = False,
+    ) -> int | None:
+        """Return the number of the newest run, of that experiment and before that number; None if there is none.
+
+        Replays, and runs that were recorded inside one, count only `with_replays`.
+        """
         for entry in self._backwards(before=before):
-            if experiment is None or entry.experiment == experiment:
+            if experiment is not None and entry.experiment != experiment:
+                continue
+            if with_replays or (entry.replay_of is None and not self._is_in_replay(entry)):
                 return entry.number
         return None
+
+    def _is_in_replay(self, entry: RunNames) -> bool:
+        """Whether the run was recorded inside a replay: only for runs inside another run is the journal read."""
+        return entry.parent is not None and entry.id in replay_ids(self.entries())
 
     def numbers(self) -> list[int]:
         """The numbers of the runs, in order."""
