@@ -607,7 +607,7 @@ def test_the_worker_shows_nothing(recorded: Project) -> None:
     recorded.python("peek.py", env={"GIVEN": PASSWORD})
     env = {"RECORDER_SECRET_PASSWORD": PASSWORD}
     recorded.recorder("replay", "last", "--secret", "password", env=env, status=None)
-    assert recorded.show("last")["result"] == [False, False]
+    assert recorded.show("last-replay")["result"] == [False, False]
 
 
 def test_diff_of_redacted_places(project: Project) -> None:
