@@ -40,7 +40,7 @@ class Recorded(Protocol[P, R_co]):
     """
 
     @property
-    def __name__(self) -> str: ...  # noqa: A003, D105
+    def __name__(self) -> str: ...
 
     @property
     def __qualname__(self) -> str: ...
@@ -56,8 +56,10 @@ class Recorded(Protocol[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function, and record the call as a run."""
 
+    # Accessed by the class it may be a class method, whose first parameter is bound: mypy cannot tell, so its
+    # arguments are not checked there.
     @overload
-    def __get__(self, instance: None, owner: type | None = None, /) -> Recorded[P, R_co]: ...
+    def __get__(self, instance: None, owner: type | None = None, /) -> Recorded[..., R_co]: ...
 
     @overload
     def __get__(
@@ -75,7 +77,7 @@ class Recorded(Protocol[P, R_co]):
 
 
 @overload
-def record(function: C, /) -> C: ...
+def record(function: C, /) -> C: ...  # type: ignore[overload-overlap]
 
 
 @overload

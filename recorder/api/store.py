@@ -150,7 +150,7 @@ class Store:
         `maximize` and `minimize` name metrics of which more or less is better. Raises RunNotFoundError, SnapshotError.
         """
         from ..compare.direction import Directions
-        from ..recording.comparison import is_folder, sides
+        from ..recording.worktree import is_folder, sides
 
         if isinstance(b, str) and is_folder(b):
             b = Path(b)

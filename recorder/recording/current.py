@@ -169,7 +169,5 @@ def _warn_outside(function: str) -> None:
     rank = find_rank()
     if rank is not None and not rank.is_first:
         return  # the first rank logs and saves for all
-    message = (
-        f"{function}() outside a recorded run keeps nothing: call it in a recorded function or in start_run"
-    )
+    message = f"{function}() outside a recorded run keeps nothing: call it in a recorded function or in start_run"
     warnings.warn(message, RecorderWarning, stacklevel=3)

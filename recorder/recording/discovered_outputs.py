@@ -132,7 +132,7 @@ class Finder:
         return changed and self._is_ours(path, status) and not self._is_left_out(path)
 
     def _is_ours(self, path: str, status: os.stat_result) -> bool:
-        """Return whether the file is in one of the folders and was not open before, like a log that a shell redirects to."""
+        """Return whether the file is in the folders and was not open before the run, like a log that a shell writes."""
         inside = any(is_within(path, folder) for folder in self._folders)
         return inside and (status.st_dev, status.st_ino) not in self._open
 

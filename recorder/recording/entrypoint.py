@@ -38,7 +38,8 @@ def load_target(target: str, *, cwd: Path) -> Experiment:
     where, _, name = target.rpartition(":")
     if not where or not name:
         raise TargetError(
-            f"{target!r} does not name an experiment: write FILE.py:NAME or MODULE:NAME", target=target
+            f"{target!r} does not name an experiment: write FILE.py:NAME or MODULE:NAME",
+            target=target,
         )
     file = (cwd / where).absolute()
     if where.endswith(".py") or file.is_file():
@@ -155,9 +156,7 @@ def resolve(module: ModuleType, qualname: str, *, target: str) -> Experiment:
     if found is None:
         names = sorted(experiment.name for experiment in _experiments(module))
         where = Path(module.__file__).name if module.__file__ else module.__name__
-        hint = (
-            f"its experiments are {', '.join(names)}" if names else "it has no recorded function"
-        )
+        hint = f"its experiments are {', '.join(names)}" if names else "it has no recorded function"
         raise TargetError(f"no {qualname!r} in {where}: {hint}", target=target)
     return as_experiment(found, target=target)
 

@@ -58,7 +58,9 @@ class Observation:
             since_s=monotonic() - age_s,
             values=secrets.values,
         )
-        with ExitStack() as undo:  # Ctrl-C may come at any moment, and a notebook's process continues
+        with (
+            ExitStack() as undo
+        ):  # Ctrl-C may come at any moment, and a notebook's process continues
             self._start(call, undo)
             undo.pop_all()
         self._started = monotonic()

@@ -144,7 +144,8 @@ class Outputs:
     def _save_value(self, value: Any, name: str | None) -> Output:
         if name is None:
             raise SaveError(
-                f"a value of type {type(value).__name__} needs a name: save(value, name=...)", name=""
+                f"a value of type {type(value).__name__} needs a name: save(value, name=...)",
+                name="",
             )
         form, size = self._keep_value(value, f"output {name!r}")
         return Output(

@@ -90,7 +90,9 @@ class Project(Part, frozen=True):
         if self.code is None:
             none: frozenset[str] = frozenset()
             return (
-                (None, none, ()) if self.root is None else capture_code(self.store, self.root, report)
+                (None, none, ())
+                if self.root is None
+                else capture_code(self.store, self.root, report)
             )
         files, snapshot = self.files, self.code.snapshot
         if not files and snapshot is not None:
@@ -139,7 +141,7 @@ class Captured(Part, frozen=True):
         return replace(self.code, projects=(*self.code.projects, *projects))
 
     def describe_loaded(self, report: Report) -> Loaded:
-        """Return the libraries loaded now, as a run's start: the same value if nothing has changed since the capture."""
+        """Return the libraries loaded now; the captured value itself if nothing has changed since."""
         found = describe_runtime(self.packages, report=report)
         if self.loaded.objects is found.described:
             return self.loaded

@@ -86,7 +86,9 @@ class RecordBuilder:
         return config
 
     def _describe(self, live: Live, config: EncodedConfig) -> Record:
-        process = describe_process(root=self._call.project.root, ranks=self._call.ranks, secrets=self._secrets)
+        process = describe_process(
+            root=self._call.project.root, ranks=self._call.ranks, secrets=self._secrets
+        )
         if not process.cwd or process.cwd.endswith(DELETED):
             self._report("the working directory has been deleted: a replay begins in an empty one")
         return Record(
@@ -146,9 +148,7 @@ class RecordBuilder:
         result = outputs.keep_result(ending.result) if has_result else None
         kept = self._outputs(observed, outputs, number=begun.number)
         observed.series.close()
-        intake = Intake(
-            self.captured, secrets=self._secrets, limit_bytes=self._call.keep_bytes
-        )
+        intake = Intake(self.captured, secrets=self._secrets, limit_bytes=self._call.keep_bytes)
         file = self._store.keep_file
         record = replace(
             begun,

@@ -115,7 +115,7 @@ def test_a_large_file_is_known_by_its_digest(project: Project) -> None:
     second = record(project, body.replace("b'1'", "b'2'"), options="keep_bytes=100")
     assert [o.stored for o in (*first.outputs, *second.outputs)] == [False, False]
     assert not RunStore(project.root / ".recorder").objects.has(first.outputs[0].digest)
-    assert "big.bin is known by its digest only" in first.warnings[0]
+    assert "only the digest of output big.bin is kept" in first.warnings[0]
     project.recorder("check")
     assert "big.bin" in project.recorder("diff", "1", "2", status=1).stdout
     assert "identical" in project.recorder("replay", "2").stdout

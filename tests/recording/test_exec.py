@@ -59,7 +59,7 @@ def test_the_exit_status_is_passed_on(project: Project) -> None:
     project.recorder("exec", sys.executable, "work.py", "data.csv", "7", status=7)
     run = project.show(1)
     assert (run["status"], run["result"]) == ("failed", 7)
-    assert run["failure"]["message"] == "the command ended with status 7"
+    assert run["failure"]["message"] == "the command exited with status 7"
     assert project.recorder("replay", "1").stdout.endswith("reproduced\n")
     killed = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
     project.recorder("exec", "--name", "killed", "--", *killed, status=137)

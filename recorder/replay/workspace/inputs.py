@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ...capture.code.file_filter import is_secret_file
 from ...digest import digest_file
 from ...errors import ConfigError
-from ...records import Input, Part, Project, Record
+from ...records import EditableProject, Input, Part, Record
 from ...secrets.register import secret_digest
 from ...store.store import RunStore
 from ..request import Request
@@ -66,7 +66,7 @@ def input_blockers(
         if source.kind == "missing" and source.changed_in_place and not source.in_root:
             yield (
                 f"the input {source.path} has changed since, or is gone, and the store has only its digest: put the"
-                f" recorded file there, say where it is with {give}, or replay with the one there: --live-inputs"
+                f" recorded file there, say where it is with {give}, or replay with the one there: --current-inputs"
             )
         elif source.kind == "missing" and is_secret_file(source.path):
             yield (
@@ -77,7 +77,7 @@ def input_blockers(
         elif source.kind == "given" and source.changed and not live:
             yield (
                 f"{source.at} has another content than {source.path} had for run {record.number}: to replay with it"
-                " all the same, add --live-inputs"
+                " all the same, add --current-inputs"
             )
 
 
@@ -120,7 +120,7 @@ class _InputSearch:
         self._request = request
         code = record.code
         self._snapshot = None if code is None else code.snapshot
-        self._projects: tuple[Project, ...] = () if code is None else code.projects
+        self._projects: tuple[EditableProject, ...] = () if code is None else code.projects
 
     def find(self, item: Input) -> InputSource:
         given = _given_place(item, self._request.inputs)
