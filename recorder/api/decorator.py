@@ -39,11 +39,8 @@ class Recorded(Protocol[P, R_co]):
     generator function) with these attributes.
     """
 
-    @property
-    def __name__(self) -> str: ...
-
-    @property
-    def __qualname__(self) -> str: ...
+    __name__: str
+    __qualname__: str
 
     @property
     def __wrapped__(self) -> Callable[P, R_co]:
