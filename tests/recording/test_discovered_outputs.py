@@ -162,7 +162,7 @@ if name == "outer":
     store = RunStore(project.root / ".recorder")
     outer, inner = store.get(run.number + 1), store.get(run.number + 2)
     assert names(outer) == ["outer.txt"] and names(inner) == ["inner.txt"]
-    assert "while other runs were in progress" in outer.warnings[0]
+    assert "may have been written by another run in progress" in outer.warnings[0]
     assert outer.unlisted == ("child.txt", "inner.txt") and inner.unlisted == ()
 
 

@@ -198,7 +198,7 @@ def test_an_output_that_was_not_written(project: Project, tmp_path: Path) -> Non
     target.write_text("old")
     done = project.recorder("exec", "--output", str(target), "--output", "none", "--", "true")
     assert "result.txt was not written" in done.stderr
-    assert "none is not there" in done.stderr
+    assert "none does not exist" in done.stderr
     assert project.show(1)["outputs"] == []
     command = f"test -e done || echo new > {target}; touch done"
     project.write(".gitignore", "done\n")
