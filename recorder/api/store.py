@@ -170,8 +170,8 @@ class Store:
         env: str | os.PathLike[str] = "same",
         rtol: float | None = None,
         atol: float | None = None,
-        here: bool = False,
-        live_inputs: bool = False,
+        current_code: bool = False,
+        current_inputs: bool = False,
     ) -> Replay:
         """Run it again in a clean workspace and a process of its own, and compare: `recorder replay`.
 
@@ -190,8 +190,8 @@ class Store:
             inputs=inputs or {},
             rtol=rtol,
             atol=atol,
-            here=here,
-            live_inputs=live_inputs,
+            current_code=current_code,
+            current_inputs=current_inputs,
             **choose_python(os.fspath(env)),
         )
         return Replay(

@@ -40,7 +40,7 @@ class Grid(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A cell that is ready to run: its arguments, and its call; in a secondary rank its attendance in place of a call."""
+    """A cell that is ready to run: its arguments and its call. A secondary rank has an attendance and no call."""
 
     bound: inspect.BoundArguments
     call: Call | None = None
@@ -89,7 +89,7 @@ def _check_takes_seed(experiment: Experiment, settings: Settings, texts: Sequenc
     parameter = experiment.options.seed
     if not settings.takes(parameter) and any(split_setting(text)[0] == parameter for text in texts):
         raise ConfigError(
-            f"{experiment.name} has no parameter {parameter!r}; to seed its generators, use {SEED_OPTION} N or --repeat N",
+            f"{experiment.name} has no parameter {parameter!r}; to seed its generators: {SEED_OPTION} N or --repeat N",
             key=parameter,
         )
 
@@ -101,10 +101,13 @@ def _check_seeds(
     parameter = experiment.options.seed
     given = next((axis for axis in axes if axis.key == parameter), None)
     if given is not None and seed is not None:
-        raise ConfigError(f"{SEED_OPTION} and {parameter}= exclude each other; give one", key=parameter)
+        raise ConfigError(
+            f"{SEED_OPTION} and {parameter}= exclude each other; give one", key=parameter
+        )
     if given is not None and repeat is not None and len(given.texts) > 1:
         raise ConfigError(
-            f"--repeat and several values of {parameter} exclude each other; give one", key=parameter
+            f"--repeat and several values of {parameter} exclude each other; give one",
+            key=parameter,
         )
 
 

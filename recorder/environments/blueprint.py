@@ -108,9 +108,7 @@ def _judge_local(one: Requirement, record: Record) -> tuple[str, str, str]:
         note = f"{one.name} is left out: it was an editable install that the run did not import"
         return "", note, ""
     if not path.exists():
-        missing = (
-            f"{one.name} {one.version} was installed from {path}, which does not exist; restore it or use --env PATH"
-        )
+        missing = f"{one.name} {one.version} was installed from {path}, which is gone; restore it or use --env PATH"
         return "", "", missing
     changed = f"{one.name} is installed from the current {path}" if path.is_dir() else ""
     return one.line, changed, ""

@@ -106,7 +106,9 @@ def _ask(path: str, cache: str) -> Interpreter:
     done = _run(start_command(path, _DESCRIBE, cache), check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        problem = f"recorder does not work in {path} ({last}); try: {path} -m pip install run-recorder"
+        problem = (
+            f"recorder does not work in {path} ({last}); try: {path} -m pip install run-recorder"
+        )
         return Interpreter(path=path, version=version, problem=problem)
     described: dict[str, Any] = json.loads(done.stdout)
     return Interpreter(path=path, version=version, environment=described)

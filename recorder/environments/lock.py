@@ -40,7 +40,9 @@ def lock_lines(environment: Mapping[str, Any]) -> Iterator[str]:
     minor = ".".join(version.split(".")[:2])
     python = find_python(version)
     if python is None:
-        raise LockError(f"no Python {minor} on this machine, for which pip could choose the files; install it")
+        raise LockError(
+            f"no Python {minor} on this machine, for which pip could choose the files; install it"
+        )
     required = find_requirements(environment)
     files = _ask_pip([one for one in required if one.origin == "index" and one.version], python)
     yield 'lock-version = "1.0"'

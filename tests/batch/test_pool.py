@@ -92,7 +92,7 @@ def test_repeat_counts_seeds_up(sweeping: Project) -> None:
     assert [one["config"]["lr"] for one in found[:4]] == [1.0, 1.0, 2.0, 2.0]
     assert found[-1]["result"] != found[-2]["result"]
     stderr = sweeping.recorder("run", "train.py:drawn", "seed=0:3", status=2).stderr
-    assert "drawn has no parameter 'seed'; to seed its generators, use --seed N or --repeat N" in stderr
+    assert "drawn has no parameter 'seed'; to seed its generators: --seed N or --repeat N" in stderr
     again = json.loads(sweeping.recorder("replay", "8", "--json").stdout)
     assert again["verdict"] == "reproduced"
 
@@ -175,7 +175,7 @@ def test_on_a_terminal_there_is_a_bar_and_a_table(sweeping: Project) -> None:
     os.close(theirs)
     printed = read_all(ours)
     assert process.wait(timeout=60) == 3
-    assert "0/2" in printed and "2/2" in said and "1 failed" in said
+    assert "0/2" in printed and "2/2" in printed and "1 failed" in printed
     assert "ValueError: diverged [at] once" in printed
     assert "1 finished, 1 failed: recorder list --tag" in printed
 

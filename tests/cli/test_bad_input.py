@@ -246,7 +246,7 @@ def test_what_cannot_be_encoded(project: Project) -> None:
     done = project.python("exp.py")
     assert "argument 'lock' of f is opaque" in done.stderr
     assert done.stdout == "ran\n"
-    assert "argument 'lock' was opaque" in one_line(project.recorder("replay", "1", status=3))
+    assert "argument 'lock' is opaque" in one_line(project.recorder("replay", "1", status=3))
     done = project.python("exp.py", "strict", status=1)
     assert "ran" not in done.stdout
     assert "argument 'lock' of f is opaque" in done.stderr

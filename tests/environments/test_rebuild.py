@@ -163,8 +163,8 @@ def test_a_changed_package(project: Project, tmp_path: Path) -> None:
     assert "building" not in done.stderr and done.stdout.splitlines()[-1] == "reproduced"
     done = rig.replay("--explain", status=1)
     assert (
-        "result depends on what is installed, where run 1 had another (tiny: 1.0 -> 2.0): with the recorded Python and"
-        " packages, installed again it comes out as recorded"
+        "result depends on the installed versions, which differ from run 1 (tiny: 1.0 -> 2.0): with the recorded"
+        " Python and packages, rebuilt it matches the record"
     ) in done.stdout
     (built,) = rig.environments()
     (built / "done").unlink()  # as if its building had been killed

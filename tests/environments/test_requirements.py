@@ -68,7 +68,8 @@ def test_the_command(project: Project) -> None:
     project.python("train.py")
     printed = project.recorder("env", "1").stdout
     assert (
-        f"Python {platform.python_version()} ({sys.implementation.name.replace('cp', 'CP')}" in printed
+        f"Python {platform.python_version()} ({sys.implementation.name.replace('cp', 'CP')}"
+        in printed
     )
     assert "  OMP_NUM_THREADS=1\n" in printed
     assert any(line.split()[:1] == ["pytest"] for line in printed.splitlines())
