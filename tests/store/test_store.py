@@ -269,8 +269,8 @@ def test_what_a_process_kept_is_gone_with_it(tmp_path: Path) -> None:
 import os, signal, sys
 from recorder.records import new_id
 from recorder.store.live.live import Live, is_alive
-from recorder.store.store import Store
-store = Store(sys.argv[1], create=True)
+from recorder.store.store import RunStore
+store = RunStore(sys.argv[1], create=True)
 for _ in range(2):
     live = store.reserve()
     live.close(reuse=True)
