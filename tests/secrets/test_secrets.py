@@ -17,11 +17,11 @@ from project import Project
 from waiting import wait_until
 
 from recorder import codec
-from recorder.capture.code.file_filter import is_secret_file
 from recorder.capture.code.function import Described, Place, describe
 from recorder.capture.config import encode_config
 from recorder.capture.environment.environment import allowed_variables
 from recorder.secrets import patterns
+from recorder.secrets.filenames import is_secret_file
 from recorder.secrets.names import kind_of, promises_secret
 from recorder.secrets.register import Secrets, marker_of, same_key
 from recorder.secrets.scrub import HELD_BYTES, REDACTED, Rules, Scrubber

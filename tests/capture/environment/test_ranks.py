@@ -162,7 +162,7 @@ def test_ranks_with_nothing_in_common(project: Project) -> None:
     assert first.stderr.count("RecorderWarning: the ranks of this job know nothing") == 2
     assert second.stderr == ""
     runs = RunStore(project.root / ".recorder").runs()
-    assert ["hand the experiment a seed" in " ".join(run.warnings) for run in runs] == [
+    assert ["pass a seed to the experiment" in " ".join(run.warnings) for run in runs] == [
         True,
         True,
         False,

@@ -495,7 +495,7 @@ def test_a_file_that_somebody_else_changes_while_it_waits_is_lost(many: tuple[Pa
         os.read(ready[0], 1)
     readings = {Path(r.path).name for r in watch.stop()}
     assert watch.lost == [str(folder / "150.txt")] and "150.txt" not in readings
-    assert "what it held is not known" in watch.warnings[0]
+    assert "its content at that time is unknown" in watch.warnings[0]
 
 
 def test_files_that_wait_are_looked_at_meanwhile(
