@@ -58,13 +58,13 @@ def run_git(
 
 def _environment() -> dict[str, str]:
     """Return this process's environment without redirections of git, set for English messages."""
-    kept = {n: v for n, v in os.environ.items() if not n.startswith("GIT_") or _is_kept(n)}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name in _KEPT or name.startswith(("GIT_TRACE", "GIT_SSL"))
+    }
     added = {"LC_ALL": "C", "LANGUAGE": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     return {**kept, **added}
-
-
-def _is_kept(name: str) -> bool:
-    return name in _KEPT or name.startswith(("GIT_TRACE", "GIT_SSL"))
 
 
 def _reason(complaint: str) -> str:

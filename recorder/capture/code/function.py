@@ -17,7 +17,7 @@ from ...records import Function, Redacted
 from ...secrets.redaction import redact_encoded
 from ...secrets.register import Secrets
 from ...secrets.scrub import REDACTED
-from .source import describe_function as describe_source
+from .source import describe_source
 
 
 class Place(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 from ...digest import digest_json
 
 
-def describe_function(function: Callable[..., Any]) -> tuple[str | None, str | None]:
+def describe_source(function: Callable[..., Any]) -> tuple[str | None, str | None]:
     """Return the digest of the function's source text, and the text, or (None, None) if it is unavailable.
 
     The text includes decorators, without common indentation and trailing blanks.
@@ -27,7 +27,7 @@ def describe_function(function: Callable[..., Any]) -> tuple[str | None, str | N
 def find_source(text: str, *, qualname: str, digest: str | None) -> str | None:
     """Find the source of a function in the text of its file, or return None.
 
-    The result has the form that `describe_function` returns. `digest` selects among functions of the same name.
+    The result has the form that `describe_source` returns. `digest` selects among functions of the same name.
     Without a digest, the last one with the name is returned.
     """
     try:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -141,7 +140,7 @@ def load(root: Path, *, cache: Path) -> Memory | None:
     """Load the entry that an earlier process left for the tree at `root`, or return None."""
     try:
         data = _file(root, cache).read_bytes()
-        return msgspec.msgpack.decode(data, type=Memory, dec_hook=_decode_path)
+        return msgspec.msgpack.decode(data, type=Memory, dec_hook=lambda kind, value: kind(value))
     except (OSError, ValueError):  # ValueError: msgspec's errors, and names that are not UTF-8
         return None
 
@@ -164,7 +163,3 @@ def store(memory: Memory, *, cache: Path) -> None:
 
 def _file(root: Path, cache: Path) -> Path:
     return cache / f"tree-{digest_json('folder', os.fsencode(root).hex())[-16:]}.bin"
-
-
-def _decode_path(kind: type, value: Any) -> Any:
-    return kind(value)
