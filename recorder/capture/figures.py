@@ -25,7 +25,7 @@ def draw(figure: Any, name: str) -> tuple[str, bytes]:
     if not hasattr(figure, "savefig"):
         figure = getattr(figure, "figure", None)
     if not hasattr(figure, "savefig"):
-        raise TypeError(f"not a matplotlib or plotly figure: {type(figure).__name__}")
+        raise TypeError("not a matplotlib or plotly figure")
     return _draw_matplotlib(figure, name)
 
 

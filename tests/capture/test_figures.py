@@ -43,7 +43,7 @@ def test_figures_are_outputs(project: Project) -> None:
     assert list(kept) == ["line.svg", "plots/line.png", "scatter.html", "scatter.json"]
     assert kept["plots/line.png"].startswith(b"\x89PNG") and b"<svg" in kept["line.svg"]
     assert record.warnings == (
-        "figure 'bad' was not saved: it is no figure of matplotlib or plotly",
+        "figure 'bad' was not saved: not a matplotlib or plotly figure",
     )
     done = project.recorder("replay", str(record.number))
     assert done.stdout.count("output   ") == 4 and "reproduced" in done.stdout

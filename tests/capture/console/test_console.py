@@ -648,7 +648,7 @@ def test_without_a_tee(program: Program, executable: str | None) -> None:
         sys.stdout.buffer.write(b"bytes\\n")
         c.stop()
         print("after")
-        assert sys.stdout is sys.__stdout__ and "only what Python itself prints" in c.warnings[0]
+        assert sys.stdout is sys.__stdout__ and "only output of Python itself" in c.warnings[0]
         """
     )
     assert program.out() == b"kept\nboth\nbytes\n" and program.out(2) == b"both\n"

@@ -182,7 +182,7 @@ def test_what_cannot_be_described_is_a_warning(project: Project) -> None:
         "the runtime's start method could not be captured: RuntimeError: not now",
     )
     project.write("e.py", FAILING.replace("STRICT", "True"))
-    assert "start method could not be described" in project.python("e.py", status=1).stderr
+    assert "start method could not be captured" in project.python("e.py", status=1).stderr
     assert len(RunStore(project.root).runs()) == 1
 
 

@@ -161,7 +161,7 @@ def test_ranks_with_nothing_in_common(project: Project) -> None:
     apart = {"LOCAL_WORLD_SIZE": "1", "UNSEEDED": "1"}
     ranks = [variables("torchrun", r, 2) | apart for r in range(2)]
     first, second = start(project, ranks, "train.py")
-    assert first.stderr.count("RecorderWarning: the ranks of this job know nothing") == 2
+    assert first.stderr.count("RecorderWarning: the ranks of this job have no common id") == 2
     assert second.stderr == ""
     runs = RunStore(project.root / ".recorder").runs()
     assert ["pass a seed to the experiment" in " ".join(run.warnings) for run in runs] == [
