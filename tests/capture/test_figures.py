@@ -42,9 +42,7 @@ def test_figures_are_outputs(project: Project) -> None:
     kept = {output.name: store.read(output.digest) for output in record.outputs}
     assert list(kept) == ["line.svg", "plots/line.png", "scatter.html", "scatter.json"]
     assert kept["plots/line.png"].startswith(b"\x89PNG") and b"<svg" in kept["line.svg"]
-    assert record.warnings == (
-        "figure 'bad' was not saved: not a matplotlib or plotly figure",
-    )
+    assert record.warnings == ("figure 'bad' was not saved: not a matplotlib or plotly figure",)
     done = project.recorder("replay", str(record.number))
     assert done.stdout.count("output   ") == 4 and "reproduced" in done.stdout
 
