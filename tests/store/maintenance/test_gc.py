@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from project import Project
-from store.test_store import begin
+from stores import begin
 from waiting import wait_for_tick
 
 from recorder.errors import RunInUseError, RunNotFoundError
