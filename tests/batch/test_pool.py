@@ -73,7 +73,7 @@ def test_a_grid_is_a_run_for_each_cell(sweeping: Project) -> None:
     assert sweep.startswith("sweep-") and {tuple(one["tags"]) for one in found} == {
         ("own", "t", sweep)
     }
-    assert "opt=a,b is one text" in done.stderr
+    assert "opt=a,b is one string" in done.stderr
     assert "ValueError: diverged [at] once" in done.stderr and "killed by signal 9" in done.stderr
     assert f"2 finished, 4 failed: recorder list --tag {sweep}" in done.stderr
     assert "printed by" not in done.stdout + done.stderr
@@ -115,7 +115,7 @@ def test_what_would_run_is_said_and_not_run(sweeping: Project) -> None:
         (["lr=0.1,x"], "lr='x' is no float"),
         (["--config", "none.toml"], "none.toml: No such file"),
         (["lr=1,2", "-j", "0"], "-j"),
-        (["--tag", "12"], "'12' is no tag"),
+        (["--tag", "12"], "'12' cannot be a tag"),
     ],
 )
 def test_a_mistake_is_said_before_anything_runs(

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from ...compare.groups import Group, group, in_order
+from ...compare.groups import Group, group, sort_by_value
 from ...records import Record
 from ...render.runs.groups import groups_document, groups_rows, groups_table
 from ...render.runs.runs import cell, remark, runs_table
@@ -17,6 +17,7 @@ from ...store.query.fields import FIELDS, known_names, parse_key
 from ...store.query.query import Name, check_names
 from ...store.store import RunStore
 from ..completion import complete_experiments, complete_keys, complete_tags
+from ..numbers import WholeNumber
 
 # A table that is longer says nothing at a glance, and takes its time in a large store.
 SHOWN = 50
@@ -57,7 +58,7 @@ SHOWN = 50
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     metavar="N",
     help=f"Only the newest, or first, N; of a table by default {SHOWN}.",
 )
@@ -225,20 +226,14 @@ def _sorted_groups(groups: Sequence[Group], names: Sequence[str], sort: str) -> 
         spread = one.metrics.get(name.removeprefix("metrics."))
         return None if spread is None else spread.mean
 
-    return _by_value([(value(one), one) for one in groups], is_reverse=sort.startswith("-"))
+    return sort_by_value([(value(one), one) for one in groups], reverse=sort.startswith("-"))
 
 
 def _sorted(records: Sequence[Record], sort: str) -> list[Record]:
     """By the value of the name, those without it last; ``-name`` for the largest first."""
     value = parse_key(sort.removeprefix("-"))
     pairs = [(value(record.to_document()), record) for record in records]
-    return _by_value(pairs, is_reverse=sort.startswith("-"))
-
-
-def _by_value(pairs: Sequence[tuple[Any, Any]], *, is_reverse: bool) -> list[Any]:
-    there = [pair for pair in pairs if pair[0] is not None]
-    there.sort(key=lambda pair: in_order(pair[0]), reverse=is_reverse)
-    return [one for _, one in [*there, *(pair for pair in pairs if pair[0] is None)]]
+    return sort_by_value(pairs, reverse=sort.startswith("-"))
 
 
 def _print_json(documents: list[Any]) -> None:
