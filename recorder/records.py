@@ -171,7 +171,8 @@ class Process(Part, frozen=True):
 class Runtime(Part, frozen=True):
     """What of the environment was loaded and how it was set, as the run began and as it ended.
 
-    `start` and `end` name objects (see `recorder.capture.environment.runtime`), `end` None where nothing changed or the run did
+    `start` and `end` name objects (see `recorder.capture.environment.runtime`), `end` None where nothing changed
+    or the run did
     not end; `numerics` is the digest of the last one's native libraries and flags, which decide how numbers are
     rounded.
     """
@@ -308,7 +309,8 @@ class Record(Part, frozen=True, omit_defaults=False):
     `config` maps each parameter to the form of its argument, defaults applied.
     `outputs_digest` is that of the artifact folder; `unlisted` names the files that this run or another one beside it
     wrote, which are no outputs. `series` holds the metrics' points as CSV with the columns name, step, time_s, value,
-    gzipped where it is an object; `arrivals` (see `recorder.formats.console_index`), gzipped likewise, says when which bytes of
+    gzipped where it is an object; `arrivals` (see `recorder.formats.console_index`), gzipped likewise, says when
+    which bytes of
     `stdout` and `stderr` came, None of a run that printed nothing, or that an earlier version recorded. `tolerance` is
     what the experiment declared, by patterns of names; a replay is held to it. Times are UTC. `tags`, `note` and
     `verdict` may be set later. `origin` is the id of the store that the run was imported from, None for one that was

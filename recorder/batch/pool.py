@@ -37,7 +37,8 @@ _LOOK_S = 0.02
 
 
 class Job(Protocol):
-    """What a process is told, as JSON on its standard input; `report` is the file for what it tells (a `ProcessReport`)."""
+    """What a process is told, as JSON on its standard input; `report` is the file for what it tells (a
+    `ProcessReport`)."""
 
     @property
     def report(self) -> str: ...  # noqa: D102

@@ -36,7 +36,7 @@ _COMMANDS = {
     "diff": ("diff", "Say what differs between runs, or has changed since one."),
     "import": ("import_", "Bring in runs from an export, or from another store."),
     "list": ("list", "List the runs of the store."),
-    "log": ("log", "Print what a run printed."),
+    "logs": ("logs", "Print what a run printed."),
     "note": ("note", "Give runs a note."),
     "plot": ("plot", "Plot metrics of runs, in the terminal or into a file."),
     "replay": ("replay", "Run a run again in a clean workspace, and give a verdict."),

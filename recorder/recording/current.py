@@ -1,4 +1,5 @@
-"""The run that this code is part of, and the functions that speak to it: `log`, `save`, `save_figure`, `track_input`, `rng`.
+"""The run that this code is part of, and the functions that speak to it: `log`, `save`, `save_figure`,
+`track_input`, `rng`.
 
 This module is part of what `import recorder` costs, so it loads nothing of the rest until a run is spoken to.
 """
@@ -71,7 +72,8 @@ def save(target: Any, *, name: str | None = None) -> None:
 def save_figure(figure: Any, name: str) -> None:
     """Keep a figure of matplotlib or plotly as an output of the current run.
 
-    ``save_figure(fig, "loss")`` is kept as ``loss.png``, or, of plotly, as ``loss.json``; ``save_figure(fig, "loss.svg")`` in
+    ``save_figure(fig, "loss")`` is kept as ``loss.png``, or, of plotly, as ``loss.json``; ``save_figure(fig,
+    "loss.svg")`` in
     that format. Nothing that tells the time or the version goes into the file. Outside a run it warns and does
     nothing; in a rank of a job that is not the first it does nothing.
     """

@@ -1,6 +1,7 @@
 """Signatures of records: whether a run was written by this user, and as it stands.
 
-A record is signed with a key that lies outside the store (see `recorder.secrets.key`): BLAKE3's keyed hash of its canonical
+A record is signed with a key that lies outside the store (see `recorder.secrets.key`): BLAKE3's keyed hash of its
+canonical
 JSON. The record names everything that belongs to it by digest, its pickles too, so that who has only the store can
 change none of it unnoticed. Left out are the number, which an import gives anew, and where the run came from.
 """

@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "recorder diff by numbers": (["diff", str(RUNS - 1), str(RUNS)], "2.5 x"),
     "recorder diff by the experiment's name": (["diff", "small~1", "small"], "2.5 x"),
     "recorder show": (["show", "last"], ""),
-    "recorder log": (["log", "last"], ""),
+    "recorder logs": (["logs", "last"], ""),
 }
 
 

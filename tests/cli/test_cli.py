@@ -32,8 +32,8 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "diff": (["diff", "1", "2"], ()),
     "diff, several": (["diff", "1", "2", "1"], ()),
     "plot": (["plot", "1", "2", "-m", "y"], ("numpy",)),  # plotille takes its numbers
-    "log": (["log", "1"], ()),
-    "log, following": (["log", "1", "-f"], ()),
+    "logs": (["logs", "1"], ()),
+    "logs, following": (["logs", "1", "-f"], ()),
     "cat": (["cat", "1:out.txt"], ()),
     "cat, a value": (["cat", "1:result"], ()),
     "cat, an array": (["cat", "1:array"], ("numpy",)),

@@ -49,7 +49,7 @@ DONE: dict[str, tuple[int, str]] = {
     "cat": (0, "loss 0.6"),
     "code": (0, "def train(lr"),
     "env": (0, "click=="),
-    "log": (0, "trained"),
+    "logs": (0, "trained"),
     "restore": (0, "1 file, 23 B in run12"),
     "tag": (0, "tagged paper: runs 12-13"),
     "list": (0, " 13 "),

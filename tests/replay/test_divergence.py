@@ -175,7 +175,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
         project.python(f"{name}.py")
     change(outside)
     # Inputs as they are now: that a replay reads the stored ones is a test of its own.
-    done = project.recorder("replay", "--all", "-j", "2", "--json", "--live-inputs", status=1)
+    done = project.recorder("replay", "--all", "-j", "2", "--json", "--current-inputs", status=1)
     return Planted(project, json.loads(done.stdout)["replays"])
 
 

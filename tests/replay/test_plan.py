@@ -121,7 +121,7 @@ def test_live_inputs(moved: Project) -> None:
     """Asked for, a changed input is read where it is, and the replay says so."""
     data = moved.root.parent / "data"
     (data / "fixed.txt").write_text("changed")
-    done = moved.recorder("replay", "1", "--live-inputs", status=1)
+    done = moved.recorder("replay", "1", "--current-inputs", status=1)
     assert f"note: changed since run 1: the input {data}/fixed.txt\n" in done.stderr
     assert "'fixed' -> 'changed'" in done.stdout
     assert f"may be due to: changed input: {data}/fixed.txt\n" in done.stdout
@@ -142,10 +142,10 @@ def test_inputs_given_by_the_user(moved: Project, tmp_path: Path) -> None:
     assert "reproduced" in moved.recorder("replay", "1", "--input", one).stdout
     (tmp_path / "fixed.txt").write_text("another")
     blocked = moved.recorder("replay", "1", *options, status=3)
-    assert "has another content" in blocked.stderr and "--live-inputs" in blocked.stderr
+    assert "has another content" in blocked.stderr and "--current-inputs" in blocked.stderr
     assert (
         "'fixed' -> 'another'"
-        in moved.recorder("replay", "1", *options, "--live-inputs", status=1).stdout
+        in moved.recorder("replay", "1", *options, "--current-inputs", status=1).stdout
     )
     unknown = moved.recorder("replay", "1", "--input", "nowhere=there", status=2)
     assert "run 1 did not read nowhere: it read " in unknown.stderr
@@ -179,7 +179,7 @@ def test_an_input_that_nobody_has(moved: Project, tmp_path: Path) -> None:
             large.unlink()
         done = moved.recorder("replay", "f", status=3)
         assert f"the input {large} has changed since, or is gone" in done.stderr
-        assert f"--input {large}=PATH" in done.stderr and "--live-inputs" in done.stderr
+        assert f"--input {large}=PATH" in done.stderr and "--current-inputs" in done.stderr
     (tmp_path / "copy").write_text("a large one")
     assert (
         "reproduced" in moved.recorder("replay", "f", "--input", f"{large}={tmp_path}/copy").stdout
@@ -328,7 +328,7 @@ def test_where_a_redirection_leads(tmp_path: Path) -> None:
 
 
 def test_the_code_as_it_is_now(project: Project) -> None:
-    """--here runs today's code with the recorded config and inputs, in a workspace, and says so everywhere."""
+    """--current-code runs today's code with the recorded config and inputs, in a workspace, and says so everywhere."""
     script = """
         from recorder import record, save
 
@@ -351,7 +351,7 @@ def test_the_code_as_it_is_now(project: Project) -> None:
     project.write("data.txt", "7")
     (project.root / "out.txt").write_text("the live one")
     project.write("f.py", script.replace("FACTOR = 2", "FACTOR = 1 + 1  # the same"))
-    done = json.loads(project.recorder("replay", "1", "--here", "--json").stdout)
+    done = json.loads(project.recorder("replay", "1", "--current-code", "--json").stdout)
     assert (done["verdict"], done["live_code"]) == ("reproduced", True)
     assert (project.root / "out.txt").read_text() == "the live one"
     first, second = project.show(1), project.show(2)
@@ -359,7 +359,7 @@ def test_the_code_as_it_is_now(project: Project) -> None:
     assert second["code"]["snapshot"] != first["code"]["snapshot"]
     assert "replay   of run 1, with the code as it was then" in project.recorder("show", "2").stdout
     project.write("f.py", script.replace("FACTOR * x", "FACTOR + x"))
-    changed = project.recorder("replay", "1", "--here", status=1)
+    changed = project.recorder("replay", "1", "--current-code", status=1)
     assert "replay of run 1 (f) with the code as it is now is run 3" in changed.stdout
     assert "20 -> 12" in changed.stdout
     assert project.show(3)["function"]["source"] != first["function"]["source"]
@@ -368,7 +368,7 @@ def test_the_code_as_it_is_now(project: Project) -> None:
     (project.root / "f.py").unlink()
     assert (
         "f.py, the experiment's file, is not there"
-        in project.recorder("replay", "1", "--here", status=3).stderr
+        in project.recorder("replay", "1", "--current-code", status=3).stderr
     )
 
 

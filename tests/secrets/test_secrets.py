@@ -496,7 +496,7 @@ def test_files_of_credentials(project: Project) -> None:
     assert [one["path"] for one in record["code"]["skipped"]] == [".env"]
     assert record["code"]["remote"] == "https://example.org/x.git"
     assert {"code.remote", "inputs..env"} <= {one["place"] for one in record["redacted"]}
-    done = project.recorder("replay", "1", "--keep")
+    done = project.recorder("replay", "1", "--keep-workspace")
     assert "reproduced" in done.stdout and not holders_without_links(project.root / ".recorder")
     (project.root / ".env").write_text("other\n")
     assert "changed since run 1: the input" in project.recorder("replay", "1", status=1).stderr

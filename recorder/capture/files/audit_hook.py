@@ -4,7 +4,8 @@ An audit hook (PEP 578) sees every file that Python opens. It is added once a pr
 can never be removed; outside runs it costs one look at a global. What becomes of it is in `.watch`.
 
 What the hook cannot see: files opened by C libraries (parquet, HDF5, safetensors), of which those in
-`recorder.capture.files.library_hooks` are noted all the same, by child processes and forked workers. `Watch.add` is for those.
+`recorder.capture.files.library_hooks` are noted all the same, by child processes and forked workers. `Watch.add`
+is for those.
 A name relative to a folder's descriptor (``dir_fd=``) is taken as relative to the working directory, for the hook
 is not told of the descriptor. What recorder itself opens is not the run's.
 """

@@ -71,12 +71,12 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
     help="Where a file, or folder, now lies that the run read as OLD.",
 )
 @click.option(
-    "--live-inputs",
+    "--current-inputs",
     is_flag=True,
     help="Read inputs outside the project where they are, changed or not.",
 )
 @click.option(
-    "--here",
+    "--current-code",
     is_flag=True,
     help="Run the project's code as it is now: does it still give that?",
 )
@@ -94,7 +94,7 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
     help="This Python; the recorded Python and packages, installed again; or that of an interpreter or a virtual"
     " environment's folder.",
 )
-@click.option("--keep", is_flag=True, help="Leave the workspace for a look.")
+@click.option("--keep-workspace", is_flag=True, help="Leave the workspace for a look.")
 @click.option(
     "--json", "as_json", is_flag=True, help="The verdict as JSON; the experiment prints to stderr."
 )
@@ -105,7 +105,8 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
     help="Write the verdict as JUnit XML too, for CI: a test for each item.",
 )
 @click.option(
-    "--times",
+    "--repeat",
+    "times",
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
@@ -129,11 +130,11 @@ def command(
     atol: float | None,
     trust: bool,
     inputs: tuple[str, ...],
-    live_inputs: bool,
-    here: bool,
+    current_inputs: bool,
+    current_code: bool,
     only_plan: bool,
     environment: str,
-    keep: bool,
+    keep_workspace: bool,
     as_json: bool,
     junit: Path | None,
     times: int,
@@ -149,7 +150,7 @@ def command(
     First it says what differs from then: Python, packages, machine, inputs. Where something is missing nothing is
     run. Inputs from outside the project that have changed since, or are gone, are taken from the store.
 
-    With --times N the replays are held against each other as well: does the experiment itself give something else
+    With --repeat N the replays are held against each other as well: does the experiment itself give something else
     each time, or has something changed since? With --all every finished run is replayed, but for replays: the exit
     status is 0 where each result still comes out, and a command that was interrupted goes on where it was.
 
@@ -160,11 +161,12 @@ def command(
     """
     choice = Choice(**many)
     choice.check(
-        run, for_one=bool(only_plan or keep or settings or inputs or times > 1 or explained)
+        run,
+        for_one=bool(only_plan or keep_workspace or settings or inputs or times > 1 or explained),
     )
     if explained and (times > 1 or settings):
         raise click.UsageError(
-            "--explain is for one replay, and its verdict: without --times and --set"
+            "--explain is for one replay, and its verdict: without --repeat and --set"
         )
     store = RunStore(ctx.obj)
     record = None if run is None else store.find(run)
@@ -176,10 +178,10 @@ def command(
             secrets=dict(map(_read_secret, secrets)),
             rtol=rtol,
             atol=atol,
-            keep=keep,
+            keep=keep_workspace,
             inputs=dict(map(_split_input, inputs)),
-            live_inputs=live_inputs,
-            here=here,
+            live_inputs=current_inputs,
+            here=current_code,
             **choose_python(environment),
         )
         if record is None:

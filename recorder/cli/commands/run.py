@@ -6,16 +6,15 @@ It starts the interpreter again, with what must be set before that; so all but t
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ...capture.seeding.determinism import fixed_variables
 from ..completion import complete_settings, complete_targets
 from ..running.options import RunOptions, run_options
+from ..running.restart import restart
 
 
 @click.command()
@@ -40,29 +39,10 @@ def command(ctx: click.Context, /, target: str, settings: tuple[str, ...], **opt
     """
     chosen = RunOptions(**options)
     if target in sys.argv:  # a caller from Python has an interpreter of its own
-        start_again(chosen)
+        restart(chosen)
     if ctx.obj is not None:
         os.environ["RECORDER_STORE"] = str(Path(ctx.obj).absolute())
     sys.argv = [target.rpartition(":")[0]]
     from ..running.launch import launch, load
 
     ctx.exit(launch(load(target), target, settings, chosen))
-
-
-def start_again(options: RunOptions) -> None:
-    """The same command in a fresh interpreter that has the variables, where this one lacks some.
-
-    Python and the libraries read them once.
-    """
-    variables = fixed_variables(
-        os.environ, deterministic=options.deterministic, threads=options.threads
-    )
-    if not variables:
-        return
-    command = [sys.executable, *sys.orig_argv[1:]]
-    environ = {**os.environ, **variables}
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if os.name == "nt":  # there, exec leaves the shell without its child
-        sys.exit(subprocess.run(command, env=environ).returncode)
-    os.execve(sys.executable, command, environ)

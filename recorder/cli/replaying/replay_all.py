@@ -38,8 +38,8 @@ def replay_all(
     if trust:
         records = tuple(trusted(store, record) for record in selection.records)
         selection = selection._replace(records=records)
-    chosen = choice._replace(jobs=1, afresh=False)._asdict()
-    with open_batch(store, request, chosen=chosen, afresh=choice.afresh) as batch:
+    chosen = choice._replace(jobs=1, restart=False)._asdict()
+    with open_batch(store, request, chosen=chosen, afresh=choice.restart) as batch:
         _say_taken_over(selection, batch)
         shown = show_many(waiting_runs(selection.records, batch))
         with show_progress(shown) as progress:
@@ -67,6 +67,6 @@ def _say_taken_over(selection: Selection, batch: Batch) -> None:
     if count:
         said = (
             f"going on: {count} of {len(selection.records)} were replayed by the command that began"
-            f" {age(batch.begun)} ago and was interrupted (--afresh replays them again)"
+            f" {age(batch.begun)} ago and was interrupted (--restart replays them again)"
         )
         click.secho(said, err=True, dim=True)

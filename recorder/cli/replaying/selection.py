@@ -26,7 +26,7 @@ class Choice(NamedTuple):
     with_failed: bool
     with_replays: bool
     jobs: int
-    afresh: bool
+    restart: bool
 
     def check(self, run: str | None, *, for_one: bool) -> None:
         """Raises click.UsageError where the options do not go together; `for_one`: some are for a single run."""
@@ -36,11 +36,11 @@ class Choice(NamedTuple):
             raise click.UsageError("which run? Give one, or --all")
         if not self.every and self != Choice(False, None, (), False, False, 1, False):
             raise click.UsageError(
-                "--where, --tag, --failed, --replays, --jobs and --afresh choose among --all"
+                "--where, --tag, --failed, --replays, --jobs and --restart choose among --all"
             )
         if self.every and for_one:
             raise click.UsageError(
-                "--plan, --keep, --set, --input, --times and --explain are for one run, not for --all"
+                "--plan, --keep-workspace, --set, --input, --repeat and --explain are for one run, not for --all"
             )
 
 
@@ -85,7 +85,7 @@ _OPTIONS = (
         help="With --all: N at a time.",
     ),
     click.option(
-        "--afresh",
+        "--restart",
         is_flag=True,
         help="With --all: replay those again that an interrupted command of today had done.",
     ),

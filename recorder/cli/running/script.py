@@ -22,8 +22,8 @@ from ...errors import ConfigError
 from ...recording.experiment import Experiment
 from ...secrets.register import Secrets
 from .. import run_command
-from ..commands.run import start_again
 from .options import RunOptions, run_options
+from .restart import restart
 
 
 def run_script(experiment: Experiment, args: Sequence[str] | None) -> NoReturn:
@@ -66,7 +66,7 @@ def _launch(
     if wanted and not is_program:
         raise ConfigError("--deterministic and --threads are for the program's own command line")
     if wanted:
-        start_again(options)
+        restart(options)
     sys.argv[:] = sys.argv[:1]  # it is in the config
     from .launch import launch
 

@@ -1,4 +1,4 @@
-"""What came of several replays of one run: what ``recorder replay --times`` prints."""
+"""What came of several replays of one run: what ``recorder replay --repeat`` prints."""
 
 from __future__ import annotations
 

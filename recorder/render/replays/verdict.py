@@ -112,7 +112,8 @@ def verification_document(done: ReplayResult) -> dict[str, Any]:
         - ``differences``: the first 100, see `recorder.codec.Difference`; a field at its default is left out;
         - ``departure``: of a series, see `recorder.compare.items.Departure`, else null;
     - ``causes``: where it came out otherwise, what had changed and the hazards that may be why, in words;
-    - ``explanation``: with --explain, see `recorder.render.replays.explanation`, null where there is nothing to explain;
+    - ``explanation``: with --explain, see `recorder.render.replays.explanation`, null where there is nothing to
+    explain;
     - ``changes``: what was set anew; ``notes``: what the plan said; ``live_code``: whether it ran
       the project's code as it is now, on purpose; ``plan``: see
       `recorder.render.replays.plan`; ``exit_status``: the command's own.

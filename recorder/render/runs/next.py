@@ -41,7 +41,7 @@ def next_lines(record: Record, store: RunStore) -> Iterator[str]:
 def _commands(record: Record, store: RunStore) -> Iterator[tuple[str, str]]:
     run, before = record.number, store.before(record)
     if record.status == "running":
-        yield f"recorder log {run} --follow", "what it prints, as it comes"
+        yield f"recorder logs {run} --follow", "what it prints, as it comes"
     if record.status == "lost":
         yield "recorder check --repair", "finish its record"
     if record.status in ("finished", "failed", "interrupted"):

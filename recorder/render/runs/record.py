@@ -251,7 +251,7 @@ def _console(record: Record, store: RunStore, stream: Stream) -> Iterator[str]:
     if len(lines) > _CONSOLE_LINES:
         option = " --stderr" if stream == "stderr" else ""
         yield click.style(
-            f"  ... of {len(lines)} lines: recorder log {record.number}{option}", dim=True
+            f"  ... of {len(lines)} lines: recorder logs {record.number}{option}", dim=True
         )
     for line in lines[-_CONSOLE_LINES:]:
         yield click.style(f"  {printable(click.unstyle(line))}", dim=True)

@@ -66,7 +66,7 @@ def input_blockers(
         if source.kind == "missing" and source.changed_in_place and not source.in_root:
             yield (
                 f"the input {source.path} has changed since, or is gone, and the store has only its digest: put the"
-                f" recorded file there, say where it is with {give}, or replay with the one there: --live-inputs"
+                f" recorded file there, say where it is with {give}, or replay with the one there: --current-inputs"
             )
         elif source.kind == "missing" and is_secret_file(source.path):
             yield (
@@ -77,7 +77,7 @@ def input_blockers(
         elif source.kind == "given" and source.changed and not live:
             yield (
                 f"{source.at} has another content than {source.path} had for run {record.number}: to replay with it"
-                " all the same, add --live-inputs"
+                " all the same, add --current-inputs"
             )
 
 

@@ -2,7 +2,8 @@
 
 The program's paths stay as they are, in its config and in its text, and so does what it makes of them. What Python
 opens, lists or looks at below such a path is taken from the other place: Python's own functions are wrapped for it,
-and those of libraries that `recorder.capture.files.library_hooks` knows. What opens files in C otherwise, and child processes, go
+and those of libraries that `recorder.capture.files.library_hooks` knows. What opens files in C otherwise, and
+child processes, go
 to the old place. What is written goes where it always did, but for a database of SQLite's, which is opened for both.
 """
 

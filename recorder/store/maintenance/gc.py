@@ -2,8 +2,8 @@
 
 An object, or a snapshot, may be deleted if no document in the journal mentions it, and it is older than every run in
 progress. For a run in progress counts on what it has put, or found there, before its record says so; whoever puts
-something that is there already sets its ctime to now (see `recorder.store.objects.publish.touch`). Both the touch and the
-deleting pass a gate, so that nothing is deleted between the look at it and the counting on it.
+something that is there already sets its ctime to now (see `recorder.store.objects.publish.touch`). Both the touch
+and the deleting pass a gate, so that nothing is deleted between the look at it and the counting on it.
 """
 
 from __future__ import annotations

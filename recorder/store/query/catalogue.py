@@ -60,8 +60,8 @@ class Catalogue:
     def runs(self, *, last: int | None = None, where: str | Where | None = None) -> list[Record]:
         """Every record, or the `last` ones, in the order of their numbers; of those only the ones that `where` says.
 
-        That is a text (see `recorder.store.query.query`; raises QueryError), a query of TinyDB's, or any function of a run's
-        document.
+        That is a text (see `recorder.store.query.query`; raises QueryError), a query of TinyDB's, or any function
+        of a run's document.
 
         One that cannot be read is left out, with a warning. Of a large store the last ones take no longer than of a
         small one.

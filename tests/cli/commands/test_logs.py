@@ -1,4 +1,4 @@
-"""`recorder log`: what a run printed, of one that has ended and of one in progress."""
+"""`recorder logs`: what a run printed, of one that has ended and of one in progress."""
 
 from __future__ import annotations
 
@@ -89,16 +89,16 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_each_stream_goes_to_its_own(printed: Project) -> None:
     """stdout goes to stdout and stderr to stderr; one alone goes to stdout."""
-    done = printed.recorder("log", "1")
+    done = printed.recorder("logs", "1")
     assert done.stdout == "out 0\nout 1\nthe end\n" and done.stderr == "err 0\nerr 1\n"
-    done = printed.recorder("log", "1", "--stderr")
+    done = printed.recorder("logs", "1", "--stderr")
     assert done.stdout == "err 0\nerr 1\n" and done.stderr == ""
-    assert printed.recorder("log", "1", "--stdout", "--follow").stdout == "out 0\nout 1\nthe end\n"
+    assert printed.recorder("logs", "1", "--stdout", "--follow").stdout == "out 0\nout 1\nthe end\n"
 
 
 def test_the_streams_are_in_the_order_in_which_they_came(printed: Project) -> None:
     """Where both go to one place the lines are in order, a child's too, each as old as its beginning."""
-    command = [sys.executable, "-m", "recorder", "log", "2", "-t"]
+    command = [sys.executable, "-m", "recorder", "logs", "2", "-t"]
     done = subprocess.run(command, cwd=printed.root, env=printed.env, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, check=True)  # fmt: skip
     lines = re.findall(rb" *\+([0-9.]+)  (.*?)(\r|\n)", done.stdout)
@@ -113,7 +113,7 @@ def test_the_streams_are_in_the_order_in_which_they_came(printed: Project) -> No
         (seconds.decode(), text.decode()) for seconds, text, _ in lines[:5]
     ]
     moment = (record.started + timedelta(seconds=times[0])).isoformat(timespec="milliseconds")
-    said = printed.recorder("log", "2", "--utc", "--stdout").stdout
+    said = printed.recorder("logs", "2", "--utc", "--stdout").stdout
     assert said.startswith(moment.removesuffix("+00:00")[:-1])
 
 
@@ -129,16 +129,16 @@ def test_the_index_is_small_and_part_of_the_run(printed: Project, project: Proje
     printed.recorder("export", "2", str(project.root / "runs.zip"))
     project.recorder("import", "runs.zip")
     for options in (["-t"], ["--utc", "--stderr"]):
-        there, here = (p.recorder("log", "many", *options) for p in (printed, project))
+        there, here = (p.recorder("logs", "many", *options) for p in (printed, project))
         assert (there.stdout, there.stderr) == (here.stdout, here.stderr) != ("", "")
 
 
 def test_a_run_without_times(project: Project) -> None:
     """What an earlier version recorded is shown one stream after the other, and has no times to be shown."""
     shutil.unpack_archive(FROZEN, project.root / ".recorder")
-    assert project.recorder("log", "1").stdout == "walked 5\n"
-    said = project.recorder("log", "1", "--timestamps", status=3).stderr
-    assert "without times" in said and "recorder log 1" in said
+    assert project.recorder("logs", "1").stdout == "walked 5\n"
+    said = project.recorder("logs", "1", "--timestamps", status=3).stderr
+    assert "without times" in said and "recorder logs 1" in said
     (line,) = recorder.Store(project.root)[1].console()
     assert line == (None, "stdout", "walked 5")
 
@@ -153,13 +153,13 @@ def test_a_run_in_progress_is_followed_to_its_end(project: Project) -> None:
         wait_for(project.root / ".recorder" / "runs.jsonl", "running")
         said, errors = project.root / "said", project.root / "errors"
         with said.open("wb") as out, errors.open("wb") as err:
-            command = [sys.executable, "-m", "recorder", "log", "last", "-f"]
+            command = [sys.executable, "-m", "recorder", "logs", "last", "-f"]
             log = subprocess.Popen(
                 command, cwd=project.root, env=project.env, stdout=out, stderr=err
             )
         wait_for(said, "out 0")
         assert log.poll() is None and "out 1" not in said.read_text()
-        assert project.recorder("log", "1").stdout == "out 0\n"
+        assert project.recorder("logs", "1").stdout == "out 0\n"
         (project.root / "go0").touch()
         wait_for(errors, "err 1")
         for i in range(1, 4):

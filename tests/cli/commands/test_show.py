@@ -54,7 +54,7 @@ def test_the_end_of_the_console(project: Project) -> None:
     """The last lines of a long console are shown, without its escapes, and how to see all of it."""
     said = project.recorder("show", "1").stdout
     assert "line 9\n  red\n" in said and "line 1\n" not in said
-    assert "of 11 lines: recorder log 1" in said
+    assert "of 11 lines: recorder logs 1" in said
 
 
 def test_what_became_of_its_replays(project: Project) -> None:

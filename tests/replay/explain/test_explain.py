@@ -113,7 +113,7 @@ def test_the_clock_is_no_cause(project: Project) -> None:
     assert found["hints"] == ["clock: time.time() (clock.py:7)"]
     fine = project.recorder("replay", "1", "--explain", "--json")
     assert json.loads(fine.stdout)["explanation"] is None
-    for args in (["--times", "2"], ["--set", "read=false"]):
+    for args in (["--repeat", "2"], ["--set", "read=false"]):
         assert (
             "--explain is for one replay"
             in project.recorder("replay", "1", "--explain", *args, status=2).stderr
@@ -140,7 +140,7 @@ def test_changed_inputs(project: Project) -> None:
     project.python("total.py", *map(str, data), env=FIXED)
     data[0].write_text("1 ")
     data[1].write_text("5")
-    one = explained(project, "last", "--live-inputs")
+    one = explained(project, "last", "--current-inputs")
     assert [cause["items"] for cause in one["causes"]] == [["result"]]
     assert one["sentences"] == [
         f"result depends on {data[1]}, which has changed since run 1 was recorded: with the stored b.txt it comes out"
@@ -149,17 +149,17 @@ def test_changed_inputs(project: Project) -> None:
     project.python("total.py", *map(str, data), env=FIXED)
     data[1].write_text("6")
     data[2].write_text("7")
-    (both,) = explained(project, "last", "--live-inputs")["causes"]
+    (both,) = explained(project, "last", "--current-inputs")["causes"]
     assert both["reproduces"] and both["said"] == "the stored b.txt and the stored c.txt"
 
 
 def test_changed_code(project: Project) -> None:
-    """With --here the recorded code is what makes it come out again."""
+    """With --current-code the recorded code is what makes it come out again."""
     project.write("total.py", SUMS)
     file = project.write("../a.txt", "3")
     project.python("total.py", str(file), env=FIXED)
     project.write("total.py", SUMS.replace("len(paths)", "-len(paths)"))
-    found = explained(project, "last", "--here")
+    found = explained(project, "last", "--current-code")
     assert found["causes"][0]["said"] == "the recorded code"
     assert len(found["tries"]) == 3  # again; and the change, twice
 

@@ -143,9 +143,9 @@ def test_options_that_do_not_go_together(project: Project) -> None:
     for args in (
         ["1", "--all"],
         [],
-        ["--all", "--keep"],
+        ["--all", "--keep-workspace"],
         ["1", "--tag", "a"],
-        ["--all", "--times", "2"],
+        ["--all", "--repeat", "2"],
     ):
         done = project.recorder("replay", *args, status=2)
         assert "Error: " in done.stderr

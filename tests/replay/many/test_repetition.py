@@ -1,4 +1,4 @@
-"""`recorder replay --times`: replays of one run held against it, and against each other."""
+"""`recorder replay --repeat`: replays of one run held against it, and against each other."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def repeated(project: Project, *args: str, status: int) -> dict:
 
 def test_replays_that_agree(summing: Project) -> None:
     """Where all come out alike and as recorded, each is a run, and the sentence says how far that goes."""
-    found = repeated(summing, "1", "--times", "3", status=0)
+    found = repeated(summing, "1", "--repeat", "3", status=0)
     assert found["sentence"] == (
         "the 3 replays agree with each other and with run 1: it is deterministic as far as they show"
     )
@@ -70,7 +70,7 @@ def test_replays_that_agree(summing: Project) -> None:
 
 def test_an_experiment_that_is_not_deterministic(summing: Project) -> None:
     """What is another in each replay is named, in the table, the sentence and JUnit; the status is 1."""
-    done = summing.recorder("replay", "2", "--times", "2", "--junit", "out.xml", status=1)
+    done = summing.recorder("replay", "2", "--repeat", "2", "--junit", "out.xml", status=1)
     rows = {tuple(line.split()[:2]): line.split()[2:] for line in done.stdout.splitlines()}
     assert rows["metric", "when"] == ["different"] * 3
     assert rows["metric", "fixed"] == ["identical"] * 3
@@ -89,11 +89,11 @@ def test_something_that_has_changed_since(summing: Project) -> None:
     data = summing.root.parent / "numbers.txt"
     data.write_text("1 2 4")
     try:
-        found = repeated(summing, "1", "--times", "2", "--live-inputs", status=1)
+        found = repeated(summing, "1", "--repeat", "2", "--current-inputs", status=1)
         assert (found["deterministic"], found["changed"]) == (True, ["result"])
         assert "not with run 1 in result" in found["sentence"]
         assert "something has changed since" in found["sentence"]
-        both = repeated(summing, "2", "--times", "2", "--live-inputs", status=1)
+        both = repeated(summing, "2", "--repeat", "2", "--current-inputs", status=1)
         assert (both["varying"], both["changed"]) == (["when"], ["result"])
         assert (
             "not deterministic; result is the same in all of them and not in run 2"
@@ -105,9 +105,9 @@ def test_something_that_has_changed_since(summing: Project) -> None:
 
 def test_a_changed_config(summing: Project) -> None:
     """Without a run to hold them against, the replays are held against each other alone."""
-    found = repeated(summing, "1", "--times", "2", "--set", "wait=0.01", status=0)
+    found = repeated(summing, "1", "--repeat", "2", "--set", "wait=0.01", status=0)
     assert found["sentence"] == "the two replays agree with each other"
-    assert repeated(summing, "1", "--times", "2", "--set", "clock=true", status=1)["varying"] == [
+    assert repeated(summing, "1", "--repeat", "2", "--set", "clock=true", status=1)["varying"] == [
         "when"
     ]
 
@@ -115,7 +115,7 @@ def test_a_changed_config(summing: Project) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
 def test_ctrl_c_ends_them_all(summing: Project) -> None:
     """An interrupted replay is the last one, what there is is told, and the status is 130."""
-    command = [sys.executable, "-m", "recorder", "replay", "3", "--times", "100"]
+    command = [sys.executable, "-m", "recorder", "replay", "3", "--repeat", "100"]
     process = subprocess.Popen(
         command,
         cwd=summing.root,

@@ -145,7 +145,7 @@ def test_gc_leaves_the_workspace_of_a_replay(project: Project) -> None:
     project.recorder("replay", "1")
     store = RunStore(project.root / ".recorder")
     assert workspaces(store) == []
-    project.recorder("replay", "1", "--keep")
+    project.recorder("replay", "1", "--keep-workspace")
     (kept,) = (store.path / "workspaces").iterdir()
     tree = kept / "files" / project.root.relative_to("/")
     assert (tree / "later.py").read_text() == "VALUE = 1\n"

@@ -1,4 +1,4 @@
-"""``recorder log``: what a run printed."""
+"""``recorder logs``: what a run printed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def command(
 
     With --follow it comes as the run writes it. What a run in progress has not flushed is not there yet.
 
-    Example: recorder log last --timestamps
+    Example: recorder logs last --timestamps
     """
     store = RunStore(path)
     record = store.find(run)
@@ -70,7 +70,7 @@ def _stamp(found: Iterator[Printed], record: Record, say: Stamp) -> Iterator[Pri
     for printed in found:
         if printed.time_s is None:
             raise ContentNotFoundError(
-                f"run {record.number} was recorded without times: recorder log {record.number} shows what it printed",
+                f"run {record.number} was recorded without times: recorder logs {record.number} shows what it printed",
                 name="arrivals",
             )
         stamp = (
