@@ -58,6 +58,8 @@ _VARYING = [
     (re.compile(r"\bsnapshot [0-9a-f]{10}\b"), "SNAPSHOT"),
     (re.compile(r"\bcommit [0-9a-f]{7,}\b"), "COMMIT"),
     (re.compile(r"\bPython 3\.\d+\.\d+"), "PYTHON"),
+    (re.compile(r"\banother store \(\w+\)"), "another store"),
+    (re.compile(r"\bredacted, [0-9a-f]{8}\b"), "MARKER"),
     (re.compile(r"\bsweep-[0-9a-z]{6}\b"), "SWEEP"),
 ]
 
@@ -119,7 +121,7 @@ def play(path: Path, project: Project) -> Iterator[Example]:
     env = {**project.env, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
     def shell(command: str) -> str:
-        return subprocess.run(
+        done = subprocess.run(
             command,
             shell=True,
             cwd=project.root,
@@ -128,7 +130,8 @@ def play(path: Path, project: Project) -> Iterator[Example]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        ).stdout
+        )
+        return done.stdout.replace(str(project.root), "/home/me/project")
 
     def write(files: dict[str, str]) -> None:
         for name, text in files.items():
@@ -170,6 +173,8 @@ def main(args: list[str]) -> int:
     """Run the command line; return its exit status."""
     write = "--write" in args
     named = [Path(arg).resolve() for arg in args if not arg.startswith("-")]
+    for name in ("RECORDER_STORE", "PYTHONHASHSEED", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
+        os.environ.pop(name, None)
     os.environ["RECORDER_KEY_FILE"] = f"{tempfile.mkdtemp(prefix='recorder-key-')}/key"
     status = 0
     if not named and (GUIDE / "commands.md").read_text() != reference():

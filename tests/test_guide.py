@@ -38,7 +38,9 @@ def test_the_command_reference_is_current() -> None:
 def test_every_page_is_a_topic() -> None:
     """The index lists each page of the guide once, and the site's navigation has the same order."""
     listed = [topic.name for topic in topics()]
-    assert sorted(listed) == sorted(path.stem for path in GUIDE.glob("*.md") if path.stem != "index")
+    assert sorted(listed) == sorted(
+        path.stem for path in GUIDE.glob("*.md") if path.stem != "index"
+    )
     navigation = re.findall(r"^  - (?:.*: )?(\S+)\.md$", (ROOT / ".mkdocs.yml").read_text(), re.M)
     assert navigation == ["index", *listed]
 
@@ -59,13 +61,17 @@ def anchors(path: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub and mkdocs form them."""
     text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    return {
+        re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings
+    }
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 def test_code_blocks_are_valid(path: Path) -> None:
     """Python and JSON in a document parse."""
-    for language, text in re.findall(r"^```(python|json)\n(.*?)^```$", path.read_text(), re.M | re.S):
+    for language, text in re.findall(
+        r"^```(python|json)\n(.*?)^```$", path.read_text(), re.M | re.S
+    ):
         if language == "json":
             json.loads(text)
         elif not text.startswith(">>>"):
@@ -79,13 +85,18 @@ def test_options_exist(path: Path) -> None:
 
     context = click.Context(cli)
     shown = re.findall(
-        r"(?:^|[`$ ])recorder ((?:--store \S+ )?)([a-z]+)( [^`|\n]*)?", path.read_text(), re.MULTILINE
+        r"(?:^|[`$ ])recorder ((?:--store \S+ )?)([a-z]+)( [^`|\n]*)?",
+        path.read_text(),
+        re.MULTILINE,
     )
     for _, name, rest in shown:
         command = cli.get_command(context, name)
         if command is None:
             continue  # a sentence about recorder
-        known = {option for param in command.params for option in param.opts} | {"--help", "--store"}
+        known = {option for param in command.params for option in param.opts} | {
+            "--help",
+            "--store",
+        }
         used = re.findall(r"(?<= )--?[a-z][a-z-]*", rest.partition(" -- ")[0].partition(" && ")[0])
         assert set(used) <= known, name + rest
 
@@ -94,7 +105,17 @@ def test_the_site_builds(tmp_path: Path) -> None:
     """mkdocs builds the guide as a site without a warning."""
     pytest.importorskip("mkdocs")
     pytest.importorskip("mkdocstrings")
-    command = ["-m", "mkdocs", "build", "--strict", "--quiet", "-f", ".mkdocs.yml", "-d", str(tmp_path)]
+    command = [
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "-f",
+        ".mkdocs.yml",
+        "-d",
+        str(tmp_path),
+    ]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "replay" / "index.html").exists()

@@ -69,12 +69,16 @@ def search(words: str) -> list[Section]:
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(t.name, help=t.summary) for t in topics() if t.name.startswith(incomplete)]
+    return [
+        CompletionItem(t.name, help=t.summary) for t in topics() if t.name.startswith(incomplete)
+    ]
 
 
 @click.command()
 @click.argument("topic", required=False, shell_complete=_complete)
-@click.option("--search", "words", metavar="WORDS", help="List the sections that contain all of the words.")
+@click.option(
+    "--search", "words", metavar="WORDS", help="List the sections that contain all of the words."
+)
 def command(topic: str | None, words: str | None) -> None:
     """Read the guide: show TOPIC, or list the topics.
 
@@ -126,7 +130,8 @@ def _print_found(words: str) -> None:
     found = search(words)
     if not found:
         raise ContentNotFoundError(
-            f"no section of the guide contains {words!r}; recorder guide lists the topics", name=words
+            f"no section of the guide contains {words!r}; recorder guide lists the topics",
+            name=words,
         )
     for section in found:
         click.echo(f"{click.style(section.topic, bold=True)}: {section.heading}")
