@@ -1,8 +1,8 @@
 """BLAKE3 digests of bytes, files and canonical JSON.
 
-A digest is the text ``blake3:`` and 64 hex digits. Bytes and files are digested as they are, so that
-``b3sum FILE`` gives the same; anything structural begins with its kind, so that two kinds with the
-same text cannot share a digest.
+A digest is ``blake3:`` followed by 64 hexadecimal digits. Bytes and files are digested unchanged, so that ``b3sum
+FILE`` prints the same digits. Structured values are prefixed with their kind, so that values of two kinds with the same
+JSON have different digests.
 
 Source: BLAKE3, https://github.com/BLAKE3-team/BLAKE3-specs (256-bit output, no key).
 """
@@ -18,11 +18,11 @@ from typing import Any
 from blake3 import blake3
 
 PREFIX = "blake3:"
-# A second thread pays from about this size on: blake3's own threads cost 30-60 us to wake.
+# Below about this size a second thread does not pay: waking BLAKE3's threads takes 30-60 us.
 _THREADS_FROM_BYTES = 1 << 20
 
-# BLAKE3's threads are one pool a process. A child that is forked once it is there has the pool without its threads,
-# and would wait for them for ever: it digests with one.
+# BLAKE3 keeps one thread pool per process. A child forked after the pool exists inherits it without its threads and
+# would wait for them forever, so it digests with one thread.
 _pool_is_there = False
 _pool_is_dead = False
 
@@ -45,15 +45,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def digest_bytes(data: bytes | bytearray | memoryview) -> str:
-    """The digest of `data` as it is."""
+    """Return the digest of `data`."""
     threads = _threads() if len(data) >= _THREADS_FROM_BYTES else 1
     return PREFIX + blake3(data, max_threads=threads).hexdigest()
 
 
 def digest_file(path: Path) -> str:
-    """The digest of the file's bytes, memory-mapped and with several threads.
+    """Return the digest of a file, which is memory-mapped and read with several threads.
 
-    Raises OSError where the file cannot be read.
+    Raises OSError if the file cannot be read.
     """
     hasher = blake3(max_threads=_threads())
     hasher.update_mmap(path)
@@ -61,37 +61,41 @@ def digest_file(path: Path) -> str:
 
 
 def digest_json(kind: str, value: Any) -> str:
-    """The digest of `value` in canonical JSON under the tag `kind`."""
+    """Return the digest of `value` as canonical JSON, prefixed with `kind`."""
     return digest_bytes(kind.encode() + b"\0" + canonical_json(value))
 
 
 def keyed_digest(data: bytes, *, key: bytes) -> bytes:
-    """The 32 bytes of BLAKE3's keyed hash: who has not the key of 32 bytes can neither make nor guess at it."""
+    """Return BLAKE3's keyed hash of `data`, 32 bytes, which cannot be computed without the key (32 bytes)."""
     return blake3(data, key=key).digest()
 
 
 def derive_key(material: bytes, *, context: str) -> bytes:
-    """32 bytes of BLAKE3's key derivation; `context` is a constant text of the one purpose."""
+    """Return 32 bytes of BLAKE3's key derivation; `context` is a constant string unique to the purpose of the key."""
     return blake3(material, derive_key_context=context).digest()
 
 
 class Hasher:
-    """A digest that is fed piece by piece: ``update(data)``, then ``digest()``; `threads` pay for pieces of a MB."""
+    """An incremental digest: call ``update(data)`` repeatedly, then ``digest()``.
+
+    `threads` enables several threads, which pays for pieces of 1 MB or more.
+    """
 
     def __init__(self, *, threads: bool = False) -> None:
         self._blake3 = blake3(max_threads=_threads() if threads else 1)
         self.update: Callable[[bytes | memoryview], object] = self._blake3.update
 
     def digest(self) -> str:
-        """The digest of everything fed so far."""
+        """Return the digest of all data so far."""
         return PREFIX + self._blake3.hexdigest()
 
 
 def canonical_json(value: Any) -> bytes:
-    """JSON with sorted keys, no blanks, UTF-8, and no NaN: equal values give equal bytes.
+    """Return `value` as UTF-8 JSON with sorted keys and no white space: equal values give equal bytes.
 
-    Takes what JSON can say and no more: a key that is no string, a NaN or an infinity, or any other
-    type raises TypeError or ValueError. (The codec tags what plain JSON cannot say before this.)
+    Raises TypeError for a key that is not a string and for types that JSON lacks,
+    and ValueError for NaN and infinities.
+    The codec encodes such values as tagged forms first.
     """
     _refuse_other_keys(value)
     return _encoder.encode(value).encode()
@@ -103,11 +107,11 @@ _encoder = json.JSONEncoder(
 
 
 def _refuse_other_keys(value: Any) -> None:
-    # json.dumps turns the keys 1, True and None into strings, which would merge 1 with "1".
+    # json.dumps converts the keys 1, True and None to strings, which would merge 1 with "1".
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise TypeError(f"canonical JSON has string keys only, not {key!r}")
+                raise TypeError(f"keys in canonical JSON must be strings, not {key!r}")
             _refuse_other_keys(item)
     elif isinstance(value, list | tuple):
         for item in value:
@@ -115,7 +119,7 @@ def _refuse_other_keys(value: Any) -> None:
 
 
 def is_digest(text: object) -> bool:
-    """Whether `text` has the form of a digest."""
+    """Return True if `text` has the form of a digest."""
     return (
         isinstance(text, str)
         and len(text) == len(PREFIX) + 64

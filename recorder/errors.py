@@ -3,30 +3,32 @@
 ::
 
     RecorderError (Exception)
-    ├── ConfigError (ValueError)           an argument that the experiment does not take, or of the wrong type
+    ├── ConfigError (ValueError)           an argument that the experiment does not take, or that has the wrong type
     ├── TargetError (LookupError)          an experiment that cannot be found or loaded
+    ├── CommandError (RuntimeError)        a recorded command that failed
     ├── StoreNotFoundError (FileNotFoundError)
-    ├── StoreFormatError (ValueError)      a folder that is no store, or one of a newer format
-    ├── RunNotFoundError (LookupError)     no run, or several, under the name given
-    ├── RunInUseError (RuntimeError)       a run in progress, to which this cannot be done
-    ├── TagError (ValueError)              a text that cannot be a run's tag
-    ├── ContentNotFoundError (LookupError) no output, input or file of that name belongs to the run
-    ├── DestinationError (FileExistsError) a place at which something is already, or that lies outside
-    ├── QueryError (ValueError)            a query that is not understood, or asks for what no run has
+    ├── StoreFormatError (ValueError)      a folder that is not a store, or a store with a newer format
+    ├── RunNotFoundError (LookupError)     a reference that matches no run, or several
+    ├── RunInUseError (RuntimeError)       an operation that is impossible while the run is in progress
+    ├── TagError (ValueError)              an invalid tag
+    ├── ContentNotFoundError (LookupError) an output, input or file that the run does not have
+    ├── DestinationError (FileExistsError) a destination that exists already, or that is outside the folder
+    ├── QueryError (ValueError)            a query with a syntax error or an unknown field
     ├── ObjectNotFoundError (LookupError)  an object that the store does not hold
-    ├── DamageError (ValueError)           bytes in the store that are not what was written
-    ├── SaveError (ValueError)             an output that cannot be taken in
-    ├── HazardError (RuntimeError)         what could make a replay come out otherwise, known beforehand (strict only)
-    ├── EncodeError (TypeError)            a value that nothing can encode (strict only)
-    ├── DecodeError (ValueError)           a form or payload that cannot be turned back into a value
-    ├── MissingPackageError (ImportError)  a package that what was asked for needs, and that is not installed
-    ├── TransferError (ValueError)         runs that cannot be exported or imported as they are
-    ├── TrustError (PermissionError)       what would run the code of a run that somebody else has signed
-    ├── SnapshotError (OSError)            the files of a working tree could not be taken or laid out
-    ├── LockError (RuntimeError)           an environment of which no lock file can be made here
-    └── ReplayError (RuntimeError)         a run that cannot be replayed as things stand
+    ├── DamageError (ValueError)           bytes in the store that differ from the bytes that were written
+    ├── SaveError (ValueError)             an output that cannot be saved
+    ├── HazardError (RuntimeError)         a run that could not be replayed exactly (strict mode only)
+    ├── EncodeError (TypeError)            a value that cannot be encoded (strict mode only)
+    ├── DecodeError (ValueError)           a form or payload that cannot be decoded
+    ├── MissingPackageError (ImportError)  a required package that is not installed
+    ├── TransferError (ValueError)         runs that cannot be exported or imported
+    ├── TrustError (PermissionError)       an operation that would execute code of a run signed by another user
+    ├── SnapshotError (OSError)            a working tree that cannot be read or restored
+    ├── LockError (RuntimeError)           an environment for which no lock file can be made
+    └── ReplayError (RuntimeError)         a run that cannot be replayed
 
-`exit_status` is what the command line ends with: 2 for usage, 3 for what could not be done.
+Each message states what happened, to which run or file, and what to do next. `exit_status` is the exit status of the
+command line: 2 for an error of usage, 3 for an operation that could not be done.
 """
 
 from __future__ import annotations
@@ -36,15 +38,17 @@ from pathlib import Path
 
 
 class RecorderError(Exception):
-    """Any error of recorder's own; its text is one line that says what happened and what to do."""
+    """Base class of all errors of recorder; the message is one line that states what happened and what to do."""
 
     exit_status = 3
 
 
 class ConfigError(RecorderError, ValueError):
-    """An argument that the experiment does not take, lacks, or cannot take with that type.
+    """An argument that the experiment does not take, lacks, or cannot convert to the declared type.
 
-    `key` is the dotted name of the argument; `signature` the experiment's own.
+    Attributes:
+        key: Dotted name of the argument.
+        signature: Signature of the experiment, as source text.
     """
 
     exit_status = 2
@@ -56,7 +60,7 @@ class ConfigError(RecorderError, ValueError):
 
 
 class TargetError(RecorderError, LookupError):
-    """An experiment that cannot be found or loaded; `target` is the name as it was given."""
+    """An experiment that cannot be found or loaded; `target` is the name that was given."""
 
     exit_status = 2
 
@@ -66,7 +70,7 @@ class TargetError(RecorderError, LookupError):
 
 
 class CommandError(RecorderError, RuntimeError):
-    """A recorded command that ended with a `status` other than 0, as a shell gives it."""
+    """A recorded command that failed; `status` is its exit status as a shell reports it."""
 
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
@@ -74,7 +78,7 @@ class CommandError(RecorderError, RuntimeError):
 
 
 class StoreNotFoundError(RecorderError, FileNotFoundError):
-    """No store at `path`, or in any folder above it."""
+    """A missing store: there is none at `path` or in any folder above it."""
 
     def __init__(self, message: str, *, path: Path) -> None:
         super().__init__(message)
@@ -82,7 +86,12 @@ class StoreNotFoundError(RecorderError, FileNotFoundError):
 
 
 class StoreFormatError(RecorderError, ValueError):
-    """A folder that is no store, or a store of a format that this version cannot read."""
+    """A folder that is not a store, or a store whose format this version cannot read.
+
+    Attributes:
+        path: The folder.
+        format: Format number of the store; None if it is unknown.
+    """
 
     def __init__(self, message: str, *, path: Path, format: int | None = None) -> None:
         super().__init__(message)
@@ -91,7 +100,7 @@ class StoreFormatError(RecorderError, ValueError):
 
 
 class RunNotFoundError(RecorderError, LookupError):
-    """No run, or several, under the name `ref`; `candidates` are the nearest names."""
+    """A reference `ref` that matches no run, or several; `candidates` are the nearest names."""
 
     def __init__(self, message: str, *, ref: str, candidates: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -100,7 +109,7 @@ class RunNotFoundError(RecorderError, LookupError):
 
 
 class RunInUseError(RecorderError, RuntimeError):
-    """The run of that number is in progress, and what was asked for cannot be done to it."""
+    """An operation that is impossible while the run is in progress; `number` is the number of the run."""
 
     def __init__(self, message: str, *, number: int) -> None:
         super().__init__(message)
@@ -108,7 +117,7 @@ class RunInUseError(RecorderError, RuntimeError):
 
 
 class TagError(RecorderError, ValueError):
-    """A text that cannot be a run's tag."""
+    """An invalid tag: `tag` is the string that was given."""
 
     exit_status = 2
 
@@ -118,7 +127,7 @@ class TagError(RecorderError, ValueError):
 
 
 class ContentNotFoundError(RecorderError, LookupError):
-    """No output, input or file `name` belongs to the run; `candidates` are the nearest names."""
+    """An output, input or file `name` that the run does not have; `candidates` are the nearest names."""
 
     def __init__(self, message: str, *, name: str, candidates: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -127,7 +136,7 @@ class ContentNotFoundError(RecorderError, LookupError):
 
 
 class DestinationError(RecorderError, FileExistsError):
-    """A place `path` to which nothing is written: something is there already, or it lies outside the folder."""
+    """A destination `path` that is refused because it exists already or is outside the folder."""
 
     def __init__(self, message: str, *, path: Path) -> None:
         super().__init__(message)
@@ -135,9 +144,13 @@ class DestinationError(RecorderError, FileExistsError):
 
 
 class QueryError(RecorderError, ValueError):
-    """A query that is not understood, or that asks for what no run has; `at` is where in `text` (characters).
+    """A query with a syntax error, or with a field that no run has.
 
-    Its text is three lines: what is wrong, the query, and a caret under the place.
+    The message has three lines: the problem, the query, and a caret under the place.
+
+    Attributes:
+        text: The query.
+        at: Position of the problem in `text`, in characters from 0.
     """
 
     exit_status = 2
@@ -149,7 +162,7 @@ class QueryError(RecorderError, ValueError):
 
 
 class ObjectNotFoundError(RecorderError, LookupError):
-    """The store does not hold the object named `digest`."""
+    """An object that the store does not hold; `digest` is its name."""
 
     def __init__(self, message: str, *, digest: str) -> None:
         super().__init__(message)
@@ -157,7 +170,12 @@ class ObjectNotFoundError(RecorderError, LookupError):
 
 
 class DamageError(RecorderError, ValueError):
-    """Bytes in the store that are not what was written; `path` and `offset` (bytes) locate them."""
+    """Bytes in the store that differ from the bytes that were written.
+
+    Attributes:
+        path: The damaged file.
+        offset: Position of the damage in bytes from 0; None if it is unknown.
+    """
 
     def __init__(self, message: str, *, path: Path, offset: int | None = None) -> None:
         super().__init__(message)
@@ -166,7 +184,7 @@ class DamageError(RecorderError, ValueError):
 
 
 class SaveError(RecorderError, ValueError):
-    """An output that cannot be taken in; `name` is the output's."""
+    """An output that cannot be saved; `name` is the name of the output."""
 
     def __init__(self, message: str, *, name: str) -> None:
         super().__init__(message)
@@ -174,7 +192,7 @@ class SaveError(RecorderError, ValueError):
 
 
 class HazardError(RecorderError, RuntimeError):
-    """A run that strict does not start, for what is known to stand in the way of its replay; `hazards` in words."""
+    """A run that strict mode refuses to start, because a replay could differ; `hazards` describes the reasons."""
 
     def __init__(self, message: str, *, hazards: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -182,7 +200,7 @@ class HazardError(RecorderError, RuntimeError):
 
 
 class EncodeError(RecorderError, TypeError):
-    """A value that nothing can encode; `path` is its dotted place in what was given."""
+    """A value that cannot be encoded; `path` is its dotted place in the argument or result."""
 
     def __init__(self, message: str, *, path: str = "") -> None:
         super().__init__(message)
@@ -190,11 +208,11 @@ class EncodeError(RecorderError, TypeError):
 
 
 class DecodeError(RecorderError, ValueError):
-    """A form or payload that cannot be turned back into a value."""
+    """A form or payload that cannot be decoded."""
 
 
 class MissingPackageError(RecorderError, ImportError):
-    """What was asked for needs the package `name`, which is not installed here."""
+    """A package that the operation needs and that is not installed; `name` is the name of the package."""
 
     def __init__(self, message: str, *, name: str) -> None:
         super().__init__(message)
@@ -202,7 +220,7 @@ class MissingPackageError(RecorderError, ImportError):
 
 
 class TransferError(RecorderError, ValueError):
-    """Runs that cannot be exported or imported as they are; `path` is the archive, where there is one."""
+    """Runs that cannot be exported or imported; `path` is the archive, or None."""
 
     def __init__(self, message: str, *, path: Path | None = None) -> None:
         super().__init__(message)
@@ -210,7 +228,7 @@ class TransferError(RecorderError, ValueError):
 
 
 class TrustError(RecorderError, PermissionError):
-    """What would import or unpickle something of a run that is not one's own; `run` is its number."""
+    """An operation that would import or unpickle content of a run signed by another user; `run` is its number."""
 
     def __init__(self, message: str, *, run: int) -> None:
         super().__init__(message)
@@ -218,7 +236,7 @@ class TrustError(RecorderError, PermissionError):
 
 
 class SnapshotError(RecorderError, OSError):
-    """The files of a working tree could not be taken or laid out; `root` is the tree's folder."""
+    """A working tree whose files cannot be read or restored; `root` is the folder of the tree."""
 
     def __init__(self, message: str, *, root: Path | None = None) -> None:
         super().__init__(message)
@@ -226,11 +244,11 @@ class SnapshotError(RecorderError, OSError):
 
 
 class LockError(RecorderError, RuntimeError):
-    """An environment of which no lock file can be made here."""
+    """An environment for which no lock file can be made."""
 
 
 class ReplayError(RecorderError, RuntimeError):
-    """A run that cannot be replayed as things stand; `run` is its number."""
+    """A run that cannot be replayed; `run` is its number."""
 
     def __init__(self, message: str, *, run: int | None = None) -> None:
         super().__init__(message)
@@ -238,4 +256,4 @@ class ReplayError(RecorderError, RuntimeError):
 
 
 class RecorderWarning(UserWarning):
-    """Something that was not recorded, or will not be replayable; the run goes on."""
+    """A warning that part of a run was not recorded or cannot be replayed; the run continues."""

@@ -1,11 +1,10 @@
-"""The record of a run: the one schema, frozen, and the format number of the store.
+"""The record of a run: one frozen schema, and the format number of the store.
 
-A `Record` is what the journal keeps for a run. It holds no value that only Python can read: values
-are forms of the codec (plain JSON, tagged where plain JSON cannot say it), large content is an object
-named by its digest.
+A `Record` is the document that the journal keeps for a run. It holds only plain JSON: values are forms of the codec
+(see `recorder.codec.forms`), and large content is an object named by its digest.
 
-Its annotations are evaluated where they stand: msgspec would evaluate them as texts, one by one, when it first reads a
-record, which takes as long as to read forty.
+This module must not use ``from __future__ import annotations``: msgspec would then evaluate every annotation string
+when it reads the first record, which takes as long as reading forty records.
 """
 
 import os
@@ -19,7 +18,7 @@ from .digest import digest_json
 
 FORMAT = 1
 
-# What plain JSON says: what the codec's forms are made of.
+# Plain JSON, of which the forms of the codec are made.
 JSON: TypeAlias = Any
 
 Status: TypeAlias = Literal["running", "finished", "failed", "interrupted", "lost"]
@@ -31,17 +30,23 @@ ReplayVerdict: TypeAlias = Literal[
     "reproduced", "close", "diverged", "failed", "nothing verified", "changed"
 ]
 
-# Crockford's base 32 in lower case: no i, l, o, u, so that an id can be read out loud.
+# Crockford's base 32 in lower case, without the ambiguous letters i, l, o and u: https://www.crockford.com/base32.html
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 20
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A frozen part of a record; a field left at its default is not written."""
+    """A frozen part of a record; fields that have their default value are not written."""
 
 
 class StoredBytes(Part, frozen=True):
-    """Bytes that a run left: inline as `text` where they are small UTF-8 text, else an object."""
+    """Bytes that a run left.
+
+    Attributes:
+        digest: Digest of the bytes; names an object unless `text` is given.
+        size_bytes: Size of the bytes as they are stored.
+        text: The bytes inline, if they are small and valid UTF-8; None if they are an object.
+    """
 
     digest: str
     size_bytes: int
@@ -49,7 +54,13 @@ class StoredBytes(Part, frozen=True):
 
 
 class Skipped(Part, frozen=True):
-    """A file that the snapshot left out: its path in the tree, and why."""
+    """A file that the code snapshot does not contain.
+
+    Attributes:
+        path: Path relative to the root of the snapshot.
+        reason: Reason for leaving it out, for display.
+        size_bytes: Size of the file; None if it could not be read.
+    """
 
     path: str
     reason: str
@@ -57,7 +68,13 @@ class Skipped(Part, frozen=True):
 
 
 class Submodule(Part, frozen=True):
-    """A submodule by its path, and the commit that it was at; `dirty` is None where it is not checked out."""
+    """A git submodule of the code.
+
+    Attributes:
+        path: Path relative to the root of the snapshot.
+        commit: Commit that was checked out.
+        dirty: True if its working tree had changes; None if the submodule was not checked out.
+    """
 
     path: str
     commit: str | None = None
@@ -65,9 +82,12 @@ class Submodule(Part, frozen=True):
 
 
 class Project(Part, frozen=True):
-    """A project outside the root that the run imported from its folder, as an editable install is.
+    """A project outside the root that the run imported from its source folder, for example an editable install.
 
-    `name` is the distribution's, else the folder's; the rest is as of `Code`.
+    Attributes:
+        name: Name of the distribution, or of the folder if there is no distribution.
+        root: Folder on the recording machine (absolute path).
+        snapshot, commit, dirty, skipped: As in `Code`, for this project.
     """
 
     name: str
@@ -79,12 +99,19 @@ class Project(Part, frozen=True):
 
 
 class Code(Part, frozen=True):
-    """The code as it was: where the user keeps it, and the snapshot that holds exactly what ran.
+    """The code of a run: its location in the user's repository, and the snapshot of the files that ran.
 
-    `root` is the folder on the recording machine (absolute); `snapshot` the git tree in the store's
-    code.git; `changed` the paths, relative to the repository, in which the working tree differs from
-    `commit` (modified, deleted and untracked ones); `skipped` what the snapshot does not hold; `submodules` the
-    repository's, whose files the snapshot holds; `projects` what else the run imported that is the user's own.
+    Attributes:
+        root: Root folder of the project on the recording machine (absolute path).
+        snapshot: Git tree id of the snapshot in the store's ``code.git``; None if no snapshot was taken.
+        commit: Commit that was checked out; None outside a git repository.
+        branch: Branch that was checked out; None for a detached HEAD.
+        remote: URL of the remote, without credentials.
+        dirty: True if the working tree differed from `commit`.
+        changed: Modified, deleted and untracked paths, relative to the repository.
+        skipped: Files that the snapshot does not contain.
+        submodules: Submodules of the repository; the snapshot contains their files.
+        projects: Other source folders that the run imported, each with a snapshot.
     """
 
     root: str
@@ -100,13 +127,18 @@ class Code(Part, frozen=True):
 
 
 class Function(Part, frozen=True):
-    """The function behind an experiment, and how to find it again.
+    """The function behind an experiment, and the information needed to find it again.
 
-    `file` is relative to the code's root, with slashes; `script` says that the file ran as
-    ``__main__``; `source` is the digest of the function's own text; `pickled` the form of a
-    function that no module holds (a notebook's, a REPL's, a closure). `kind` tells a function (a generator
-    included) from a block of code (`start_run`), whose `qualname` is that of the code around it, and from a
-    command line.
+    Attributes:
+        module: Module that defines the function.
+        qualname: Qualified name in that module; for a block, that of the surrounding code.
+        signature: Signature as source text, for display.
+        file: Source file relative to the root of the code, with forward slashes; None if unknown.
+        script: True if the file ran as ``__main__``.
+        source: Digest of the function's source text.
+        pickled: Form of a function that no module holds (from a notebook, a REPL or a closure), or None.
+        seed_parameter: Name of the parameter that takes the seed, or None.
+        kind: ``function`` (generators included), ``block`` (`start_run`) or ``command`` (a recorded command line).
     """
 
     module: str
@@ -121,12 +153,17 @@ class Function(Part, frozen=True):
 
 
 class Seed(Part, frozen=True):
-    """The integer from which every generator was seeded, and which ones were.
+    """The integer from which random number generators were seeded.
 
-    `origin` says whence it came: an argument, drawn afresh, or given by a replay. `deterministic` says that the
-    process was started to compute deterministically. `unseeded` counts NumPy's generators that were made without a
-    seed and took their entropy from this one, `spawned` those that `rng` gave, and `system_draws` the draws of
-    the operating system's entropy, which no replay repeats.
+    Attributes:
+        value: The seed.
+        origin: Source of the seed: an argument of the function, drawn at random, or given by a replay.
+        parameter: Parameter that received the seed, or None.
+        generators: Names of the generators that were seeded.
+        deterministic: True if the process was started in deterministic mode.
+        unseeded: Number of NumPy generators created without a seed, which took their entropy from this seed.
+        spawned: Number of generators that `recorder.rng` returned.
+        system_draws: Number of reads of the operating system's entropy, which a replay cannot repeat.
     """
 
     value: int
@@ -140,19 +177,33 @@ class Seed(Part, frozen=True):
 
 
 class Ranks(Part, frozen=True):
-    """The job of which the process was the first rank: what started it, and how many ranks there were."""
+    """The distributed job in which the process was rank 0.
+
+    Attributes:
+        launcher: Program that started the job.
+        count: Number of ranks.
+    """
 
     launcher: str
     count: int
 
 
 class Process(Part, frozen=True):
-    """The process that ran: what it was started with and where.
+    """The process of a run.
 
-    `cwd` is absolute; `cwd_in_root` the same relative to the code's root, None where it lies outside;
-    `path_in_root` the folders of sys.path that lie in the root, relative to it; `hash_seed` the value of
-    PYTHONHASHSEED, None where it was not fixed, and `hash_probe` the hash of a string under it, in hex, the same
-    where the order of sets is; `umask` in octal; `ranks` the job where it was one of several processes.
+    Attributes:
+        pid: Process id.
+        host: Host name.
+        user: User name.
+        argv: Command-line arguments, as in ``sys.argv``.
+        cwd: Working directory (absolute path).
+        cwd_in_root: `cwd` relative to the root of the code; None if it is outside.
+        path_in_root: Entries of ``sys.path`` inside the root, relative to it.
+        hash_seed: Value of PYTHONHASHSEED; None if unset.
+        hash_probe: Hash of a fixed string, in hexadecimal; processes with equal probes iterate over sets of strings in
+            the same order.
+        umask: Umask in octal.
+        ranks: The distributed job, or None for a single process.
     """
 
     pid: int
@@ -169,12 +220,12 @@ class Process(Part, frozen=True):
 
 
 class Runtime(Part, frozen=True):
-    """What of the environment was loaded and how it was set, as the run began and as it ended.
+    """The loaded part of the environment, at the beginning and at the end of a run.
 
-    `start` and `end` name objects (see `recorder.capture.environment.runtime`), `end` None where nothing changed
-    or the run did
-    not end; `numerics` is the digest of the last one's native libraries and flags, which decide how numbers are
-    rounded.
+    Attributes:
+        start: Digest of the object that describes the beginning (see `recorder.capture.environment.runtime`).
+        numerics: Digest of the native libraries and flags that decide how numbers are rounded, at the end of the run.
+        end: Digest of the object that describes the end; None if nothing changed or the run did not end.
     """
 
     start: str
@@ -183,14 +234,19 @@ class Runtime(Part, frozen=True):
 
     @property
     def last(self) -> str:
-        """The object that says how the run ended, or, of one that did not, how it began."""
+        """Return the digest of the latest description: that of the end, or of the beginning if there is no end."""
         return self.end or self.start
 
 
 class Input(Part, frozen=True):
-    """A file that the run read: its path (relative to the root where it lies inside) and content.
+    """A file that the run read.
 
-    `stored` says whether the store holds the bytes or knows only the digest.
+    Attributes:
+        path: Path relative to the root of the code if the file is inside it, or else absolute.
+        digest: Digest of the bytes.
+        size_bytes: Size of the file.
+        in_root: True if the file is inside the root of the code.
+        stored: True if the store holds the bytes; False if it holds only their digest.
     """
 
     path: str
@@ -201,12 +257,17 @@ class Input(Part, frozen=True):
 
 
 class Output(Part, frozen=True):
-    """Something that the run saved under `name`: a file, a folder (a tree object) or a value.
+    """A file, a folder or a value that the run saved or wrote.
 
-    `digest` names the file's bytes, the tree, or the value's canonical form. `path` is where the file
-    or folder lay, relative to the working directory where it was inside. `form` holds a value. `found` says that
-    nobody named the file: the run wrote it below the project's root or the working directory. `stored` says whether
-    the store holds it or, for its size, knows only its digest.
+    Attributes:
+        name: Name of the output, unique within the run.
+        kind: ``file``, ``folder`` or ``value``.
+        digest: Digest of the file's bytes, of the folder's tree object, or of the canonical form of the value.
+        size_bytes: Size of the content.
+        path: Original path, relative to the working directory if inside it; None for a value.
+        form: Form of the value; None for files and folders.
+        found: True if the run wrote the file below the project's root or the working directory, but did not name it.
+        stored: True if the store holds the content; False if it holds only the digest because the content is too large.
     """
 
     name: str
@@ -220,7 +281,13 @@ class Output(Part, frozen=True):
 
 
 class Metric(Part, frozen=True):
-    """A series in five numbers. Values that JSON cannot say are forms of the codec."""
+    """A summary of a metric. Values that JSON cannot express are forms of the codec.
+
+    Attributes:
+        last, min, max: The last, the least and the greatest value.
+        count: Number of points.
+        last_step: Step of the last point.
+    """
 
     last: JSON
     min: JSON
@@ -230,7 +297,13 @@ class Metric(Part, frozen=True):
 
 
 class Failure(Part, frozen=True):
-    """The exception that ended a run: its class as ``module.QualName``, its text, its traceback."""
+    """The exception that ended a run.
+
+    Attributes:
+        type: Class as ``module.QualName``.
+        message: ``str()`` of the exception.
+        traceback: Formatted traceback.
+    """
 
     type: str
     message: str
@@ -238,9 +311,13 @@ class Failure(Part, frozen=True):
 
 
 class Usage(Part, frozen=True):
-    """What the run took: seconds of processor time of the process and of its children, and the process's peak memory.
+    """The processor time and the memory that a run used.
 
-    A peak that is no higher than `peak_memory_before_bytes` is that of an earlier run of the same process.
+    Attributes:
+        cpu_user_s, cpu_system_s: Processor time of the process and its children, in seconds.
+        peak_memory_bytes: Peak resident memory of the process; None if unknown.
+        peak_memory_before_bytes: Peak before the run began. If it is not lower than `peak_memory_bytes`, that peak
+            belongs to an earlier run of the same process.
     """
 
     cpu_user_s: float
@@ -250,7 +327,12 @@ class Usage(Part, frozen=True):
 
 
 class Change(Part, frozen=True):
-    """What a replay was told to change in the config: a form each, None where there was none."""
+    """A config value that a replay was asked to change.
+
+    Attributes:
+        key: Dotted key of the config.
+        old, new: Forms of both values; None if there is no value.
+    """
 
     key: str
     old: JSON = None
@@ -258,10 +340,13 @@ class Change(Part, frozen=True):
 
 
 class Redacted(Part, frozen=True):
-    """A credential that the record does not hold: where it stood, and why it was taken for one.
+    """A credential that the record does not contain.
 
-    `place` is ``config.db.password``, ``argv[3]``, ``variables.X``, ``code.remote``, ``stdout`` and the like. Equal
-    values have equal markers under one user's key (see `recorder.secrets.key`), without which a marker says nothing.
+    Attributes:
+        place: Location, such as ``config.db.password``, ``argv[3]``, ``variables.X``, ``code.remote`` or ``stdout``.
+        marker: Keyed digest of the value. Equal values have equal markers under one user's key (see
+            `recorder.secrets.key`); without that key a marker reveals nothing.
+        reason: Reason why the value was taken for a credential.
     """
 
     place: str
@@ -270,10 +355,12 @@ class Redacted(Part, frozen=True):
 
 
 class Hazard(Part, frozen=True):
-    """Something that may make a replay come out otherwise, and what caused it.
+    """An observation that may make a replay differ.
 
-    `kind` is one of `recorder.hazards.KINDS`; `place` the line of the project's own code, ``train.py:12``, "" where
-    there is none; `detail` what it was there.
+    Attributes:
+        kind: One of `recorder.hazards.KINDS`.
+        place: Line of the project's own code, for example ``train.py:12``; "" if unknown.
+        detail: Description of the observation at that line.
     """
 
     kind: str
@@ -282,9 +369,14 @@ class Hazard(Part, frozen=True):
 
 
 class Verdict(Part, frozen=True):
-    """What came of comparing a replay with its original: the verdict, and how many items got which.
+    """The result of comparing a replay with its original.
 
-    `live_code` says that the replay ran, on purpose, the project's code as it was then, and not the recorded one.
+    Attributes:
+        of: Id of the original run.
+        verdict: Verdict of the replay.
+        counts: Number of deciding items by their verdict.
+        reason: One sentence for display; "" if there is nothing to add.
+        live_code: True if the replay was asked to run the project's current code instead of the recorded code.
     """
 
     of: str
@@ -295,26 +387,63 @@ class Verdict(Part, frozen=True):
 
 
 class Tolerance(Part, frozen=True):
-    """Up to what difference numbers count as close: ``|a-b| <= atol + rtol * max(|a|, |b|)``."""
+    """The tolerance within which numbers are close: ``|a-b| <= atol + rtol * max(|a|, |b|)``.
+
+    Attributes:
+        rtol: Relative tolerance, without unit.
+        atol: Absolute tolerance, in the unit of the compared numbers.
+    """
 
     rtol: float = 0.0
     atol: float = 0.0
 
 
 class Record(Part, frozen=True, omit_defaults=False):
-    """The document of a run; frozen once the run is finished. Every field is written, null where there is nothing.
+    """The document of a run, frozen once the run is finished.
 
-    `number` is the run's number in this store, given when it begins, and 0 before that; `id` is the same
-    in every store; `experiment` is the experiment's name.
-    `config` maps each parameter to the form of its argument, defaults applied.
-    `outputs_digest` is that of the artifact folder; `unlisted` names the files that this run or another one beside it
-    wrote, which are no outputs. `series` holds the metrics' points as CSV with the columns name, step, time_s, value,
-    gzipped where it is an object; `arrivals` (see `recorder.formats.console_index`), gzipped likewise, says when
-    which bytes of
-    `stdout` and `stderr` came, None of a run that printed nothing, or that an earlier version recorded. `tolerance` is
-    what the experiment declared, by patterns of names; a replay is held to it. Times are UTC. `tags`, `note` and
-    `verdict` may be set later. `origin` is the id of the store that the run was imported from, None for one that was
-    recorded here; `signature` its user's, see `recorder.store.signature`.
+    Every field is written; a missing value is null. Times are UTC. `tags`, `note` and `verdict` can be set later.
+
+    Attributes:
+        id: Global id, 20 characters, the same in every store.
+        experiment: Name of the experiment.
+        function: The function behind the experiment.
+        started: Time at which the run began.
+        format: Format number of the record.
+        number: Number of the run in this store; 0 before the run begins.
+        status: ``running``, ``finished``, ``failed``, ``interrupted`` or ``lost``.
+        finished: Time at which the run ended; None while it runs or if it is lost.
+        duration_s: Wall-clock duration in seconds.
+        config: Form of each argument by its parameter, defaults applied.
+        seed_info: The seed; None if the run has none.
+        code: The code; None if it was not captured.
+        environment: Digest of the object that describes interpreter, packages and platform.
+        runtime: Loaded modules, native libraries and flags.
+        process: The process.
+        inputs: Files that the run read.
+        result: Form of the returned value.
+        outputs: Files, folders and values that the run saved or wrote.
+        outputs_digest: Digest of the tree of all outputs.
+        unlisted: Paths that this run or a concurrent run wrote; they are not outputs.
+        metrics: Summary of each metric by its name.
+        series: Points of the metrics as CSV with the columns name, step, time_s and value; gzipped if it is an object.
+        stdout, stderr: Console output.
+        arrivals: Times at which ranges of `stdout` and `stderr` arrived (see `recorder.formats.console_index`), gzipped
+            if it is an object; None if nothing was printed or an earlier version recorded the run.
+        failure: The exception that ended the run, or None.
+        usage: Processor time and memory.
+        warnings: Messages about anything that could not be recorded.
+        fingerprint: Digest of everything that decides the run (see `fingerprint`).
+        tolerance: Tolerances that the experiment declares, by patterns of names; replays are held to them.
+        parent: Id of the run within which this run was started, or None.
+        replay_of: Id of the run that this run replays, or None.
+        changes: Config values that the replay was asked to change.
+        redacted: Credentials that the record does not contain.
+        hazards: Observations that may make a replay differ.
+        tags: Tags of the run.
+        note: Free text of the user.
+        verdict: Result of the comparison with the original, for a replay.
+        origin: Id of the store from which the run was imported; None if it was recorded here.
+        signature: Signature of the recording user (see `recorder.store.signature`).
     """
 
     id: str
@@ -360,33 +489,33 @@ class Record(Part, frozen=True, omit_defaults=False):
 
     @property
     def seed(self) -> int | None:
-        """The seed's integer."""
+        """Return the seed, or None if the run has none."""
         return None if self.seed_info is None else self.seed_info.value
 
     def to_document(self) -> dict[str, JSON]:
-        """The record as plain JSON values, as the journal keeps it."""
+        """Return the record as plain JSON, as the journal keeps it."""
         document: dict[str, JSON] = msgspec.to_builtins(self)
         return document
 
     @classmethod
     def from_document(cls, document: Mapping[str, JSON]) -> "Record":
-        """The record that `to_document` wrote; msgspec.ValidationError where it is none."""
+        """Return the record that `to_document` wrote; raise msgspec.ValidationError if the document is not a record."""
         return msgspec.convert(document, cls)
 
 
 def new_id() -> str:
-    """A fresh global id: 20 characters, 99 random bits, beginning with a letter.
+    """Return a new global id: 20 characters with 99 random bits.
 
-    The letter tells an id's prefix from a run's number.
+    The id begins with a letter, so that a prefix of an id cannot be mistaken for the number of a run.
     """
     letters, drawn = _ID_ALPHABET[10:], os.urandom(ID_LENGTH + 7)
-    # (Of 64 bits modulo 22 none of the letters comes noticeably more often.)
+    # 64 bits modulo 22: the bias towards some letters is negligible.
     first = letters[int.from_bytes(drawn[:8], "big") % len(letters)]
     return first + "".join([_ID_ALPHABET[byte % 32] for byte in drawn[8:]])
 
 
 def fingerprint(record: Record) -> str:
-    """The digest of all that decides the run: code, experiment, config, seed, inputs, environment."""
+    """Return the digest of everything that decides the run: code, experiment, config, seed, inputs and environment."""
     code, runtime = record.code, record.runtime
     projects = () if code is None else code.projects
     return digest_json(
@@ -401,21 +530,21 @@ def fingerprint(record: Record) -> str:
 
 
 def prospect(record: Record) -> str:
-    """The digest of what of a fingerprint is known before the run, and of how its process was started.
+    """Return the digest of the part of a fingerprint that is known before the run, and of how its process was started.
 
-    Of a seed that nobody gave it has only that.
+    A drawn seed is represented by the word "drawn", because its value differs in every run.
     """
     seed, process, config = record.seed_info, record.process, record.config
-    said: JSON = record.seed
+    seed_value: JSON = record.seed
     if seed is not None and seed.origin == "drawn":
-        said = "drawn"
+        seed_value = "drawn"
         config = {name: form for name, form in config.items() if name != seed.parameter}
     return digest_json(
         "prospect",
         {
             **_known_before(record),
             "config": digest_json("config", config),
-            "seed": [said, False if seed is None else seed.deterministic],
+            "seed": [seed_value, False if seed is None else seed.deterministic],
             "process": None
             if process is None
             else [process.hash_seed, process.cwd_in_root or process.cwd, list(process.argv[1:])],

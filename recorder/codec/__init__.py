@@ -1,8 +1,7 @@
-"""Values and bytes: what a value was, exactly, and whether two values are the same.
+"""Conversion between Python values and plain JSON, and comparison of values.
 
-`encode` makes a form of any value (see `recorder.codec.forms`) and the payloads that it names; `decode` makes
-the value again; `compare` holds two forms against each other without unpickling or importing anything of the
-user's.
+`encode` converts any value to a form (see `recorder.codec.forms`) and the payloads that the form names. `decode`
+restores the value. `compare` compares two forms without unpickling anything or importing the user's code.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ __all__ = [
     "tag_of",
 ]
 
-# What a comparison reads may be a memory map.
+# A comparison can read from a memory map.
 LoadBuffer = Callable[[str], bytes | memoryview]
 
 
@@ -68,12 +67,18 @@ def compare(
     rtol: float = 0.0,
     atol: float = 0.0,
 ) -> Comparison:
-    """Hold two forms against each other; `numbers`, where given, says what is close in the place of `rtol`, `atol`.
+    """Compare two forms.
 
-    identical: the same to the byte (dicts and sets in any order); equal: the same content in other bytes (an
-    array in another memory order); close: every number within ``|a-b| <= atol + rtol * max(|a|, |b|)``; opaque:
-    they differ only in pickles, which are not looked into, or hold something that nothing could encode; else
-    different. Nothing is unpickled and nothing of the user's is imported.
+    The verdict is
+
+    - identical: the same bytes (dicts and sets in any order);
+    - equal: the same content in different bytes, for example an array in another memory order;
+    - close: every number within ``|a-b| <= atol + rtol * max(|a|, |b|)``;
+    - opaque: the only differences are in pickles, which are never loaded, or in values that could not be encoded;
+    - different: anything else.
+
+    `load` returns a payload by its digest. `numbers` replaces `rtol` (relative, without unit) and `atol` (in the unit
+    of the numbers), for tolerances that depend on the place. Nothing is unpickled and no user code is imported.
     """
     if not has_tag(a, "$opaque") and identity(a) == identity(b):
         return Comparison(verdict="identical")

@@ -1,4 +1,4 @@
-"""Two arrays side by side, in blocks that fit a processor's cache: no temporary is as large as the arrays."""
+"""Comparison of two arrays in blocks that fit the processor's cache; no temporary is as large as the arrays."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import Any
 
 from .differences import Difference, Numbers
 
-# Elements of a block: half a megabyte of float64, so that the passes over it stay in the cache.
+# Elements per block: half a megabyte of float64, so that all passes over a block stay in the cache.
 _BLOCK = 1 << 16
 _NUMERIC = "biufc"
-# What turns stored bits (bfloat16 as uint16) into numbers, block by block.
+# Converts a block of stored bits (bfloat16 as uint16) to numbers.
 Widen = Callable[[Any], Any]
 
 
 def compare_arrays(
     path: str, a: Any, b: Any, numbers: Numbers, *, widen: Widen | None = None
 ) -> list[Difference]:
-    """Where two arrays differ: none where they are equal, NaN being equal to NaN, infinities by their sign.
+    """Compare two arrays of any shape; NaN equals NaN, and infinities are equal if their signs are.
 
-    One difference in all (for records of fields one each): with the first index in C order, how many elements, and
-    the largest errors. Integers are exact unless the absolute tolerance is given. Another dtype with the same
-    values is said, and is no difference in content. The arrays may lie in a memory map: they are read once.
+    Returns no difference for equal arrays, or else a single one (one per field for structured dtypes) with the first
+    differing index in C order, the number of differing elements, and the largest errors. Integers must match exactly
+    unless an absolute tolerance is given. Equal values in different dtypes are reported with ``equal=True``. Each
+    array is read once, so that memory maps work. `widen` converts stored bits of dtypes that NumPy lacks to numbers.
     """
     if a.shape != b.shape:
         return [Difference(path=path, what="shape", left=str(a.shape), right=str(b.shape))]
@@ -45,7 +46,7 @@ def _other_dtype(path: str, a: Any, b: Any, *, equal: bool = False) -> Differenc
 
 
 def _compare_fields(path: str, a: Any, b: Any, numbers: Numbers) -> list[Difference]:
-    """Arrays of records, field by field."""
+    """Compare structured arrays field by field."""
     if a.dtype.names != b.dtype.names:
         return [_other_dtype(path, a, b)]
     found: list[Difference] = []
@@ -56,7 +57,7 @@ def _compare_fields(path: str, a: Any, b: Any, numbers: Numbers) -> list[Differe
 
 
 def _blocks(a: Any, b: Any, start: int = 0) -> Iterator[tuple[int, Any, Any]]:
-    """Both arrays piece by piece in C order: where the piece begins, and its elements in one dimension."""
+    """Yield both arrays in blocks in C order: the flat index of the first element, and one-dimensional views."""
     if (a.flags.c_contiguous and b.flags.c_contiguous) or a.ndim < 2:
         left, right = a.reshape(-1), b.reshape(-1)
         for at in range(0, left.size, _BLOCK):
@@ -74,7 +75,7 @@ def _blocks(a: Any, b: Any, start: int = 0) -> Iterator[tuple[int, Any, Any]]:
 
 
 class _Tally:
-    """What the blocks come to: the first element that differs, how many, the largest errors, whether all are close."""
+    """Accumulates over the blocks: first differing element, number of differences, largest errors, closeness."""
 
     def __init__(self, a: Any, b: Any, numbers: Numbers, widen: Widen | None) -> None:
         import numpy
@@ -97,7 +98,7 @@ class _Tally:
                     self._add(start, x, y, unlike)
 
     def difference(self, path: str, note: str) -> Difference:
-        """The one difference that says it all."""
+        """Return the accumulated difference."""
         at, left, right = self._first
         return Difference(
             path=path,
@@ -120,7 +121,7 @@ class _Tally:
                 return
         kinds = {x.dtype.kind, y.dtype.kind}
         is_weighed = "f" in kinds and kinds <= set("biuf") and self._weigh_block(x, y)
-        if not is_weighed:  # what was weighed is finite
+        if not is_weighed:  # a weighed block has no NaN
             self._forgive_nans(x, y, unlike)
         count = int(self._numpy.count_nonzero(unlike))
         if not count:
@@ -137,7 +138,7 @@ class _Tally:
             self._weigh(x[unlike], y[unlike])
 
     def _forgive_nans(self, x: Any, y: Any, unlike: Any) -> None:
-        """NaN is equal to NaN: of a complex number part by part."""
+        """Clear pairs of NaN in `unlike`; the parts of complex numbers are compared separately."""
         numpy = self._numpy
         if x.dtype.kind in "mM" and y.dtype.kind in "mM":
             unlike &= ~(numpy.isnat(x) & numpy.isnat(y))
@@ -148,7 +149,7 @@ class _Tally:
                 unlike[suspects] = _nan_parts_differ(numpy, x[suspects], y[suspects])
 
     def _weigh_block(self, x: Any, y: Any) -> bool:
-        """The errors of a whole block of real numbers; False where one is not finite, and nothing was done."""
+        """Add the errors of a block of real numbers; return False, without effect, if a number is not finite."""
         numpy = self._numpy
         off, scale, other = (buffer[: x.size] for buffer in self._scratch)
         numpy.subtract(x, y, out=off, dtype=numpy.float64)
@@ -160,7 +161,7 @@ class _Tally:
         numpy.abs(y, out=other, casting="unsafe")
         numpy.maximum(scale, other, out=scale)
         numpy.divide(off, scale, out=other)
-        # Of 0 and 0 the quotient is NaN, which fmax passes over; some of the numbers are unlike.
+        # 0/0 gives NaN, which fmax ignores; at least one pair in the block differs, so the maximum exists.
         self._note_errors(worst, float(numpy.fmax.reduce(other)))
         if self._close:
             scale *= self._numbers.rtol
@@ -169,7 +170,7 @@ class _Tally:
         return True
 
     def _weigh(self, x: Any, y: Any) -> None:
-        """The errors of numbers that are all unlike, infinities and NaN among them."""
+        """Add the errors of pairs that all differ; infinities and NaN are allowed."""
         numpy = self._numpy
         wide = numpy.complex128 if "c" in x.dtype.kind + y.dtype.kind else numpy.float64
         x, y = x.astype(wide), y.astype(wide)
@@ -185,7 +186,7 @@ class _Tally:
             self._close = self._close and bool((off <= allowed).all())
 
     def _weigh_integers(self, x: Any, y: Any) -> None:
-        """Exact: the difference of two 64-bit integers fits an unsigned one, whatever wraps on the way."""
+        """Add exact integer errors: the difference of two 64-bit integers fits uint64, even if the casts wrap."""
         numpy = self._numpy
         if self._signs_mixed(x, y):
             off = abs(x.astype(object) - y.astype(object))
@@ -200,7 +201,7 @@ class _Tally:
         self._close = self._close and int(off.max()) <= self._numbers.atol
 
     def _signs_mixed(self, x: Any, y: Any) -> bool:
-        """Whether no integer type holds both, so that NumPy would compare them as floats."""
+        """Return True if no integer dtype holds both (int64 and uint64), so that NumPy would compare them as floats."""
         return bool(self._numpy.result_type(x, y).kind == "f")
 
     def _note_errors(self, abs_error: float, rel_error: float) -> None:
@@ -209,7 +210,7 @@ class _Tally:
 
 
 def _nan_parts_differ(numpy: Any, x: Any, y: Any) -> Any:
-    """Of pairs that are both NaN, those that differ: in a complex number, the part that is none may."""
+    """Return a mask of pairs of NaN that differ: in a complex NaN, one of the parts can be a number."""
     differ = numpy.zeros(x.shape, dtype=bool)
     for left, right in ((x.real, y.real), (x.imag, y.imag)):
         differ |= (left != right) & ~(numpy.isnan(left) & numpy.isnan(right))

@@ -1,6 +1,7 @@
-"""What a module holds by name, and the instances of its classes: enums, dataclasses, named tuples, pydantic models.
+"""Objects that a module defines by name, and instances of its classes.
 
-To decode these is to import what the user wrote.
+The classes are enums, dataclasses, named tuples, pydantic models, and plain classes whose attributes are their state.
+Decoding imports the user's modules.
 """
 
 from __future__ import annotations
@@ -19,24 +20,24 @@ from .plain import Decode, Encode
 
 
 def type_name(kind: type) -> str:
-    """``module:QualName`` of a class."""
+    """Return ``module:QualName`` of a class."""
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
 def find_named(name: str) -> Any:
-    """What ``module:QualName`` names, its module imported. Raises DecodeError."""
+    """Import the module of ``module:QualName`` and return the object; raise DecodeError if there is no such object."""
     module, _, qualname = name.partition(":")
     try:
         found: Any = sys.modules.get(module) or import_module(module)
         for part in qualname.split(".") if qualname else ():
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:
-        raise DecodeError(f"{name} is not to be found here: {error}") from error
+        raise DecodeError(f"cannot import {name}: {error}") from error
     return found
 
 
 def is_named(value: Any, name: str) -> bool:
-    """Whether ``module:QualName`` names `value` in the modules that are loaded."""
+    """Return True if ``module:QualName`` refers to `value` in the loaded modules."""
     module, _, qualname = name.partition(":")
     found: Any = sys.modules.get(module)
     for part in qualname.split(".") if qualname else ():
@@ -45,15 +46,15 @@ def is_named(value: Any, name: str) -> bool:
 
 
 def encode_other(value: Any, path: str, inner: Encode) -> JSON | None:
-    """The form of pydantic's SecretStr and its like, an enum's member, a dataclass, a named tuple, a pydantic model,
-    or of something that a module holds by name; None for anything else.
+    """Return the form of an enum member, a dataclass, a named tuple, a pydantic model, a secret (pydantic's SecretStr
+    and similar), or an object that a module defines by name; return None for anything else.
     """
     kind = type(value)
     if isinstance(value, FunctionType | BuiltinFunctionType | type | ModuleType):
         return _by_name(value)
     if callable(getattr(kind, "get_secret_value", None)):
-        said = {"type": type_name(kind), "value": inner(value.get_secret_value(), path)}
-        return {"$secret": said}
+        content = {"type": type_name(kind), "value": inner(value.get_secret_value(), path)}
+        return {"$secret": content}
     if not is_named(kind, type_name(kind)):
         return None
     if isinstance(value, enum.Enum):
@@ -66,7 +67,7 @@ def encode_other(value: Any, path: str, inner: Encode) -> JSON | None:
     return {tag: {"type": type_name(kind), "fields": forms}}
 
 
-# What a class has that makes more, or other things, of its instances than their attributes.
+# Methods with which a class can give its instances state other than their attributes.
 _STATEFUL = (
     "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__", "__new__",
     "__setattr__",
@@ -74,7 +75,7 @@ _STATEFUL = (
 
 
 def encode_instance(value: Any, path: str, inner: Encode) -> JSON | None:
-    """The form of an instance of a named class whose attributes, in its ``__dict__``, are all that it is, else None."""
+    """Return the form of an instance whose ``__dict__`` is its entire state, or None."""
     kind = type(value)
     if not is_named(kind, type_name(kind)) or not hasattr(value, "__dict__"):
         return None
@@ -93,8 +94,12 @@ def _is_own(kind: type, name: str) -> bool:
 def _enum(value: enum.Enum, path: str, inner: Encode) -> JSON | None:
     if value.name is None or value.name not in type(value).__members__:
         return None  # a combination of flags
-    said = {"type": type_name(type(value)), "name": value.name, "value": inner(value.value, path)}
-    return {"$enum": said}
+    content = {
+        "type": type_name(type(value)),
+        "name": value.name,
+        "value": inner(value.value, path),
+    }
+    return {"$enum": content}
 
 
 def _by_name(value: Any) -> JSON | None:
@@ -127,57 +132,57 @@ def _field_values(value: Any) -> tuple[str, dict[str, Any]] | None:
     return None
 
 
-# Decoding: each function takes what stands under the tag, and the decoder for what is inside it.
+# Decoding: each function takes the content under the tag and the decoder for nested forms.
 
 
-def _decode_enum(said: Any, inner: Decode) -> Any:
-    kind = _class(said["type"])
+def _decode_enum(content: Any, inner: Decode) -> Any:
+    kind = _class(content["type"])
     if not issubclass(kind, enum.Enum):
-        raise DecodeError(f"{said['type']} is no Enum")
-    return kind[said["name"]]
+        raise DecodeError(f"{content['type']} is not an Enum")
+    return kind[content["name"]]
 
 
-def _decode_dataclass(said: Any, inner: Decode) -> Any:
-    """Without __init__, which may check, count or open things: the fields are what was recorded."""
-    kind = _class(said["type"])
+def _decode_dataclass(content: Any, inner: Decode) -> Any:
+    """Restore the recorded fields without calling __init__, which could have side effects."""
+    kind = _class(content["type"])
     if not dataclasses.is_dataclass(kind):
-        raise DecodeError(f"{said['type']} is no dataclass")
+        raise DecodeError(f"{content['type']} is not a dataclass")
     value: Any = object.__new__(kind)
-    for name, form in said["fields"].items():
+    for name, form in content["fields"].items():
         object.__setattr__(value, name, inner(form))
     return value
 
 
-def _decode_instance(said: Any, inner: Decode) -> Any:
-    """Without __init__, as pickle does it: the attributes are what was recorded."""
-    value: Any = object.__new__(_class(said["type"]))
-    vars(value).update({name: inner(form) for name, form in said["fields"].items()})
+def _decode_instance(content: Any, inner: Decode) -> Any:
+    """Restore the recorded attributes without calling __init__, as pickle does."""
+    value: Any = object.__new__(_class(content["type"]))
+    vars(value).update({name: inner(form) for name, form in content["fields"].items()})
     return value
 
 
-def _decode_namedtuple(said: Any, inner: Decode) -> Any:
-    kind = _class(said["type"])
+def _decode_namedtuple(content: Any, inner: Decode) -> Any:
+    kind = _class(content["type"])
     if not issubclass(kind, tuple) or not hasattr(kind, "_fields"):
-        raise DecodeError(f"{said['type']} is no named tuple")
-    return tuple.__new__(kind, [inner(form) for form in said["fields"].values()])
+        raise DecodeError(f"{content['type']} is not a named tuple")
+    return tuple.__new__(kind, [inner(form) for form in content["fields"].values()])
 
 
-def _decode_model(said: Any, inner: Decode) -> Any:
-    """Without validation, which may change what was recorded."""
-    kind: Any = _class(said["type"])
+def _decode_model(content: Any, inner: Decode) -> Any:
+    """Restore the recorded fields without validation, which could change them."""
+    kind: Any = _class(content["type"])
     if not hasattr(kind, "model_construct"):
-        raise DecodeError(f"{said['type']} is no pydantic model")
-    return kind.model_construct(**{name: inner(form) for name, form in said["fields"].items()})
+        raise DecodeError(f"{content['type']} is not a pydantic model")
+    return kind.model_construct(**{name: inner(form) for name, form in content["fields"].items()})
 
 
-def _decode_secret(said: Any, inner: Decode) -> Any:
-    return _class(said["type"])(inner(said["value"]))
+def _decode_secret(content: Any, inner: Decode) -> Any:
+    return _class(content["type"])(inner(content["value"]))
 
 
 def _class(name: str) -> type:
     kind = find_named(name)
     if not isinstance(kind, type):
-        raise DecodeError(f"{name} is no class")
+        raise DecodeError(f"{name} is not a class")
     return kind
 
 
@@ -188,5 +193,5 @@ DECODERS: dict[str, Callable[[Any, Decode], Any]] = {
     "$namedtuple": _decode_namedtuple,
     "$model": _decode_model,
     "$secret": _decode_secret,
-    "$name": lambda said, inner: find_named(said),
+    "$name": lambda content, inner: find_named(content),
 }

@@ -1,4 +1,4 @@
-"""Two forms side by side: every place in which they differ."""
+"""Comparison of two forms: every place at which they differ."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 60
 
 
 class Comparer:
-    """Compares forms; `load` gives payloads, `numbers` says when two numbers are close."""
+    """Compares forms; `load` returns payloads by digest, `numbers` decides which numbers are close."""
 
     def __init__(self, load: Callable[[str], bytes | memoryview], numbers: Numbers) -> None:
         self._load = load
@@ -28,12 +28,12 @@ class Comparer:
         self._found = Findings()
 
     def compare(self, a: JSON, b: JSON) -> Comparison:
-        """The verdict on two forms that are not identical."""
+        """Return the verdict on two forms that are not identical."""
         self._found = Findings()
         self._walk(a, b, "")
         return self._found.conclude()
 
-    def _say(self, path: str, a: JSON, b: JSON, what: Any = "changed", **more: Any) -> None:
+    def _note(self, path: str, a: JSON, b: JSON, what: Any = "changed", **more: Any) -> None:
         left, right = describe(a, width=_SHOWN), describe(b, width=_SHOWN)
         self._found.add(Difference(path=path, what=what, left=left, right=right, **more))
 
@@ -44,7 +44,7 @@ class Comparer:
         if left is not None and right is not None and type(left) is type(right):
             self._numbers_differ(a, b, left, right, path)
         elif tag != other or type(a) is not type(b):
-            self._say(path, a, b, "type" if type(a) is not type(b) or tag or other else "changed")
+            self._note(path, a, b, "type" if type(a) is not type(b) or tag or other else "changed")
         elif tag is not None:
             self._walk_tagged(tag, a, b, path)
         elif isinstance(a, list):
@@ -52,7 +52,7 @@ class Comparer:
         elif isinstance(a, dict):
             self._walk_keys(a, b, path, lambda key: f"{path}.{key}" if path else key)
         elif a != b:
-            self._say(path, a, b)
+            self._note(path, a, b)
 
     def _inline(self, form: JSON) -> JSON:
         if tag_of(form) == "$json":
@@ -62,7 +62,7 @@ class Comparer:
     def _numbers_differ(self, a: JSON, b: JSON, left: Number, right: Number, path: str) -> None:
         if not same_number(left, right):
             abs_error, rel_error, close = self._numbers.at(path).errors(left, right)
-            self._say(path, a, b, abs_error=abs_error, rel_error=rel_error, close=close)
+            self._note(path, a, b, abs_error=abs_error, rel_error=rel_error, close=close)
 
     def _walk_lists(self, a: list[JSON], b: list[JSON], path: str) -> None:
         for i, (left, right) in enumerate(zip(a, b, strict=False)):
@@ -93,10 +93,10 @@ class Comparer:
     def _walk_tagged(self, tag: str, a: JSON, b: JSON, path: str) -> None:
         left, right = a[tag], b[tag]
         if tag == "$opaque":
-            self._say(path, a, b, "opaque")
+            self._note(path, a, b, "opaque")
         elif tag == "$pickle":
             if left["object"] != right["object"]:
-                self._say(path, a, b, "opaque")
+                self._note(path, a, b, "opaque")
         elif tag in ("$array", "$tensor", "$frame"):
             self._walk_payloads(tag, a, b, path)
         elif tag in ("$tuple", "$timedelta"):
@@ -115,7 +115,7 @@ class Comparer:
                 left["fields"], right["fields"], path, lambda k: f"{path}.{k}" if path else k
             )
         elif canonical(a) != canonical(b):
-            self._say(path, a, b)
+            self._note(path, a, b)
 
     def _walk_members(self, a: list[JSON], b: list[JSON], path: str) -> None:
         left, right = _by_text(a), _by_text(b)
@@ -134,7 +134,7 @@ class Comparer:
         left, right = a[tag], b[tag]
         for what in ("shape", "dtype", "type", "name", "parameter"):
             if left.get(what) != right.get(what):
-                self._say(path, a, b, what if what in ("shape", "dtype") else "type")
+                self._note(path, a, b, what if what in ("shape", "dtype") else "type")
                 return
         if left["object"] == right["object"]:
             return
@@ -157,7 +157,7 @@ def _by_text(forms: Iterable[JSON]) -> dict[str, JSON]:
 
 
 def _number(form: JSON) -> Number | None:
-    """The number that a form says: plain, ``$float``, ``$int``, ``$complex``, or a NumPy scalar's."""
+    """Return the number of a plain, ``$float``, ``$int``, ``$complex`` or NumPy scalar form, or None."""
     if isinstance(form, int | float) and not isinstance(form, bool):
         return form
     tag = tag_of(form)
@@ -171,6 +171,8 @@ def _number(form: JSON) -> Number | None:
     if tag == "$numpy" and form[tag]["dtype"].startswith(("float", "int", "uint", "complex")):
         value = decode_scalar(form[tag])
         number: Number = value.item()
-        wide = complex if value.dtype.kind == "c" else float  # a longdouble's item is one itself
+        wide = (
+            complex if value.dtype.kind == "c" else float
+        )  # item() of a longdouble is a longdouble
         return number if isinstance(number, int | float | complex) else wide(number)
     return None

@@ -1,4 +1,4 @@
-"""Decoding: a form, and the payloads that it names, into the value again."""
+"""Decoding of forms and their payloads to values."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ Load = Callable[[str], bytes]
 
 
 def inline(form: JSON, load: Load) -> JSON:
-    """The form that `outline` has made an object of; any other as it is."""
+    """Return the form that `outline` moved into an object, or `form` itself if it is inline."""
     if tag_of(form) == "$json":
         return msgspec.json.decode(load(form["$json"]["object"]))
     return form
 
 
 def decode(form: JSON, load: Load) -> Any:
-    """The value of a form; `load` gives a payload's bytes by its digest.
+    """Return the value of a form. This runs code: it imports the user's modules and loads pickles.
 
-    Types of the user's are imported by name, and pickles are loaded: this runs code. Raises DecodeError, or
-    what `load` raises.
+    `load` returns a payload by its digest. Raises DecodeError, or any error of `load`.
     """
     return _decoded(form, load, None, frozenset())
 
 
 def decode_function(form: JSON, load: Load) -> tuple[Any, tuple[type, ...]]:
-    """The function that `encode_function` has encoded, and the classes that came along. This runs code."""
+    """Return the function that `encode_function` encoded, and its classes. This runs code."""
     found = decode(form, load)
     return found if isinstance(found, tuple) else (found, ())
 
@@ -43,18 +42,18 @@ def _decoded(form: JSON, load: Load, instead: Callable[[JSON], Any] | None, left
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
         if isinstance(error, DecodeError):
             raise
-        said = f"{type(error).__name__}: {error}"
-        raise DecodeError(f"not a form that this version can read: {said}") from error
+        detail = f"{type(error).__name__}: {error}"
+        raise DecodeError(f"this version of recorder cannot decode the value: {detail}") from error
     except RecursionError as error:
-        raise DecodeError("a form nested too deep") from error
+        raise DecodeError("the value is nested too deeply to decode") from error
 
 
 def decode_data(form: JSON, load: Load | None, *, instead: Callable[[JSON], Any]) -> Any:
-    """The value of a form as far as it is data: nothing of the user's is imported, and nothing unpickled.
+    """Return the value of a form without importing the user's code or unpickling anything.
 
-    In the place of what would (an instance of a class of the user's, a pickle), and of what has no value (opaque,
-    redacted), stands what `instead` makes of its form; without `load` of arrays, tensors and frames too. Raises
-    DecodeError, or what `load` raises.
+    Parts that would need either (instances of the user's classes, pickles), and parts without a value (opaque,
+    redacted), are replaced by ``instead(form)``. Without `load`, arrays, tensors and frames are replaced as well.
+    Raises DecodeError, or any error of `load`.
     """
     return _decoded(form, load or _no_payload, instead, _WITH_CODE if load else _NO_PLAIN_DATA)
 
@@ -66,26 +65,28 @@ def _decode(form: JSON, load: Load, instead: Callable[[JSON], Any] | None, left:
     tag = tag_of(form)
     if tag is None:
         return plain.decode_plain(form, inner)
-    said = form[tag]
+    content = form[tag]
     if instead is not None and (tag in left or plain.names_factory(form)):
         return instead(form)
     if tag in _BY_TAG:
-        return _BY_TAG[tag](said, inner)
+        return _BY_TAG[tag](content, inner)
     if tag in _WITHOUT_PAYLOAD:
-        return _WITHOUT_PAYLOAD[tag](said)
+        return _WITHOUT_PAYLOAD[tag](content)
     if tag in _WITH_PAYLOAD:
-        return _WITH_PAYLOAD[tag](said, load(said["object"]))
+        return _WITH_PAYLOAD[tag](content, load(content["object"]))
     if tag == "$json":
         return inner(inline(form, load))
     if tag == "$redacted":
-        raise DecodeError("a credential that was redacted: its value is not in the store")
+        raise DecodeError("the value is a redacted credential, which the store does not contain")
     if tag == "$opaque":
-        raise DecodeError(f"a {said['type']} was opaque: nothing could encode it")
-    raise DecodeError(f"no form has the tag {tag}: a newer version wrote it")
+        raise DecodeError(
+            f"the value of type {content['type']} could not be encoded when it was recorded"
+        )
+    raise DecodeError(f"unknown tag {tag}: a newer version of recorder wrote this value")
 
 
 def _no_payload(digest: str) -> bytes:
-    raise DecodeError(f"{digest} is not read here")
+    raise DecodeError(f"payload {digest} is not available without a store")
 
 
 _BY_TAG = {**plain.DECODERS, **classes.DECODERS}
@@ -95,11 +96,11 @@ _WITHOUT_PAYLOAD: dict[str, Callable[[Any], Any]] = {
     "$device": torch.decode_device,
 }
 _WITH_PAYLOAD: dict[str, Callable[[Any, bytes], Any]] = {
-    "$array": lambda said, data: numpy.read_array(data),
+    "$array": lambda content, data: numpy.read_array(data),
     "$tensor": torch.decode,
     "$frame": pandas.decode,
     "$pickle": pickle.decode,
 }
-# Tags whose values are made by importing or unpickling what the user wrote, or cannot be made at all.
+# Tags whose values need imports or unpickling, or that have no value.
 _WITH_CODE = classes.DECODERS.keys() | {"$opaque", "$pickle", "$redacted"}
 _NO_PLAIN_DATA = _WITH_CODE | _WITH_PAYLOAD.keys() | {"$json", "$device"}

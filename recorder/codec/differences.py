@@ -1,4 +1,4 @@
-"""What a comparison finds: the verdict, and where and by how much two values differ."""
+"""Results of a comparison: the verdict, and the places and amounts of the differences."""
 
 from __future__ import annotations
 
@@ -14,18 +14,25 @@ from ..records import ItemVerdict, Part
 What = Literal["changed", "added", "removed", "type", "shape", "dtype", "opaque"]
 Number = int | float | complex
 
-# More single differences than this are counted, not listed.
+# Differences beyond this number are counted but not listed.
 LISTED = 100
 
 
 class Difference(Part, frozen=True):
-    """One place in which two values differ.
+    """A place at which two values differ.
 
-    `path` is the place (``layers[0].w``), "" for the whole; `left` and `right` say what stands there. For
-    numbers, `abs_error` is \\|a-b\\| and `rel_error` \\|a-b\\| / max(\\|a\\|, \\|b\\|). For arrays, these are
-    the largest ones, `index` is the first element that differs, `count` how many do, of `size`.
-    `close` says whether the tolerance admits it; `equal` that it is no difference in content (another dtype with
-    the same values), and is only said; `note` what else there is to know.
+    Attributes:
+        path: The place, for example ``layers[0].w``; "" for the whole value.
+        what: Kind of the difference.
+        left, right: Descriptions of both sides.
+        abs_error: ``|a-b|`` of two numbers; the largest one for arrays.
+        rel_error: ``|a-b| / max(|a|, |b|)`` of two numbers; the largest one for arrays.
+        index: Index of the first differing element of an array.
+        count: Number of differing elements.
+        size: Number of elements.
+        close: True if the difference is within the tolerance.
+        equal: True if the content is equal, for example the same values in another dtype; reported only.
+        note: Additional information for display.
     """
 
     path: str
@@ -43,9 +50,13 @@ class Difference(Part, frozen=True):
 
 
 class Comparison(Part, frozen=True):
-    """The verdict on two values, and their differences, of which there are `count`, `LISTED` at most here.
+    """The verdict on two values.
 
-    `max_abs_error` and `max_rel_error` are the largest of all of them, None where no number differs.
+    Attributes:
+        verdict: The verdict.
+        differences: The first differences, at most `LISTED`.
+        count: Number of all differences.
+        max_abs_error, max_rel_error: Largest errors over all differences; None if no number differs.
     """
 
     verdict: ItemVerdict
@@ -56,9 +67,9 @@ class Comparison(Part, frozen=True):
 
 
 class Numbers:
-    """When two numbers are close: ``|a-b| <= atol + rtol * max(|a|, |b|)``, symmetric as in PEP 485.
+    """A tolerance: numbers are close if ``|a-b| <= atol + rtol * max(|a|, |b|)``, which is symmetric as in PEP 485.
 
-    Of two integers the relative part does not count: they are exact unless `atol` is given.
+    For two integers only `atol` applies: they must match exactly unless it is given.
     """
 
     def __init__(self, *, rtol: float = 0.0, atol: float = 0.0) -> None:
@@ -66,11 +77,11 @@ class Numbers:
         self.atol = atol
 
     def at(self, path: str) -> Numbers:
-        """What holds at that place of what is compared; here the same everywhere."""
+        """Return the tolerance at a place of the compared value; this class uses the same everywhere."""
         return self
 
     def errors(self, a: Number, b: Number) -> tuple[float, float, bool]:
-        """Absolute error, relative error, and whether they are close. NaN is close to NaN only."""
+        """Return absolute error, relative error, and True if the numbers are close; NaN is close only to NaN."""
         if same_number(a, b):
             return 0.0, 0.0, True
         if isinstance(a, int) and isinstance(b, int):
@@ -84,7 +95,7 @@ class Numbers:
 
 
 def same_number(a: Number, b: Number) -> bool:
-    """Whether they are the same number, NaN being the same as NaN, part by part in a complex one."""
+    """Return True for equal numbers; NaN equals NaN, and the parts of complex numbers are compared separately."""
     if a == b:
         return True
     if a == a or b == b:  # NaN is the only number that is not equal to itself
@@ -105,7 +116,7 @@ def _plain(number: Number) -> float | complex:
 
 
 def _real(number: int) -> float:
-    """The nearest float, infinity beyond the largest."""
+    """Return the nearest float, or an infinity if there is none."""
     try:
         return float(number)
     except OverflowError:
@@ -113,7 +124,7 @@ def _real(number: int) -> float:
 
 
 class Findings:
-    """Gathers differences: lists the first ones, counts and weighs them all."""
+    """Accumulates differences: lists the first ones, and counts all by their effect on the verdict."""
 
     def __init__(self) -> None:
         self.listed: list[Difference] = []
@@ -123,7 +134,7 @@ class Findings:
         self._rel_error: float | None = None
 
     def add(self, difference: Difference) -> None:
-        """One more difference."""
+        """Add a difference."""
         if difference.equal:
             self._equal += 1
         elif difference.close:
@@ -137,12 +148,12 @@ class Findings:
         self._rel_error = _larger(self._rel_error, difference.rel_error)
 
     def extend(self, differences: Iterable[Difference]) -> None:
-        """Several more."""
+        """Add several differences."""
         for difference in differences:
             self.add(difference)
 
     def include(self, comparison: Comparison, *, path: str) -> None:
-        """All that a comparison found at that place, whether it lists it or not."""
+        """Add all differences of a comparison made at `path`, including those that it only counts."""
         self.count += comparison.count
         if comparison.verdict == "equal":
             self._equal += comparison.count
@@ -157,7 +168,7 @@ class Findings:
         self._rel_error = _larger(self._rel_error, comparison.max_rel_error)
 
     def conclude(self) -> Comparison:
-        """The verdict on values that are not the same to the byte."""
+        """Return the verdict on values whose bytes differ."""
         return Comparison(
             verdict=self._verdict(),
             differences=tuple(self.listed),
@@ -183,7 +194,7 @@ def _larger(a: float | None, b: float | None) -> float | None:
 
 
 def conclude(differences: Iterable[Difference]) -> Comparison:
-    """The verdict on values that are not the same to the byte, from all their differences."""
+    """Return the verdict on values whose bytes differ, given all their differences."""
     found = Findings()
     found.extend(differences)
     return found.conclude()

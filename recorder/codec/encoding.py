@@ -1,4 +1,4 @@
-"""Encoding: any value into a form, and the payloads that it names."""
+"""Encoding of values to forms and payloads."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from ..records import JSON
 from . import classes, numpy, pandas, pickle, plain, torch
 from .forms import describe, identity, references
 
-# A form whose JSON is longer than this becomes an object of its own.
+# A form with longer JSON becomes a separate object.
 INLINE_BYTES = 4096
 _DEEPEST = 200
 
 
 class Encoded(NamedTuple):
-    """A value's form, the payloads that it names by digest, and the dotted places that nothing could encode.
+    """An encoded value.
 
-    `pickled` are the values that only a pickle holds, by the digest of that payload.
+    Attributes:
+        form: The form, plain JSON.
+        objects: Payloads that the form refers to, by their digest.
+        opaque: Dotted places of parts that could not be encoded.
+        pickled: Parts that are encoded as a pickle only, by the digest of the payload.
     """
 
     form: JSON
@@ -29,12 +33,12 @@ class Encoded(NamedTuple):
     pickled: Mapping[str, Any] = {}
 
 
-class _Unshapely(Exception):
-    """The value contains itself, or is too deep for a form."""
+class _UnshapelyError(Exception):
+    """A value that contains itself, or is nested too deeply for a form."""
 
 
 class _Encoder:
-    """Encodes one value; `inside` are the containers that it is in at the moment."""
+    """Encodes one value. `apart` is the instance to encode by its attributes."""
 
     def __init__(self, *, apart: Any = None) -> None:
         self._apart = apart
@@ -48,7 +52,7 @@ class _Encoder:
         if kind in _ATOMS:
             return plain.ENCODERS[kind](value, path, self.encode)
         if id(value) in self._inside or len(self._inside) > _DEEPEST:
-            raise _Unshapely
+            raise _UnshapelyError
         self._inside.add(id(value))
         try:
             return self._encode(value, kind, path)
@@ -67,9 +71,9 @@ class _Encoder:
                 form = form if form is not None else family.encode(value, self.objects)
             if form is None and value is self._apart:
                 form = classes.encode_instance(value, path, self.encode)
-        except _Unshapely:
+        except _UnshapelyError:
             raise
-        except Exception:  # noqa: BLE001 - a value's own __len__, __eq__ or property may raise: the pickle is next
+        except Exception:  # noqa: BLE001 - a user's __len__, __eq__ or property can raise anything; try a pickle
             form = None
         return self.pickle(value, path) if form is None else form
 
@@ -86,16 +90,16 @@ _ATOMS = frozenset({type(None), bool, int, float, str})
 
 
 def encode(value: Any, *, inline_limit: int | None = INLINE_BYTES, apart: bool = False) -> Encoded:
-    """The form of any value; it raises for none.
+    """Encode any value; never raise.
 
-    A value that contains itself, or is nested deeper than 200, is pickled as a whole. A form whose JSON is
-    longer than `inline_limit` bytes becomes an object, ``{"$json": ...}``; for None that is left to `outline`.
-    With `apart` an instance of a class of the user's is its attributes, where those are all that it is.
+    A value that contains itself, or is nested deeper than 200 levels, is pickled as a whole. A form whose JSON is
+    longer than `inline_limit` bytes becomes an object, ``{"$json": ...}``; None leaves that to `outline`. With `apart`,
+    an instance of a user's class is encoded by its attributes if they are its entire state.
     """
     encoder = _Encoder(apart=value if apart else None)
     try:
         form = encoder.encode(value, "")
-    except (_Unshapely, RecursionError):
+    except (_UnshapelyError, RecursionError):
         encoder = _Encoder()
         form = encoder.pickle(value, "")
     if inline_limit is not None:
@@ -104,14 +108,14 @@ def encode(value: Any, *, inline_limit: int | None = INLINE_BYTES, apart: bool =
 
 
 def outline(form: JSON, objects: dict[str, bytes], *, limit: int = INLINE_BYTES) -> JSON:
-    """The form, or, where its JSON is longer than `limit` bytes, one that names it as an object, put into `objects`."""
+    """Return `form` if its JSON has at most `limit` bytes, or else a reference to an object added to `objects`."""
     if type(form) in _ATOMS and not (type(form) is str and len(form) > limit // 4):
         return form
     data = msgspec.json.encode(form)
     if len(data) <= limit:
         return form
     digest = digest_bytes(data)
-    said = {
+    reference = {
         "object": digest,
         "identity": identity(form),
         "objects": sorted(references(form)),
@@ -119,15 +123,15 @@ def outline(form: JSON, objects: dict[str, bytes], *, limit: int = INLINE_BYTES)
         "text": describe(form, width=60),
     }
     objects[digest] = data
-    return {"$json": said}
+    return {"$json": reference}
 
 
 def encode_function(function: Callable[..., Any], *, classes: tuple[type, ...] = ()) -> Encoded:
-    """A function by value, with the globals that it uses: for one that no module holds. See `decode_function`."""
+    """Encode a function that no module holds by value, with the globals that it uses. See `decode_function`."""
     objects: dict[str, bytes] = {}
     form = pickle.encode_function(function, objects, classes=classes)
     if form is None:
         return Encoded(pickle.opaque(function), {}, ("",))
-    # Who looks for credentials in it finds what the classes hold by its names.
+    # The search for credentials goes through the attributes of the classes by name.
     held = (function, *map(vars, classes))
     return Encoded(form, objects, pickled={form["$pickle"]["object"]: held})

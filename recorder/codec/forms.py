@@ -1,8 +1,8 @@
-"""Forms: JSON that says exactly what a value was, and what can be told from a form alone.
+"""Forms: plain JSON that represents a Python value exactly.
 
-A form is plain JSON where plain JSON says it exactly: None, bool, int up to 2**53, a finite float, str, list, and
-a dict whose keys are strings that do not begin with ``$``. Anything else is a dict of one key, the tag:
-``{"$tuple": [1, 2]}``.
+Values that JSON represents exactly are their own form: None, bool, int up to 2**53, finite float, str, list, and dict
+whose keys are strings that do not begin with ``$``. Any other value is a dict with one key, the tag, for example
+``{"$tuple": [1, 2]}``. The functions of this module work on forms alone, without decoding them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from ..digest import canonical_json, digest_json, is_digest
 from ..records import JSON
 
-# Tags whose list has no order of its own, and is written in the order of its members' canonical text.
+# Tags of unordered collections, whose members are sorted by their canonical JSON.
 UNORDERED = frozenset({"$set", "$frozenset"})
 
 
 def tag_of(form: JSON) -> str | None:
-    """The form's tag, None for plain JSON."""
+    """Return the tag of a form, or None for plain JSON."""
     if isinstance(form, dict) and len(form) == 1:
         key = next(iter(form))
         return key if isinstance(key, str) and key.startswith("$") else None
@@ -26,7 +26,7 @@ def tag_of(form: JSON) -> str | None:
 
 
 def canonical(form: JSON) -> JSON:
-    """The form with what has no order (the pairs of a dict) in the order of its canonical text."""
+    """Return the form with the pairs of dicts sorted by their canonical JSON."""
     if isinstance(form, list):
         return [canonical(item) for item in form]
     if not isinstance(form, dict):
@@ -40,9 +40,9 @@ def canonical(form: JSON) -> JSON:
 
 
 def identity(form: JSON) -> str:
-    """The digest of what the form says: equal dicts in another order have the same.
+    """Return the digest of the represented value; dicts with the same items in another order have the same digest.
 
-    A form kept as an object has the identity of the form that it stands for.
+    A form that was moved into an object has the same identity as the original form.
     """
     if tag_of(form) == "$json":
         return str(form["$json"]["identity"])
@@ -50,7 +50,7 @@ def identity(form: JSON) -> str:
 
 
 def references(form: JSON) -> frozenset[str]:
-    """The digest of every payload that the form names."""
+    """Return the digests of all payloads that the form refers to."""
     return frozenset(_references(form))
 
 
@@ -69,7 +69,7 @@ def _references(form: JSON) -> Iterator[str]:
 
 
 def has_tag(form: JSON, tag: str) -> bool:
-    """Whether the tag stands anywhere in the form."""
+    """Return True if the tag occurs anywhere in the form."""
     if isinstance(form, list):
         return any(has_tag(item, tag) for item in form)
     if isinstance(form, dict):
@@ -77,15 +77,15 @@ def has_tag(form: JSON, tag: str) -> bool:
     return False
 
 
-# Sees each part of a form from the top downwards: its path, the names on the way to it. What it gives takes the
-# part's place; the part itself lets what is inside be seen.
+# Called for each part of a form from the top down with the part, its path, and the names of the keys on the way to it.
+# Returns a replacement, or the part itself to descend into it.
 Replace = Callable[[JSON, str, tuple[str, ...]], JSON]
 _LISTS = frozenset({"$tuple", "$set", "$frozenset"})
 _FIELDS = frozenset({"$dataclass", "$instance", "$model", "$namedtuple"})
 
 
 def replace_parts(form: JSON, path: str, names: tuple[str, ...], replace: Replace) -> JSON:
-    """The form with parts of it replaced, the same form where none is. Payloads are not looked into."""
+    """Return the form with parts replaced by `replace`. Payloads are not read."""
     new = replace(form, path, names)
     if new is not form or not isinstance(form, list | dict):
         return new
@@ -98,20 +98,20 @@ def replace_parts(form: JSON, path: str, names: tuple[str, ...], replace: Replac
     tag = tag_of(form)
     if tag is None:
         return {key: inner(part, f".{key}" if path else key, key) for key, part in form.items()}
-    said = form[tag]
+    content = form[tag]
     if tag in _LISTS:
-        return {tag: [inner(part, f"[{i}]") for i, part in enumerate(said)]}
+        return {tag: [inner(part, f"[{i}]") for i, part in enumerate(content)]}
     if tag in _FIELDS:
-        fields = {key: inner(part, f".{key}", key) for key, part in said["fields"].items()}
-        return {tag: {**said, "fields": fields}}
-    pairs = said if tag == "$dict" else said["items"] if tag == "$collection" else None
+        fields = {key: inner(part, f".{key}", key) for key, part in content["fields"].items()}
+        return {tag: {**content, "fields": fields}}
+    pairs = content if tag == "$dict" else content["items"] if tag == "$collection" else None
     if pairs is None:
         return form
-    if tag == "$collection" and said["type"] == "deque":
+    if tag == "$collection" and content["type"] == "deque":
         new_pairs = [inner(part, f"[{i}]") for i, part in enumerate(pairs)]
     else:
         new_pairs = [_replace_pair(key, part, inner) for key, part in pairs]
-    return {tag: new_pairs if tag == "$dict" else {**said, "items": new_pairs}}
+    return {tag: new_pairs if tag == "$dict" else {**content, "items": new_pairs}}
 
 
 def _replace_pair(key: JSON, part: JSON, inner: Callable[..., JSON]) -> list[JSON]:
@@ -121,17 +121,18 @@ def _replace_pair(key: JSON, part: JSON, inner: Callable[..., JSON]) -> list[JSO
 
 
 def redacted(marker: str, *, type: str) -> JSON:
-    """The form that stands for a credential: its marker, and the type of the value.
+    """Return the form that replaces a credential.
 
-    That is ``str``, ``int``, ``module:QualName``, or ``secret module:QualName`` for pydantic's SecretStr and its like.
+    `type` is the type of the value: ``str``, ``int``, ``module:QualName``, or ``secret module:QualName`` for pydantic's
+    SecretStr and similar classes.
     """
     return {"$redacted": {"marker": marker, "type": type}}
 
 
 def flatten(config: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Nested dicts and the fields of dataclasses and models under dotted keys.
+    """Return the entries of nested dicts, and the fields of dataclasses and models, under dotted keys.
 
-    A key that holds a dot, and an empty dict, stay as they are, so that nothing is lost or runs together.
+    Dicts with a key that contains a dot, and empty dicts, are not flattened, so that no two values share a key.
     """
     flat: dict[str, JSON] = {}
     for key, form in config.items():
@@ -150,7 +151,7 @@ def _leaves(path: str, form: JSON) -> Iterator[tuple[str, JSON]]:
 
 
 def fields_of(form: JSON) -> dict[str, JSON] | None:
-    """What the form holds by name: a plain dict's entries, a dataclass's or model's fields; None without."""
+    """Return the entries of a plain dict, or the fields of a dataclass, instance or model; None for other forms."""
     tag = tag_of(form)
     if tag in ("$dataclass", "$instance", "$model"):
         fields: dict[str, JSON] = form[tag]["fields"]
@@ -161,7 +162,7 @@ def fields_of(form: JSON) -> dict[str, JSON] | None:
 
 
 def describe(form: JSON, *, width: int = 60) -> str:
-    """A short text of what the form says, much like repr, at most `width` characters; it decodes nothing."""
+    """Return a short description similar to repr, at most `width` characters, without decoding the form."""
     text = " ".join(_describe(form, width).split())
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
@@ -205,53 +206,53 @@ def _named(pairs: Mapping[str, JSON], room: int) -> str:
     )
 
 
-def _describe_tagged(tag: str, said: Any, room: int) -> str:
+def _describe_tagged(tag: str, content: Any, room: int) -> str:
     if tag in _PLAIN_TAGS:
-        text: str = _PLAIN_TAGS[tag](said)
+        text: str = _PLAIN_TAGS[tag](content)
         return text
     if tag == "$tuple":
-        return f"({_describe_items(said, room)}{',' if len(said) == 1 else ''})"
+        return f"({_describe_items(content, room)}{',' if len(content) == 1 else ''})"
     if tag in UNORDERED:
-        text = "{" + _describe_items(said, room) + "}" if said else "set()"
-        return text if tag == "$set" else f"frozenset({text if said else ''})"
+        text = "{" + _describe_items(content, room) + "}" if content else "set()"
+        return text if tag == "$set" else f"frozenset({text if content else ''})"
     if tag == "$dict":
-        return "{" + _describe_pairs(said, room) + "}"
+        return "{" + _describe_pairs(content, room) + "}"
     if tag in ("$dataclass", "$instance", "$model", "$namedtuple"):
-        return f"{_class_name(said['type'])}({_named(said['fields'], room)})"
+        return f"{_class_name(content['type'])}({_named(content['fields'], room)})"
     if tag == "$collection":
-        return f"{said['type']}({_describe(said['items'], room)})"
-    return f"<{tag[1:]} {_describe(said, room)}>"
+        return f"{content['type']}({_describe(content['items'], room)})"
+    return f"<{tag[1:]} {_describe(content, room)}>"
 
 
 def _class_name(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def _sized(said: dict[str, Any], what: str) -> str:
-    shape = ", ".join(str(n) for n in said.get("shape", []))
-    return f"{what}[{shape}] {said['object'].removeprefix('blake3:')[:8]}"
+def _sized(content: dict[str, Any], what: str) -> str:
+    shape = ", ".join(str(n) for n in content.get("shape", []))
+    return f"{what}[{shape}] {content['object'].removeprefix('blake3:')[:8]}"
 
 
 _PLAIN_TAGS: dict[str, Any] = {
-    "$float": lambda said: str(said),
-    "$int": lambda said: str(said),
-    "$str": lambda said: f"<str of {len(said)} base64 characters, not UTF-8>",
-    "$bytes": lambda said: f"<{len(said) * 3 // 4} bytes>",
-    "$bytearray": lambda said: f"<bytearray of {len(said) * 3 // 4} bytes>",
-    "$complex": lambda said: f"({said[0]}+{said[1]}j)",
-    "$path": lambda said: f"{said['type']}({said['text']!r})",
-    "$datetime": lambda said: str(said["text"]).replace("T", " "),
-    "$enum": lambda said: f"{_class_name(said['type'])}.{said['name']}",
-    "$numpy": lambda said: f"{said['dtype']}({said['text']})",
-    "$array": lambda said: _sized(said, said["dtype"]),
-    "$tensor": lambda said: _sized(said, f"tensor {said['dtype']}"),
-    "$frame": lambda said: _sized(said, said["type"]),
-    "$name": lambda said: str(said).replace(":", "."),
-    "$pickle": lambda said: (
-        f"<{_class_name(said['type'])} {said['object'].removeprefix('blake3:')[:8]}>"
+    "$float": lambda content: str(content),
+    "$int": lambda content: str(content),
+    "$str": lambda content: f"<str of {len(content)} base64 characters, not UTF-8>",
+    "$bytes": lambda content: f"<{len(content) * 3 // 4} bytes>",
+    "$bytearray": lambda content: f"<bytearray of {len(content) * 3 // 4} bytes>",
+    "$complex": lambda content: f"({content[0]}+{content[1]}j)",
+    "$path": lambda content: f"{content['type']}({content['text']!r})",
+    "$datetime": lambda content: str(content["text"]).replace("T", " "),
+    "$enum": lambda content: f"{_class_name(content['type'])}.{content['name']}",
+    "$numpy": lambda content: f"{content['dtype']}({content['text']})",
+    "$array": lambda content: _sized(content, content["dtype"]),
+    "$tensor": lambda content: _sized(content, f"tensor {content['dtype']}"),
+    "$frame": lambda content: _sized(content, content["type"]),
+    "$name": lambda content: str(content).replace(":", "."),
+    "$pickle": lambda content: (
+        f"<{_class_name(content['type'])} {content['object'].removeprefix('blake3:')[:8]}>"
     ),
-    "$opaque": lambda said: f"<{_class_name(said['type'])}, opaque>",
-    "$json": lambda said: str(said["text"]),
-    "$secret": lambda said: f"{_class_name(said['type'])}('**********')",
-    "$redacted": lambda said: f"<redacted, {said['marker'].rpartition('-')[2][:8]}>",
+    "$opaque": lambda content: f"<{_class_name(content['type'])}, opaque>",
+    "$json": lambda content: str(content["text"]),
+    "$secret": lambda content: f"{_class_name(content['type'])}('**********')",
+    "$redacted": lambda content: f"<redacted, {content['marker'].rpartition('-')[2][:8]}>",
 }

@@ -1,4 +1,4 @@
-"""pandas' frames, series and indexes: a parquet object where that holds them exactly, else a pickle."""
+"""pandas objects: a parquet object if it holds the value exactly, or else a pickle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SERIES = "recorder_series"
 
 
 def encode(value: Any, objects: dict[str, bytes]) -> JSON | None:
-    """The form of a DataFrame, Series or Index; None for anything else, and for what parquet cannot hold."""
+    """Return the form of a DataFrame, Series or Index; None for other values and for those that parquet changes."""
     pandas = sys.modules.get("pandas")
     if pandas is None or not hasattr(pandas, "DataFrame"):
         return None
@@ -30,10 +30,10 @@ def encode(value: Any, objects: dict[str, bytes]) -> JSON | None:
         return None
     digest = digest_bytes(data)
     objects[digest] = data
-    said = {"object": digest, "type": kind.__name__, "shape": list(value.shape)}
+    content = {"object": digest, "type": kind.__name__, "shape": list(value.shape)}
     if kind is not pandas.DataFrame:
-        said["name"] = value.name
-    return {"$frame": said}
+        content["name"] = value.name
+    return {"$frame": content}
 
 
 def _as_frame(pandas: Any, value: Any) -> Any:
@@ -45,7 +45,7 @@ def _as_frame(pandas: Any, value: Any) -> Any:
 
 
 def _from_frame(kind: str, name: Any, frame: Any) -> Any:
-    """The value of that kind in the frame; `name` is its name or the value that bears it."""
+    """Return the value of class `kind` that `frame` represents; `name` is its name, or a value with that name."""
     import pandas
 
     name = getattr(name, "name", name)
@@ -60,7 +60,7 @@ def _to_parquet(frame: Any) -> bytes | None:
     stream = io.BytesIO()
     try:
         frame.to_parquet(stream, engine="pyarrow")
-    except Exception:  # noqa: BLE001 - pyarrow raises a dozen kinds for what it cannot hold; a pickle is the answer
+    except Exception:  # noqa: BLE001 - pyarrow raises many classes for values it cannot hold; use a pickle then
         return None
     return stream.getvalue()
 
@@ -75,7 +75,7 @@ def _read(data: bytes | memoryview) -> Any:
 
 
 def _same(pandas: Any, a: Any, b: Any) -> bool:
-    """Whether parquet has given back exactly what it was given, names that are no JSON left to the pickle."""
+    """Return True if the round trip through parquet was exact and the name of the value is plain JSON."""
     name = getattr(a, "name", None)
     if name is not None and type(name) not in (str, int, bool):
         return False
@@ -90,21 +90,21 @@ def _same(pandas: Any, a: Any, b: Any) -> bool:
     return bool(getattr(a, "attrs", None) == getattr(b, "attrs", None))
 
 
-def decode(said: dict[str, Any], data: bytes) -> Any:
-    """The frame, series or index of a ``$frame`` form."""
-    return _from_frame(said["type"], said.get("name"), _read(data))
+def decode(content: dict[str, Any], data: bytes) -> Any:
+    """Return the DataFrame, Series or Index of a ``$frame`` form."""
+    return _from_frame(content["type"], content.get("name"), _read(data))
 
 
 def compare_frames(
     path: str, a: bytes | memoryview, b: bytes | memoryview, numbers: Numbers
 ) -> list[Difference]:
-    """Where two parquet payloads differ: shape, columns, index, then column by column."""
+    """Compare two parquet payloads: shape, columns, index, then the values of each column."""
     left, right = _read(a), _read(b)
     if left.shape != right.shape:
         return [Difference(path=path, what="shape", left=str(left.shape), right=str(right.shape))]
     if list(left.columns) != list(right.columns):
-        said = [str(list(frame.columns)) for frame in (left, right)]
-        return [Difference(path=f"{path}.columns", left=said[0], right=said[1])]
+        content = [str(list(frame.columns)) for frame in (left, right)]
+        return [Difference(path=f"{path}.columns", left=content[0], right=content[1])]
     found = [] if left.index.equals(right.index) else [_index_difference(path, left, right)]
     for column in left.columns:
         found += _compare_columns(f"{path}[{column!r}]", left[column], right[column], numbers)

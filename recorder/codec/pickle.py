@@ -1,4 +1,4 @@
-"""The last resort: cloudpickle, with the versions beside it that its bytes depend on."""
+"""Pickles, for values that no other form can hold, with the Python and cloudpickle versions that wrote them."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from ..digest import digest_bytes
 from ..errors import DecodeError
 from ..records import JSON
 
-# register_pickle_by_value is a setting of the whole process.
+# register_pickle_by_value changes a setting of the entire process.
 _by_value = threading.Lock()
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def python_version() -> str:
-    """``3.11``: a pickle of another minor version may crash the interpreter that loads it."""
+    """Return the minor version, such as ``3.11``; loading a pickle of another one can crash the interpreter."""
     return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def encode(value: Any, objects: dict[str, bytes]) -> JSON | None:
-    """The pickled form of a value, None for what cannot be pickled."""
+    """Return the pickled form of a value, or None if it cannot be pickled."""
     import cloudpickle
 
     try:
         data: bytes = cloudpickle.dumps(value)
-    except Exception:  # noqa: BLE001 - any class's own __reduce__ runs here; what it cannot do is opaque
+    except Exception:  # noqa: BLE001 - any __reduce__ can run here and raise anything
         return None
     digest = digest_bytes(data)
     objects[digest] = data
     kind = type(value)
-    said = {
+    content = {
         "object": digest,
         "type": f"{kind.__module__}:{kind.__qualname__}",
         "python": python_version(),
         "cloudpickle": cloudpickle.__version__,
     }
-    return {"$pickle": said}
+    return {"$pickle": content}
 
 
 def encode_function(
     function: Callable[..., Any], objects: dict[str, bytes], *, classes: tuple[type, ...] = ()
 ) -> JSON | None:
-    """The function by value, with the globals that it uses, though its module could be imported.
+    """Return the pickled form of a function by value, with the globals that it uses, even if it could be imported.
 
-    With classes of `__main__`, which are pickled by value too, it is the pair of the function and these.
+    If `classes` of `__main__` are given, the pickle is the pair of the function and these classes.
     """
     import cloudpickle
 
@@ -66,27 +66,27 @@ def encode_function(
                 cloudpickle.unregister_pickle_by_value(module)
 
 
-def decode(said: dict[str, Any], data: bytes) -> Any:
-    """The value; DecodeError where it was pickled by another Python, or cannot be loaded. This runs code."""
-    if said["python"] != python_version():
+def decode(content: dict[str, Any], data: bytes) -> Any:
+    """Load the value. This runs code. Raises DecodeError for a pickle of another Python version or a failing load."""
+    if content["python"] != python_version():
         raise DecodeError(
-            f"a {said['type']} pickled by Python {said['python']} is not loaded by {python_version()}:"
-            " it could crash the interpreter"
+            f"a {content['type']} was pickled by Python {content['python']}; loading it with Python {python_version()}"
+            " could crash the interpreter"
         )
     import cloudpickle
 
     try:
         return cloudpickle.loads(data)
-    except Exception as error:  # any class's own __setstate__ runs here
-        raise DecodeError(f"a {said['type']} could not be unpickled: {error}") from error
+    except Exception as error:  # any __setstate__ can run here
+        raise DecodeError(f"cannot unpickle a {content['type']}: {error}") from error
 
 
 def opaque(value: Any) -> JSON:
-    """The form of what nothing can encode: its type, and its repr without memory addresses."""
+    """Return the form of a value that cannot be encoded: its type, and its repr without memory addresses."""
     kind = type(value)
     try:
         text = _ADDRESS.sub("", repr(value))[:200]
-    except Exception:  # noqa: BLE001 - anybody's __repr__
+    except Exception:  # noqa: BLE001 - a user's __repr__ can raise anything
         text = "its repr raises"
     text = text.encode("utf-8", "backslashreplace").decode()
     return {"$opaque": {"type": f"{kind.__module__}:{kind.__qualname__}", "repr": text}}

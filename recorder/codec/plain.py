@@ -1,7 +1,7 @@
-"""Values of Python's own types: numbers, text, containers, times, paths.
+"""Values of built-in and standard library types: numbers, strings, containers, times, paths.
 
-Each type has its encoder under the exact type: a subclass (numpy.float64 is a float, an IntEnum an int) must
-never silently become its base.
+Encoders are looked up by the exact type, because a subclass (numpy.float64 of float, IntEnum of int) must never
+silently become its base class.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..digest import canonical_json
 from ..records import JSON
 from .forms import canonical, tag_of
 
-# The largest integer up to which every JSON reader (jq, JavaScript, DuckDB's doubles) is exact.
+# The largest integer that JSON readers with doubles (jq, JavaScript, DuckDB) represent exactly.
 _EXACT_INT = 2**53
 _PATHS = (
     pathlib.Path,
@@ -37,7 +37,7 @@ Encode = Callable[[Any, str], JSON]
 Decode = Callable[[JSON], Any]
 
 
-# Encoding: each function takes the value, its dotted path, and the encoder for what is inside it.
+# Encoding: each function takes the value, its dotted path, and the encoder for nested values.
 
 
 def _float(value: float, path: str, inner: Encode) -> JSON:
@@ -53,7 +53,7 @@ def _int(value: int, path: str, inner: Encode) -> JSON:
 
 
 def _short(value: int) -> bool:
-    return value.bit_length() < 10_000  # sys.get_int_max_str_digits refuses longer ones in decimal
+    return value.bit_length() < 10_000  # below sys.get_int_max_str_digits()
 
 
 def _str(value: str, path: str, inner: Encode) -> JSON:
@@ -95,16 +95,16 @@ def _is_utf8(text: str) -> bool:
 
 
 def _datetime(value: dt.datetime, path: str, inner: Encode) -> JSON:
-    said: dict[str, JSON] = {"text": value.isoformat()}
+    content: dict[str, JSON] = {"text": value.isoformat()}
     if value.fold:
-        said["fold"] = 1
+        content["fold"] = 1
     if value.tzinfo is not None:
         key = getattr(value.tzinfo, "key", None)
         if key is None and type(value.tzinfo) is not dt.timezone:
             raise TypeError("a time zone of another kind")
         if key is not None:
-            said["zone"] = key
-    return {"$datetime": said}
+            content["zone"] = key
+    return {"$datetime": content}
 
 
 def _time(value: dt.time, path: str, inner: Encode) -> JSON:
@@ -115,17 +115,17 @@ def _time(value: dt.time, path: str, inner: Encode) -> JSON:
 
 def _collection(value: Any, path: str, inner: Encode) -> JSON:
     kind = type(value).__name__
-    said: dict[str, JSON] = {"type": kind}
+    content: dict[str, JSON] = {"type": kind}
     if kind == "deque":
-        said["items"] = [inner(item, f"{path}[{i}]") for i, item in enumerate(value)]
-        said["maxlen"] = value.maxlen
+        content["items"] = [inner(item, f"{path}[{i}]") for i, item in enumerate(value)]
+        content["maxlen"] = value.maxlen
     else:
-        said["items"] = [
+        content["items"] = [
             [inner(k, f"{path} key"), inner(v, f"{path}[{k!r:.40}]")] for k, v in value.items()
         ]
     if kind == "defaultdict":
-        said["factory"] = inner(value.default_factory, f"{path}.default_factory")
-    return {"$collection": said}
+        content["factory"] = inner(value.default_factory, f"{path}.default_factory")
+    return {"$collection": content}
 
 
 def _path(value: pathlib.PurePath, path: str, inner: Encode) -> JSON:
@@ -176,74 +176,76 @@ ENCODERS: dict[type, Callable[[Any, str, Encode], JSON]] = {
 }
 
 
-# Decoding: each function takes what stands under the tag, and the decoder for what is inside it.
+# Decoding: each function takes the content under the tag and the decoder for nested forms.
 
 
-def _decode_datetime(said: Any, inner: Decode) -> dt.datetime:
-    value = dt.datetime.fromisoformat(said["text"])
-    if "zone" in said:
+def _decode_datetime(content: Any, inner: Decode) -> dt.datetime:
+    value = dt.datetime.fromisoformat(content["text"])
+    if "zone" in content:
         from zoneinfo import ZoneInfo
 
-        value = value.replace(tzinfo=ZoneInfo(said["zone"]))
-    return value.replace(fold=said.get("fold", 0))
+        value = value.replace(tzinfo=ZoneInfo(content["zone"]))
+    return value.replace(fold=content.get("fold", 0))
 
 
-def _decode_collection(said: Any, inner: Decode) -> Any:
-    if said["type"] == "deque":
-        return collections.deque([inner(form) for form in said["items"]], said["maxlen"])
-    pairs = [(inner(k), inner(v)) for k, v in said["items"]]
-    if said["type"] == "defaultdict":
-        return collections.defaultdict(inner(said["factory"]), pairs)
+def _decode_collection(content: Any, inner: Decode) -> Any:
+    if content["type"] == "deque":
+        return collections.deque([inner(form) for form in content["items"]], content["maxlen"])
+    pairs = [(inner(k), inner(v)) for k, v in content["items"]]
+    if content["type"] == "defaultdict":
+        return collections.defaultdict(inner(content["factory"]), pairs)
     kinds = {"OrderedDict": collections.OrderedDict, "Counter": collections.Counter}
-    return kinds[said["type"]](dict(pairs))
+    return kinds[content["type"]](dict(pairs))
 
 
 def names_factory(form: JSON) -> bool:
-    """Whether it is a defaultdict, whose factory is a function by its name."""
+    """Return True for a defaultdict, whose factory is imported by name."""
     return tag_of(form) == "$collection" and form["$collection"]["type"] == "defaultdict"
 
 
-def _decode_int(said: Any, inner: Decode) -> int:
-    return int(said, 16) if "x" in said else int(said)
+def _decode_int(content: Any, inner: Decode) -> int:
+    return int(content, 16) if "x" in content else int(content)
 
 
-def _decode_path(said: Any, inner: Decode) -> pathlib.PurePath:
+def _decode_path(content: Any, inner: Decode) -> pathlib.PurePath:
     kinds = {kind.__name__: kind for kind in _PATHS}
-    return kinds[said["type"]](said["text"])
+    return kinds[content["type"]](content["text"])
 
 
-def _decode_pattern(said: Any, inner: Decode) -> re.Pattern[Any]:
-    pattern = inner(said[0])
-    return re.compile(pattern, said[1] if isinstance(pattern, bytes) else said[1] & ~re.DEBUG)
+def _decode_pattern(content: Any, inner: Decode) -> re.Pattern[Any]:
+    pattern = inner(content[0])
+    return re.compile(pattern, content[1] if isinstance(pattern, bytes) else content[1] & ~re.DEBUG)
 
 
-def _decode_timezone(said: Any, inner: Decode) -> dt.timezone:
-    offset, name = inner(said[0]), said[1]
+def _decode_timezone(content: Any, inner: Decode) -> dt.timezone:
+    offset, name = inner(content[0]), content[1]
     plain = dt.timezone(offset)
     return plain if plain.tzname(None) == name else dt.timezone(offset, name)
 
 
 DECODERS: dict[str, Callable[[Any, Decode], Any]] = {
-    "$float": lambda said, inner: float(said),
+    "$float": lambda content, inner: float(content),
     "$int": _decode_int,
-    "$str": lambda said, inner: base64.b64decode(said).decode("utf-8", "surrogatepass"),
-    "$bytes": lambda said, inner: base64.b64decode(said),
-    "$bytearray": lambda said, inner: bytearray(base64.b64decode(said)),
-    "$complex": lambda said, inner: complex(inner(said[0]), inner(said[1])),
-    "$tuple": lambda said, inner: tuple(inner(item) for item in said),
-    "$set": lambda said, inner: {inner(item) for item in said},
-    "$frozenset": lambda said, inner: frozenset(inner(item) for item in said),
-    "$dict": lambda said, inner: {inner(k): inner(v) for k, v in said},
+    "$str": lambda content, inner: base64.b64decode(content).decode("utf-8", "surrogatepass"),
+    "$bytes": lambda content, inner: base64.b64decode(content),
+    "$bytearray": lambda content, inner: bytearray(base64.b64decode(content)),
+    "$complex": lambda content, inner: complex(inner(content[0]), inner(content[1])),
+    "$tuple": lambda content, inner: tuple(inner(item) for item in content),
+    "$set": lambda content, inner: {inner(item) for item in content},
+    "$frozenset": lambda content, inner: frozenset(inner(item) for item in content),
+    "$dict": lambda content, inner: {inner(k): inner(v) for k, v in content},
     "$datetime": _decode_datetime,
-    "$date": lambda said, inner: dt.date.fromisoformat(said),
-    "$time": lambda said, inner: dt.time.fromisoformat(said["text"]).replace(fold=said["fold"]),
-    "$timedelta": lambda said, inner: dt.timedelta(*said),
+    "$date": lambda content, inner: dt.date.fromisoformat(content),
+    "$time": lambda content, inner: dt.time.fromisoformat(content["text"]).replace(
+        fold=content["fold"]
+    ),
+    "$timedelta": lambda content, inner: dt.timedelta(*content),
     "$timezone": _decode_timezone,
-    "$decimal": lambda said, inner: decimal.Decimal(said),
-    "$fraction": lambda said, inner: fractions.Fraction(int(said[0]), int(said[1])),
-    "$uuid": lambda said, inner: uuid.UUID(said),
-    "$range": lambda said, inner: range(*(inner(n) for n in said)),
-    "$slice": lambda said, inner: slice(*(inner(n) for n in said)),
+    "$decimal": lambda content, inner: decimal.Decimal(content),
+    "$fraction": lambda content, inner: fractions.Fraction(int(content[0]), int(content[1])),
+    "$uuid": lambda content, inner: uuid.UUID(content),
+    "$range": lambda content, inner: range(*(inner(n) for n in content)),
+    "$slice": lambda content, inner: slice(*(inner(n) for n in content)),
     "$path": _decode_path,
     "$pattern": _decode_pattern,
     "$collection": _decode_collection,
@@ -251,7 +253,7 @@ DECODERS: dict[str, Callable[[Any, Decode], Any]] = {
 
 
 def decode_plain(form: JSON, inner: Decode) -> Any:
-    """The value of a form without a tag."""
+    """Return the value of a form without a tag."""
     if isinstance(form, list):
         return [inner(item) for item in form]
     if isinstance(form, dict) and tag_of(form) is None:

@@ -1,4 +1,4 @@
-"""PyTorch's dense tensors: a .npy object and the tensor's own dtype, device and kind."""
+"""Dense PyTorch tensors: a .npy object, with the dtype, device and class of the tensor."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..errors import DecodeError
 from ..records import JSON
 from .numpy import put_array, read_array
 
-# NumPy has no such types; their bits go into an integer of the same width.
+# Dtypes that NumPy lacks; their bits are stored as integers of the same width.
 _BITS = {"bfloat16": "int16", "float8_e4m3fn": "uint8", "float8_e5m2": "uint8"}
-# Bits of the exponent, of the mantissa, the exponent's bias, and whether there are infinities, as in IEEE 754.
+# Bits of the exponent, bits of the mantissa, bias of the exponent, and True if infinities exist as in IEEE 754.
 # Source: FP8 Formats for Deep Learning, https://arxiv.org/abs/2209.05433
 _FLOAT8 = {"float8_e4m3fn": (4, 3, 7, False), "float8_e5m2": (5, 2, 15, True)}
 
 
 def encode(value: Any, objects: dict[str, bytes]) -> JSON | None:
-    """The form of a tensor or parameter; None for anything else: sparse, quantized, subclasses."""
+    """Return the form of a dense tensor, parameter, dtype or device; None for sparse and quantized tensors, etc."""
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "Tensor"):
         return None
@@ -39,7 +39,7 @@ def encode(value: Any, objects: dict[str, bytes]) -> JSON | None:
         array = plain.numpy()
     except (TypeError, RuntimeError):
         return None
-    said = {
+    content = {
         "object": put_array(array, objects),
         "dtype": dtype,
         "shape": list(value.shape),
@@ -47,38 +47,38 @@ def encode(value: Any, objects: dict[str, bytes]) -> JSON | None:
         "requires_grad": value.requires_grad,
         "parameter": type(value) is torch.nn.Parameter,
     }
-    return {"$tensor": said}
+    return {"$tensor": content}
 
 
-def decode(said: dict[str, Any], data: bytes) -> Any:
-    """The tensor of a ``$tensor`` form, on its device where that is here, else on the CPU; imports torch."""
+def decode(content: dict[str, Any], data: bytes) -> Any:
+    """Return the tensor of a ``$tensor`` form, on its device if that exists here, or else on the CPU."""
     try:
         import torch
     except ImportError as error:
-        raise DecodeError("a tensor needs PyTorch, which is not installed here") from error
+        raise DecodeError("the value is a tensor: install torch to read it") from error
 
     tensor = torch.from_numpy(read_array(data).copy())
-    if said["dtype"] in _BITS:
-        tensor = tensor.view(getattr(torch, said["dtype"]))
-    device = said["device"]
+    if content["dtype"] in _BITS:
+        tensor = tensor.view(getattr(torch, content["dtype"]))
+    device = content["device"]
     if not device.startswith("cpu") and (
         not device.startswith("cuda") or torch.cuda.is_available()
     ):
         tensor = tensor.to(device)
-    if said["parameter"]:
-        return torch.nn.Parameter(tensor, requires_grad=said["requires_grad"])
-    return tensor.requires_grad_(said["requires_grad"])
+    if content["parameter"]:
+        return torch.nn.Parameter(tensor, requires_grad=content["requires_grad"])
+    return tensor.requires_grad_(content["requires_grad"])
 
 
-def decode_device(said: str) -> Any:
-    """The device of a ``$device`` form."""
+def decode_device(content: str) -> Any:
+    """Return the device of a ``$device`` form."""
     import torch
 
-    return torch.device(said)
+    return torch.device(content)
 
 
 def widening(dtype: str) -> Callable[[Any], Any] | None:
-    """What turns the stored bits of a dtype that NumPy lacks into float32; None for the others."""
+    """Return a function that converts the stored bits of a dtype that NumPy lacks to float32; None for other dtypes."""
     if dtype == "bfloat16":
         return _widen_bfloat16
     if dtype in _FLOAT8:
@@ -87,7 +87,7 @@ def widening(dtype: str) -> Callable[[Any], Any] | None:
 
 
 def _widen_bfloat16(bits: Any) -> Any:
-    """The upper half of a float32's bits, as a float32."""
+    """Convert bits of bfloat16, which is the upper half of a float32, to float32."""
     import numpy
 
     return (bits.view(numpy.uint16).astype(numpy.uint32) << 16).view(numpy.float32)
@@ -95,7 +95,7 @@ def _widen_bfloat16(bits: Any) -> Any:
 
 @functools.cache
 def _float8_values(dtype: str) -> Any:
-    """The 256 values of an 8-bit float, as float32, by its bits."""
+    """Return the float32 values of all 256 bit patterns of an 8-bit float."""
     import numpy
 
     exponent_bits, mantissa_bits, bias, has_infinity = _FLOAT8[dtype]

@@ -1,6 +1,6 @@
-"""Records side by side: `diff` says what is different about two runs, `verify` what a replay has come to.
+"""Comparison of records: `diff` compares two runs, `verify` compares a replay with its original.
 
-Both are pure functions of records and the objects that they name.
+Both are pure functions of records and of the objects that the records refer to.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Protocol
 
 
 class ObjectReader(Protocol):
-    """Where the content that records name is read from; `recorder.store.objects.objects.Objects` is one."""
+    """A source of the objects that records refer to, such as `recorder.store.objects.objects.Objects`."""
 
     def read(self, digest: str) -> bytes:
-        """The object's bytes; raises ObjectNotFoundError."""
+        """Return the bytes of an object; raise ObjectNotFoundError if there is none."""
 
     def path(self, digest: str) -> Path:
-        """The file that has them."""
+        """Return the path of the file that holds the object."""
 
     def verify(self, digest: str) -> bool:
-        """Whether that file's bytes are those of the digest; raises ObjectNotFoundError."""
+        """Return True if the file's bytes match the digest; raise ObjectNotFoundError if there is no object."""

@@ -1,4 +1,4 @@
-"""What is different about the code of two runs: the experiment's own source apart from the rest of the files."""
+"""Comparison of the code of two runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import msgspec
 from ..records import JSON, Code, Record
 from .entries import Entry, mappings, short, text_of, values
 
-# The files of a snapshot: each one's blob by its path.
+# Returns the files of a snapshot: git blob ids by path.
 Files = Callable[[str], Mapping[str, str]]
 
 
 def code_entries(a: Record, b: Record, files: Files | None) -> Iterator[Entry]:
-    """The experiment's own source apart from the rest of the files."""
+    """Yield the differences in code: the experiment's function, the commit, and the files of the snapshots.
+
+    `files` lists the files of a snapshot; without it only the ids of the snapshots are compared.
+    """
     yield from values(
         "source",
         a.function.source,
@@ -43,7 +46,7 @@ def code_entries(a: Record, b: Record, files: Files | None) -> Iterator[Entry]:
 
 
 def _projects(a: Code, b: Code, files: Files | None) -> Iterator[Entry]:
-    """What the runs imported from projects outside their own: commits, and the files of those that both have."""
+    """Yield the differences in other imported projects: commits, and files of projects that both runs have."""
     left, right = ({project.name: project for project in code.projects} for code in (a, b))
     snapshots = ({f"project {n}": p.snapshot for n, p in found.items()} for found in (left, right))
     differing = list(mappings(*snapshots, text=_commit))

@@ -1,4 +1,4 @@
-"""Two files held against each other: identical to the byte, equal or close in content, or different."""
+"""Comparison of two files by their content."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ def compare_files(
     numbers: Numbers | None = None,
     unlike: bool = False,
 ) -> Comparison:
-    """The verdict on two files of that name, given as bytes or as the paths where they lie, which are mapped.
+    """Return the verdict on two files, given as bytes or as paths, which are memory-mapped.
 
-    The format is that of the name, or of how the bytes begin; see `recorder.compare.readers`. `numbers`, where
-    given, says what is close in the place of `rtol` and `atol`; `unlike` says that the bytes are known not to be the
-    same. Raises OSError for a path that cannot be read.
+    The format is taken from `name`, or else from the first bytes; see `recorder.compare.readers`. `rtol` is relative
+    and without unit, `atol` is in the unit of the numbers, and `numbers` replaces both for tolerances that depend on
+    the place. With `unlike`, the bytes are known to differ and are not compared first. Raises OSError for a path that
+    cannot be read.
     """
     left, right = (
         ByteSource.at(side) if isinstance(side, Path) else ByteSource(side) for side in (a, b)

@@ -1,4 +1,4 @@
-"""Two series side by side, by their steps: the first step at which one leaves the other, and how far it goes."""
+"""Comparison of two series of a metric by step: the first step at which they differ, and by how much."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..codec import Numbers, same_number
 from ..codec.arrays import compare_arrays
 from ..formats.points import Columns, read_number
 from ..records import ItemVerdict
-from .items import Departure, Item, said_tolerance
+from .items import Departure, Item, tolerance_of
 
-# From so many points that differ on, NumPy's import takes less time than it saves.
+# Above this number of differing points, importing NumPy takes less time than it saves.
 _MANY = 50_000
 
 
 def compare_series(name: str, a: Columns, b: Columns, numbers: Numbers) -> Item:
-    """The item of a metric. When its points were logged is not compared."""
+    """Compare the values of a metric at equal steps. The times of the points are not compared."""
     if a == b:
         return Item(kind="metric", name=name, verdict="identical")
     pairs = _Pairs(a, b)
@@ -34,12 +34,12 @@ def compare_series(name: str, a: Columns, b: Columns, numbers: Numbers) -> Item:
         max_abs_error=walk.max_abs_error,
         max_rel_error=walk.max_rel_error,
         departure=walk.departure,
-        tolerance=said_tolerance(numbers),
+        tolerance=tolerance_of(numbers),
     )
 
 
 class _Pairs:
-    """The values at the steps that both have, in the order of the original, and the steps that only one has."""
+    """The values at common steps, in the order of the original, and the steps that only one side has."""
 
     def __init__(self, a: Columns, b: Columns) -> None:
         self.lengths = len(a.steps), len(b.steps)
@@ -61,7 +61,7 @@ class _Pairs:
 
 
 def _keyed(columns: Columns) -> dict[tuple[float, int], tuple[str, str]]:
-    """Step and value by the step's number, and which of the points at that step it is."""
+    """Return (step, value) by the step as a number and the occurrence at that step."""
     seen: dict[float, int] = {}
     found: dict[tuple[float, int], tuple[str, str]] = {}
     for step, value in zip(columns.steps, columns.values, strict=True):
@@ -72,7 +72,7 @@ def _keyed(columns: Columns) -> dict[tuple[float, int], tuple[str, str]]:
 
 
 class _Found(NamedTuple):
-    """What the points that differ come to; `first` is the position of the first one."""
+    """A summary of the differing points; `first` is the position of the first one."""
 
     first: int
     points: int
@@ -82,7 +82,7 @@ class _Found(NamedTuple):
 
 
 class _PointWalk:
-    """Goes through the points that are not the same text, and keeps the first, the largest and the last."""
+    """Compares the points whose text differs, and keeps the first, the largest and the last difference."""
 
     def __init__(self, pairs: _Pairs, numbers: Numbers) -> None:
         self._numbers = numbers
@@ -100,7 +100,7 @@ class _PointWalk:
         self._go(pairs)
 
     def verdict(self) -> ItemVerdict:
-        """identical is not among them: some text differs."""
+        """Return the verdict; it is never "identical", because some text differs."""
         d = self.departure
         if not (d.count or d.missing or d.extra):
             return "equal"
@@ -127,7 +127,7 @@ class _PointWalk:
         )
 
     def _count(self, pairs: _Pairs, unlike: list[int]) -> _Found | None:
-        """What the points come to, None where all are the same numbers."""
+        """Summarize the points in `unlike`; return None if all are equal numbers."""
         errors = ((i, *self._errors(pairs.left[i], pairs.right[i])) for i in unlike)
         found = [(i, off, relative, close) for i, off, relative, close in errors if off]
         if not found:
@@ -141,16 +141,14 @@ class _PointWalk:
         )
 
     def _count_fast(self, pairs: _Pairs, unlike: list[int]) -> _Found | None:
-        """The same with NumPy, where it is worth its import; None where it is not, and where there are integers."""
+        """Summarize with NumPy; return None if there are too few points, or integers, which must match exactly."""
         if len(unlike) < _MANY or find_spec("numpy") is None:
             return None
         import numpy
 
         x, y = (numpy.array([float(side[i]) for i in unlike]) for side in (pairs.left, pairs.right))
         if ((x == numpy.floor(x)) & (y == numpy.floor(y))).any():
-            return (
-                None  # integers are exact, whatever rtol: NumPy cannot tell them from floats here
-            )
+            return None  # integers must match exactly, and as float64 they look like floats
         differences = compare_arrays("", x, y, self._numbers)
         if not differences or differences[0].index is None:
             return None
@@ -164,7 +162,7 @@ class _PointWalk:
         )
 
     def _errors(self, left: str, right: str) -> tuple[float, float, bool]:
-        """Absolute and relative error, which is 0 for the same number only, and whether they are close."""
+        """Return the absolute error (0 only for equal numbers), the relative error, and True if they are close."""
         a, b = read_number(left), read_number(right)
         if same_number(a, b):
             return 0.0, 0.0, True
@@ -190,7 +188,7 @@ def _describe(d: Departure) -> str:
         parts.append(f"{_count(d.missing)} missing from step {d.missing_step} on")
     if d.extra:
         parts.append(f"{_count(d.extra)} extra from step {d.extra_step} on")
-    return "; ".join(parts) or "the same numbers, written or ordered otherwise"
+    return "; ".join(parts) or "the same numbers in another notation or order"
 
 
 def _count(steps: int) -> str:

@@ -1,7 +1,7 @@
-"""What is different about two runs, section by section.
+"""Differences between two runs, by section.
 
-Numbers, ids, times, durations, hosts and pids do not count: they are never the same. Everything else does:
-experiment, config, code, environment, seed, inputs, metrics, outputs, result, status, and what was redacted.
+Run numbers, ids, times, durations, hosts and process ids are ignored, because they differ in every run. The sections
+are experiment, config, code, environment, seed, inputs, metrics, outputs, result, status and redacted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,12 @@ SECTIONS = (
 
 
 class Diff(Part, frozen=True):
-    """The differences of the runs `a` and `b` (their numbers), those of each section by its name."""
+    """The differences between two runs.
+
+    Attributes:
+        a, b: Numbers of the runs; `b` is 0 for the working tree.
+        sections: Differences by the name of the section.
+    """
 
     a: int
     b: int
@@ -44,18 +49,17 @@ class Diff(Part, frozen=True):
 
     @property
     def same(self) -> bool:
-        """Whether there is none."""
+        """Return True if there is no difference."""
         return not any(self.sections.values())
 
     def only(self, *sections: str) -> Diff:
-        """The same with those sections; KeyError where there is none of a name."""
+        """Return a copy with the given sections; raise KeyError for an unknown section."""
         return msgspec.structs.replace(self, sections={n: self.sections[n] for n in sections})
 
     def to_json(self) -> dict[str, JSON]:
-        """Plain JSON: ``{"a", "b", "same", "sections": {name: [entry]}}``.
+        """Return plain JSON: ``{"a", "b", "same", "sections": {name: [entry]}}``.
 
-        An entry has its `key` and `change`, and those of its other fields that are not at their defaults: see `Entry`.
-        `b` is 0 for the working tree.
+        An entry has the fields of `Entry`, without those that have their default value.
         """
         found: dict[str, JSON] = msgspec.to_builtins(self)
         return {"a": self.a, "b": self.b, "same": self.same, "sections": found["sections"]}
@@ -69,9 +73,10 @@ def diff(
     files: Files | None = None,
     directions: Directions = Directions(),  # noqa: B008 - a constant
 ) -> Diff:
-    """What is different about the runs `a` and `b`. With `files`, the files of their code are named too.
+    """Compare the runs `a` and `b`.
 
-    `directions` says which way metrics get better.
+    `files` lists the files of a snapshot, so that changed files are reported by name. `directions` tells whether a
+    metric improves upwards or downwards.
     """
     sections: dict[str, Iterator[Entry]] = {
         "experiment": _experiment(a, b),
@@ -91,9 +96,6 @@ def diff(
     )
 
 
-# The sections
-
-
 def _experiment(a: Record, b: Record) -> Iterator[Entry]:
     yield from values("name", a.experiment, b.experiment)
     for key in ("module", "qualname", "signature", "file"):
@@ -101,7 +103,7 @@ def _experiment(a: Record, b: Record) -> Iterator[Entry]:
 
 
 def _environment(a: Record, b: Record, objects: ObjectReader) -> Iterator[Entry]:
-    """What was imported comes first, and is said to be."""
+    """Yield the differences in the environment, those in imported packages first."""
     left, right = facts(a, b, objects)
     for entry in mappings(left.known, right.known):
         package = entry.key.removeprefix("packages.")
@@ -112,7 +114,7 @@ def _environment(a: Record, b: Record, objects: ObjectReader) -> Iterator[Entry]
 
 
 def _follows(key: str, a: Mapping[str, JSON], b: Mapping[str, JSON]) -> bool:
-    """Whether a flag differs at the beginning as it does at the end, where it has been said."""
+    """Return True if a flag differs at the beginning exactly as it does at the end, which is reported already."""
     end = key.replace("torch, at the beginning, ", "torch.")
     return end != key and (a.get(key), b.get(key)) == (a.get(end), b.get(end))
 
@@ -148,7 +150,7 @@ def _describe_series(count: int, least: JSON, greatest: JSON) -> str:
 
 
 def _describe_change(a: JSON, b: JSON) -> str:
-    """``+0.012 (+1.3%)`` for numbers."""
+    """Return the change of a number, such as ``+0.012 (+1.3%)``."""
     if not (isinstance(a, int | float) and isinstance(b, int | float)):
         return ""
     relative = f" ({(b - a) / abs(a):+.1%})" if a else ""
@@ -189,7 +191,7 @@ def _describe_output(output: Any) -> str:
 
 
 def _result(a: Record, b: Record, objects: ObjectReader) -> Iterator[Entry]:
-    """The places in which the results differ, where both have one."""
+    """Yield the differences between the results."""
     found = codec.compare(a.result, b.result, load=objects.read)
     left, right = (codec.flatten({"result": record.result}) for record in (a, b))
     names = {"added": "added", "removed": "removed"}
@@ -216,7 +218,7 @@ def _status(a: Record, b: Record) -> Iterator[Entry]:
 
 
 def _redacted(a: Record, b: Record) -> Iterator[Entry]:
-    """Credentials outside the config and the variables, which show them in their places."""
+    """Yield the differences in credentials, except those in the config, the variables and the result, shown there."""
     left, right = (_markers(record) for record in (a, b))
     for place in dict.fromkeys([*left, *right]):
         one, other = left.get(place, set()), right.get(place, set())

@@ -1,4 +1,4 @@
-"""Which way a metric gets better, as far as its name says: a loss the lower, an accuracy the higher."""
+"""The direction in which a metric improves, derived from words in its name: loss downwards, accuracy upwards."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _UP = frozenset((
     "likelihood", "throughput", "top1", "top5", "mcc", "kappa", "silhouette",
 ))
 # fmt: on
-# scikit-learn's neg_mean_squared_error and its like.
+# Negated errors such as scikit-learn's neg_mean_squared_error improve upwards.
 _TURNED = frozenset(("neg", "negative"))
 
 
 class Directions(NamedTuple):
-    """What somebody has said of metrics by their names, against which the words in a name do not count."""
+    """Names of metrics that improve upwards or downwards; they take precedence over the words in a name."""
 
     maximize: Collection[str] = ()
     minimize: Collection[str] = ()
 
     def of(self, name: str) -> Literal["up", "down"] | None:
-        """Which way the metric gets better; None where that is not known."""
+        """Return the direction in which the metric improves, or None if it is unknown."""
         if name in self.maximize or name in self.minimize:
             return "up" if name in self.maximize else "down"
         words = set(re.findall(r"[a-z]+[0-9]*", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))
-        if words & _DOWN:  # first: a brier_score is a score that is to be low
+        if words & _DOWN:  # before _UP: a brier_score is a score that improves downwards
             return "up" if words & _TURNED else "down"
         return "up" if words & _UP else None
 
     def is_better(self, name: str, old: object, new: object) -> bool | None:
-        """Whether `new` is better than `old`; None where no direction is known, or either is no number."""
+        """Return True if `new` is better than `old`; None if the direction is unknown or a value is not a number."""
         direction = self.of(name)
         if direction is None or not (isinstance(old, int | float) and isinstance(new, int | float)):
             return None

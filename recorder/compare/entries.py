@@ -1,4 +1,4 @@
-"""Single differences, and how those of two mappings are found."""
+"""Entries of a diff, and the comparison of two mappings of forms."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ _SHOWN = 48
 
 
 class Entry(Part, frozen=True):
-    """One difference: a dotted `key`, what became of it, and both sides as forms and as text.
+    """A difference between two runs.
 
-    `ratio` is right / left for numbers; `note` says what the sides alone do not; `better` whether a metric has
-    improved, None where that is not known.
+    Attributes:
+        key: Dotted key of the value.
+        change: ``changed``, ``added`` or ``removed``.
+        left, right: Forms of both values.
+        left_text, right_text: Descriptions of both values.
+        ratio: right / left, for numbers.
+        note: Additional information for display.
+        better: True if a metric improved, False if it did not, None if that is unknown.
     """
 
     key: str
@@ -30,19 +36,19 @@ class Entry(Part, frozen=True):
 
 
 def text_of(form: JSON) -> str:
-    """A form in a few words."""
+    """Return a short description of a form."""
     return codec.describe(form, width=_SHOWN)
 
 
 def short(digest: JSON) -> str:
-    """The first digits of a digest."""
+    """Return the first 12 digits of a digest."""
     return str(digest).removeprefix("blake3:")[:12]
 
 
 def values(
     key: str, a: JSON, b: JSON, *, text: Callable[[JSON], str] = text_of, note: str = ""
 ) -> Iterator[Entry]:
-    """An entry where the two forms are not the same."""
+    """Yield an entry if the two forms differ."""
     if codec.identity(a) != codec.identity(b):
         ratio = _ratio(a, b)
         yield Entry(
@@ -58,16 +64,16 @@ def values(
 
 
 def _redacted_note(a: JSON, b: JSON) -> str:
-    """What can be said of values that are not known: under one key, unlike markers mean unlike values."""
+    """Return a note if both values are redacted, or else ""."""
     if codec.tag_of(a) != "$redacted" or codec.tag_of(b) != "$redacted":
         return ""
     return markers_note(*({form["$redacted"]["marker"]} for form in (a, b)))
 
 
 def markers_note(a: set[str], b: set[str]) -> str:
-    """What the markers of two credentials say of them: nothing, where they were made with unlike keys."""
+    """Return a note on two credentials with different markers, which are comparable only under the same key."""
     keys = {marker.partition("-")[0] for marker in (*a, *b)}
-    return "changed (redacted)" if len(keys) < 2 else "redacted under another key: cannot be told"
+    return "changed (redacted)" if len(keys) < 2 else "redacted with different keys: not comparable"
 
 
 def _ratio(a: JSON, b: JSON) -> float | None:
@@ -85,7 +91,7 @@ def mappings(
     text: Callable[[JSON], str] = text_of,
     prefix: str = "",
 ) -> Iterator[Entry]:
-    """An entry for each key that only one has, or whose forms differ; lists are gone into item by item."""
+    """Yield an entry for each key that only one mapping has or whose forms differ; lists are compared item by item."""
     for key in dict.fromkeys([*a, *b]):
         name = prefix + key
         if key not in b:
@@ -109,7 +115,7 @@ def _inside(name: str, a: JSON, b: JSON, text: Callable[[JSON], str]) -> Iterato
 
 
 def items(form: JSON) -> list[JSON] | None:
-    """The items of a list or tuple, None for anything else."""
+    """Return the items of a list or tuple form, or None for other forms."""
     if codec.tag_of(form) == "$tuple":
         form = form["$tuple"]
     return form if isinstance(form, list) else None

@@ -1,7 +1,7 @@
-"""What there is to compare of the environment of a run, and of what of it the run had loaded: flat, in an order.
+"""Facts about the environment of two runs as flat mappings, ordered by relevance.
 
-A key is a fact's place, as `platform.cpu.model` or `packages.numpy`; a value plain JSON. What matters to the numbers
-comes first, and of the packages those that a run had imported.
+A key is dotted, for example ``platform.cpu.model`` or ``packages.numpy``; a value is plain JSON. Facts that affect
+numbers come first, and among packages those that a run imported.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ import msgspec
 from ..records import JSON, Record
 from . import ObjectReader
 
-# What is one of a set: that it is in one run only is a difference. Elsewhere a version that said less is none.
+# Prefixes of sets, where a member that only one run has is a difference. Any other fact that only one run has is
+# ignored, because an earlier version of recorder may not have recorded it.
 _SETS = ("packages.", "imports.", "variables.", "libraries.", "platform.cpu.instructions.")
-# In this order after the packages that were imported; what begins with none of them is last but one, packages last.
+# Order of the prefixes, after imported packages. Other prefixes follow, then packages that were not imported.
 _ORDER = ("python.", "platform.cpu.", "platform.gpu", "platform.cuda", "torch", "libraries.", "variables.", "imports.",
           "locale.", "process.")  # fmt: skip
 
 
 class Facts(NamedTuple):
-    """The facts by their keys, and the names of the distributions that the run had imported."""
+    """Facts by key, and the names of the distributions that the run imported."""
 
     known: dict[str, JSON]
     imported: frozenset[str]
 
 
 def facts(a: Record, b: Record, objects: ObjectReader) -> tuple[Facts, Facts]:
-    """Those of both runs, as far as both say anything of the kind, in the order in which to read them."""
+    """Return the facts of both runs in order of relevance, without those that only one run recorded."""
     left, right = (_Run(record, objects) for record in (a, b))
     known = dict(left.facts()), dict(right.facts())
     imported = frozenset(left.imported), frozenset(right.imported)
@@ -44,7 +45,7 @@ def _counts(key: str, a: Mapping[str, JSON], b: Mapping[str, JSON]) -> bool:
     if key in a and key in b:
         return True
     group = next((group for group in _SETS if key.startswith(group)), None)
-    # One side may be of a version that did not look, and says nothing at all of the kind.
+    # A side recorded by an earlier version may lack the whole set.
     return group is not None and group in a and group in b
 
 
@@ -68,7 +69,7 @@ class _Run:
         return self._ended.get("imported") or []
 
     def facts(self) -> Iterator[tuple[str, JSON]]:
-        """Keys and values; a set's own name, with its dot, where there is that set."""
+        """Yield keys and values; for each recorded set also its prefix, with the value None."""
         found = self._environment
         for section in ("python", "locale"):
             yield from _flatten(found.get(section), f"{section}.")
@@ -90,7 +91,7 @@ class _Run:
                 yield key, value
 
     def _loaded(self) -> Iterator[tuple[str, JSON]]:
-        """As the run ended; PyTorch's flags also as it began, where it was loaded by then."""
+        """Yield the runtime at the end of the run, and PyTorch's flags also at the beginning."""
         ended = self._ended
         if not ended:
             return
@@ -114,7 +115,7 @@ def _members(group: str, values: Mapping[str, JSON] | None) -> Iterator[tuple[st
 
 
 def _flatten(value: Any, prefix: str) -> Iterator[tuple[str, JSON]]:
-    """Nested mappings with dots."""
+    """Yield the leaves of nested mappings under dotted keys."""
     for key, item in (value or {}).items():
         if isinstance(item, dict):
             yield from _flatten(item, f"{prefix}{key}.")
@@ -122,17 +123,17 @@ def _flatten(value: Any, prefix: str) -> Iterator[tuple[str, JSON]]:
             yield prefix + key, item
 
 
-def _package(said: Mapping[str, Any]) -> str:
-    """The version, and in words where it came from, when from no index."""
-    parts = [str(said.get("version", ""))]
-    parts += ["editable"] if said.get("editable") else []
-    parts += [str(said[key])[:12] for key in ("commit", "sha256") if said.get(key)]
-    parts += [str(said["url"])] if said.get("url") else []
+def _package(package: Mapping[str, Any]) -> str:
+    """Return the version of a package, and its origin if it was not installed from an index."""
+    parts = [str(package.get("version", ""))]
+    parts += ["editable"] if package.get("editable") else []
+    parts += [str(package[key])[:12] for key in ("commit", "sha256") if package.get(key)]
+    parts += [str(package["url"])] if package.get("url") else []
     return " ".join(parts)
 
 
 def _libraries(found: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Each library in words by its name; of several with one name, the second has a 2 behind it."""
+    """Return a description of each library by its name; repeated names are numbered from 2."""
     named: dict[str, str] = {}
     for library in found:
         name, count = str(library.get("library")), 1

@@ -1,22 +1,26 @@
-"""Runs in groups by the values of some names, and what the metrics of each come to: ``recorder list --group-by lr``."""
+"""Groups of runs with equal values, and statistics of their metrics, for ``recorder list --group-by lr``."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from ..formats.points import SAMPLED, as_number
 from ..records import JSON, Record
 
-# The value of a name in a record's document: see `recorder.store.query.query.parse_key`.
+T = TypeVar("T")
+# Returns the value of a name in the document of a record; see `recorder.store.query.fields.parse_key`.
 Find = Callable[[Mapping[str, JSON]], Any]
 
 
 class Spread(NamedTuple):
-    """The last values of a metric over so many `runs`; `deviation` is the sample's, None for a single one."""
+    """Statistics of the last values of a metric over `runs` runs.
+
+    `deviation` is the sample standard deviation (with n - 1), None for a single run.
+    """
 
     runs: int
     mean: float
@@ -26,7 +30,7 @@ class Spread(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The runs for which the names have these `values`, in order; `metrics` are those of the finished ones."""
+    """A group of runs with equal `values`; `metrics` are computed over the finished runs."""
 
     values: tuple[Any, ...]
     runs: tuple[Record, ...]
@@ -34,29 +38,36 @@ class Group(NamedTuple):
 
     @property
     def finished(self) -> int:
-        """How many of them are finished."""
+        """Return the number of finished runs."""
         return sum(1 for record in self.runs if record.status == "finished")
 
 
 def group(records: Sequence[Record], finds: Sequence[Find]) -> list[Group]:
-    """The groups in the order of their values; what has no value comes last."""
+    """Group records by the values that `finds` return, sorted by these values; groups without a value come last."""
     groups: dict[bytes, tuple[tuple[Any, ...], list[Record]]] = {}
     for record in records:
         document = record.to_document()
         values = tuple(find(document) for find in finds)
-        # Canonical text: a list is no key, and 1 and True are not the same.
+        # JSON as key, because lists are not hashable and 1 == True.
         groups.setdefault(msgspec.json.encode(values), (values, []))[1].append(record)
     ordered = sorted(groups.values(), key=lambda pair: [in_order(value) for value in pair[0]])
     return [Group(values, tuple(runs), _spreads(runs)) for values, runs in ordered]
 
 
 def in_order(value: Any) -> tuple[int, Any]:
-    """A key to sort any values by: NaN, numbers, texts, everything else, and what is not there at the end."""
+    """Return a sort key for values of any types: NaN, numbers, strings, other types, None."""
     if value is None:
         return (3, "")
     if isinstance(value, bool | int | float):
         return (0, value) if value == value else (-1, 0)
     return (1, value) if isinstance(value, str) else (2, str(value))
+
+
+def sort_by_value(pairs: Sequence[tuple[Any, T]], *, reverse: bool = False) -> list[T]:
+    """Sort items by the values that are paired with them; items whose value is None come last in either order."""
+    known = [pair for pair in pairs if pair[0] is not None]
+    known.sort(key=lambda pair: in_order(pair[0]), reverse=reverse)
+    return [item for _, item in [*known, *(pair for pair in pairs if pair[0] is None)]]
 
 
 def _spreads(runs: Sequence[Record]) -> dict[str, Spread]:

@@ -1,4 +1,4 @@
-"""What a verdict rests on: the items that were compared, and what they come to."""
+"""The items of a verdict, and the conclusion from them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,26 @@ from ..codec import Comparison, Difference, Numbers
 from ..records import ItemVerdict, Part, ReplayVerdict, Tolerance
 from .wording import describe_comparison
 
-# A sum of single-precision numbers that nearly cancel each other is off by so much in another order.
+# Largest relative error that another order of summation plausibly causes: sums of single-precision numbers that nearly
+# cancel.
 _ROUNDING = 1e-3
 
 ItemKind = Literal["result", "output", "metric", "exception", "log", "console"]
 
 
 class Departure(Part, frozen=True):
-    """Where a series leaves the recorded one.
+    """The differences between a replayed series and the recorded one.
 
-    `step` is the first step at which the values are not the same, with both values and their relative difference;
-    `end_step` the last step that both have, with the relative difference there. `count` of the `points` recorded
-    ones differ; `missing` and `extra` count the steps that only the original and only the replay has, `missing_step`
-    and `extra_step` being the first of these. A step is None where there is no such.
+    Attributes:
+        step: First step at which the values differ; None if there is none.
+        left, right: Values at `step`.
+        rel_error: Relative error at `step`.
+        end_step: Last step that both series have; None if there is none.
+        end_rel_error: Relative error at `end_step`.
+        count: Number of recorded points that differ.
+        points, replay_points: Number of points of each series.
+        missing, extra: Number of steps that only the original or only the replay has.
+        missing_step, extra_step: First of these steps; None if there is none.
     """
 
     step: float | None = None
@@ -39,11 +46,19 @@ class Departure(Part, frozen=True):
 
 
 class Item(Part, frozen=True):
-    """One thing that was compared: its verdict, and in `detail` for people where and by how much it differs.
+    """The comparison of one result, output, metric, exception, log or console stream.
 
-    What does not `decide` (a log that nobody saved, the console) is reported only. `differences` are the first of the
-    `count` there are; `max_abs_error` and `max_rel_error` the largest of all. `departure` is a series' own. `tolerance`
-    is what numbers were held to where the item has one for all of it.
+    Attributes:
+        kind: Kind of the item.
+        name: Name of the item.
+        verdict: Verdict on the item.
+        decides: False if the item is reported but does not affect the verdict on the replay.
+        detail: Description of the first difference, for display.
+        differences: The first differences.
+        count: Number of all differences.
+        max_abs_error, max_rel_error: Largest errors; None if no number differs.
+        departure: Differences of a series, for metrics.
+        tolerance: Tolerance of the item as a whole.
     """
 
     kind: ItemKind
@@ -60,9 +75,13 @@ class Item(Part, frozen=True):
 
 
 class Verification(Part, frozen=True):
-    """The verdict on a replay, the items that it rests on, and the reason in a sentence.
+    """The verdict on a replay.
 
-    `causes` is what was otherwise than recorded as the replay began, packages and inputs, in words.
+    Attributes:
+        verdict: The verdict.
+        items: The compared items.
+        reason: One sentence for display; "" if there is nothing to add.
+        causes: Differences between the recording and the replay environment, for display.
     """
 
     verdict: ReplayVerdict
@@ -72,9 +91,9 @@ class Verification(Part, frozen=True):
 
     @property
     def is_rounding(self) -> bool:
-        """Whether all that is wrong are numbers, and off by no more than sums in another order may be.
+        """Return True if only numbers differ, and by no more than another order of summation can cause.
 
-        Of a series its first departure counts: what comes after may have made more of it.
+        For a series only the first departure counts, because an iteration can amplify it.
         """
         off = ("different", "close", "missing", "extra")
         wrong = [item for item in self.items if item.decides and item.verdict in off]
@@ -82,7 +101,7 @@ class Verification(Part, frozen=True):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many of the deciding items got which verdict."""
+        """Return the number of deciding items by verdict."""
         found: dict[str, int] = {}
         for item in self.items:
             if item.decides:
@@ -101,7 +120,7 @@ def _is_rounded(item: Item) -> bool:
 
 
 def make_item(kind: ItemKind, name: str, comparison: Comparison, *, numbers: Numbers) -> Item:
-    """The item of a comparison."""
+    """Return the item that describes a comparison."""
     return Item(
         kind=kind,
         name=name,
@@ -111,17 +130,17 @@ def make_item(kind: ItemKind, name: str, comparison: Comparison, *, numbers: Num
         count=comparison.count,
         max_abs_error=comparison.max_abs_error,
         max_rel_error=comparison.max_rel_error,
-        tolerance=said_tolerance(numbers),
+        tolerance=tolerance_of(numbers),
     )
 
 
-def said_tolerance(numbers: Numbers) -> Tolerance:
-    """What the numbers were held to."""
+def tolerance_of(numbers: Numbers) -> Tolerance:
+    """Return the tolerance of `numbers` as a part of a record."""
     return Tolerance(rtol=numbers.rtol, atol=numbers.atol)
 
 
 def conclude(items: tuple[Item, ...]) -> Verification:
-    """The verdict that the items come to, and the reason in a sentence."""
+    """Return the verdict on a replay from its items."""
     deciding = [item for item in items if item.decides]
     wrong = [item for item in deciding if item.verdict in ("different", "missing", "extra")]
     if wrong:
@@ -130,13 +149,13 @@ def conclude(items: tuple[Item, ...]) -> Verification:
         return Verification(verdict="diverged", items=items, reason=shown + more)
     opaque = [item.name for item in deciding if item.verdict == "opaque"]
     if len(opaque) == len(deciding):
-        what = (
-            f"{', '.join(opaque)} cannot be looked into"
+        problem = (
+            f"{', '.join(opaque)} cannot be compared"
             if opaque
             else "the run returned and saved nothing"
         )
-        reason = f"{what}: return or save what the result is"
+        reason = f"{problem}: return or save the result as plain data"
         return Verification(verdict="nothing verified", items=items, reason=reason)
     close = any(item.verdict == "close" for item in deciding)
-    reason = f"but for {', '.join(opaque)}, which cannot be looked into" if opaque else ""
+    reason = f"except for {', '.join(opaque)}, which cannot be compared" if opaque else ""
     return Verification(verdict="close" if close else "reproduced", items=items, reason=reason)

@@ -1,4 +1,4 @@
-"""Which numbers are close where: what the experiment declared, looked up by the names of what is compared."""
+"""Tolerances that an experiment declares, looked up by the names of the compared values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..records import Tolerance
 
 
 class DeclaredNumbers(Numbers):
-    """What a mapping of patterns to tolerances says about something that goes by the names `names`.
+    """The tolerance of a value with the names `names`, from a mapping of patterns to tolerances.
 
-    The longest pattern that matches one of them counts, of two as long the one that is no pattern but a name.
+    The longest pattern that matches one of the names applies; among equally long ones, a literal name wins.
     """
 
     def __init__(self, declared: Mapping[str, Tolerance], *names: str) -> None:
@@ -29,7 +29,7 @@ class DeclaredNumbers(Numbers):
         self._below: dict[str, Numbers] = {}
 
     def at(self, path: str) -> Numbers:
-        """The same for a place inside: ``result.loss`` and ``loss``, beside the names of the whole."""
+        """Return the tolerance of a nested value, which also has the names ``result.loss`` and ``loss``."""
         if not path or not self._declared:
             return self
         if path not in self._below:
@@ -41,7 +41,7 @@ class DeclaredNumbers(Numbers):
         return self._below[path]
 
 
-# A list of a million numbers has as many places.
+# Limit of the cache: a list of a million numbers has as many places.
 _KEPT = 1000
 
 

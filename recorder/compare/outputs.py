@@ -1,4 +1,4 @@
-"""The outputs of two runs side by side: files, folders and values by their names."""
+"""Comparison of the outputs of two runs by name: files, folders and values."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NumbersOf = Callable[[str], Numbers]
 
 
 class OutputComparison:
-    """Compares outputs; `numbers` says for a name what is close there."""
+    """Compares outputs; `numbers` returns the tolerance for the name of an output."""
 
     def __init__(self, objects: ObjectReader, numbers: NumbersOf) -> None:
         self._objects = objects
         self._numbers = numbers
 
     def compare(self, a: Sequence[Output], b: Sequence[Output]) -> Iterator[Item]:
-        """An item for each name that one of them has."""
+        """Yield an item for each output of either side."""
         ours, theirs = ({output.name: output for output in side} for side in (a, b))
         for item in self._items(ours, theirs):
             sides = [side[item.name] for side in (ours, theirs) if item.name in side]
@@ -57,28 +57,30 @@ class OutputComparison:
         if a.digest == b.digest:
             return Comparison(verdict="identical")
         if not (a.stored and b.stored):
-            said = [f"{o.size_bytes} bytes, {o.digest[:15]}" for o in (a, b)]
-            difference = Difference(path="", what="changed", left=said[0], right=said[1])
+            shown = [f"{o.size_bytes} bytes, {o.digest[:15]}" for o in (a, b)]
+            difference = Difference(path="", what="changed", left=shown[0], right=shown[1])
             return Comparison(verdict="different", differences=(difference,), count=1)
         if a.kind == "file":
             return self._compare_objects(a.name, a.digest, b.digest, numbers)
         return self._compare_folders(a.digest, b.digest, numbers)
 
     def compare_forms(self, a: object, b: object, numbers: Numbers) -> Comparison:
-        """Two values, as their forms say them."""
+        """Compare two values given as forms."""
         return codec.compare(a, b, load=self._objects.read, numbers=numbers)
 
     def _compare_objects(self, name: str, a: str, b: str, numbers: Numbers) -> Comparison:
         paths = [self._objects.path(digest) for digest in (a, b)]
         for digest, path in zip((a, b), paths, strict=True):
-            # A damaged object would be a divergence that never was. (Of two arrays this takes most of the time.)
+            # A damaged object would look like a divergence. (For arrays, this check takes most of the time.)
             if not self._objects.verify(digest):
-                message = f"the object {path} has other bytes than its name says"
+                message = (
+                    f"object {path} is damaged: its bytes do not match its name; run recorder check"
+                )
                 raise DamageError(message, path=path)
         return compare_files(name, *paths, numbers=numbers, unlike=True)
 
     def _compare_folders(self, a: str, b: str, numbers: Numbers) -> Comparison:
-        """Path by path, both ways."""
+        """Compare two trees path by path."""
         left, right = self._tree(a), self._tree(b)
         found = codec.Findings()
         for path in sorted({*left, *right}):
@@ -107,20 +109,20 @@ class OutputComparison:
                 digests = a["digest"], b["digest"]
                 found.include(self._compare_objects(path, *digests, numbers.at(path)), path=path)
             if a.get("executable") != b.get("executable"):
-                said = ["executable" if e.get("executable") else "a file" for e in (a, b)]
-                found.add(Difference(path=path, what="type", left=said[0], right=said[1]))
+                shown = ["executable" if e.get("executable") else "a file" for e in (a, b)]
+                found.add(Difference(path=path, what="type", left=shown[0], right=shown[1]))
         elif (a["kind"], a.get("target")) != (b["kind"], b.get("target")):
-            said = [f"a {e['kind']} {e.get('target') or ''}".strip() for e in (a, b)]
-            found.add(Difference(path=path, what="type", left=said[0], right=said[1]))
+            shown = [f"a {e['kind']} {e.get('target') or ''}".strip() for e in (a, b)]
+            found.add(Difference(path=path, what="type", left=shown[0], right=shown[1]))
 
 
 def is_log(output: Output) -> bool:
-    """Whether the file is a log that nobody saved."""
+    """Return True if the output is a log file that was found, not saved by name."""
     return output.found and is_log_name(output.name)
 
 
 def _elsewhere(output: Output, there: Mapping[str, Output], here: Mapping[str, Output]) -> str:
-    """Under which other name the other side has the same bytes, which is new there."""
+    """Return a note if the other side has the same content under a name that this side lacks, or else ""."""
     names = [name for name, o in there.items() if name not in here and _fits(o, output)]
     return f"; it has the same bytes as {names[0]} there" if names else ""
 
@@ -130,7 +132,7 @@ def _fits(a: Output, b: Output) -> bool:
 
 
 def _note_swap(item: Item, ours: Mapping[str, Output], theirs: Mapping[str, Output]) -> Item:
-    """A different output that is another one's content is said to be that."""
+    """Return `item` with a note if its new content is the recorded content of another output."""
     if item.verdict != "different":
         return item
     before, now = ours[item.name], theirs[item.name]
@@ -138,5 +140,7 @@ def _note_swap(item: Item, ours: Mapping[str, Output], theirs: Mapping[str, Outp
     if not others:
         return item
     swapped = [name for name in others if name in theirs and _fits(theirs[name], before)]
-    detail = f"swapped with {swapped[0]}" if swapped else f"it has the content that {others[0]} had"
+    detail = (
+        f"swapped with {swapped[0]}" if swapped else f"it has the recorded content of {others[0]}"
+    )
     return msgspec.structs.replace(item, detail=detail)

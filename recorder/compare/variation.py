@@ -1,4 +1,4 @@
-"""What varies over several runs, key by key: ``recorder diff A B C``."""
+"""Values that vary over several runs, by key, for ``recorder diff A B C``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .code import Files
 from .diff import SECTIONS, diff
 from .entries import Entry, items, text_of
 
-# Compared by their leaves; the others by what differs from the first run.
+# Sections that are compared leaf by leaf; the others by their differences from the first run.
 _LEAVES = ("config", "metrics", "result")
 _DETAILS = ("min", "max", "count")
 
 
 class Row(Part, frozen=True):
-    """The values of one key, a form and a text for each run in order; None where a run has none."""
+    """The values of one key: a form and a description per run, in order; the description is None if a run lacks it."""
 
     key: str
     values: tuple[JSON, ...]
@@ -28,22 +28,22 @@ class Row(Part, frozen=True):
 
 
 class Variation(Part, frozen=True):
-    """What is not the same in all of the `runs` (their numbers): rows by their section."""
+    """The values that differ between the runs with the numbers `runs`: rows by section."""
 
     runs: tuple[int, ...]
     sections: Mapping[str, tuple[Row, ...]]
 
     @property
     def same(self) -> bool:
-        """Whether nothing varies."""
+        """Return True if nothing varies."""
         return not any(self.sections.values())
 
     def only(self, *sections: str) -> Variation:
-        """The same with those sections; KeyError where there is none of a name."""
+        """Return a copy with the given sections; raise KeyError for an unknown section."""
         return Variation(runs=self.runs, sections={name: self.sections[name] for name in sections})
 
     def to_json(self) -> dict[str, JSON]:
-        """Plain JSON: ``{"runs", "same", "sections": {name: [{"key", "values", "texts"}]}}``."""
+        """Return plain JSON: ``{"runs", "same", "sections": {name: [{"key", "values", "texts"}]}}``."""
         found: dict[str, JSON] = msgspec.to_builtins(self)
         return {"runs": found["runs"], "same": self.same, "sections": found["sections"]}
 
@@ -51,7 +51,7 @@ class Variation(Part, frozen=True):
 def compare_runs(
     records: Sequence[Record], objects: ObjectReader, *, files: Files | None = None
 ) -> Variation:
-    """What varies over the runs: their configs, metrics and results value by value, the rest as `diff` has it."""
+    """Return the values that vary over the runs: configs, metrics and results by leaf, other sections as in `diff`."""
     first, *others = records
     diffs = [diff(first, other, objects, files=files) for other in others]
     leaves = {
@@ -68,7 +68,7 @@ def compare_runs(
 
 
 def _differing(found: Sequence[Sequence[Entry]]) -> Iterator[Row]:
-    """Of each run's differences from the first: where it has none it is as the first one."""
+    """Yield rows from the differences of each run from the first run."""
     by_key = [{entry.key: entry for entry in entries} for entries in found]
     for key in dict.fromkeys(key for entries in by_key for key in entries):
         base = next(entries[key] for entries in by_key if key in entries)
@@ -89,7 +89,7 @@ def _varying(sides: Sequence[Mapping[str, JSON]]) -> Iterator[Row]:
 
 
 def _without_details(rows: Sequence[Row]) -> Iterator[Row]:
-    """Of a metric whose last values vary, those alone."""
+    """Yield the rows without the min, max and count of metrics whose last values vary."""
     keys = {row.key for row in rows}
     for row in rows:
         name, _, part = row.key.rpartition(".")
@@ -98,7 +98,7 @@ def _without_details(rows: Sequence[Row]) -> Iterator[Row]:
 
 
 def _leaves(forms: Mapping[str, JSON]) -> dict[str, JSON]:
-    """The forms with the items of lists and tuples each under its own path."""
+    """Return the forms with each item of lists and tuples under a separate key."""
     found: dict[str, JSON] = {}
     for key, form in forms.items():
         inside = items(form)
@@ -111,7 +111,7 @@ def _leaves(forms: Mapping[str, JSON]) -> dict[str, JSON]:
 
 
 def _metrics(record: Record) -> dict[str, JSON]:
-    """The last values, and what else there is to tell series apart that end alike."""
+    """Return the last values, and min, max and count to distinguish series with the same last value."""
     found: dict[str, JSON] = {}
     for name, metric in sorted(record.metrics.items()):
         if not name.startswith(SAMPLED):

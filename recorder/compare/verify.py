@@ -1,4 +1,4 @@
-"""Hold a replay against its original: result, outputs, metrics and how it ended, both ways."""
+"""Comparison of a replay with its original: result, outputs, metrics, exception and console."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ __all__ = [
     "verify",
 ]
 
-# What differs from run to run by nature, in an exception's message or a console: an object's address, and the folder
-# that stands for the root of the file system in a replay.
+# Parts of messages and of the console that differ in every run: addresses of objects, and the workspace folder that
+# stands for the root of the file system in a replay.
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _WORKSPACE = re.compile(r".*/workspaces/[0-9a-z]{20}/files(?=/|$)")
 
@@ -43,12 +43,12 @@ def verify(
     rtol: float | None = None,
     atol: float | None = None,
 ) -> Verification:
-    """The verdict on `replay` as a replay of `original`.
+    """Return the verdict on `replay` as a replay of `original`.
 
-    Everything is compared both ways: what is missing and what is extra counts. Numbers are close where
-    ``|a-b| <= atol + rtol * max(|a|, |b|)``, with what the original's experiment declared, or with `rtol` and `atol`
-    in the place of all that where one of them is given. A result of None is no evidence: with nothing else to
-    compare, the verdict is "nothing verified".
+    Missing and extra items count as differences. Numbers are close if ``|a-b| <= atol + rtol * max(|a|, |b|)``, with
+    the tolerances that the original's experiment declares. If `rtol` (relative, without unit) or `atol` (in the unit of
+    the numbers) is given, they replace all declared tolerances. A result of None is not evidence: if there is nothing
+    else to compare, the verdict is "nothing verified".
     """
     given = None
     if rtol is not None or atol is not None:
@@ -79,29 +79,26 @@ class _Verifier:
         )
         if self._is_cut:
             items = tuple(map(_beyond, items))
-        ended_otherwise = self._ended_otherwise()
-        if ended_otherwise:
-            return Verification(verdict="failed", items=items, reason=ended_otherwise)
-        return self._said_of_cut(conclude(items))
-
-    # A run that was killed or interrupted is compared as far as it had come
+        failure = self._describe_failure()
+        if failure:
+            return Verification(verdict="failed", items=items, reason=failure)
+        return self._note_cut(conclude(items))
 
     @property
     def _is_cut(self) -> bool:
+        """Return True if the original was killed or interrupted, and is compared only up to that point."""
         return self._a.status in ("lost", "interrupted")
 
-    def _said_of_cut(self, verification: Verification) -> Verification:
+    def _note_cut(self, verification: Verification) -> Verification:
         if not self._is_cut or verification.verdict not in ("reproduced", "close"):
             return verification
         cut = "killed" if self._a.status == "lost" else "interrupted"
-        reason = f"as far as the run had come when it was {cut}"
+        reason = f"compared up to the point at which the run was {cut}"
         reasons = [part for part in (reason, verification.reason) if part]
         return msgspec.structs.replace(verification, reason="; ".join(reasons))
 
-    # How it ended
-
-    def _ended_otherwise(self) -> str:
-        """Why the replay did not come to the same kind of end, "" if it did."""
+    def _describe_failure(self) -> str:
+        """Return the reason why the replay failed although the original did not, or ""."""
         a, b = self._a, self._b
         if b.status == "failed" and a.status != "failed" and b.failure is not None:
             return f"the replay ended with {b.failure.type.removeprefix('builtins.')}: {b.failure.message}"
@@ -116,7 +113,7 @@ class _Verifier:
         name = a.type.removeprefix("builtins.")
         if b is None:
             yield Item(
-                kind="exception", name=name, verdict="missing", detail="the replay ended without it"
+                kind="exception", name=name, verdict="missing", detail="the replay did not raise it"
             )
         elif a.type == b.type and self._steady(a.message) == self._steady(b.message):
             yield Item(kind="exception", name=name, verdict="identical")
@@ -134,18 +131,16 @@ class _Verifier:
             yield make_item("result", "result", comparison, numbers=numbers)
 
     def _forgive(self, item: Item) -> Item:
-        """The item of an output, which does not count where nobody can tell whether both runs wrote it."""
-        for verdict, whole, unsure, whose in (
+        """Return the item; it does not decide if a concurrent run may have written the discovered file."""
+        for verdict, whole, unsure, run_name in (
             ("extra", self._b, self._a, "recorded run"),
             ("missing", self._a, self._b, "replay"),
         ):
             is_found = any(one.found and one.name == item.name for one in whole.outputs)
             if item.verdict == verdict and is_found and item.name in unsure.unlisted:
-                detail = f"the {whose}, or another one beside it, wrote it too: nobody can tell"
+                detail = f"not compared: the {run_name} or a concurrent run wrote it too"
                 return msgspec.structs.replace(item, decides=False, detail=detail)
         return item
-
-    # Metrics
 
     def _metrics(self) -> Iterator[Item]:
         a, b = self._a.series, self._b.series
@@ -159,14 +154,14 @@ class _Verifier:
                 detail = "only the replay logged it"
                 yield Item(kind="metric", name=name, verdict="extra", detail=detail)
             else:
-                beside = theirs[name]
+                replayed = theirs[name]
                 if self._is_cut:
                     count = len(ours[name].steps)
-                    beside = Columns(beside.steps[:count], beside.values[:count])
-                yield compare_series(name, ours[name], beside, self._numbers(name))
+                    replayed = Columns(replayed.steps[:count], replayed.values[:count])
+                yield compare_series(name, ours[name], replayed, self._numbers(name))
 
     def _series(self, content: StoredBytes | None) -> dict[str, Columns]:
-        """The metrics that were logged; what was sampled of the usage is another one every time."""
+        """Return the logged metrics, without sampled usage, which differs in every run."""
         if content is None:
             return {}
         text = content.text
@@ -180,10 +175,8 @@ class _Verifier:
             return content.text
         return self._objects.read(content.digest).decode(errors="replace")
 
-    # The console
-
     def _steady(self, text: str) -> str:
-        """The text without what is another one in every run: addresses, and the folder that the code lies in."""
+        """Return the text without addresses and without the folder of the code, which differ in every run."""
         for run in (self._a, self._b):
             place = None if run.process is None else _WORKSPACE.match(run.process.cwd)
             text = text if place is None else text.replace(place[0], "")
@@ -202,9 +195,9 @@ class _Verifier:
 
 
 def _beyond(item: Item) -> Item:
-    """The item, which does not count where only the replay came to it."""
+    """Return the item; it does not decide if only the replay got to that point."""
     if item.verdict != "extra":
         return item
     return msgspec.structs.replace(
-        item, decides=False, detail="the recorded run did not come so far"
+        item, decides=False, detail="the recorded run ended before this point"
     )

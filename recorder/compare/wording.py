@@ -1,4 +1,4 @@
-"""Differences in words."""
+"""Descriptions of differences for display."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from ..codec import Comparison, Difference
 
 
 def describe_comparison(comparison: Comparison) -> str:
-    """Where two values differ, and by how much, in a line; "" where they are identical."""
+    """Describe the first difference in one line, and the number of others; return "" for identical values."""
     if comparison.verdict == "identical" or not (comparison.differences or _is_equal(comparison)):
         return ""
-    said = [d for d in comparison.differences if not d.equal] or list(comparison.differences)
-    if not said:
-        return "the same content in other bytes"
+    shown = [d for d in comparison.differences if not d.equal] or list(comparison.differences)
+    if not shown:
+        return "the same content in different bytes"
     if _is_equal(comparison):
-        return f"the same values; {describe_difference(said[0])}"
+        return f"the same values; {describe_difference(shown[0])}"
     count = comparison.count - sum(d.equal for d in comparison.differences)
     more = f"; {count - 1} more difference{'s' if count > 2 else ''}" if count > 1 else ""
-    return f"{describe_difference(said[0])}{more}"
+    return f"{describe_difference(shown[0])}{more}"
 
 
 def _is_equal(comparison: Comparison) -> bool:
@@ -24,7 +24,7 @@ def _is_equal(comparison: Comparison) -> bool:
 
 
 def describe_difference(difference: Difference) -> str:
-    """One difference: where, what on either side, by how much, and what else there is to know."""
+    """Describe a difference: place, both sides, errors and note."""
     d = difference
     place = f"{d.path}: " if d.path else ""
     note = f" ({d.note})" if d.note else ""

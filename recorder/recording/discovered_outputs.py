@@ -191,12 +191,12 @@ class Finder:
         now = self._neighbours()
         if (self._others - now) or any(is_alive(self._live.parent / name) for name in now):
             return True
-        last = self._store.find("last")
-        return last.number > number and _is_of_another(last)
+        last = self._store.newest(with_replays=True) or 0
+        return last > number and _is_of_another(self._store.get(last))
 
     def _is_joined(self, number: int) -> bool:
         """Whether another process recorded in this replay's workspace, which is nobody else's."""
-        later = self._store.runs(last=self._store.find("last").number - number)
+        later = self._store.runs(last=(self._store.newest(with_replays=True) or 0) - number)
         return any(
             _is_of_another(run) and run.process and self._is_inside(run.process.cwd)
             for run in later

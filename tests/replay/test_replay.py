@@ -301,7 +301,7 @@ def test_a_closure_and_a_lambda(project: Project) -> None:
     project.python("closure.py")
     for run, result in (("1", 2), ("2", 11), ("3", 8)):
         assert replayed(project, run)["verdict"] == "reproduced"
-        assert project.show("last")["result"] == result
+        assert project.show("last-replay")["result"] == result
 
 
 def test_an_async_experiment(project: Project) -> None:
@@ -492,7 +492,7 @@ def test_ctrl_c_during_a_run_and_a_replay(project: Project) -> None:
             slow()
         """,
     )
-    for command in (["slow.py"], ["-m", "recorder", "replay", "1"]):
+    for number, command in enumerate((["slow.py"], ["-m", "recorder", "replay", "1"]), start=1):
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=project.root,
@@ -512,7 +512,7 @@ def test_ctrl_c_during_a_run_and_a_replay(project: Project) -> None:
         os.killpg(process.pid, signal.SIGINT)
         process.stdout.read()
         process.wait(timeout=30)
-        record = project.show("last")
+        record = project.show(number)
         assert record["status"] == "interrupted"
         assert record["metrics"]["tick"]["count"] >= 4
         if command[0] == "-m":

@@ -1,23 +1,23 @@
-"""What two files hold, by their format: the same content in other bytes is told from other content.
+"""Comparison of two files by their format: equal content in different bytes is distinguished from different content.
 
-A reader is a function of a `Pair` that yields the differences in content, and none where there is none; it raises
-UnreadableError, or whatever a library raises, for what is not of its format. Nothing is unpickled, extracted or
-executed, and what an archive unpacks to is limited: content may come from elsewhere.
+A reader is a function of a `Pair` that yields the differences in content. It raises UnreadableError, or any error of a
+library, if a file does not have the format. Files can come from an untrusted source: nothing is unpickled, extracted or
+executed, and the decompressed size is limited.
 
 ======================================  =========================================================================
-``.json .jsonl .ipynb .yaml .toml``     values; the order of keys does not matter
-``.csv .tsv``                           cells, numbers as numbers, by row and the header's name
+``.json .jsonl .ipynb .yaml .toml``     values, in any order of keys
+``.csv .tsv``                           cells by row and column name, numbers as numbers
 ``.npy .npz``                           arrays
 ``.parquet .feather .arrow``            columns
 ``.pt .pth .ckpt .safetensors``         tensors by name, and the other values
 ``.png .jpg .webp .gif .tiff ...``      pixels
 ``.h5 .hdf5 .nc``                       datasets and attributes by path
 ``.sqlite .db``                         rows by table
-``.pkl .joblib``                        steps of the pickle: equal or opaque
-``.gz .bz2 .xz .zst``                   what was compressed
+``.pkl .joblib``                        opcodes of the pickle: equal or opaque
+``.gz .bz2 .xz .zst``                   decompressed content
 ``.zip .tar .xlsx .docx ...``           members by name
-``.svg .pdf``                           text and bytes, without their times
-anything else                           the first line of a text, the first byte of anything else
+``.svg .pdf``                           text or bytes, without timestamps
+any other file                          lines if it is text, or else bytes
 ======================================  =========================================================================
 """
 
@@ -47,7 +47,7 @@ __all__ = ["ByteSource", "Pair", "compare_pair", "same_bytes"]
 
 
 class Format(NamedTuple):
-    """A family of files: its name, its reader, the suffixes, and how the bytes begin (at `offset`)."""
+    """A file format: name for messages, reader, suffixes, and magic bytes at `offset`."""
 
     name: str
     read: Callable[[Pair], Iterable[Difference]]
@@ -56,7 +56,7 @@ class Format(NamedTuple):
     offset: int = 0
 
 
-# The number with which a torch.save from before 2020 begins: a pickle, then raw storages.
+# Magic number of torch.save before PyTorch 1.6, which writes a pickle and raw storages.
 _OLD_TORCH = b"\x80\2\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 _FORMATS = (
@@ -106,9 +106,9 @@ _BY_SUFFIX = {suffix: found for found in _FORMATS for suffix in found.suffixes}
 
 
 def compare_pair(pair: Pair) -> list[Difference]:
-    """The differences in content of two files whose bytes are not the same.
+    """Return the differences in content of two files whose bytes differ.
 
-    What cannot be read by its format is compared as text or bytes, and a difference says why.
+    Files that cannot be read in their format are compared as text or bytes, with a note on the reason.
     """
     notes: list[str] = []
     for found in _formats(pair):
@@ -116,13 +116,13 @@ def compare_pair(pair: Pair) -> list[Difference]:
             return list(found.read(pair))
         except UnreadableError as error:
             notes.append(str(error))
-        except Exception as error:  # noqa: BLE001 - libraries raise anything for what is not of their format
+        except Exception as error:  # noqa: BLE001 - libraries raise any class for files of another format
             notes.append(f"not readable as {found.name}: {type(error).__name__}: {error}"[:120])
     return compare_plain(pair, "; ".join(notes[:1]))
 
 
 def _formats(pair: Pair) -> Iterator[Format]:
-    """What the files may be: by their name, then by how both begin."""
+    """Yield the candidate formats: by name first, then by the first bytes of both files."""
     by_name = _BY_SUFFIX.get(PurePosixPath(pair.name.lower()).suffix)
     if pair.name.endswith(_OFFICE_NAMES):
         by_name = _OFFICE

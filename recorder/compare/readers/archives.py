@@ -1,4 +1,4 @@
-"""Zip and tar: the members by name and content, whatever their order and times."""
+"""Zip and tar archives, compared by the name and content of their members; order and times are ignored."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from ...codec import Difference
 from .pair import ByteSource, Pair, UnreadableError
 
 _MOST_MEMBERS = 200_000
-# Several members of an archive may bear one name: the name, and which of them it is.
+# Name of a member and its occurrence, because several members can have the same name.
 Key = tuple[str, int]
 
 
 def open_zip(side: ByteSource, pair: Pair) -> zipfile.ZipFile:
-    """The archive, to be closed; what its members unpack to is taken from the pair's budget."""
-    # By its path where it has one, so that it is closed with the archive.
+    """Open the archive, and take the decompressed size of its members from the budget. The caller closes it."""
+    # Opened by path if possible, so that closing the archive closes the file.
     archive = zipfile.ZipFile(side.path if side.path is not None else side.open())
     infos = archive.infolist()
     if len(infos) > _MOST_MEMBERS:
-        raise UnreadableError(f"it has more than {_MOST_MEMBERS} members")
-    # What is not packed is read where it lies, and takes no memory.
+        raise UnreadableError(f"the archive has more than {_MOST_MEMBERS} members")
+    # Stored members are read in place and take no memory.
     packed = (info for info in infos if info.compress_type != zipfile.ZIP_STORED)
     pair.budget.take_bytes(sum(info.file_size for info in packed))
     return archive
 
 
 def member_data(archive: zipfile.ZipFile, side: ByteSource, info: zipfile.ZipInfo) -> memoryview:
-    """The member's bytes: in place where they are not packed."""
+    """Return the bytes of a member; stored members are not copied."""
     if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
         return memoryview(archive.read(info))
     head = bytes(side.data[info.header_offset : info.header_offset + 30])
@@ -37,12 +37,12 @@ def member_data(archive: zipfile.ZipFile, side: ByteSource, info: zipfile.ZipInf
         info.header_offset + 30 + sum(int.from_bytes(head[i : i + 2], "little") for i in (26, 28))
     )
     if head[:4] != b"PK\3\4" or start + info.file_size > len(side):
-        raise UnreadableError("a member lies outside the archive")
+        raise UnreadableError("a member is outside the archive")
     return side.data[start : start + info.file_size]
 
 
 def compare_zips(pair: Pair) -> Iterator[Difference]:
-    """Member by member."""
+    """Compare two zip archives member by member."""
     with open_zip(pair.a, pair) as left, open_zip(pair.b, pair) as right:
         ours, theirs = (
             _keyed((i.filename, i) for i in archive.infolist() if not i.is_dir())
@@ -74,7 +74,7 @@ def _numbered(
 
 
 def _strip_tops(*sides: dict[Key, zipfile.ZipInfo]) -> None:
-    """Leave out the one top folder that PyTorch names after the file."""
+    """Remove the top-level folder, which PyTorch names after the file, from the names of the members."""
     for side in sides:
         tops = {name.partition("/")[0] for name, _ in side}
         if len(tops) == 1 and any(name.endswith("/data.pkl") for name, _ in side):
@@ -92,7 +92,7 @@ def _only_one(
 
 
 def compare_tars(pair: Pair) -> Iterator[Difference]:
-    """Member by member; nothing is extracted. Owners, modes and times do not count."""
+    """Compare two tar archives member by member, ignoring owners, modes and times; nothing is extracted."""
     with (
         pair.a.open() as stream,
         pair.b.open() as other_stream,
@@ -106,8 +106,8 @@ def compare_tars(pair: Pair) -> Iterator[Difference]:
             if one is None or other is None:
                 yield Difference(path=place, what="removed" if other is None else "added")
             elif one.type != other.type or one.linkname != other.linkname:
-                said = [f"{_kind(m)} {m.linkname}".strip() for m in (one, other)]
-                yield Difference(path=place, what="type", left=said[0], right=said[1])
+                kinds = [f"{_kind(m)} {m.linkname}".strip() for m in (one, other)]
+                yield Difference(path=place, what="type", left=kinds[0], right=kinds[1])
             elif one.isreg():
                 sources = (_tar_source(a, m) for a, m in ((left, one), (right, other)))
                 yield from pair.inner(name, *sources, path=place)
@@ -117,10 +117,10 @@ def _tar_members(archive: tarfile.TarFile, pair: Pair) -> dict[str, tarfile.TarI
     found: dict[str, tarfile.TarInfo] = {}
     for member in archive:
         if len(found) > _MOST_MEMBERS:
-            raise UnreadableError(f"it has more than {_MOST_MEMBERS} members")
+            raise UnreadableError(f"the archive has more than {_MOST_MEMBERS} members")
         if member.isreg():
             pair.budget.take_bytes(member.size)
-        if not member.isdir():  # of several of a name, the last counts, as for who extracts them
+        if not member.isdir():  # the last one of a name counts, as it does for extraction
             found[PurePosixPath(member.name).as_posix()] = member
     return found
 

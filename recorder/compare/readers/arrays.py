@@ -1,4 +1,4 @@
-"""Arrays: .npy here, .npz as the archive that it is; never a pickle."""
+"""NumPy's .npy files, never unpickled; .npz files are read as zip archives."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .pair import Pair, UnreadableError
 
 
 def compare_npy(pair: Pair) -> Iterable[Difference]:
-    """Two arrays, read where they lie."""
+    """Compare two arrays without copying them."""
     need_numpy()
     left, right = (map_array(side.data) for side in pair.sides)
     return compare_arrays(pair.path, left, right, pair.numbers)
 
 
 def need_numpy() -> None:
-    """UnreadableError where there is no NumPy."""
+    """Raise UnreadableError if NumPy is not installed."""
     if find_spec("numpy") is None:
         raise UnreadableError("NumPy is not installed")

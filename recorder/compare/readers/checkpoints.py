@@ -1,7 +1,8 @@
-"""PyTorch's checkpoints: a zip of a pickle and raw buffers, read without PyTorch and without loading anything.
+"""PyTorch checkpoints, which are zip archives of a pickle and raw buffers, read without PyTorch and without running
+code.
 
-The pickle is taken in by an unpickler that knows no module: every class and function that it names becomes a
-`Named`, an inert note of its name and arguments. Tensors and containers are recognized among them.
+The pickle is read by an unpickler that imports nothing: every class and function becomes an inert `Named` with its name
+and arguments. Tensors and containers are recognized by these names.
 
 Source: https://pytorch.org/docs/stable/notes/serialization.html
 """
@@ -42,7 +43,7 @@ _STORAGES = {
 }
 
 
-# The same for tensors that bear their type themselves.
+# The same for tensors that store their dtype instead of a storage class.
 _TYPES = {
     "torch.float8_e4m3fn": ("u1", "float8_e4m3fn"),
     "torch.float8_e5m2": ("u1", "float8_e5m2"),
@@ -53,9 +54,13 @@ _TYPES = {
 
 
 class Named:
-    """Something that a pickle names: a class, or as an instance what it would have made; inert either way.
+    """An inert stand-in for a class in a pickle (as a subclass) or for its instance.
 
-    `name` is what it is, `args` what it was made of, `state` and `items` what was put into it.
+    Attributes:
+        name: Qualified name of the class or function.
+        args: Arguments of the call.
+        state: Argument of __setstate__.
+        items: Items added by the pickle to a list or dict.
     """
 
     name = ""
@@ -64,7 +69,7 @@ class Named:
     items: dict[Any, Any] | list[Any] | None
 
     def __new__(cls, *args: Any) -> Any:
-        """What the pickle gets for calling the class: a container of ours for the two that matter."""
+        """Return the stand-in for a call: plain values for an OrderedDict and a parameter."""
         if cls.name == "collections.OrderedDict":
             return _Ordered(*args)
         if cls.name.startswith("torch._utils._rebuild_parameter"):
@@ -82,30 +87,30 @@ class Named:
         self.items = items
 
     def append(self, value: Any) -> None:
-        """One more item of what would have been a list."""
+        """Add an item, as the pickle of a list does."""
         self.extend([value])
 
     def extend(self, values: list[Any]) -> None:
-        """Several more."""
+        """Add several items, as the pickle of a list does."""
         if not isinstance(self.items, list):
             self.items = []
         self.items.extend(values)
 
     def content(self) -> dict[str, Any]:
-        """What it says, as plain values."""
+        """Return the name, arguments, state and items as plain values."""
         parts = {"args": list(self.args), "state": self.state, "items": self.items}
         return {"": self.name, **{key: value for key, value in parts.items() if value is not None}}
 
 
 class _Ordered(dict[Any, Any]):
-    """What the pickle of an OrderedDict becomes; the state that PyTorch gives its own is its version."""
+    """A stand-in for an OrderedDict; its state, PyTorch's version of the state dict, is ignored."""
 
     def __setstate__(self, state: Any) -> None:
         pass
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes plain values and `Named` ones; imports nothing and calls nothing but these."""
+    """An unpickler that creates plain values and `Named` ones, and imports nothing."""
 
     def find_class(self, module: str, name: str) -> Any:
         return _named(f"{module}.{name}")
@@ -116,7 +121,7 @@ class _Unpickler(pickle.Unpickler):
 
 @functools.lru_cache(maxsize=10_000)
 def _named(name: str) -> type[Named]:
-    """The class of that name, the same one for both sides: it may be a key of a dict, or in a set."""
+    """Return the stand-in class of a name, the same for both sides, because it can be a key of a dict."""
     return type("Named", (Named,), {"name": name})
 
 
@@ -125,7 +130,7 @@ def _is_named(value: Any, name: str) -> bool:
 
 
 def compare_checkpoints(pair: Pair) -> Iterator[Difference]:
-    """Two files of torch.save: tensors by their names, everything else as values."""
+    """Compare two files written by torch.save: tensors by name, other values by place."""
     need_numpy()
     with open_zip(pair.a, pair) as left, open_zip(pair.b, pair) as right:
         tops = [_top(archive) for archive in (left, right)]
@@ -140,7 +145,7 @@ def compare_checkpoints(pair: Pair) -> Iterator[Difference]:
 
 
 def _top(archive: zipfile.ZipFile) -> str | None:
-    """The folder of the checkpoint, which bears the name of its first file; None for a TorchScript archive."""
+    """Return the top-level folder of a checkpoint; None for a TorchScript archive or another zip."""
     names = archive.namelist()
     tops = {name.partition("/")[0] for name in names}
     if len(tops) != 1 or any("/code/" in name for name in names):
@@ -150,7 +155,7 @@ def _top(archive: zipfile.ZipFile) -> str | None:
 
 
 class _Checkpoint:
-    """One side: its archive, and the values in it."""
+    """One of the two checkpoints."""
 
     def __init__(self, archive: zipfile.ZipFile, side: ByteSource, pair: Pair, top: str) -> None:
         self._archive = archive
@@ -159,12 +164,12 @@ class _Checkpoint:
         self._top = top
 
     def load(self) -> Any:
-        """The pickle's values; raises UnreadableError and what pickle raises for what is none."""
+        """Return the values of the pickle; raise UnreadableError, or any error of pickle."""
         info = self._archive.getinfo(f"{self._top}/data.pkl")
         if info.file_size > _LONGEST_PICKLE:
-            raise UnreadableError("its pickle is too long")
+            raise UnreadableError(f"the pickle is longer than {_LONGEST_PICKLE >> 20} MiB")
         if self._byteorder() != b"little":
-            raise UnreadableError("it is of a machine with another byte order")
+            raise UnreadableError("the byte order is big-endian")
         data = self._archive.read(info)
         _check(data)
         return _Unpickler(io.BytesIO(data), encoding="utf-8").load()
@@ -174,13 +179,12 @@ class _Checkpoint:
         return self._archive.read(name) if name in self._archive.namelist() else b"little"
 
     def tensor(self, value: Any) -> Tensor | None:
-        """The array of a tensor, None for anything else."""
+        """Return the array of a tensor, or None for other values."""
         if not _is_named(value, "torch._utils._rebuild_tensor") or len(value.args) < 4:
             return None
         storage, offset, shape, strides = value.args[:4]
-        is_view = any(
-            isinstance(more, dict) and more for more in value.args[6:]
-        )  # a conjugate, say
+        # Metadata mark conjugates and similar views.
+        is_view = any(isinstance(more, dict) and more for more in value.args[6:])
         if is_view or not _is_named(storage, _STORAGE):
             return None
         kinds = [getattr(kind, "name", "") for kind in (storage.args[1], *value.args[6:7])]
@@ -192,7 +196,7 @@ class _Checkpoint:
         return Tensor(array, known[1] or str(array.dtype), known[1])
 
     def storage(self, value: Named) -> memoryview:
-        """The raw buffer that a storage stands for."""
+        """Return the raw buffer of a storage."""
         info = self._archive.getinfo(f"{self._top}/data/{value.args[2]}")
         return member_data(self._archive, self._side, info)
 
@@ -200,29 +204,29 @@ class _Checkpoint:
 def _strided(
     data: memoryview, dtype: str, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> Any:
-    """The array in a storage, nothing copied; its elements' places in it are checked."""
+    """Return the array in a storage without a copy, after checking that all elements are inside it."""
     import numpy
 
     flat = numpy.frombuffer(data, dtype=dtype, count=len(data) // numpy.dtype(dtype).itemsize)
     if min(offset, *shape, *strides, 0) < 0 or len(shape) != len(strides):
-        raise UnreadableError("a tensor lies outside its storage")
+        raise UnreadableError("a tensor is outside its storage")
     if not all(shape):
         return numpy.zeros(shape, dtype)
     if offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) >= flat.size:
-        raise UnreadableError("a tensor lies outside its storage")
+        raise UnreadableError("a tensor is outside its storage")
     steps = tuple(s * flat.itemsize for s in strides)
     return numpy.lib.stride_tricks.as_strided(flat[offset:], shape, steps, writeable=False)
 
 
 def _check(data: bytes) -> None:
-    """Refuse a pickle whose memo would fill the memory: the unpickler makes room for the largest number."""
+    """Refuse a pickle whose memo would fill the memory: the unpickler allocates space up to the largest index."""
     for code, argument, _ in pickletools.genops(data):
         if "PUT" in code.name and argument is not None and int(argument) > len(data):
-            raise UnreadableError("its pickle is not one that PyTorch wrote")
+            raise UnreadableError("the pickle was not written by PyTorch")
 
 
 class _CheckpointWalk:
-    """Holds two checkpoints' values against each other."""
+    """Compares the values of two checkpoints."""
 
     def __init__(self, pair: Pair, ours: _Checkpoint, theirs: _Checkpoint) -> None:
         self._pair = pair
@@ -253,23 +257,27 @@ class _CheckpointWalk:
             if key in a and key in b:
                 yield from self.walk(a[key], b[key], place)
             elif key in a:
-                yield Difference(path=self._pair.place(place), what="removed", left=_said(a[key]))
+                yield Difference(
+                    path=self._pair.place(place), what="removed", left=_describe(a[key])
+                )
             else:
-                yield Difference(path=self._pair.place(place), what="added", right=_said(b[key]))
+                yield Difference(
+                    path=self._pair.place(place), what="added", right=_describe(b[key])
+                )
 
     def _walk_storages(self, a: Named, b: Named, path: str) -> Iterator[Difference]:
-        """The raw buffers of tensors of a kind that is not known here: by bytes."""
+        """Compare the raw buffers of tensors of an unknown kind."""
         at = first_unlike(self._ours.storage(a), self._theirs.storage(b))
         if at is not None:
             place = self._pair.place(f"{path}: byte {at}")
-            yield Difference(path=place, note="a storage of another kind, compared by its bytes")
+            yield Difference(path=place, note="a storage of an unknown kind, compared by bytes")
 
 
 def _plain(value: Any) -> Any:
-    """A class as its name, since each side has made its own."""
+    """Return the name of a stand-in class, and other values unchanged."""
     return value.name if isinstance(value, type) and issubclass(value, Named) else value
 
 
-def _said(value: Any) -> str:
+def _describe(value: Any) -> str:
     name = getattr(value, "name", type(value).__name__)
     return "a tensor" if "_rebuild_tensor" in name else f"a {name}"

@@ -1,4 +1,4 @@
-"""SQLite databases: the schema, and the rows of each table, whatever the pages and the history."""
+"""SQLite databases, compared by schema and by the rows of each table; pages and history are ignored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...codec import Difference
 from .pair import ByteSource, Pair, UnreadableError
 from .tables import compare_rows
 
-# So many of the machine's own steps for one statement, each a few nanoseconds: a schema may be made to never end.
+# Limit of virtual machine steps per database, each a few nanoseconds: a malicious schema can make a query endless.
 _MOST_STEPS = 2_000_000_000
 _STEPS_A_CHECK = 1_000_000
 _UNORDERED_ROWS = 200_000
@@ -23,7 +23,7 @@ _LONGEST_VALUE_BYTES = 1 << 28
 
 
 def compare_sqlite(pair: Pair) -> Iterator[Difference]:
-    """Schema by names, then table by table; rows in their order, and if that fails, in any."""
+    """Compare schemas, then tables; rows in stored order, and if they differ, in any order."""
     with closing(_open(pair.a)) as left, closing(_open(pair.b)) as right:
         ours, theirs = _schema(left), _schema(right)
         for name in dict.fromkeys([*ours, *theirs]):
@@ -33,21 +33,21 @@ def compare_sqlite(pair: Pair) -> Iterator[Difference]:
             elif name not in ours:
                 yield Difference(path=pair.place(name), what="added", right=kinds[1][0])
             elif kinds[0] != kinds[1]:
-                said = [" ".join(sql.split())[:80] for _, sql in kinds]
-                yield Difference(path=pair.place(name), what="type", left=said[0], right=said[1])
+                shown = [" ".join(sql.split())[:80] for _, sql in kinds]
+                yield Difference(path=pair.place(name), what="type", left=shown[0], right=shown[1])
             elif kinds[0][0] == "table" and not kinds[0][1].upper().startswith("CREATE VIRTUAL"):
                 yield from _compare_table(pair, name, left, right)
 
 
 def _open(side: ByteSource) -> sqlite3.Connection:
-    """The database, read-only and for itself: no log beside it is looked at, no code of its schema is trusted."""
+    """Open a database read-only, without its write-ahead log and without trusting functions in its schema."""
     if side.path is not None:
         connection = sqlite3.connect(f"file:{quote(str(side.path))}?mode=ro&immutable=1", uri=True)
     elif sys.version_info >= (3, 11):
         connection = sqlite3.connect(":memory:")
         connection.deserialize(side.bytes())
     else:
-        raise UnreadableError("reading SQLite from inside another file takes Python 3.11")
+        raise UnreadableError("reading SQLite inside another file needs Python 3.11")
     if sys.version_info >= (3, 11):
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE_BYTES)
     connection.text_factory = lambda data: data.decode(errors="surrogateescape")
@@ -64,7 +64,7 @@ def _schema(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
 
 
 def _is_own(name: str) -> bool:
-    """Whether the table is SQLite's own: statistics, and counters that no row shows."""
+    """Return True for SQLite's internal tables: statistics and counters."""
     return name.startswith("sqlite_")
 
 
@@ -84,7 +84,7 @@ def _rows(connection: sqlite3.Connection, name: str) -> tuple[list[str], Iterato
 
 
 def _same_in_any_order(name: str, left: sqlite3.Connection, right: sqlite3.Connection) -> bool:
-    """A table has no order of its own."""
+    """Return True if both tables have the same rows in any order."""
     tables = [
         list(islice(_rows(connection, name)[1], _UNORDERED_ROWS + 1))
         for connection in (left, right)

@@ -1,4 +1,4 @@
-"""Parquet and Feather, through pyarrow where it is installed: column by column, whatever the packing and the pages."""
+"""Parquet and Feather files, read with pyarrow and compared column by column; compression and pages are ignored."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Read = Callable[[ByteSource, Pair], Any]
 
 
 def compare_parquet(pair: Pair) -> Iterator[Difference]:
-    """Two parquet files."""
+    """Compare two parquet files."""
     return _compare_tables(pair, _read_parquet)
 
 
 def compare_feather(pair: Pair) -> Iterator[Difference]:
-    """Two Feather (Arrow IPC) files."""
+    """Compare two Feather (Arrow IPC) files."""
     return _compare_tables(pair, _read_feather)
 
 
@@ -47,12 +47,12 @@ def _compare_tables(pair: Pair, read: Read) -> Iterator[Difference]:
         raise UnreadableError("pyarrow is not installed")
     tables = [read(side, pair) for side in pair.sides]
     for table in tables:
-        table.validate(full=True)  # a file from elsewhere may point outside its own buffers
+        table.validate(full=True)  # offsets in an untrusted file can point outside its buffers
     left, right = tables
     ours, theirs = left.column_names, right.column_names
     if left.num_rows != right.num_rows:
-        said = [f"{table.num_rows} rows" for table in tables]
-        yield Difference(path=pair.path, what="shape", left=said[0], right=said[1])
+        rows = [f"{table.num_rows} rows" for table in tables]
+        yield Difference(path=pair.path, what="shape", left=rows[0], right=rows[1])
     for name in dict.fromkeys([*ours, *theirs]):
         place = pair.place(f"column {name}")
         if name not in theirs:
@@ -62,8 +62,8 @@ def _compare_tables(pair: Pair, read: Read) -> Iterator[Difference]:
         elif left.num_rows == right.num_rows:
             yield from _compare_columns(pair, place, name, left[name], right[name])
     if sorted(ours) == sorted(theirs) and ours != theirs:
-        said = [", ".join(names)[:_SHOWN] for names in (ours, theirs)]
-        yield Difference(path=pair.place("columns"), left=said[0], right=said[1])
+        shown = [", ".join(names)[:_SHOWN] for names in (ours, theirs)]
+        yield Difference(path=pair.place("columns"), left=shown[0], right=shown[1])
 
 
 def _compare_columns(pair: Pair, place: str, name: str, a: Any, b: Any) -> list[Difference]:
@@ -85,7 +85,7 @@ def _is_plain(column: Any) -> bool:
 def _compare_items(
     pair: Pair, place: str, name: str, a: list[Any], b: list[Any]
 ) -> list[Difference]:
-    """Values that NumPy has no place for: texts, lists, times, and nothing at all."""
+    """Compare values that NumPy cannot hold: strings, lists, times, nulls."""
     numbers = pair.numbers.at(name)
     unlike = [(i, x, y) for i, (x, y) in enumerate(zip(a, b, strict=True)) if not _same(x, y)]
     if not unlike:

@@ -1,4 +1,4 @@
-"""HDF5, and NetCDF where it is HDF5, through h5py where it is installed: datasets and attributes by their path."""
+"""HDF5 files, and NetCDF 4 files, read with h5py and compared by the paths of datasets and attributes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .arrays import need_numpy
 from .pair import ByteSource, Pair, UnreadableError
 
 _SHOWN = 60
-# What the NetCDF library and others write about themselves, which changes from version to version.
+# Attributes in which libraries such as NetCDF record their version.
 _ABOUT_THE_WRITER = frozenset({"_NCProperties"})
 
 
 def compare_hdf5(pair: Pair) -> Iterator[Difference]:
-    """Groups, datasets, their attributes, and links as links: one that leads out of the file is not followed."""
+    """Compare groups, datasets, attributes and links; external links are not followed."""
     need_numpy()
     if find_spec("h5py") is None:
         raise UnreadableError("h5py is not installed")
@@ -32,9 +32,9 @@ def compare_hdf5(pair: Pair) -> Iterator[Difference]:
             if one is None or other is None:
                 yield Difference(path=place, what="removed" if other is None else "added")
             elif isinstance(one, str) or isinstance(other, str) or type(one) is not type(other):
-                said = [_kind(thing) for thing in (one, other)]
-                if said[0] != said[1]:
-                    yield Difference(path=place, what="type", left=said[0], right=said[1])
+                kinds = [_kind(thing) for thing in (one, other)]
+                if kinds[0] != kinds[1]:
+                    yield Difference(path=place, what="type", left=kinds[0], right=kinds[1])
             else:
                 yield from _compare_attributes(pair, name, one, other)
                 if isinstance(one, h5py.Dataset):
@@ -48,7 +48,7 @@ def _open(h5py: Any, side: ByteSource) -> Any:
 
 
 def _tree(h5py: Any, file: Any) -> dict[str, Any]:
-    """Everything by its path: groups, datasets, and the text of a link that is not followed."""
+    """Return groups and datasets by path, and a description of each soft or external link."""
     found: dict[str, Any] = {}
 
     def visit(name: str, link: Any) -> None:
@@ -81,7 +81,7 @@ def _compare_attributes(pair: Pair, name: str, a: Any, b: Any) -> Iterator[Diffe
 
 
 def _attribute(value: Any, thing: Any) -> Any:
-    """Numbers as they are, anything else as Python's values."""
+    """Return numbers as an array, and other values as Python objects."""
     import numpy
 
     array = numpy.asarray(value)
@@ -102,7 +102,7 @@ def _compare_datasets(pair: Pair, place: str, name: str, a: Any, b: Any) -> Iter
 
     for dataset in (a, b):
         if dataset.is_virtual or dataset.external:
-            raise UnreadableError(f"{name} lies in another file")
+            raise UnreadableError(f"{name} is stored in another file")
     if a.shape != b.shape:
         yield Difference(path=place, what="shape", left=str(a.shape), right=str(b.shape))
     elif a.shape is not None:
@@ -116,7 +116,7 @@ def _compare_datasets(pair: Pair, place: str, name: str, a: Any, b: Any) -> Iter
 
 
 def _plain(value: Any, thing: Any) -> Any:
-    """Python's own values; of a reference into the file the path that it leads to, as `thing` there sees it."""
+    """Return Python objects; a reference becomes the path of its target in the file of `thing`."""
     import h5py
     import numpy
 
@@ -132,11 +132,11 @@ def _plain(value: Any, thing: Any) -> Any:
 
 
 def _compare_objects(place: str, a: Any, b: Any) -> list[Difference]:
-    """Texts, and lists of any length."""
+    """Compare strings, and lists of varying length."""
     left, right = (value if isinstance(value, list) else [value] for value in (a, b))
     if len(left) != len(right):
-        said = [f"{len(values)} values" for values in (left, right)]
-        return [Difference(path=place, what="shape", left=said[0], right=said[1])]
+        sizes = [f"{len(values)} values" for values in (left, right)]
+        return [Difference(path=place, what="shape", left=sizes[0], right=sizes[1])]
     unlike = [i for i, (x, y) in enumerate(zip(left, right, strict=True)) if not _same(x, y)]
     if not unlike:
         return []

@@ -1,4 +1,4 @@
-"""Compressed files: what was compressed counts, not the time, the name and the level."""
+"""Compressed files, compared by the decompressed content; time, name and level are ignored."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from typing import Any, BinaryIO
 from ...codec import Difference
 from .pair import ByteSource, Pair, UnreadableError
 
-# What an xz file may make its reader allocate.
+# Memory limit for decoders; a malicious file can request any size of window.
 _XZ_MEMORY_BYTES = 256 << 20
 Open = Callable[[BinaryIO], Any]
 
 
 def compare_gzip(pair: Pair) -> Iterable[Difference]:
-    """gzip's content."""
+    """Compare the content of two gzip files."""
     return _compare_unpacked(pair, lambda stream: gzip.GzipFile(fileobj=stream))
 
 
 def compare_bz2(pair: Pair) -> Iterable[Difference]:
-    """bzip2's content."""
+    """Compare the content of two bzip2 files."""
     return _compare_unpacked(pair, bz2.BZ2File)
 
 
 def compare_xz(pair: Pair) -> Iterable[Difference]:
-    """xz's content."""
+    """Compare the content of two xz files."""
     return _compare_unpacked(pair, _Xz)
 
 
 def compare_zstd(pair: Pair) -> Iterable[Difference]:
-    """zstd's content, where the package zstandard is installed."""
+    """Compare the content of two zstd files with the package zstandard."""
     if find_spec("zstandard") is None:
         raise UnreadableError("zstandard is not installed")
     import zstandard
@@ -45,13 +45,13 @@ def compare_zstd(pair: Pair) -> Iterable[Difference]:
 
 
 class _Xz:
-    """An xz stream that is read up to a limit, in a limited memory."""
+    """A reader of xz streams with limits on size and memory."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
     def read(self, limit: int) -> bytes:
-        """At most `limit` bytes of the content."""
+        """Return at most `limit` bytes of the content."""
         parts: list[bytes] = []
         data = self._stream.read()
         while data and limit > 0:
@@ -59,7 +59,7 @@ class _Xz:
             parts.append(unpacker.decompress(data, max_length=limit))
             limit -= len(parts[-1])
             if not unpacker.eof and limit > 0:
-                raise EOFError("it is cut short")
+                raise EOFError("the file is truncated")
             data = unpacker.unused_data
         return b"".join(parts)
 
@@ -77,6 +77,6 @@ def _unpack(side: ByteSource, pair: Pair, open_packed: Open) -> ByteSource:
 
 
 def _inner_name(name: str) -> str:
-    """The name of what is inside: ``x.csv`` of x.csv.gz, ``x.tar`` of x.tgz."""
+    """Return the name of the decompressed file: ``x.csv`` for x.csv.gz, ``x.tar`` for x.tgz."""
     stem, _, suffix = name.rpartition(".")
     return f"{stem}.tar" if suffix.lower() in ("tgz", "tbz2", "txz", "tzst") else stem

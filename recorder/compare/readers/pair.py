@@ -1,4 +1,4 @@
-"""Two files of one format that are to be compared, and how much may be unpacked on the way."""
+"""A pair of files to compare, and limits on decompression."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from ...codec import Difference, Numbers
 
-# Content from elsewhere may be made to fill the memory: beyond these limits it is compared as bytes.
+# Limits for untrusted content, which could fill the memory; beyond them, files are compared as bytes.
 MOST_UNPACKED_BYTES = 2 << 30
 MOST_VALUES = 20_000_000
 DEEPEST = 4
@@ -18,11 +18,11 @@ _CHUNK = 1 << 20
 
 
 class UnreadableError(ValueError):
-    """The content is not of the format, or cannot be read here; the text says why, for people."""
+    """A file that does not have the format, or that cannot be read here; the message is shown to the user."""
 
 
 class ByteSource:
-    """The bytes of one side, a memory map where they are a file; `path` is that file."""
+    """The bytes of one side, as a memory map if they are a file; `path` is that file, or None."""
 
     def __init__(self, data: bytes | memoryview | mmap.mmap, *, path: Path | None = None) -> None:
         self.data = memoryview(data)
@@ -30,7 +30,7 @@ class ByteSource:
 
     @classmethod
     def at(cls, path: Path) -> ByteSource:
-        """The file at that path, mapped. Raises OSError."""
+        """Map the file at `path` into memory. Raises OSError."""
         with path.open("rb") as file:
             if not path.stat().st_size:
                 return cls(b"", path=path)
@@ -40,20 +40,20 @@ class ByteSource:
         return len(self.data)
 
     def open(self) -> BinaryIO:
-        """A stream over the bytes."""
+        """Return a stream of the bytes."""
         return io.BytesIO(self.data) if self.path is None else self.path.open("rb")
 
     def bytes(self) -> bytes:
-        """A copy of the bytes."""
+        """Return a copy of the bytes."""
         return self.data.tobytes()
 
     def text(self) -> str:
-        """The bytes as UTF-8, with or without a mark; UnicodeDecodeError for what is no text."""
+        """Decode the bytes as UTF-8 with an optional byte order mark; raise UnicodeDecodeError for other bytes."""
         return str(self.data, "utf-8-sig")
 
 
 class Budget:
-    """What may still be unpacked of one pair of files: bytes and values."""
+    """The remaining number of bytes and values that may be unpacked from one pair of files."""
 
     def __init__(self) -> None:
         self._bytes = MOST_UNPACKED_BYTES
@@ -61,26 +61,29 @@ class Budget:
 
     @property
     def left_bytes(self) -> int:
-        """How many more bytes may be unpacked."""
+        """Return the number of bytes that may still be unpacked."""
         return self._bytes
 
     def take_bytes(self, count: int) -> None:
-        """Unpack so many bytes; UnreadableError where that is too much."""
+        """Take `count` bytes from the budget; raise UnreadableError if too few are left."""
         self._bytes -= count
         if count < 0 or self._bytes < 0:
-            raise UnreadableError(f"it unpacks to more than {MOST_UNPACKED_BYTES >> 30} GiB")
+            raise UnreadableError(
+                f"the content unpacks to more than {MOST_UNPACKED_BYTES >> 30} GiB"
+            )
 
     def take_values(self, count: int = 1) -> None:
-        """Look at so many single values; UnreadableError where that is too much."""
+        """Take `count` values from the budget; raise UnreadableError if too few are left."""
         self._values -= count
         if self._values < 0:
-            raise UnreadableError(f"it holds more than {MOST_VALUES} values")
+            raise UnreadableError(f"the content has more than {MOST_VALUES} values")
 
 
 class Pair:
-    """Two files to compare: `name` says of which format, `path` where they stand in what is compared.
+    """A pair of files to compare.
 
-    `numbers` says which numbers are close there. `compare` is what compares pairs inside this one.
+    `name` determines the format, `path` is the place of the files in the whole comparison ("" at the top), `numbers` is
+    the tolerance, and `compare` compares pairs inside this one.
     """
 
     def __init__(
@@ -106,23 +109,23 @@ class Pair:
 
     @property
     def sides(self) -> tuple[ByteSource, ByteSource]:
-        """Both."""
+        """Return both sides."""
         return self.a, self.b
 
     def place(self, inside: str) -> str:
-        """The place `inside` this file, as a difference names it."""
+        """Return the path of a difference at the place `inside` this file."""
         return f"{self.path}: {inside}" if self.path and inside else self.path or inside
 
     def member(self, inside: str) -> str:
-        """The place of a member of this archive or folder."""
+        """Return the path of a member of this archive or folder."""
         return f"{self.path}/{inside}" if self.path else inside
 
     def inner(self, name: str, a: ByteSource, b: ByteSource, *, path: str) -> Iterable[Difference]:
-        """The differences of two files that this pair contains; none where their bytes are the same."""
+        """Compare two files inside this pair; return no differences if their bytes are the same."""
         if same_bytes(a.data, b.data):
             return []
         if self.depth >= DEEPEST:
-            raise UnreadableError(f"it is nested more than {DEEPEST} deep")
+            raise UnreadableError(f"archives are nested more than {DEEPEST} levels deep")
         numbers = self.numbers if path == self.path else self.numbers.at(path)
         return self._compare(
             Pair(
@@ -139,13 +142,13 @@ class Pair:
 
 
 def same_bytes(a: memoryview, b: memoryview) -> bool:
-    """Whether the bytes are the same."""
+    """Return True if the bytes are the same."""
     return len(a) == len(b) and first_unlike(a, b) is None
 
 
 def first_unlike(a: memoryview, b: memoryview) -> int | None:
-    """The offset of the first byte that differs, which may be the end of the shorter one; None for none."""
-    # A memoryview compares item by item; copies of a chunk compare as memory does.
+    """Return the offset of the first differing byte (the length of a side that is a prefix); None if there is none."""
+    # memoryview compares item by item; bytes compare with memcmp, which is faster even with the copy.
     for at in range(0, min(len(a), len(b)), _CHUNK):
         left, right = bytes(a[at : at + _CHUNK]), bytes(b[at : at + _CHUNK])
         if left != right:
@@ -155,7 +158,7 @@ def first_unlike(a: memoryview, b: memoryview) -> int | None:
 
 
 def _first_in_chunk(a: bytes, b: bytes) -> int:
-    """By halves; the end of the shorter one where that is all."""
+    """Find the first differing byte by bisection."""
     low, high = 0, min(len(a), len(b))
     while low < high:
         middle = (low + high) // 2

@@ -1,6 +1,7 @@
-"""Pickles: never loaded. They are taken apart into opcodes, which says whether two say the same.
+"""Pickles, compared by their opcodes and never loaded.
 
-What differs is opaque: the order of a set, or the memory's layout, make other bytes of equal values.
+Pickles that differ are opaque, because equal values can have different pickles: the order of sets and the sharing of
+objects in memory vary.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any
 from ...codec import Difference
 from .pair import ByteSource, Pair
 
-# A pickle of more opcodes than this is not taken apart: pickletools does a million a second or so.
+# Longer pickles are not compared by opcode: pickletools reads about a million per second.
 _MOST_OPCODES = 2_000_000
 _FRAMING = frozenset({"PROTO", "FRAME"})
 _MEMOIZING = frozenset({"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"})
 _RECALLING = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _ATOMS = frozenset({"text", "bytes"})
-# joblib writes arrays between the opcodes, as raw bytes that would be taken for opcodes.
+# joblib writes arrays between the opcodes, as raw bytes that look like opcodes.
 _JOBLIB = b"joblib.numpy_pickle"
 _REASON = "a pickle is never loaded, and its bytes differ"
 
@@ -27,28 +28,32 @@ Step = tuple[str, Any]
 
 
 def compare_pickles(pair: Pair) -> Iterator[Difference]:
-    """Nothing where both are the same but for framing and what they share in memory; else opaque."""
+    """Yield nothing if the pickles differ only in framing and the sharing of atoms, or else an opaque difference."""
     steps = zip_longest(*(_steps(side) for side in pair.sides))
     try:
         unlike = next(((a, b) for a, b in islice(steps, _MOST_OPCODES) if a != b), None)
         more = next(steps, None)
     except (ValueError, UnicodeDecodeError, IndexError, OverflowError):
-        yield Difference(path=pair.path, what="opaque", note=f"{_REASON}; it cannot be taken apart")
+        yield Difference(
+            path=pair.path, what="opaque", note=f"{_REASON}; its opcodes are unreadable"
+        )
         return
     if unlike is not None:
         left, right = (_text(step) for step in unlike)
         yield Difference(path=pair.path, what="opaque", left=left, right=right, note=_REASON)
     elif more is not None:
-        yield Difference(path=pair.path, what="opaque", note=f"{_REASON}; it is too long")
+        yield Difference(
+            path=pair.path, what="opaque", note=f"{_REASON}; it is too long to examine"
+        )
 
 
 def _steps(side: ByteSource) -> Iterator[Step]:
-    """What the pickle does, step by step: without frames, and an atom that is recalled as if it stood there.
+    """Yield the opcodes without framing, with recalled atoms in place of the recall.
 
-    Whether two equal strings are one object in memory is chance; whether two lists are is content.
+    Sharing of equal strings in memory is arbitrary and ignored; sharing of lists is content.
     """
     if _JOBLIB in side.data.tobytes():
-        raise ValueError("arrays stand between its opcodes")
+        raise ValueError("raw arrays between the opcodes")
     memo: dict[int, Step] = {}
     shared = 0
     last: Step = ("", None)
@@ -64,7 +69,7 @@ def _steps(side: ByteSource) -> Iterator[Step]:
             elif code.name not in _FRAMING:
                 last = _step(code.name, argument)
                 yield last
-        yield ("what follows", stream.read())
+        yield ("trailing bytes", stream.read())
 
 
 def _step(name: str, argument: Any) -> Step:

@@ -1,4 +1,4 @@
-"""Tables of rows: CSV and TSV, cells as numbers where they are numbers, located by row and the header's name."""
+"""CSV and TSV files, compared cell by cell, and the comparison of tables of rows."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from .pair import Pair, UnreadableError
 _SHOWN = 60
 _NAME = re.compile(r"[+-]?0[0-9]")
 Row = Sequence[Any]
-# What makes a value of a cell, to compare it as.
+# Converts a cell to the value to compare.
 Typed = Callable[[Any], Any]
 
 
 def compare_csv(pair: Pair) -> Iterable[Difference]:
-    """Cells between commas."""
+    """Compare two files of comma-separated values."""
     return _compare_delimited(pair, ",")
 
 
 def compare_tsv(pair: Pair) -> Iterable[Difference]:
-    """Cells between tabs."""
+    """Compare two files of tab-separated values."""
     return _compare_delimited(pair, "\t")
 
 
 def _compare_delimited(pair: Pair, delimiter: str) -> list[Difference]:
     if any(b"\0" in bytes(side.data[: 1 << 16]) for side in pair.sides):
-        raise UnreadableError("it is no text")
+        raise UnreadableError("the file is not text")
     with pair.a.open() as left, pair.b.open() as right:
         return _compare_streams(pair, *(_rows(stream, delimiter) for stream in (left, right)))
 
@@ -48,7 +48,7 @@ def _compare_streams(
 ) -> list[Difference]:
     first, other = next(left, None), next(right, None)
     if first is None or other is None:
-        raise UnreadableError("one of them is empty")
+        raise UnreadableError("one of the files is empty")
     if first == other and not any(_is_number(cell) for cell in first):
         return compare_rows(pair, first, left, right, first_row=1, typed=_typed)
     names = [str(i) for i in range(max(len(first), len(other)))]
@@ -61,9 +61,10 @@ def _is_number(cell: str) -> bool:
 
 @functools.lru_cache(maxsize=1 << 16)
 def _typed(cell: str | None) -> int | float | str | None:
-    """The number that a cell says; text as it is, and what is a number for Python only, or a name of digits.
+    """Return the number in a cell, or the string.
 
-    These are 1_000, 007, and what is larger than the largest float.
+    Strings that only Python reads as numbers (1_000), identifiers with leading zeros (007), and numbers beyond the
+    largest float remain strings.
     """
     if cell is None or "_" in cell or _NAME.match(cell):
         return cell
@@ -77,7 +78,7 @@ def _typed(cell: str | None) -> int | float | str | None:
 
 
 class _Column:
-    """What one column comes to: its first row that differs, how many, the largest errors, whether all are close."""
+    """Accumulates over one column: first differing row, number of differences, largest errors, closeness."""
 
     def __init__(self, row: int, a: Any, b: Any) -> None:
         self.row, self.left, self.right = row, a, b
@@ -87,7 +88,7 @@ class _Column:
         self.close = True
 
     def add(self, a: Any, b: Any, numbers: Numbers) -> None:
-        """One more row in which it differs."""
+        """Add a row in which the column differs."""
         self.count += 1
         if not (_is_numeric(a) and _is_numeric(b)):
             self.close = False
@@ -112,9 +113,10 @@ def compare_rows(
     typed: Typed = lambda cell: cell,
     inside: str = "",
 ) -> list[Difference]:
-    """Where two tables differ: one difference for each column, by its first row, and one for missing rows.
+    """Compare two tables: return one difference per column, at its first row, and one for missing rows.
 
-    `first_row` is the number of the first of the rows, `inside` the table's name in its file.
+    `header` names the columns, `first_row` is the number of the first row, `typed` converts cells to values, and
+    `inside` is the name of the table in its file.
     """
     found: dict[int, _Column] = {}
     numbers = [pair.numbers.at(name) for name in header]
@@ -131,9 +133,9 @@ def compare_rows(
         for j, column in sorted(found.items(), key=lambda item: (item[1].row, item[0]))
     ]
     if lengths[0] != lengths[1]:
-        said = [f"{n} rows" for n in lengths]
+        sizes = [f"{n} rows" for n in lengths]
         place = pair.place(inside)
-        differences.append(Difference(path=place, what="shape", left=said[0], right=said[1]))
+        differences.append(Difference(path=place, what="shape", left=sizes[0], right=sizes[1]))
     return differences
 
 

@@ -1,6 +1,6 @@
-"""safetensors: a JSON header and raw buffers, read without the library.
+"""safetensors files, a JSON header and raw buffers, read without the library.
 
-Source: https://huggingface.co/docs/safetensors, "Format".
+Source: https://huggingface.co/docs/safetensors, section "Format".
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .arrays import need_numpy
 from .pair import ByteSource, Pair, UnreadableError
 from .values import compare_values
 
-# The library itself refuses a longer header.
+# The library refuses longer headers, too.
 _LONGEST_HEADER = 100_000_000
-# The format's names of types, NumPy's dtype of the stored bits, and PyTorch's name where NumPy lacks the type.
+# Dtypes of the format: NumPy's dtype of the stored bits, and PyTorch's name if NumPy lacks the dtype.
 _DTYPES = {
     "F64": ("<f8", ""),
     "F32": ("<f4", ""),
@@ -41,7 +41,7 @@ _DTYPES = {
 
 
 class Tensor(NamedTuple):
-    """An array of stored bits, and the type's name; `widen` names what turns the bits into numbers."""
+    """An array of stored bits and its dtype; `widen` is the name of a dtype that NumPy lacks, or ""."""
 
     array: Any
     dtype: str
@@ -49,7 +49,7 @@ class Tensor(NamedTuple):
 
 
 def compare_safetensors(pair: Pair) -> Iterator[Difference]:
-    """Two state dicts, tensor by tensor, and their metadata."""
+    """Compare two files tensor by tensor, and their metadata."""
     need_numpy()
     headers = [_read_header(side) for side in pair.sides]
     (ours, left_at), (theirs, right_at) = headers
@@ -57,9 +57,9 @@ def compare_safetensors(pair: Pair) -> Iterator[Difference]:
     yield from compare_values(pair, notes[0], notes[1], "__metadata__")
     for name in dict.fromkeys([*ours, *theirs]):
         if name not in theirs:
-            yield Difference(path=pair.place(name), what="removed", left=_said(ours[name]))
+            yield Difference(path=pair.place(name), what="removed", left=_describe(ours[name]))
         elif name not in ours:
-            yield Difference(path=pair.place(name), what="added", right=_said(theirs[name]))
+            yield Difference(path=pair.place(name), what="added", right=_describe(theirs[name]))
         else:
             tensors = (
                 _tensor(pair.a, ours[name], left_at),
@@ -69,7 +69,7 @@ def compare_safetensors(pair: Pair) -> Iterator[Difference]:
 
 
 def compare_tensors(pair: Pair, name: str, a: Tensor, b: Tensor) -> list[Difference]:
-    """Two tensors of that name."""
+    """Compare two tensors with the same name."""
     place = pair.place(name)
     if a.dtype != b.dtype and (a.widen or b.widen):
         if a.array.shape == b.array.shape:
@@ -81,27 +81,27 @@ def compare_tensors(pair: Pair, name: str, a: Tensor, b: Tensor) -> list[Differe
 
 
 def _compare_widened(pair: Pair, name: str, a: Tensor, b: Tensor) -> list[Difference]:
-    """Of different types that NumPy lacks: as float32."""
+    """Compare tensors of different dtypes that NumPy lacks, as float32."""
     left, right = ((widening(t.widen) or (lambda bits: bits))(t.array) for t in (a, b))
     found = compare_arrays(pair.place(name), left, right, pair.numbers.at(name))
     if found and found[0].what == "changed":
         return found
-    said = Difference(path=pair.place(name), what="dtype", left=a.dtype, right=b.dtype, equal=True)
-    return [said]
+    place = pair.place(name)
+    return [Difference(path=place, what="dtype", left=a.dtype, right=b.dtype, equal=True)]
 
 
 def _read_header(side: ByteSource) -> tuple[dict[str, Any], int]:
-    """The header, and where the buffers begin."""
+    """Return the header and the offset of the buffers."""
     size = int.from_bytes(side.data[:8], "little")
     if len(side) < 8 or size > min(_LONGEST_HEADER, len(side) - 8):
-        raise UnreadableError("it has no header of safetensors")
+        raise UnreadableError("the file has no safetensors header")
     header = json.loads(bytes(side.data[8 : 8 + size]))
     if not isinstance(header, dict):
-        raise UnreadableError("its header is no object")
+        raise UnreadableError("the header is not a JSON object")
     return header, 8 + size
 
 
-def _said(entry: dict[str, Any]) -> str:
+def _describe(entry: dict[str, Any]) -> str:
     return f"{entry.get('dtype')} {entry.get('shape')}"
 
 
@@ -109,17 +109,17 @@ def _tensor(side: ByteSource, entry: dict[str, Any], start: int) -> Tensor:
     dtype, widen = _DTYPES[entry["dtype"]]
     first, last = entry["data_offsets"]
     if not 0 <= first <= last <= len(side) - start:
-        raise UnreadableError("a tensor lies outside the file")
+        raise UnreadableError("a tensor is outside the file")
     array = view(side.data[start + first : start + last], dtype, entry["shape"])
     return Tensor(array, entry["dtype"], widen)
 
 
 def view(data: memoryview, dtype: str, shape: list[int]) -> Any:
-    """The bytes as an array of that shape, nothing copied."""
+    """Return the bytes as an array of a shape, without a copy."""
     import numpy
 
     if any(n < 0 for n in shape) or math.prod(shape) * numpy.dtype(dtype).itemsize != len(data):
-        raise UnreadableError("a tensor's shape and its bytes disagree")
+        raise UnreadableError("the shape of a tensor does not match its size")
     if not len(data):
         return numpy.zeros(shape, dtype)
     return numpy.frombuffer(data, dtype=dtype).reshape(shape)

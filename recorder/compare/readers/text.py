@@ -1,10 +1,10 @@
-"""Text by lines, anything else by bytes; drawings and documents without the times that their writers put in."""
+"""Text compared by lines, other files by bytes, and SVG, PDF and Office documents without their timestamps."""
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ...codec import Difference
 from .pair import ByteSource, Pair, UnreadableError, first_unlike
@@ -15,7 +15,10 @@ _LONGEST_LINE = 1 << 16
 
 
 def compare_plain(pair: Pair, note: str = "") -> list[Difference]:
-    """The first line that differs, or for what is no text the first byte; `note` says why not by format."""
+    """Return the first differing line of two texts, or the first differing byte of other files.
+
+    `note` is the reason why the files were not compared by their format.
+    """
     at = first_unlike(pair.a.data, pair.b.data)
     if at is None:
         return []
@@ -40,7 +43,7 @@ def _compare_lines(pair: Pair, at: int, note: str) -> Difference:
     column = at - starts[0]
     left, right = (_excerpt(line, column) for line in lines)
     if left == right:
-        note = note or "the lines end otherwise, or differ in what cannot be seen"
+        note = note or "the lines differ in their ends or in invisible characters"
     return Difference(path=pair.place(f"line {number}"), left=left, right=right, note=note)
 
 
@@ -56,7 +59,7 @@ def _line_start(data: memoryview, at: int) -> int:
 
 
 def _line(data: memoryview, start: int) -> str | None:
-    """The line that begins there, None at the end of the text."""
+    """Return the line that begins at `start`, or None at the end of the file."""
     if start >= len(data):
         return None
     piece = bytes(data[start : start + 2 * _LONGEST_LINE])
@@ -64,9 +67,9 @@ def _line(data: memoryview, start: int) -> str | None:
 
 
 def _excerpt(line: str | None, column: int) -> str:
-    """The line, shortened around the place in which it differs."""
+    """Return the line, shortened around the column of the difference."""
     if line is None:
-        return "(its end)"
+        return "(end of file)"
     if len(line) <= _SHOWN:
         return line
     first = max(min(column - _SHOWN // 2, len(line) - _SHOWN), 0)
@@ -76,14 +79,14 @@ def _excerpt(line: str | None, column: int) -> str:
 
 def _compare_bytes(pair: Pair, at: int, note: str) -> Difference:
     shown = [
-        f"{bytes(side.data[at : at + 8]).hex(' ') or '(its end)'} of {len(side)} bytes"
+        f"{bytes(side.data[at : at + 8]).hex(' ') or '(end of file)'} of {len(side)} bytes"
         for side in pair.sides
     ]
     place = pair.place(f"byte {at}")
     return Difference(path=place, left=shown[0], right=shown[1], index=(at,), note=note)
 
 
-# What programs write into a file about the moment in which they wrote it.
+# Metadata in which programs record the time of writing.
 _OFFICE_TIMES = re.compile(
     rb"(?s)<(dcterms:created|dcterms:modified|cp:lastModifiedBy|cp:revision|meta:creation-date|dc:date)\b[^>]*>"
     rb"[^<]*</\1>"
@@ -94,17 +97,17 @@ _SVG_REFERENCES = re.compile(rb'(id="|url\(#|href="#)([^")]+)')
 
 
 def compare_office_xml(pair: Pair) -> Iterable[Difference]:
-    """The description inside .xlsx, .docx or .odt: XML whose times do not count."""
+    """Compare the metadata of .xlsx, .docx or .odt files, ignoring timestamps."""
     return _compare_steadied(pair, lambda data: _OFFICE_TIMES.sub(b"", data))
 
 
 def compare_pdf(pair: Pair) -> Iterable[Difference]:
-    """A PDF, whose times and the identity made of them do not count; what is packed inside is compared as bytes."""
+    """Compare PDF files byte by byte, ignoring timestamps and the ids derived from them."""
     return _compare_steadied(pair, lambda data: _PDF_TIMES.sub(b"", data))
 
 
 def compare_svg(pair: Pair) -> Iterable[Difference]:
-    """A drawing: its date does not count, and ids (drawn at random by Matplotlib) only as what they refer to."""
+    """Compare SVG files, ignoring dates; ids, which Matplotlib draws at random, are compared by position."""
     return _compare_steadied(pair, _steady_svg)
 
 
@@ -114,8 +117,7 @@ def _steady_svg(data: bytes) -> bytes:
     return _SVG_REFERENCES.sub(lambda m: m[1] + numbers.get(m[2], m[2]), data)
 
 
-def _compare_steadied(pair: Pair, steady: object) -> list[Difference]:
-    assert callable(steady)
+def _compare_steadied(pair: Pair, steady: Callable[[bytes], bytes]) -> list[Difference]:
     pair.budget.take_bytes(len(pair.a) + len(pair.b))
     left, right = (ByteSource(steady(side.bytes())) for side in pair.sides)
     if left.data == right.data:
@@ -126,4 +128,4 @@ def _compare_steadied(pair: Pair, steady: object) -> list[Difference]:
 
 
 def _refuse(pair: Pair) -> list[Difference]:
-    raise UnreadableError("text contains no files")
+    raise UnreadableError("text cannot contain files")

@@ -1,4 +1,4 @@
-"""JSON, JSON lines, YAML and TOML: values, whatever the order of their keys."""
+"""JSON, JSON lines, YAML, TOML and notebooks, compared by value in any order of keys."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _NUMBERS = (int, float, complex)
 
 
 def compare_json(pair: Pair) -> Iterable[Difference]:
-    """Two JSON documents."""
+    """Compare two JSON documents."""
     return _compare_loaded(pair, lambda side: json.loads(side.text()))
 
 
 def compare_json_lines(pair: Pair) -> Iterable[Difference]:
-    """A JSON document a line."""
+    """Compare two files with one JSON document per line."""
     return _compare_loaded(
         pair, lambda side: [json.loads(line) for line in side.text().splitlines() if line.strip()]
     )
 
 
 def compare_yaml(pair: Pair) -> Iterable[Difference]:
-    """YAML documents, where PyYAML is installed: plain values only, no tags of Python's."""
+    """Compare YAML documents with PyYAML's safe loader, which creates only plain values."""
     if find_spec("yaml") is None:
         raise UnreadableError("PyYAML is not installed")
     import yaml
@@ -38,18 +38,18 @@ def compare_yaml(pair: Pair) -> Iterable[Difference]:
 
 
 def compare_toml(pair: Pair) -> Iterable[Difference]:
-    """TOML documents, where Python or a package can read them."""
+    """Compare TOML documents with tomllib or tomli."""
     if sys.version_info >= (3, 11):
         import tomllib
     elif find_spec("tomli") is not None:
         import tomli as tomllib
     else:
-        raise UnreadableError("reading TOML takes Python 3.11, or tomli")
+        raise UnreadableError("reading TOML needs Python 3.11 or the package tomli")
     return _compare_loaded(pair, lambda side: tomllib.loads(side.text()))
 
 
 def compare_notebook(pair: Pair) -> Iterable[Difference]:
-    """A Jupyter notebook: JSON, whose cells' ids and times of execution do not count."""
+    """Compare Jupyter notebooks, ignoring the ids and execution times of cells."""
     return _compare_loaded(pair, lambda side: _without_ids(json.loads(side.text())))
 
 
@@ -66,7 +66,7 @@ def _compare_loaded(pair: Pair, load: Callable[[ByteSource], Any]) -> Iterator[D
 
 
 def compare_values(pair: Pair, a: Any, b: Any, path: str = "") -> Iterator[Difference]:
-    """Where two values that a reader made differ: plain ones, in lists and dicts."""
+    """Compare two plain values, nested in lists and dicts, at the place `path`."""
     return _ValueWalk(pair).walk(a, b, path)
 
 
@@ -77,7 +77,7 @@ class _ValueWalk:
         self._numbers: Numbers = pair.numbers
 
     def walk(self, a: Any, b: Any, path: str) -> Iterator[Difference]:
-        self._budget.take_values()  # a few lines of YAML may stand for billions of values
+        self._budget.take_values()  # aliases let a few lines of YAML expand to billions of values
         if isinstance(a, dict) and isinstance(b, dict):
             yield from self._walk_dicts(a, b, path)
         elif isinstance(a, list | tuple) and type(a) is type(b):
@@ -129,7 +129,7 @@ def _key_place(path: str, key: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """The value for people; of a container no more than is shown."""
+    """Return a short description of a value; a container is only counted."""
     if isinstance(value, dict | list | tuple):
         return f"{type(value).__name__} of {len(value)}"
     if isinstance(value, str):

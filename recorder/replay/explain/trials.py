@@ -33,7 +33,7 @@ class Trials:
         self._request = request
         self._say = say
         self._done: list[tuple[Adjustment, ReplayResult | ReplayError]] = []
-        self._last = store.find("last").number
+        self._last = store.newest(with_replays=True) or 0
         self.kept: set[int] = set()
 
     def make(self, change: Adjustment) -> ReplayResult | None:

@@ -212,7 +212,7 @@ def test_interrupted_it_goes_on(project: Project) -> None:
 def test_what_is_taken_over(paper: Project) -> None:
     """A replay that was removed since, one of a day ago, and one that was asked for otherwise are none that is done."""
     store = RunStore(paper.root / ".recorder")
-    record, replay = store.get(1), store.find("good")
+    record, replay = store.get(1), store.replays(store.get(1))[-1]
     done = Done(original=record.id, replay=replay.id, number=replay.number)
 
     def take_over(request: Request | None = None, **more: bool) -> dict[str, Done]:

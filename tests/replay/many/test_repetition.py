@@ -129,7 +129,7 @@ def test_ctrl_c_ends_them_all(summing: Project) -> None:
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert count_replays(summing) < 50
-    assert RunStore(summing.root / ".recorder").find("last").status == "interrupted"
+    assert RunStore(summing.root / ".recorder").find("last-replay").status == "interrupted"
 
 
 def count_replays(project: Project) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recorder.errors import RunNotFoundError
-from recorder.store.query.refs import RunNames, resolve
+from recorder.errors import RunNotFoundError, TagError
+from recorder.store.query.refs import RunNames, check_tag, resolve
 
 RUNS = [
     RunNames(1, "k7c2aaaaaaaaaaaaaaaa", "train", ()),
@@ -38,6 +38,35 @@ def test_what_names_no_run(ref: str) -> None:
     assert ref.partition("~")[0] in str(caught.value)
 
 
+WITH_REPLAYS = [
+    RunNames(1, "aaaaaaaa", "train"),
+    RunNames(2, "bbbbbbbb", "script"),
+    RunNames(3, "cccccccc", "train", replay_of="aaaaaaaa"),
+    RunNames(4, "dddddddd", "script", replay_of="bbbbbbbb"),
+    RunNames(5, "eeeeeeee", "part", parent="dddddddd"),
+    RunNames(6, "ffffffff", "part", parent="eeeeeeee"),
+]
+
+
+@pytest.mark.parametrize(
+    ("ref", "number"),
+    [("last", 2), ("last~1", 1), ("train", 1), ("script", 2), ("last-replay", 6), ("last-replay~2", 4), ("6", 6)],
+)  # fmt: skip
+def test_last_is_no_replay(ref: str, number: int) -> None:
+    """`last` and an experiment's name skip replays and the runs recorded inside them; `last-replay` finds those."""
+    assert resolve(ref, entries=lambda: WITH_REPLAYS) == number
+
+
+def test_only_replays() -> None:
+    """If an experiment or the store has nothing but replays, the error names the newest replay."""
+    with pytest.raises(RunNotFoundError, match="only replays of it, the newest is run 6"):
+        resolve("part", entries=lambda: WITH_REPLAYS)
+    with pytest.raises(RunNotFoundError, match="`last-replay`"):
+        resolve("last", entries=lambda: WITH_REPLAYS[2:4])
+    with pytest.raises(RunNotFoundError, match="the store has no replay"):
+        resolve("last-replay", entries=lambda: WITH_REPLAYS[:2])
+
+
 def test_several_runs_under_one_name() -> None:
     """A prefix or a tag that several runs share names them all in its error."""
     for ref in ("zzzz", "both"):
@@ -56,3 +85,10 @@ def test_an_empty_store_says_so() -> None:
     """In an empty store the error says that it is empty."""
     with pytest.raises(RunNotFoundError, match="empty"):
         resolve("last", entries=list)
+
+
+@pytest.mark.parametrize("tag", ["8", "8-10", "last", "last-replay", "train~1", "a,b", " a"])
+def test_tags_that_would_name_other_runs(tag: str) -> None:
+    """A tag that reads as a number, a range or another name of a run is refused."""
+    with pytest.raises(TagError):
+        check_tag(tag)
