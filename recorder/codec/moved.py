@@ -49,7 +49,7 @@ def present_name(module: str, qualname: str) -> tuple[str, str]:
     return _NAMES.get((module, qualname)) or (_MODULES.get(module, module), qualname)
 
 
-class _Unpickler(pickle.Unpickler):
+class _RelocatingUnpickler(pickle.Unpickler):
     """An unpickler that finds recorder's functions and classes under their former names too."""
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
@@ -59,4 +59,4 @@ class _Unpickler(pickle.Unpickler):
 
 def loads(data: bytes) -> Any:
     """Unpickle, as `pickle.loads` does. This runs code."""
-    return _Unpickler(io.BytesIO(data)).load()
+    return _RelocatingUnpickler(io.BytesIO(data)).load()
