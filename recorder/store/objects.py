@@ -218,17 +218,22 @@ class Objects:
             kept = self._take_over(staged, place)
         except BaseException:
             # It is the only copy: it goes back to where it was.
-            staged.chmod(stat.S_IMODE(status.st_mode))
+            with contextlib.suppress(OSError):
+                staged.chmod(stat.S_IMODE(status.st_mode))
             staged.rename(source)
             raise
         staged.unlink(missing_ok=True)
         return kept
 
     def _take_over(self, staged: Path, place: Placing) -> tuple[str, int]:
+        status = staged.stat()
         staged.chmod(0o444)
         os.utime(staged)  # when it was written to is not when it came here
         with staged.open("rb", buffering=0) as file:
             if not is_ours_alone(file.fileno()):
+                # Its other names keep their mode and time: whoever owns them must be able to write to them.
+                os.utime(staged, ns=(status.st_atime_ns, status.st_mtime_ns))
+                staged.chmod(stat.S_IMODE(status.st_mode))
                 return self._put_stream(file, place)
             digest, size = digest_file(staged), os.fstat(file.fileno()).st_size
             if not place.is_kept(digest, size):
