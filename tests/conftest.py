@@ -14,6 +14,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,14 @@ class Project:
         """The record, as `recorder show --json` prints it."""
         found: dict[str, Any] = json.loads(self.recorder("show", str(run), "--json").stdout)
         return found
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs PyTorch where it is not installed: the extra `test` leaves it out."""
+    marker = item.get_closest_marker("torch")
+    if marker is not None and marker.kwargs.get("needed", True) and find_spec("torch") is None:
+        pytest.skip("no PyTorch here")
 
 
 @pytest.fixture

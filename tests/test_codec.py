@@ -185,9 +185,11 @@ def test_frames_come_back() -> None:
     pd.testing.assert_frame_equal(there_and_back(mixed), mixed)
 
 
+@pytest.mark.torch
 def test_tensors_come_back() -> None:
     """A tensor comes back with its dtype, bfloat16 too, and what it requires; a state dict is a dict of tensors."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     for tensor in (
         torch.arange(6.0).reshape(2, 3),
         torch.ones(3, dtype=torch.bfloat16),

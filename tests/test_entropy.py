@@ -215,10 +215,10 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.torch
 def test_a_replay_gives_the_same_numbers(project: Project) -> None:
     """A program with generators without a seed, streams of `rng`, and libraries imported late is reproduced."""
     pytest.importorskip("sklearn")
-    pytest.importorskip("torch")
     project.write("train.py", PROGRAM)
     project.python("train.py")
     project.python("train.py")

@@ -47,10 +47,10 @@ def test_a_classifier(tour: Project) -> None:
     assert replay(tour) == {"result", "confusion", "accuracy", "train_accuracy"}
 
 
+@pytest.mark.torch
 def test_a_network_goes_on_from_a_checkpoint(tour: Project) -> None:
     """A run that goes on from a checkpoint ends where one without a break did, reads it as an input, and replays."""
     pytest.importorskip("sklearn")
-    pytest.importorskip("torch")
     tour.write(
         "both.py",
         """
@@ -77,7 +77,9 @@ def test_a_command_line_of_ones_own(tour: Project) -> None:
     command = ["python", "examples/epidemic.py", "--days", "20"]
     tour.recorder("exec", "--name", "epidemic", "--", *command)
     shown = tour.recorder("cat", "last:outputs/epidemic.csv").stdout
-    assert shown == (tour.root / "outputs/epidemic.csv").read_text() and len(shown.splitlines()) == 21
+    assert (
+        shown == (tour.root / "outputs/epidemic.csv").read_text() and len(shown.splitlines()) == 21
+    )
     assert replay(tour) == {"result", "outputs/epidemic.csv"}
 
 

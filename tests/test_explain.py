@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -26,7 +25,6 @@ from recorder.store.store import Store
 # Nothing else varies: what is tried is what the test is about.
 FIXED = {"PYTHONHASHSEED": "0"}
 ROOT = Path(__file__).parent.parent
-HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
 def explained(project: Project, run: str, *args: str) -> dict[str, Any]:
@@ -257,7 +255,8 @@ def test_the_number_of_processors(project: Project) -> None:
     assert found["varying"] == []
 
 
-@pytest.mark.skipif(not HAS_TORCH or processors() < 2, reason="it takes PyTorch and two processors")
+@pytest.mark.torch
+@pytest.mark.skipif(processors() < 2, reason="it takes two processors")
 def test_a_race_of_threads(project: Project) -> None:
     """Threads that add into the same elements in whatever order agree once the algorithms are deterministic."""
     project.write(

@@ -86,6 +86,8 @@ OWNERS = {
     "threadpoolctl": {"recorder.capture.libraries"},
     "rich": {"recorder.cli.view"},
     "psutil": {"recorder.capture.sampling"},
+    "pynvml": {"recorder.capture.sampling"},
+    "filelock": {"recorder.store.disk"},
     "plotille": {"recorder.cli.view.plot"},
     "plotly": {"recorder.cli.view.picture"},
     "matplotlib": {"recorder.cli.view.picture"},

@@ -27,8 +27,8 @@ from recorder.reading.loading import load_file
 from recorder.reading.series import Series
 from recorder.reading.values import Tagged
 
-# The extra `test` does without PyTorch, which is large.
-needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="no PyTorch here")
+# The extra `test` does without PyTorch, which is large: what it writes and reads is tested where it is installed.
+pytestmark = pytest.mark.torch(needed=False)
 
 FIT = """
     import dataclasses, datetime, enum, gzip, json, os, pickle
@@ -190,7 +190,7 @@ def test_a_result_of_a_class_that_is_not_here(
     "what",
     [
         *("result", "named", "own.pkl", "model.joblib", "objects.npy"),
-        pytest.param("loud.pt", marks=needs_torch),
+        pytest.param("loud.pt", marks=pytest.mark.torch),
     ],
 )
 def test_a_foreign_run_runs_no_code(foreign: Record, what: str, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from conftest import Project
 from recorder.store.store import Store
 
 
+@pytest.mark.torch
 def test_flags_of_the_newer_api(project: Project) -> None:
     """A run whose matmul precision was set by PyTorch's newer API is recorded, with the flags that can be read."""
-    pytest.importorskip("torch")
     project.write(
         "e.py",
         """
@@ -48,9 +48,9 @@ def test_nothing_is_loaded() -> None:
     assert done.stdout.strip() == "None False"
 
 
+@pytest.mark.torch
 def test_flags_as_a_run_began_and_ended(project: Project) -> None:
     """What the run sets is in its end, not in its beginning; a later run that ends alike has the same fingerprint."""
-    pytest.importorskip("torch")
     project.write(
         "e.py",
         """

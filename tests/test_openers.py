@@ -16,6 +16,7 @@ from recorder.capture.readers import attach
 from recorder.digest import digest_file
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.torch(needed=False)
 
 MAKE = """
 import os

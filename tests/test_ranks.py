@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -298,7 +297,7 @@ DISTRIBUTED = """
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="no PyTorch here")
+@pytest.mark.torch
 def test_torchrun(project: Project) -> None:
     """torchrun with two ranks leaves one run and no warning; its ranks begin alike; it is replayed in a plain shell."""
     project.write("train.py", DISTRIBUTED)

@@ -90,6 +90,7 @@ def test_scikit_learn(reality: Reality) -> None:
     assert {one["kind"] for one in reality.project.show(run)["hazards"]} <= {"threads"}
 
 
+@pytest.mark.torch
 def test_networks(reality: Reality) -> None:
     """A convolutional network fed by two workers and resumed from its checkpoint, and a text model that speaks."""
     train = {"result", "checkpoint.pt", "loss", "lr"}
