@@ -81,6 +81,7 @@ REVEALED = [
 
 def test_what_a_checker_sees(tmp_path: Path) -> None:
     """mypy gives the decorated function the type of the undecorated one, and knows what a store gives."""
+    pytest.importorskip("mypy")
     (tmp_path / "typed.py").write_text(TYPED)
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "typed.py"],
