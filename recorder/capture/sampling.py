@@ -25,8 +25,8 @@ class Sampler:
     """Hands a sample to `write` every `interval_s`, and a last one when it is stopped.
 
     A sample has usage.cpu_percent (of one processor, since the last sample), usage.memory_bytes (resident), both of
-    this process and its children, and, where pynvml is installed, usage.gpuN.percent and usage.gpuN.memory_bytes of
-    each GPU as a whole, whoever uses it. Raises ImportError where psutil is not installed; anything else that goes
+    this process and its children, and, where there is an NVIDIA driver, usage.gpuN.percent and usage.gpuN.memory_bytes
+    of each GPU as a whole, whoever uses it. Raises ImportError where psutil is not installed; anything else that goes
     wrong ends the sampling, and is said in `problem`. `names` are the metrics that were written.
     """
 
@@ -99,7 +99,7 @@ class Sampler:
 
 
 class Gpus:
-    """NVIDIA's GPUs through pynvml; none where it, or the driver, is not installed."""
+    """NVIDIA's GPUs through NVML (the package nvidia-ml-py); none where it, or the driver, is not installed."""
 
     def __init__(self) -> None:
         self._nvml: Any = None
