@@ -26,7 +26,7 @@ from recorder.compare.verify import Item, Verification, verify
 from recorder.digest import digest_bytes
 from recorder.errors import DamageError
 from recorder.formats.points import Columns
-from recorder.recording.tolerance import declare
+from recorder.recording.options import declare_tolerance as declare
 from recorder.records import (
     Code,
     Failure,

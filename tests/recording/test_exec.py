@@ -59,7 +59,7 @@ def test_the_exit_status_is_passed_on(project: Project) -> None:
     project.recorder("exec", sys.executable, "work.py", "data.csv", "7", status=7)
     run = project.show(1)
     assert (run["status"], run["result"]) == ("failed", 7)
-    assert run["failure"]["message"] == "the command ended with status 7"
+    assert run["failure"]["message"] == "the command exited with status 7"
     assert project.recorder("replay", "1").stdout.endswith("reproduced\n")
     killed = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
     project.recorder("exec", "--name", "killed", "--", *killed, status=137)
@@ -198,7 +198,7 @@ def test_an_output_that_was_not_written(project: Project, tmp_path: Path) -> Non
     target.write_text("old")
     done = project.recorder("exec", "--output", str(target), "--output", "none", "--", "true")
     assert "result.txt was not written" in done.stderr
-    assert "none is not there" in done.stderr
+    assert "none does not exist" in done.stderr
     assert project.show(1)["outputs"] == []
     command = f"test -e done || echo new > {target}; touch done"
     project.write(".gitignore", "done\n")

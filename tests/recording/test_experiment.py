@@ -8,6 +8,8 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
+import site
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from typing import Any
 import pytest
 from project import Project
 
+import recorder
 from recorder import RecorderWarning, current_run, log, record, save
 from recorder.store.store import RunStore
 
@@ -50,16 +53,55 @@ def test_the_function_stays_what_it_was() -> None:
 
 
 TYPED = """
-from recorder import Run, Store, record
-from tinydb import where
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from recorder import record, start_run
 
 @record
 def one(a: int, b: str = '') -> float: return 0.5
-@record(name='x')
+@record(name='x', tags=['t'], tolerance={'loss': 1e-3})
 async def two(a: int) -> bytes: return b''
-reveal_type(one)
-reveal_type(two)
+@record
+def three(n: int) -> Iterator[int]:
+    yield n
+@record
+async def four(n: int) -> AsyncIterator[int]:
+    yield n
+@one.preset
+def small() -> dict[str, int]: return {'a': 2}
+
+class Model:
+    @record
+    def fit(self, x: float) -> float: return x
+    @classmethod
+    @record
+    def make(cls, rate: float) -> 'Model': return cls()
+    @record
+    @classmethod
+    def again(cls, rate: float) -> 'Model': return cls()
+    @staticmethod
+    @record
+    def double(x: int) -> int: return 2 * x
+
+async def use() -> None:
+    reveal_type((one(1), await two(1), list(three(1)), [n async for n in four(1)]))
+    reveal_type((one.experiment, one.__name__, one.__wrapped__(1), small()))
+    model = Model.make(2.0)
+    reveal_type((model, Model.again(1.0), model.fit(1.0), Model.fit(model, 1.0), Model.double(2)))
+    reveal_type((record(model.fit)(2.0), record(functools.partial(one, 2))(), record(lambda: 2)()))
+
+def apply(function: Callable[[int], float]) -> None: ...
+apply(one)
+with start_run('block', config={'a': 1}, keep_bytes=10) as run:
+    run.result = run.dir / 'x'
 one('wrong')
+Model().fit('wrong')
+if __name__ == '__main__':
+    one.main()
+"""
+READ = """
+from recorder import Store
+from tinydb import where
 
 store = Store()
 reveal_type([store[12], store["k7c2"], store.last("one"), store.runs()[-3:][0], store.runs(where("config").a > 1)[0]])
@@ -70,29 +112,61 @@ reveal_type([entry.key for entry in store.diff(1, store[2]).sections["config"]])
 store.replay(1, settings={"a": 2}).verdict == "reproducible"
 """
 REVEALED = [
-    "def (a: int, b: str =) -> float",
-    "def (a: int) -> typing.Coroutine[Any, Any, bytes]",
-    "list[recorder.api.run.Run]",
-    "list[int | float]",
-    "bytes",
-    "list[str]",
+    "tuple[float, bytes, list[int], list[int]]",
+    "tuple[str, str, float, dict[str, int]]",
+    "tuple[{}Model, {}Model, float, float, int]",
+    "tuple[float, float, int]",
 ]
 
 
-def test_what_a_checker_sees(tmp_path: Path) -> None:
-    """mypy gives the decorated function the type of the undecorated one, and knows what a store gives."""
-    (tmp_path / "typed.py").write_text(TYPED)
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "typed.py"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert re.findall('Revealed type is "(.*)"', done.stdout) == REVEALED
-    errors = re.findall("error: (.*)", done.stdout)
+def check(folder: Path, program: str, *checker: str) -> tuple[list[str], list[str]]:
+    """Run a type checker on the program; return the revealed types and the errors."""
+    (folder / "typed.py").write_text(program)
+    command = [sys.executable, "-m", *checker, "typed.py"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    revealed = re.findall('(?:Revealed type is|Type of ".*" is) "(.*)"', done.stdout)
+    return revealed, re.findall("error: (.*)", done.stdout)
+
+
+def test_mypy_checks_calls_of_a_recorded_function(tmp_path: Path) -> None:
+    """mypy --strict knows the arguments, results and attributes of recorded functions and methods of every kind."""
+    revealed, errors = check(tmp_path, TYPED, "mypy", "--strict")
+    assert revealed == [line.replace("{}", "typed.") for line in REVEALED]
     assert len(errors) == 2, errors
-    assert 'Argument 1 to "one" has incompatible type "str"' in errors[0]
-    assert "Non-overlapping equality check" in errors[1]
+    assert 'Argument 1 to "__call__" of "Recorded" has incompatible type "str"' in errors[0]
+    assert 'incompatible type "str"; expected "float"' in errors[1]
+
+
+def test_pyright_checks_calls_of_a_recorded_function(tmp_path: Path) -> None:
+    """pyright sees the same types as mypy, and reports the same two errors."""
+    pytest.importorskip("pyright")
+    if shutil.which("node") is None:
+        pytest.skip("pyright needs node")
+    paths = [str(Path(recorder.__file__).parent.parent), *site.getsitepackages(), *sys.path]
+    settings = {"extraPaths": paths, "typeCheckingMode": "strict", "include": ["typed.py"]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    (tmp_path / "typed.py").write_text(TYPED)
+    command = [sys.executable, "-m", "pyright", "--project", "pyrightconfig.json", "--outputjson"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    messages = [one["message"] for one in found if one["severity"] == "information"]
+    assert [re.search('is "(.*)"', one)[1] for one in messages] == [  # type: ignore[index]
+        line.replace("{}", "") for line in REVEALED
+    ]
+    rules = [one["rule"] for one in found if one["severity"] == "error"]
+    assert rules == ["reportArgumentType", "reportArgumentType"], found
+
+
+def test_mypy_knows_what_a_store_returns(tmp_path: Path) -> None:
+    """mypy --strict knows the types of a store's runs, series, outputs, differences and verdicts."""
+    revealed, errors = check(tmp_path, READ, "mypy", "--strict")
+    assert revealed == [
+        "list[recorder.api.run.Run]",
+        "list[int | float]",
+        "bytes",
+        "list[str]",
+    ]
+    assert len(errors) == 1 and "Non-overlapping equality check" in errors[0], errors
 
 
 def test_what_is_no_function_is_refused() -> None:
