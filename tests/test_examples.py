@@ -47,10 +47,10 @@ def test_a_classifier(tour: Project) -> None:
     assert replay(tour) == {"result", "confusion", "accuracy", "train_accuracy"}
 
 
+@pytest.mark.torch
 def test_a_network_resumes_from_a_checkpoint(tour: Project) -> None:
     """A run that resumes from a checkpoint ends like an uninterrupted one, has it as an input, and replays."""
     pytest.importorskip("sklearn")
-    pytest.importorskip("torch")
     tour.write(
         "both.py",
         """
