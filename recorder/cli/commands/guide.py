@@ -143,7 +143,7 @@ def _print_found(words: str) -> None:
 
 def _excerpt(text: str, words: list[str]) -> str:
     """Return the line that contains most of the words, cut around the first of them to fit a terminal."""
-    lines = [re.sub(r"[|`*\\]+ ?", "", line).strip() for line in text.splitlines()]
+    lines = [re.sub(r"[`*\\]+", "", line).replace("|", " ").strip() for line in text.splitlines()]
     line = max(lines, key=lambda line: sum(word in line.lower() for word in words))
     places = [line.lower().find(word) for word in words if word in line.lower()]
     if not places or len(line) <= _WIDTH:
