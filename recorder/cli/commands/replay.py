@@ -179,10 +179,10 @@ def command(
             secrets=dict(map(_read_secret, secrets)),
             rtol=rtol,
             atol=atol,
-            keep=keep_workspace,
+            keep_workspace=keep_workspace,
             inputs=dict(map(_split_input, inputs)),
-            live_inputs=current_inputs,
-            here=current_code,
+            current_inputs=current_inputs,
+            current_code=current_code,
             **choose_python(environment),
         )
         if record is None:
@@ -192,7 +192,7 @@ def command(
         if only_plan:
             ctx.exit(_print_plan(make_plan(store, record, request=request), as_json=as_json))
         stdout = sys.stderr.fileno() if as_json else None
-        done = repeat(store, record, times=times, request=request, stdout=stdout, say=say)
+        done = repeat(store, record, count=times, request=request, stdout=stdout, say=say)
     if times > 1:
         print_repetition(done, as_json=as_json, junit=junit)
     else:
