@@ -87,7 +87,7 @@ def _save_html(path: Path, curves: Sequence[Curve], axes: Axes) -> None:
 
 
 def save_parallel(path: Path, columns: Sequence[ParallelAxis]) -> None:
-    """Write parallel coordinates, a line for each run, coloured by the last column. Raises ImportError, OSError."""
+    """Write parallel coordinates, a line for each run, colored by the last column. Raises ImportError, OSError."""
     import plotly.graph_objects as go
 
     last = columns[-1]

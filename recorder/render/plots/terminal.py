@@ -43,25 +43,25 @@ def canvas_columns() -> int:
     return max((terminal_width() or _WIDTH) - _MARGIN, 20)
 
 
-def draw(curves: Sequence[Curve], axes: Axes, *, coloured: bool) -> str:
+def draw(curves: Sequence[Curve], axes: Axes, *, colored: bool) -> str:
     """The curves, their legend, and in words what is not to be seen.
 
     Without colours several are told apart by letters. There must be a point to draw.
     """
-    figure = _empty_figure(axes, coloured=coloured)
-    _add(figure, curves, axes, by_letter=len(curves) > 1 and not coloured)
+    figure = _empty_figure(axes, colored=colored)
+    _add(figure, curves, axes, by_letter=len(curves) > 1 and not colored)
     head = click.style(printable(axes.y), bold=True) + (" (log)" if axes.log_y else "")
     foot = f"{printable(axes.x)}{' (log)' if axes.log_x else ''}"
     foot = foot.rjust(_MARGIN + canvas_columns() - 2)
     return "\n".join(
-        [head, *_rows(figure.show()), foot, *_legend(curves, coloured), *remarks(curves)]
+        [head, *_rows(figure.show()), foot, *_legend(curves, colored), *remarks(curves)]
     )
 
 
-def _empty_figure(axes: Axes, *, coloured: bool) -> plotille.Figure:
+def _empty_figure(axes: Axes, *, colored: bool) -> plotille.Figure:
     figure = plotille.Figure()
     figure.width, figure.height = canvas_columns(), _HEIGHT
-    figure.with_colors, figure.color_mode, figure.origin = coloured, "names", False
+    figure.with_colors, figure.color_mode, figure.origin = colored, "names", False
     figure.x_label, figure.y_label = "", ""
     figure.x_ticks_fkt, figure.y_ticks_fkt = _ticks(axes.log_x, 9), _ticks(axes.log_y, _TICK)
     return figure
@@ -118,11 +118,11 @@ def remarks(curves: Sequence[Curve]) -> list[str]:
     return [click.style(cut_to_terminal(printable(line)), dim=True) for line in said]
 
 
-def _legend(curves: Sequence[Curve], coloured: bool) -> list[str]:
+def _legend(curves: Sequence[Curve], colored: bool) -> list[str]:
     lines = []
     for number, one in enumerate(curves[:_LISTED]):
-        mark = "──" if coloured else _MARKS[number % len(_MARKS)] if len(curves) > 1 else "──"
-        sign = click.style(mark, fg=_COLOURS[number % len(_COLOURS)]) if coloured else mark
+        mark = "──" if colored else _MARKS[number % len(_MARKS)] if len(curves) > 1 else "──"
+        sign = click.style(mark, fg=_COLOURS[number % len(_COLOURS)]) if colored else mark
         lines.append(cut_to_terminal(f"  {sign} {printable(one.label)}"))
     more = len(curves) - _LISTED
     return [*lines, f"  and {more} more"] if more > 0 else lines

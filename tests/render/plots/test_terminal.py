@@ -129,7 +129,7 @@ def test_ranges_of_every_kind(values: list[float]) -> None:
     for log in (False, True):
         if not log or min(values) > 0:
             one = curve("c", list(enumerate(values)), buckets=100, log_y=log)
-            text = draw([one], Axes("x", "y", log_y=log), coloured=True)
+            text = draw([one], Axes("x", "y", log_y=log), colored=True)
             dots = [c for c in click.unstyle(text) if "\u2800" < c <= "\u28ff"]
             assert dots
             assert max(len(row) for row in click.unstyle(text).splitlines()) <= 80
