@@ -1,6 +1,6 @@
-"""The Python side: a store and its records as one holds them in a script or a notebook.
+"""The names that people import: the decorator, `start_run`, and the reading side, `Store` and `Run`.
 
-`Store` and `Run` here are what `recorder.Store` and `recorder.Run` name: each a thin view of the one further
-down (`recorder.store.store.RunStore`, `recorder.records.Record`), bound to each other, with what needs the floors
-between.
+Public are the names in ``recorder.__all__``, and the types that their methods return. Everything else in the package
+is internal and can change without notice. `Store` and `Run` are thin views of `recorder.store.store.RunStore` and
+`recorder.records.Record`: they bind the two together and add loading, comparing, replaying and tables for notebooks.
 """

@@ -1,4 +1,4 @@
-"""What a run has left or read under a name, to be opened, loaded or laid out."""
+"""The content of an output or input of a run: open it, load it, or write it to a folder."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Content:
-    """An output or an input of a run: a file, a folder or a value. `kind` says which, `digest` names a file's bytes.
+    """The content of an output or input of a run: a file, a folder or a value.
 
-    >>> weights = record.output("weights.npy")
+    >>> weights = run.output("weights.npy")
     >>> weights.load()
     array([0.5, 1.5])
     >>> weights.size_bytes
@@ -38,23 +38,23 @@ class Content:
 
     @property
     def name(self) -> str:
-        """The output's name, or the input's path."""
+        """The name of the output, or the path of the input."""
         item = self._found.input
         return self._found.name if item is None else item.path
 
     @property
     def kind(self) -> Literal["file", "folder", "value"]:
-        """What it is."""
+        """The kind of content: ``"file"``, ``"folder"`` or ``"value"``."""
         return self._found.kind
 
     @property
     def digest(self) -> str:
-        """The digest of a file's bytes, "" for a folder and a value."""
+        """The digest of a file's bytes; empty for a folder or a value."""
         return self._found.digest
 
     @property
     def size_bytes(self) -> int | None:
-        """The bytes of a file, or of all files in a folder; None for a value."""
+        """The size in bytes of a file, or of all files in a folder; None for a value."""
         if self.kind == "value":
             return None
         if self.kind == "folder":
@@ -64,39 +64,44 @@ class Content:
 
     @property
     def names(self) -> list[str]:
-        """The paths in a folder, each of which `Record.output` takes behind the folder's name."""
+        """The paths of the files in a folder, relative to it: ``run.output("ckpt/" + name)``."""
         return [entry.path for entry in self._entries() if entry.kind == "file"]
 
     @property
     def path(self) -> Path:
-        """The file with the bytes in the store: read-only, and named by its digest. See `restore` for one of its name.
+        """The read-only file in the store that holds the bytes; it is named by its digest, not by `name`.
 
-        Raises ContentNotFoundError for what is no such file: a folder, a value, an input that lies in the snapshot.
+        Raises:
+            ContentNotFoundError: The content is a folder, a value, or an input that is part of the code snapshot.
         """
         if self.kind != "file" or not self._store.objects.has(self.digest):
-            hint = "load()" if self.kind == "value" else "restore(FOLDER) lays it out"
-            raise self._error(f"is no file of its own in the store: {hint}")
+            hint = "load()" if self.kind == "value" else "restore(FOLDER)"
+            raise self._error(f"is not a single file in the store; use {hint}")
         return self._store.objects.path(self.digest)
 
     def open(self) -> BinaryIO:
-        """A file's bytes, not checked against their digest. Raises ContentNotFoundError."""
+        """Open a file for reading. The bytes are not checked against the digest. Raises ContentNotFoundError."""
         self._check_file("open()")
         return open_content(self._store, self._record, self._found)
 
     def read_bytes(self) -> bytes:
-        """All bytes of a file, not checked against their digest. Raises ContentNotFoundError."""
+        """Return the bytes of a file, not checked against the digest. Raises ContentNotFoundError."""
         with self.open() as file:
             return file.read()
 
     def read_text(self, encoding: str = "utf-8") -> str:
-        """All of a file as text. Raises ContentNotFoundError, UnicodeDecodeError."""
+        """Return a file as a string. Raises ContentNotFoundError, UnicodeDecodeError."""
         return self.read_bytes().decode(encoding)
 
     def load(self) -> Any:
-        """The value, or what a file holds, see `recorder.api.loading`; its bytes are checked first.
+        """Return the value, or load a file by its format, see `recorder.api.loading`; its digest is verified first.
 
-        Pickles, and values of classes of one's own, are loaded where the run is one's own, see `Store.trust`. Raises
-        TrustError, DecodeError, DamageError, MissingPackageError, ContentNotFoundError.
+        Raises:
+            TrustError: Loading would unpickle or import code, and somebody else recorded the run; see `Store.trust`.
+            DecodeError: The format is unknown, or the file is not valid.
+            DamageError: The file in the store is damaged.
+            MissingPackageError: The package that reads the format is not installed.
+            ContentNotFoundError: The content is a folder.
         """
         if self.kind == "value":
             return Values(self._store, self._record).value(self._found.form)
@@ -107,7 +112,7 @@ class Content:
         if objects.has(self.digest) and not objects.verify(self.digest):
             place = objects.path(self.digest)
             raise DamageError(
-                f"{self.name} is damaged in the store: see `recorder check`", path=place
+                f"{self.name} is damaged in the store; for details: recorder check", path=place
             )
         with self.open() as file:
             return load_file(
@@ -115,9 +120,15 @@ class Content:
             )
 
     def restore(self, to: str | os.PathLike[str], *, force: bool = False) -> Path:
-        """Lay it out in the folder `to` under its own name, and give that path; see `recorder restore`.
+        """Write the content into the folder `to` under its name, as ``recorder restore`` does; return the path.
 
-        Raises DestinationError where something is there (with `force` files are replaced), ContentNotFoundError.
+        Args:
+            to: The destination folder.
+            force: Replace files that are in the way.
+
+        Raises:
+            DestinationError: A file is in the way.
+            ContentNotFoundError: The content is a value, or is missing.
         """
         kind: Literal["inputs", "outputs"] = "outputs" if self._found.input is None else "inputs"
         done = restore(
@@ -129,14 +140,14 @@ class Content:
 
     def _entries(self) -> Iterator[TreeEntry]:
         if self.kind != "folder":
-            raise self._error("is no folder")
+            raise self._error("is not a folder")
         yield from self._found.entries
 
     def _check_file(self, what: str) -> None:
         if self.kind == "value":
-            raise self._error(f"is a value and no file: load() in the place of {what}")
+            raise self._error(f"is a value, not a file; use load() instead of {what}")
         if self.kind == "folder":
-            raise self._error(f"is a folder: {what} takes one of its files, see names")
+            raise self._error(f"is a folder; {what} works on its files, which `names` lists")
 
     def _error(self, message: str) -> ContentNotFoundError:
         return ContentNotFoundError(
@@ -149,7 +160,7 @@ class Content:
 
 
 def output_content(store: RunStore, record: Record, name: str) -> Content:
-    """The output of that name, or a file in one. Raises ContentNotFoundError."""
+    """Return the content of an output, or of a file in one. Raises ContentNotFoundError."""
     found = find_output(store, record, name)
     if found is None:
         names = [output.name for output in record.outputs]
@@ -158,5 +169,5 @@ def output_content(store: RunStore, record: Record, name: str) -> Content:
 
 
 def input_content(store: RunStore, record: Record, path: str) -> Content:
-    """The input of that path, or the only one that ends so. Raises ContentNotFoundError."""
+    """Return the content of the input at `path`, or of the only one whose path ends so. Raises ContentNotFoundError."""
     return Content(store, record, found_input(record, path))

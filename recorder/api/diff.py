@@ -1,4 +1,4 @@
-"""What is different about two runs, as it is shown in a notebook."""
+"""The differences between two runs, displayed as the command line does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..compare import diff
 
 
 class RunDiff(diff.Diff, frozen=True):
-    """The differences of two runs, those of each section by its name; printed as `recorder diff` prints them.
+    """The differences between two runs by section: config, code, environment, inputs, outputs, metrics, result.
 
     >>> changed = store.diff(1, 2)
     >>> [(entry.key, entry.left, entry.right) for entry in changed.sections["config"]]

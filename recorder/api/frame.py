@@ -1,4 +1,4 @@
-"""Runs as a pandas DataFrame: a row a run, with a dtype for each column that says what it holds."""
+"""Runs as a pandas DataFrame: one row per run, with a dtype that fits each column."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ _INT64 = range(-(1 << 63), 1 << 63)
 
 
 def make_frame(records: Sequence[Record]) -> pandas.DataFrame:
-    """The runs by their numbers: fields, ``config.*`` by dotted keys, and the last value of ``metrics.*``.
+    """Return the runs as a frame indexed by run number.
 
-    Whole numbers are int64, or Int64 where a run has none; truths bool or boolean; other numbers float64; times UTC.
-    Arrays, and what would run code, are there as texts. Raises MissingPackageError without pandas.
+    Columns are the fields (experiment, status, started, duration_s in seconds, seed, tags, note, verdict, id), the
+    config as ``config.KEY`` by dotted keys, and the last value of each metric as ``metrics.NAME``. Integers are int64,
+    or Int64 if a run has no value; booleans bool or boolean; other numbers float64; times datetime64 in UTC. Arrays
+    and values that would run code are strings.
+
+    Raises:
+        MissingPackageError: pandas is not installed.
     """
     pandas = need("pandas", for_what="a frame of runs")
     numbers = [record.number for record in records]
@@ -56,7 +61,7 @@ _FIELDS: dict[str, Any] = {
 
 
 def _cell(form: JSON) -> Any:
-    """A form as a cell: data as values, NumPy's scalars as Python's, the rest as texts."""
+    """Decode a form into a cell: data as values, NumPy scalars as Python scalars, everything else as strings."""
     value = codec.decode_data(form, None, instead=codec.describe)
     return value.item() if hasattr(value, "item") else value
 
@@ -67,7 +72,7 @@ def _column(pandas: Any, values: list[Any], index: Any) -> Any:
 
 
 def _dtype(kinds: set[type], values: list[Any]) -> str | None:
-    """The dtype of a column whose values are of those types, None for what pandas makes of them."""
+    """Return the dtype of a column with values of these types; None to let pandas choose."""
     lacks = None in values
     if kinds == {bool}:
         return "boolean" if lacks else "bool"

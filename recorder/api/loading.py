@@ -1,4 +1,4 @@
-"""Files of a run as values, by what they hold and by their names; nothing is unpickled unless that is allowed.
+"""Load files of a run by their content and name. Nothing is unpickled unless the run is trusted.
 
 ===============================  ==========================================================
 ``.npy``                         a NumPy array
@@ -6,11 +6,11 @@
 ``.json .geojson .ipynb``        values
 ``.jsonl .ndjson``               a list of values
 ``.csv .tsv .parquet .feather``  a pandas DataFrame
-``.pt .pth .ckpt``               what PyTorch saved, on the CPU
-``.safetensors``                 tensors by name, arrays where PyTorch is not installed
-``.txt .md .log .yaml .toml``    the text
-``.pkl .pickle .joblib``         what was pickled, of a trusted run
-``.gz .bz2 .xz`` behind one      the same, unpacked
+``.pt .pth .ckpt``               the object that torch.save wrote, on the CPU
+``.safetensors``                 tensors by name; arrays if PyTorch is not installed
+``.txt .md .log .yaml .toml``    a string
+``.pkl .pickle .joblib``         the pickled object, if the run is trusted
+one of these + ``.gz .bz2 .xz``  the same, decompressed
 ===============================  ==========================================================
 """
 
@@ -29,7 +29,7 @@ from ..errors import DecodeError, MissingPackageError
 
 
 class Loading(NamedTuple):
-    """A file to be loaded: its bytes, its name, and `allow`, which raises where what is in it may not be unpickled."""
+    """A file to load: its bytes, its name, and `allow`, which raises an error if unpickling is not allowed."""
 
     file: IO[bytes]
     name: str
@@ -37,7 +37,7 @@ class Loading(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """What its name ends in, ``.csv``."""
+        """The suffix of the name in lower case, such as ``.csv``."""
         return PurePosixPath(self.name.lower()).suffix
 
 
@@ -45,15 +45,21 @@ Reader = Callable[[Loading], Any]
 
 
 def load_file(file: IO[bytes], *, name: str, allow: Callable[[str], None]) -> Any:
-    """The value that the file holds.
+    """Load a file by its content, or by the suffix of its name.
 
-    Raises DecodeError for what cannot be read, MissingPackageError for a package that is not installed, and what
-    `allow` raises.
+    Args:
+        file: The file, open for reading.
+        name: The file's name.
+        allow: Called with a description before anything is unpickled; raises an error to forbid it.
+
+    Raises:
+        DecodeError: The format is unknown, or the file is not valid.
+        MissingPackageError: The package that reads the format is not installed.
     """
     loading = Loading(file, name, allow)
     reader = _reader(loading)
     if reader is None:
-        raise DecodeError(f"{name}: nothing here reads such a file; open() gives its bytes")
+        raise DecodeError(f"{name} has an unknown format; open() gives its bytes")
     file.seek(0)
     try:
         return reader(loading)
@@ -64,7 +70,7 @@ def load_file(file: IO[bytes], *, name: str, allow: Callable[[str], None]) -> An
 
 
 def need(package: str, *, for_what: str) -> Any:
-    """The module. Raises MissingPackageError where it is not installed."""
+    """Import an optional package. Raises MissingPackageError if it is not installed."""
     try:
         return import_module(package)
     except ImportError as error:
@@ -75,10 +81,10 @@ def need(package: str, *, for_what: str) -> Any:
 
 
 def _reader(loading: Loading) -> Reader | None:
-    """By how the file begins, else by its name."""
+    """Choose a reader by the first bytes, else by the suffix."""
     head = loading.file.read(16)
     by_name = _BY_SUFFIX.get(loading.suffix)
-    if by_name in (_joblib, _safetensors):  # which may begin with anything
+    if by_name in (_joblib, _safetensors):  # these formats have no fixed first bytes
         return by_name
     if head.startswith(b"PK\3\4"):
         return _zip_reader(loading, by_name)
@@ -96,7 +102,7 @@ def _zip_reader(loading: Loading, by_name: Reader | None) -> Reader | None:
 
 
 def _numpy(loading: Loading) -> Any:
-    """What numpy.load gives; arrays of objects are pickles."""
+    """Load an array or a .npz. Arrays of objects contain pickles."""
     numpy = need("numpy", for_what=loading.name)
     try:
         return _whole(numpy.load(loading.file, allow_pickle=False))
@@ -112,7 +118,7 @@ _npz: Reader = _numpy
 
 
 def _whole(loaded: Any) -> Any:
-    """An array as it is, a .npz with all its arrays."""
+    """Return an array unchanged, and all arrays of a .npz by name."""
     return dict(loaded.items()) if hasattr(loaded, "files") else loaded
 
 
@@ -149,7 +155,7 @@ def _safetensors(loading: Loading) -> Any:
 
 
 def _torch(loading: Loading) -> Any:
-    """Tensors and containers without a pickle of anything else; what holds more only of a trusted run."""
+    """Load tensors and plain containers; other pickled objects only if the run is trusted."""
     torch = need("torch", for_what=loading.name)
     try:
         return torch.load(loading.file, map_location="cpu", weights_only=True)
@@ -173,12 +179,12 @@ def _unpickled(loading: Loading, load: Callable[[IO[bytes]], Any]) -> Any:
     try:
         return load(loading.file)
     except Exception as error:  # any class's own __setstate__ runs here
-        said = f"{type(error).__name__}: {error}"
-        raise DecodeError(f"{loading.name} could not be unpickled: {said}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise DecodeError(f"{loading.name} cannot be unpickled: {reason}") from error
 
 
 def _unpacking(module: str) -> Reader:
-    """What reads the file that is packed in the file."""
+    """Return a reader for a file compressed by `module`."""
 
     def read(loading: Loading) -> Any:
         with import_module(module).open(loading.file) as inner:
@@ -205,7 +211,7 @@ _BY_SUFFIX: dict[str, Reader] = {
     ".joblib": _joblib,
     **dict.fromkeys((".txt", ".md", ".rst", ".log", ".yaml", ".yml", ".toml", ".svg"), _text),
 }
-# The number with which a torch.save from before 2020 begins: a pickle, then raw storages.
+# The first bytes of the legacy format of torch.save (before PyTorch 1.6): a pickled magic number.
 _BY_MAGIC: tuple[tuple[bytes, Reader], ...] = (
     (b"\x93NUMPY", _numpy),
     (b"PAR1", _parquet),

@@ -1,6 +1,7 @@
-"""How runs, records, differences and verdicts look in a notebook, and as plain text: as the command line shows them.
+"""Runs, differences and verdicts as HTML for notebooks, and as plain text.
 
-The tables are those of `recorder.render`, which this loads when something is shown and not before.
+The tables are those of the command line, from `recorder.render`; this module is imported only when something is
+displayed.
 """
 
 from __future__ import annotations
@@ -12,38 +13,41 @@ from ..compare.diff import Diff
 from ..records import Record
 from ..render.differences.diff import comment, describe_diff, diff_columns, same_sections
 from ..render.html import block, escape, table
+from ..render.replays.explanation import describe_explanation
+from ..render.replays.repetition import describe_repetition
 from ..render.replays.verdict import describe_replay, item_columns
 from ..render.runs.record import describe_record
 from ..render.runs.runs import lay_out_runs, runs_table
 from ..render.text import Column, age, duration, number, plain, size, status
-from ..replay.replay import ReplayResult
+from ..replay.explain.explanation import Explanation
+from ..replay.many.repetition import Repetition
 from ..store.store import RunStore
 
-# A table in a notebook that is longer helps nobody.
+# The longest table that is useful in a notebook, in rows.
 SHOWN = 60
 _METRIC_SIDES = (False, True, True, True, True)
 
 
 def runs_text(records: Sequence[Record], *, count: int) -> str:
-    """The table of `recorder list`, of the `count` runs that there are the last ones."""
+    """Return the table of ``recorder list``; `records` are the last of `count` runs."""
     if not records:
         return "no runs"
     return f"{plain(runs_table(records))}{_more(records, count, newline=True)}"
 
 
 def runs_html(records: Sequence[Record], *, count: int) -> str:
-    """The same as a table for a notebook."""
+    """Return the table as HTML."""
     if not records:
         return "<p>no runs</p>"
     laid = lay_out_runs(records)
-    said = "".join(
+    shared = "".join(
         f"<div><small>{escape(who)}: {escape('  '.join(f'{k}={v}' for k, v in texts.items()))}</small></div>"
         for who, texts in laid.above.items()
         if texts
     )
     more = _more(records, count)
     end = f"<div><small>{escape(more)}</small></div>" if more else ""
-    return f"<div>{said}{_columns_html(laid.columns)}{end}</div>"
+    return f"<div>{shared}{_columns_html(laid.columns)}{end}</div>"
 
 
 def _more(records: Sequence[Record], count: int, *, newline: bool = False) -> str:
@@ -53,21 +57,21 @@ def _more(records: Sequence[Record], count: int, *, newline: bool = False) -> st
 
 
 def record_html(store: RunStore, record: Record) -> str:
-    """Config, metrics and outputs of the record as tables, and all that `recorder show` says folded up below."""
+    """Return tables of config, result, metrics and outputs, with the output of ``recorder show`` folded below."""
     head = f"run {record.number}  {record.experiment}  {plain(status(record))}"
     took = "" if record.duration_s is None else f", took {duration(record.duration_s)}"
     tags = f"; {', '.join(record.tags)}" if record.tags else ""
     full = plain(describe_record(record, store))
-    fold = f"<details><summary>all of it</summary><pre>{escape(full)}</pre></details>"
+    fold = f"<details><summary>everything</summary><pre>{escape(full)}</pre></details>"
     inner = f"{_remarks(record)}{_record_tables(record)}{fold}"
     return block(head, inner, note=f"{age(record.started)} ago{took}{tags}")
 
 
 def _remarks(record: Record) -> str:
-    """What somebody noted of the run, and what ended it, where there is such."""
+    """Return the note and the failure, if there are any."""
     failure = record.failure
-    said = [record.note, "" if failure is None else f"{failure.type}: {failure.message}"]
-    return "".join(f"<div>{escape(text)}</div>" for text in said if text)
+    texts = [record.note, "" if failure is None else f"{failure.type}: {failure.message}"]
+    return "".join(f"<div>{escape(text)}</div>" for text in texts if text)
 
 
 def _record_tables(record: Record) -> str:
@@ -92,12 +96,12 @@ def _record_tables(record: Record) -> str:
 
 
 def diff_text(found: Diff) -> str:
-    """What `recorder diff` prints."""
+    """Return the output of ``recorder diff``."""
     return plain(describe_diff(found))
 
 
 def diff_html(found: Diff) -> str:
-    """The same as a table for each section that differs."""
+    """Return a table for each section that differs."""
     blocks = [
         block(
             name,
@@ -122,17 +126,21 @@ def _columns_html(columns: Sequence[Column]) -> str:
     )
 
 
-def replay_text(done: ReplayResult) -> str:
-    """What `recorder replay` prints of the verdict."""
-    return plain(describe_replay(done))
+def replay_text(done: Repetition, explanation: Explanation | None) -> str:
+    """Return the output of ``recorder replay``: one verdict or several, then the explanation."""
+    several = len(done.replays) > 1
+    parts = [describe_repetition(done) if several else describe_replay(done.replays[0])]
+    if explanation is not None:
+        parts.append(describe_explanation(explanation))
+    return plain("\n".join(parts))
 
 
-def replay_html(done: ReplayResult) -> str:
-    """The same, the items as a table."""
-    first, *rest = replay_text(done).splitlines()
-    if done.verification is None:
+def replay_html(done: Repetition, explanation: Explanation | None) -> str:
+    """Return the output of ``recorder replay`` with the items as a table."""
+    first, *rest = replay_text(done, explanation).splitlines()
+    found = done.replays[0].verification
+    if found is None or len(done.replays) > 1 or explanation is not None:
         return f"<div><b>{escape(first)}</b><pre>{escape(chr(10).join(rest))}</pre></div>"
-    found = done.verification
     items = _columns_html(item_columns(found)) if found.items else ""
     reason = f": {found.reason}" if found.reason else ""
     return block(first, f"{items}<b>{escape(found.verdict)}</b>{escape(reason)}")

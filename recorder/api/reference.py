@@ -1,4 +1,4 @@
-"""What a run, or several, is asked for by: numbers, names, records, slices of numbers."""
+"""References to runs in Python: numbers, names, runs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ if TYPE_CHECKING:
     from ..recording.run import ActiveRun
     from .run import Run
 
-# A run's number, any address (see `recorder.store.query.refs`), its record, or itself while it lasts.
+# A run's number, a name or id (see `recorder.store.query.refs`), a run, or one in progress.
 Ref: TypeAlias = "SupportsIndex | str | Run | ActiveRun"
 
 
 def find(store: RunStore, ref: Ref) -> records.Record:
-    """The record of the run as it is now. Raises RunNotFoundError, and TypeError for what names no run."""
+    """Return the record of the run as it is now.
+
+    Raises:
+        RunNotFoundError: There is no such run in the store.
+        TypeError: `ref` cannot name a run.
+    """
     if isinstance(ref, str):
         return store.find(ref)
-    if hasattr(ref, "__index__"):  # NumPy's integers too, of which a frame's index is
-        number = operator.index(ref)
-        return store.get(number if number >= 0 else _from_end(store, number))
+    if hasattr(ref, "__index__"):  # also NumPy integers, such as those of a frame's index
+        return store.get(operator.index(ref))
     if not isinstance(getattr(ref, "id", None), str):
-        raise TypeError(f"a run's number, name or record, not {ref!r}")
+        raise TypeError(f"expected a run's number, name or id, or a run, not {ref!r}")
     if ref.number in store.numbers() and (same := store.get(ref.number)).id == ref.id:
         return same
     found = store.find_id(ref.id)
@@ -37,7 +41,11 @@ def find(store: RunStore, ref: Ref) -> records.Record:
 
 
 def find_last(store: RunStore, experiment: str | None) -> records.Record:
-    """The newest run, or that of the experiment. Raises RunNotFoundError, with the nearest experiments."""
+    """Return the record of the newest run, or of the newest run of `experiment`.
+
+    Raises:
+        RunNotFoundError: There is none; the error suggests similar experiments.
+    """
     number = store.newest(experiment)
     if number is not None:
         return store.get(number)
@@ -50,28 +58,6 @@ def find_last(store: RunStore, experiment: str | None) -> records.Record:
 
 
 def find_numbers(store: RunStore, runs: Ref | Iterable[Ref]) -> list[int]:
-    """The numbers of one run or several. Raises RunNotFoundError."""
+    """Return the numbers of one run or several. Raises RunNotFoundError."""
     several = [runs] if isinstance(runs, str) or not isinstance(runs, Iterable) else runs
     return [find(store, ref).number for ref in several]
-
-
-def slice_numbers(store: RunStore, wanted: slice) -> list[int]:
-    """The numbers from `start` and below `stop`; negative ones count from the end."""
-    numbers = store.numbers()
-
-    def bound(at: int | None, *, none: float) -> float:
-        if at is None:
-            return none
-        if at >= 0:
-            return at
-        return numbers[at] if -at <= len(numbers) else 0
-
-    low, high = bound(wanted.start, none=0), bound(wanted.stop, none=float("inf"))
-    return [number for number in numbers if low <= number < high][:: wanted.step]
-
-
-def _from_end(store: RunStore, ref: int) -> int:
-    numbers = store.numbers()
-    if -ref > len(numbers):
-        raise RunNotFoundError(f"no run {ref}: there are {len(numbers)}", ref=str(ref))
-    return numbers[ref]

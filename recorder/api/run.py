@@ -1,4 +1,4 @@
-"""A run's record in its store: what it says, and what belongs to it."""
+"""A recorded run: its fields, and access to its outputs, inputs, series and console."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ _REPR_WIDTH = 24
 
 
 class ConsoleLine(NamedTuple):
-    """A line that a run printed, without its end; `time_s` is when it began, in seconds since the run's start.
+    """A line that a run printed, without its line ending.
 
-    That is None where it is not known: an earlier version of recorder noted no times.
+    `time_s` is the time at which the line began, in seconds since the run started; None for runs recorded by versions
+    that kept no times.
     """
 
     time_s: float | None
@@ -41,17 +42,17 @@ class ConsoleLine(NamedTuple):
 
 
 class Run:
-    """What is known of a run, bound to the store that it is in; got from a `Store`.
+    """A recorded run, returned by a `Store`.
 
-    It says what it said when it was read: of a run in progress, and after tags or notes, read it again with
-    ``store[record.number]``. What it lacks here is in `document`, the record as the store has it.
+    A `Run` is a snapshot of the record: for a run in progress, or after tagging, read it again with
+    ``store[run.number]``. `document` is the complete record.
 
-    >>> record = store.last("train")
-    >>> record
-    <Record 2 train finished: lr=0.1, layers=(32, 16), optim={'momentum': 0.9}; loss=0.25>
-    >>> record.config["lr"], record.metrics["loss"].min, record.result()
+    >>> run = store.last("train")
+    >>> run
+    <Run 2 train finished: lr=0.1, layers=(32, 16), optim={'momentum': 0.9}; loss=0.25>
+    >>> run.config["lr"], run.metrics["loss"].min, run.result()
     (0.1, 0.25, {'loss': 0.25})
-    >>> record.stdout
+    >>> run.stdout
     'done\\n'
     """
 
@@ -60,7 +61,7 @@ class Run:
         self.document = document
         self._values = Values(store, document)
 
-    # What ran
+    # The call and its circumstances
 
     @property
     def number(self) -> int:
@@ -69,62 +70,67 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id, the same in every store."""
+        """The run's global id, the same in every store."""
         return self.document.id
 
     @property
     def experiment(self) -> str:
-        """The experiment's name."""
+        """The name of the experiment."""
         return self.document.experiment
 
     @property
     def status(self) -> records.Status:
-        """How it ended: running, finished, failed, interrupted or lost."""
+        """The status: running, finished, failed, interrupted or lost."""
         return self.document.status
 
     @property
     def started(self) -> datetime:
-        """When it began, UTC."""
+        """The time at which the run started, in UTC."""
         return self.document.started
 
     @property
     def finished(self) -> datetime | None:
-        """When it ended, UTC; None of one in progress, or lost."""
+        """The time at which the run ended, in UTC; None if it is in progress or lost."""
         return self.document.finished
 
     @property
     def duration_s(self) -> float | None:
-        """How long it took, in seconds."""
+        """The duration in seconds."""
         return self.document.duration_s
 
     @functools.cached_property
     def config(self) -> Config:
-        """The arguments, defaults applied, as values; nested ones by dotted keys too."""
+        """The arguments, with defaults applied, as values; nested values also by dotted keys."""
         return Config(self.document.config, self._values)
 
     @property
     def seed(self) -> int | None:
-        """The integer from which every generator was seeded."""
+        """The integer from which all random generators were seeded."""
         return self.document.seed
 
     @property
     def code(self) -> records.Code | None:
-        """Commit, branch and snapshot of the code that ran."""
+        """The code that ran: commit, branch, remote and snapshot."""
         return self.document.code
 
     @functools.cached_property
     def environment(self) -> dict[str, Any]:
-        """The environment that it ran in, as `recorder env --json` has it: interpreter, packages, variables."""
+        """The environment: interpreter, packages, variables, hardware; the document of ``recorder env --json``."""
         digest = self.document.environment
         return {} if digest is None else msgspec.json.decode(self._store.read(digest))
 
-    # What came of it
+    # Results
 
     def result(self, *, load: bool = True) -> Any:
-        """What the function returned; without `load` as data, as the config is: nothing is imported or unpickled.
+        """Return the function's return value.
 
-        Of a run that did not finish there is none: ContentNotFoundError. To load it raises TrustError for what would
-        run code of somebody else's, and DecodeError where there is no such class here, as for one of a script's own.
+        Args:
+            load: If false, nothing is imported or unpickled: values of the project's own classes are `Tagged`.
+
+        Raises:
+            ContentNotFoundError: The run did not finish.
+            TrustError: Loading would run code, and somebody else recorded the run.
+            DecodeError: A class of the value cannot be imported here, for example one of a script.
         """
         if self.status != "finished":
             raise ContentNotFoundError(
@@ -135,51 +141,53 @@ class Run:
         try:
             return self._values.value(self.document.result)
         except DecodeError as error:
-            raise DecodeError(f"{error}; result(load=False) has it as data") from error
+            raise DecodeError(
+                f"{error}; try result(load=False), which returns plain data"
+            ) from error
 
     @functools.cached_property
     def metrics(self) -> dict[str, records.Metric]:
-        """What each metric came to: `last`, `min`, `max`, `count`, `last_step`."""
+        """A summary of each metric by name: `last`, `min`, `max`, `count`, `last_step`."""
         return {name: self._metric(metric) for name, metric in self.document.metrics.items()}
 
     def series(self, name: str) -> Series:
-        """The points of a metric, of a run in progress those so far. Raises ContentNotFoundError."""
+        """Return the points of a metric; of a run in progress, the points so far. Raises ContentNotFoundError."""
         if name not in self._points:
             raise not_found(f"run {self.number} has no metric {name!r}", name, list(self._points))
         return Series(name, self._points[name])
 
     @property
     def outputs(self) -> tuple[records.Output, ...]:
-        """What the run saved or wrote: names, kinds, digests, sizes; see `output` for one of them."""
+        """The outputs that the run saved or wrote: name, kind, digest, size in bytes. `output` opens one."""
         return self.document.outputs
 
     def output(self, name: str) -> Content:
-        """The output of that name, or a file in one (``ckpt/epoch-3.pt``). Raises ContentNotFoundError."""
+        """Return an output by name, or a file in a folder output (``ckpt/epoch-3.pt``). Raises ContentNotFoundError."""
         return output_content(self._store, self.document, name)
 
     @property
     def inputs(self) -> tuple[records.Input, ...]:
-        """The files that the run read: paths, digests, sizes; see `input` for one of them."""
+        """The files that the run read: path, digest, size in bytes. `input` opens one."""
         return self.document.inputs
 
     def input(self, path: str) -> Content:
-        """The input of that path; its end is enough where only one has it. Raises ContentNotFoundError."""
+        """Return an input by path, or by the end of its path if that is unique. Raises ContentNotFoundError."""
         return input_content(self._store, self.document, path)
 
     @property
     def stdout(self) -> str:
-        """What it printed, of a run in progress so far."""
+        """The text that the run printed to stdout; of a run in progress, the text so far."""
         return self._console("stdout")
 
     @property
     def stderr(self) -> str:
-        """The same of its stderr."""
+        """The text that the run printed to stderr."""
         return self._console("stderr")
 
     def console(self) -> Iterator[ConsoleLine]:
-        """The lines of both in the order in which they came, of a run in progress those so far.
+        """Yield the lines of stdout and stderr in the order in which they arrived.
 
-        A carriage return ends a line too, as the next state of a progress bar is one.
+        A carriage return also ends a line: each state of a progress bar is a line.
 
         >>> for seconds, stream, line in store.last("train").console():
         ...     print(f"+{seconds:.0f} s {stream}: {line}")
@@ -187,13 +195,13 @@ class Run:
         """
         for stream, data, time_s in read_printed(self._store, self.document):
             for line in data.splitlines(keepends=True):
-                if line != b"\r":  # which begins the first state
+                if line != b"\r":  # a progress bar writes one before its first state
                     text = line.rstrip(b"\r\n").decode(errors="replace")
                     yield ConsoleLine(time_s, stream, text)
 
     @property
     def failure(self) -> records.Failure | None:
-        """The exception that ended it."""
+        """The exception that ended the run, if it failed."""
         return self.document.failure
 
     def restore(
@@ -204,50 +212,61 @@ class Run:
         kinds: Sequence[Kind] = ("outputs",),
         force: bool = False,
     ) -> list[Path]:
-        """Lay out outputs, inputs or code in the folder `to`; the paths. See `recorder restore` for what is refused."""
+        """Write outputs, inputs or code into the folder `to`, as ``recorder restore`` does; return the paths.
+
+        Args:
+            to: The destination folder.
+            names: Only these outputs or inputs.
+            kinds: What to write: ``"outputs"``, ``"inputs"``, ``"code"``.
+            force: Replace files that are in the way.
+
+        Raises:
+            DestinationError: A file is in the way.
+            ContentNotFoundError: The run has no content of that name.
+        """
         done = restore(self._store, self.document, Path(to), names=names, kinds=kinds, force=force)
         return [Path(to) / path for path in done.paths]
 
-    # What was said of it
+    # Annotations and relations
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Its tags; see `Store.tag`."""
+        """The tags. `Store.tag` adds some."""
         return self.document.tags
 
     @property
     def note(self) -> str:
-        """Its note; see `Store.note`."""
+        """The note. `Store.note` sets it."""
         return self.document.note
 
     @property
     def verdict(self) -> records.Verdict | None:
-        """Of a replay: how it came out."""
+        """The verdict, if the run is a replay."""
         return self.document.verdict
 
     @property
     def hazards(self) -> tuple[records.Hazard, ...]:
-        """What may make a replay come out otherwise."""
+        """Hazards: things seen during the run that a replay may find different."""
         return self.document.hazards
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What could not be recorded."""
+        """Warnings about details that could not be recorded."""
         return self.document.warnings
 
     @property
     def replay_of(self) -> str | None:
-        """Of a replay: the id of the run that was run again, for `Store.find`."""
+        """The id of the run that this run replays, if it is a replay."""
         return self.document.replay_of
 
     @property
     def parent(self) -> str | None:
-        """Of a recorded call inside another: the id of the outer run."""
+        """The id of the enclosing run, if the call was made inside a recorded run."""
         return self.document.parent
 
     @property
     def fingerprint(self) -> str | None:
-        """The digest of all that decides the run: those of the same should come out the same."""
+        """The digest of everything that decides the run. Runs with equal fingerprints should give equal results."""
         return self.document.fingerprint
 
     @functools.cached_property
@@ -281,8 +300,10 @@ class Run:
             f"{name}={codec.describe(m.last, width=_REPR_WIDTH)}"
             for name, m in self.document.metrics.items()
         )
-        said = "; ".join(part for part in (_some(config), _some(metrics)) if part)
-        return f"<Record {self.number} {self.experiment} {self.status}{': ' if said else ''}{said}>"
+        summary = "; ".join(part for part in (_abridge(config), _abridge(metrics)) if part)
+        return (
+            f"<Run {self.number} {self.experiment} {self.status}{': ' if summary else ''}{summary}>"
+        )
 
     def _repr_html_(self) -> str:
         from .notebook import record_html
@@ -290,7 +311,7 @@ class Run:
         return record_html(self._store, self.document)
 
 
-def _some(parts: Any, *, most: int = 6) -> str:
-    """The first of them."""
-    found = list(parts)
-    return ", ".join([*found[:most], *["..."] * (len(found) > most)])
+def _abridge(parts: Iterator[str], *, most: int = 6) -> str:
+    """Join the first `most` parts."""
+    listed = list(parts)
+    return ", ".join([*listed[:most], *["..."] * (len(listed) > most)])

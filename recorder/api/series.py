@@ -1,4 +1,4 @@
-"""The values of one metric over the steps of a run."""
+"""The points of one metric of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INT64 = range(-(1 << 63), 1 << 63)
 class Series(Sequence[Point]):
     """The points of a metric in the order in which they were logged; each has a step, a time and a value.
 
-    >>> loss = record.series("loss")
+    >>> loss = run.series("loss")
     >>> loss
     <loss: 3 points, steps 0 to 2, last 0.25, min 0.25, max 1>
     >>> loss.steps, loss.values
@@ -30,9 +30,8 @@ class Series(Sequence[Point]):
     >>> loss.to_numpy()
     array([1.  , 0.5 , 0.25])
 
-    What reads Arrow takes it as a table with the columns step, time_s and value: ``polars.DataFrame(loss)``,
-    ``pandas.DataFrame.from_arrow(loss)``, ``duckdb.sql("select max(value) from loss")``. That is PyArrow's doing, or
-    Polars'.
+    Libraries that read Arrow see a table with the columns step, time_s and value: ``polars.DataFrame(loss)``,
+    ``pandas.DataFrame.from_arrow(loss)``, ``duckdb.sql("select max(value) from loss")``. This needs PyArrow or Polars.
     """
 
     def __init__(self, name: str, points: Sequence[Point]) -> None:
@@ -41,28 +40,28 @@ class Series(Sequence[Point]):
 
     @property
     def steps(self) -> list[Number]:
-        """What the experiment counts, as given to `log`, else 0, 1, 2, ..."""
+        """The steps that were passed to `log`; 0, 1, 2, ... where none were."""
         return [point.step for point in self._points]
 
     @property
     def times_s(self) -> list[float]:
-        """Seconds since the run began."""
+        """The times in seconds since the run started."""
         return [point.time_s for point in self._points]
 
     @property
     def values(self) -> list[Number]:
-        """The numbers that were logged."""
+        """The logged values."""
         return [point.value for point in self._points]
 
     def to_numpy(self) -> numpy.ndarray[Any, Any]:
-        """The values as a NumPy array, shape (points,): int64 where all are whole, else float64."""
+        """Return the values as an array of shape (points,): int64 if all are integers, else float64."""
         found: numpy.ndarray[Any, Any] = need("numpy", for_what="to_numpy()").asarray(
             _numbers(self.values)
         )
         return found
 
     def to_pandas(self) -> pandas.Series[Any]:
-        """The values as a pandas Series of the metric's name, by step."""
+        """Return the values as a pandas Series named after the metric, indexed by step."""
         pandas = need("pandas", for_what="to_pandas()")
         steps = pandas.Index(_numbers(self.steps), name="step")
         return pandas.Series(_numbers(self.values), steps, name=self.name)
@@ -120,14 +119,14 @@ class Series(Sequence[Point]):
 
 
 def _numbers(values: list[Number]) -> list[Number]:
-    """Whole numbers where all are, and none is beyond 64 bits; else floats."""
+    """Return integers if all values are integers that fit into 64 bits, else floats."""
     if all(isinstance(value, int) and value in _INT64 for value in values):
         return values
     return list(map(float, values))
 
 
 def _arrow_table(columns: dict[str, list[Any]]) -> Any:
-    """A table that can be had as an Arrow stream. Raises MissingPackageError where nothing here makes one."""
+    """Return a table that exports an Arrow stream. Raises MissingPackageError if no installed library makes one."""
     if find_spec("pyarrow") is None and find_spec("polars") is not None:
         return need("polars", for_what="an Arrow table").DataFrame(columns)
     return need("pyarrow", for_what="an Arrow table").table(columns)

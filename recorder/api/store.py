@@ -1,4 +1,4 @@
-"""The store as one holds it in a script or a notebook: a sequence of the records in it."""
+"""The store in a script or a notebook: a mapping from numbers, ids and names to runs."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from .. import records
 from ..errors import RunNotFoundError
-from ..store import store as low
 from ..store.query.catalogue import Where
+from ..store.store import RunStore
 from .diff import RunDiff
-from .reference import Ref, find, find_last, find_numbers, slice_numbers
+from .reference import Ref, find, find_last, find_numbers
 from .replay import Replay
 from .run import Run
 from .runs import Runs
@@ -22,120 +22,166 @@ from .runs import Runs
 if TYPE_CHECKING:
     import pandas
 
+    from ..store.archive.transfer import Exported
     from ..store.journal.table import Journal
+    from ..store.maintenance.disk_usage import Sizes
+    from ..store.maintenance.gc import Freed
 
 _logger = logging.getLogger("recorder")
 
 
 class Store:
-    """The store in the folder `path`, or the one found from the working directory upwards.
+    """The store in the folder `path`, or the first one found from the working directory upwards.
 
-    A sequence of records by their numbers, which begin at 1; one that was removed leaves a gap. -1 is the newest.
+    A store maps numbers (from 1), ids and names to runs; iterating over it yields the runs in the order of their
+    numbers. `runs` returns a sequence, which can be sliced.
 
     >>> store = Store()
-    >>> len(store), store[2].number, store["train~1"].number, store["last"].number, store[-1].number
-    (2, 2, 1, 2, 2)
-    >>> [record.config["lr"] for record in store]
+    >>> len(store), store[2].number, store["train~1"].number, store["last"].number
+    (2, 2, 1, 2)
+    >>> [run.config["lr"] for run in store]
     [0.05, 0.1]
     >>> 2 in store, "nothing" in store
     (True, False)
-    >>> store[-2:].frame()["config.lr"].to_dict()
+    >>> store.runs()[-2:].frame()["config.lr"].to_dict()
     {1: 0.05, 2: 0.1}
 
-    Raises StoreNotFoundError where there is none (unless `create`), StoreFormatError where the folder is something else
-    or a store of a newer format.
+    Args:
+        path: The store's folder, or the folder that contains it as `.recorder`.
+        create: Create the store if there is none.
+
+    Raises:
+        StoreNotFoundError: There is no store and `create` is false.
+        StoreFormatError: The folder is something else, or a newer version of recorder wrote it.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, create: bool = False) -> None:
-        self._low = low.RunStore(path, create=create)
+        self._store = RunStore(path, create=create)
 
     @property
     def path(self) -> Path:
-        """Its folder."""
-        return self._low.path
+        """The store's folder."""
+        return self._store.path
 
     @property
     def id(self) -> str:
-        """Its id, which its copies have too."""
-        return str(self._low.id)
+        """The store's id. Copies of the store have the same id."""
+        return str(self._store.id)
 
     @property
     def database(self) -> Journal:
-        """The TinyDB database of the records' documents, in its table "runs" under their numbers; to be read only."""
-        return self._low.journal
+        """The TinyDB database, read-only: the table "runs" holds each run's document under its number."""
+        return self._store.journal
 
     # One run
 
     def find(self, ref: Ref) -> Run:
-        """The record of a run: by number, the beginning of an id, ``last``, ``last~2``, ``train``, ``train~1``, a tag.
+        """Return a run by number, id prefix (4 characters and up), name or tag, as it is now.
 
-        For a record, the same run as it is now. Raises RunNotFoundError, with the nearest names.
+        Names are ``last``, ``last~2``, an experiment's name for its newest run, ``train~1`` for the one before it, and
+        tags. A `Run` is read again. ``store[ref]`` does the same.
+
+        Raises:
+            RunNotFoundError: No run is called that; the error suggests similar names.
         """
-        return Run(self._low, find(self._low, ref))
+        return Run(self._store, find(self._store, ref))
 
     def last(self, experiment: str | None = None) -> Run:
-        """The newest run, or that of the experiment. Raises RunNotFoundError.
+        """Return the newest run, or the newest run of `experiment`.
 
         >>> store.last("train").number
         2
-        """
-        return Run(self._low, find_last(self._low, experiment))
 
-    @overload
-    def __getitem__(self, ref: Ref) -> Run: ...
-    @overload
-    def __getitem__(self, ref: slice) -> Runs: ...
-    def __getitem__(self, ref: Ref | slice) -> Run | Runs:
-        if isinstance(ref, slice):
-            wanted = slice_numbers(self._low, ref)
-            return Runs([Run(self._low, self._low.get(number)) for number in wanted])
+        Raises:
+            RunNotFoundError: There is none.
+        """
+        return Run(self._store, find_last(self._store, experiment))
+
+    def __getitem__(self, ref: Ref) -> Run:
         return self.find(ref)
 
     def __contains__(self, ref: object) -> bool:
         try:
-            find(self._low, ref)  # type: ignore[arg-type]
+            find(self._store, ref)  # type: ignore[arg-type]
         except (RunNotFoundError, TypeError):
             return False
         return True
 
     def _ipython_key_completions_(self) -> list[str]:
-        entries = self._low.entries()
+        entries = self._store.entries()
         tags = (tag for entry in entries for tag in entry.tags)
         return list(dict.fromkeys(["last", *(entry.experiment for entry in entries), *tags]))
 
-    # Many
+    # Many runs
 
     def __len__(self) -> int:
-        return len(self._low)
+        return len(self._store)
 
     def __iter__(self) -> Iterator[Run]:
-        return (Run(self._low, found) for found in self._low)
+        return (Run(self._store, record) for record in self._store)
 
-    def __reversed__(self) -> Iterator[Run]:
-        return (Run(self._low, found) for found in reversed(self._low))
-
-    def runs(self, where: str | Where | None = None) -> Runs:
-        """All runs, or those that `where` says: a query as in `recorder list --where`, one of TinyDB's, or a function.
-
-        TinyDB's, and the function, see a run's document (`recorder show --json`). One that cannot be read is left out,
-        with a warning. Raises QueryError.
+    def runs(
+        self,
+        where: str | Where | None = None,
+        *,
+        experiment: str | None = None,
+        tag: str | Iterable[str] | None = None,
+        failed: bool = False,
+        sort: str | None = None,
+        limit: int | None = None,
+    ) -> Runs:
+        """Return the runs that match all conditions, in the order of their numbers.
 
         >>> from tinydb import where
         >>> len(store.runs('lr > 0.05 and status == "finished"'))
         1
         >>> len(store.runs(where("metrics").loss.last < 0.5))
         2
+        >>> [run.number for run in store.runs(experiment="train", sort="-lr", limit=1)]
+        [2]
+
+        Args:
+            where: A query as in ``recorder list --where``, a TinyDB query, or a function of a run's document (the
+                document of ``recorder show --json``).
+            experiment: Only runs of this experiment.
+            tag: Only runs that have this tag, or all of these tags.
+            failed: Only runs that failed, were interrupted or got lost.
+            sort: Order by this field, config key or metric, as in ``recorder list --sort``; ``"-loss"`` for the
+                largest first. Runs without a value come last.
+            limit: With `sort` the first `limit` runs, else the newest ones.
+
+        A run whose document cannot be read is left out, with a warning.
+
+        Raises:
+            QueryError: The query cannot be parsed, or names what no run has.
         """
-        return Runs([Run(self._low, found) for found in self._low.runs(where=where)])
+        tags = {tag} if isinstance(tag, str) else set(tag or ())
+        found = [
+            record
+            for record in self._store.runs(where=where)
+            if (experiment is None or record.experiment == experiment)
+            and tags <= set(record.tags)
+            and (not failed or record.status in ("failed", "interrupted", "lost"))
+        ]
+        runs = self._bind(found)
+        if sort is None:
+            return runs if limit is None else runs[len(runs) - min(limit, len(runs)) :]
+        return runs.sorted(sort)[:limit]
 
-    def frame(self, where: str | Where | None = None) -> pandas.DataFrame:
-        """The runs as a pandas DataFrame, a row each, see `recorder.api.frame`.
+    def frame(self, where: str | Where | None = None, **conditions: Any) -> pandas.DataFrame:
+        """Return the runs as a pandas DataFrame with one row per run, see `recorder.api.frame.make_frame`.
 
-        Raises MissingPackageError without pandas, QueryError.
+        Args:
+            where: See `runs`.
+            conditions: The keyword arguments of `runs`.
+
+        Raises:
+            MissingPackageError: pandas is not installed.
+            QueryError: See `runs`.
         """
-        return self.runs(where).frame()
+        return self.runs(where, **conditions).frame()
 
-    # Comparing and running again
+    # Compare and replay
 
     def diff(
         self,
@@ -145,17 +191,25 @@ class Store:
         maximize: Iterable[str] = (),
         minimize: Iterable[str] = (),
     ) -> RunDiff:
-        """What is different about two runs; for a folder (``"."``, the default, or a Path) what has changed since `a`.
+        """Return the differences between two runs, or between a run and a working tree.
 
-        `maximize` and `minimize` name metrics of which more or less is better. Raises RunNotFoundError, SnapshotError.
+        Args:
+            a: A run.
+            b: A run, or a folder (``"."``, the default, or a Path): then the differences since `a`.
+            maximize: Metrics of which a higher value is better, where the name does not tell.
+            minimize: Metrics of which a lower value is better.
+
+        Raises:
+            RunNotFoundError: One of the runs does not exist.
+            SnapshotError: The code of a run, or a file of the folder, cannot be read.
         """
         from ..compare.direction import Directions
         from ..recording.comparison import is_folder, sides
 
         if isinstance(b, str) and is_folder(b):
             b = Path(b)
-        other = b if isinstance(b, Path) else find(self._low, b)
-        found = sides(self._low, find(self._low, a), other).diff(
+        other = b if isinstance(b, Path) else find(self._store, b)
+        found = sides(self._store, find(self._store, a), other).diff(
             Directions(tuple(maximize), tuple(minimize))
         )
         return RunDiff(a=found.a, b=found.b, sections=found.sections)
@@ -170,70 +224,183 @@ class Store:
         env: str | os.PathLike[str] = "same",
         rtol: float | None = None,
         atol: float | None = None,
-        here: bool = False,
-        live_inputs: bool = False,
+        current_code: bool = False,
+        current_inputs: bool = False,
+        keep_workspace: bool = False,
+        repeat: int = 1,
+        explain: bool = False,
+        trust: bool = False,
     ) -> Replay:
-        """Run it again in a clean workspace and a process of its own, and compare: `recorder replay`.
+        """Run a recorded run again in a clean workspace and a new process, and compare, as ``recorder replay`` does.
 
-        `settings` changes the config by dotted keys, and leaves nothing to compare with; `env` is an interpreter, the
-        folder of a virtual environment, or ``"rebuild"`` for the recorded environment, installed again; the other
-        arguments are as of `recorder.replay.request.Request`. What it is going to do goes to the logger ``recorder``.
-        Raises ReplayError where it cannot be done, ConfigError.
+        Args:
+            run: The run.
+            settings: Changes to the config by dotted keys. With any, there is no verdict.
+            secrets: Values of arguments that were redacted, by dotted keys.
+            inputs: New places of files that the run read, by their recorded paths.
+            env: ``"same"`` for this interpreter, ``"rebuild"`` for the recorded environment installed again, or the
+                path of an interpreter or a virtual environment.
+            rtol: Largest relative difference at which numbers count as close.
+            atol: Largest absolute difference at which numbers count as close.
+            current_code: Run the project's code as it is now instead of the snapshot.
+            current_inputs: Read inputs outside the project where they are now, changed or not.
+            keep_workspace: Do not delete the workspace afterwards.
+            repeat: Number of replays. They are compared with each other too: `Replay.is_deterministic`.
+            explain: If the replay diverged, search for the cause by further replays: `Replay.explanation`.
+            trust: Trust a run that somebody else recorded, see `trust`.
+
+        What differs between then and now is logged to the logger ``recorder`` before anything runs.
+
+        Raises:
+            ReplayError: The replay cannot be done, for example because a package or an input is missing.
+            ConfigError: A setting does not fit the experiment.
+            TrustError: Somebody else recorded the run, and `trust` is false.
+            ValueError: `explain` together with `repeat` or `settings`.
         """
         from ..environments.interpreter import choose_python
-        from ..replay.replay import replay
+        from ..replay.many.repetition import repeat as replay_repeatedly
         from ..replay.request import Request
 
+        if explain and (repeat > 1 or settings):
+            raise ValueError(
+                "explain is for one replay with a verdict: without repeat and settings"
+            )
+        if trust:
+            self.trust(run)
         request = Request(
-            settings={key: _text(value) for key, value in (settings or {}).items()},
+            settings={key: _to_argument(value) for key, value in (settings or {}).items()},
             secrets=secrets or {},
             inputs=inputs or {},
             rtol=rtol,
             atol=atol,
-            here=here,
-            live_inputs=live_inputs,
+            keep=keep_workspace,
+            here=current_code,
+            live_inputs=current_inputs,
             **choose_python(os.fspath(env)),
         )
-        return Replay(
-            self._low, replay(self._low, find(self._low, run), request=request, say=_logger.info)
+        record = find(self._store, run)
+        done = replay_repeatedly(
+            self._store, record, times=repeat, request=request, say=_logger.info
         )
+        explanation = None
+        if explain and done.replays[0].is_otherwise:
+            from ..replay.explain.explain import explain as find_cause
 
-    # Keeping order
+            explanation = find_cause(
+                self._store, done.replays[0], request=request, say=_logger.info
+            )
+        return Replay(self._store, done, explanation)
+
+    # Tags, notes, trash
 
     def tag(self, runs: Ref | Iterable[Ref], *tags: str) -> Runs:
-        """Give a run, or several, tags; their records as they are now. Raises RunNotFoundError, TagError.
+        """Add tags to one run or several; return the runs as they are now.
 
         >>> store.tag(2, "paper")[0].tags
         ('paper',)
+
+        Raises:
+            RunNotFoundError: One of the runs does not exist.
+            TagError: A tag is empty, a number, or another name that runs have.
         """
-        return self._bound(self._low.retag(find_numbers(self._low, runs), add=tags))
+        return self._bind(self._store.retag(find_numbers(self._store, runs), add=tags))
 
     def untag(self, runs: Ref | Iterable[Ref], *tags: str) -> Runs:
-        """Take tags from a run, or several; their records as they are now. Raises RunNotFoundError."""
-        return self._bound(self._low.retag(find_numbers(self._low, runs), remove=tags))
+        """Remove tags from one run or several; return the runs as they are now. Raises RunNotFoundError."""
+        return self._bind(self._store.retag(find_numbers(self._store, runs), remove=tags))
 
     def note(self, runs: Ref | Iterable[Ref], text: str) -> Runs:
-        """Give a run, or several, a note in the place of the one there is; their records. Raises RunNotFoundError."""
-        numbers = find_numbers(self._low, runs)
-        return self._bound([self._low.annotate(number, note=text) for number in numbers])
+        """Set the note of one run or several; return the runs as they are now. Raises RunNotFoundError."""
+        numbers = find_numbers(self._store, runs)
+        return self._bind([self._store.annotate(number, note=text) for number in numbers])
 
     def remove(self, runs: Ref | Iterable[Ref]) -> Runs:
-        """Put a run, or several, into the trash, from where `recorder remove --undo` takes them back; their records.
+        """Move one run or several to the trash; return them. ``recorder remove --undo`` takes them back.
 
-        Raises RunNotFoundError, or RunInUseError for one in progress.
+        Raises:
+            RunNotFoundError: One of the runs does not exist.
+            RunInUseError: One of the runs is in progress.
         """
-        return self._bound(self._low.remove(find_numbers(self._low, runs)))
+        return self._bind(self._store.remove(find_numbers(self._store, runs)))
 
     def trust(self, run: Ref) -> Runs:
-        """Sign the run as one's own, with all that came from the same place: `recorder replay --trust`.
+        """Sign a run that somebody else recorded, and all runs from the same store.
 
-        From then on its code may be run, and its pickles loaded, which does whatever whoever made them wanted.
+        From then on, as after ``recorder replay --trust``, their code can be run and their pickles loaded, which can
+        do anything: do it only if you know where the runs come from. Returns the runs that were signed.
         """
-        numbers = self._low.trust(find(self._low, run))
-        return self._bound(self._low.get(number) for number in numbers)
+        numbers = self._store.trust(find(self._store, run))
+        return self._bind(self._store.get(number) for number in numbers)
 
-    def _bound(self, found: Iterable[records.Record]) -> Runs:
-        return Runs([Run(self._low, record) for record in found])
+    # Share and maintain
+
+    def export(
+        self, runs: Ref | Iterable[Ref], file: str | os.PathLike[str], *, overwrite: bool = False
+    ) -> Exported:
+        """Write runs with everything they refer to into a zip file, as ``recorder export`` does.
+
+        Returns the runs' numbers, the count of objects and snapshots, and the file's size in bytes.
+
+        Raises:
+            FileExistsError: `file` exists and `overwrite` is false.
+            RunInUseError: One of the runs is in progress.
+            TransferError: An object that a run refers to is missing.
+        """
+        from ..store.archive.transfer import export_runs
+
+        chosen = [self._store.get(number) for number in find_numbers(self._store, runs)]
+        return export_runs(self._store, chosen, Path(file), overwrite=overwrite)
+
+    def import_runs(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        trust: bool = False,
+        max_bytes: int | None = None,
+    ) -> Runs:
+        """Copy the runs of an export, or of another store's folder, that this store does not have yet.
+
+        They keep their ids and get numbers of this store. Everything is verified before any run becomes visible, and
+        none of their code runs.
+
+        Args:
+            source: The zip file of an export, or the folder of a store.
+            trust: Sign the runs, see `trust`.
+            max_bytes: Refuse an export that unpacks to more bytes; by default a multiple of the file's size.
+
+        Returns:
+            The new runs; none if all of them were here already.
+
+        Raises:
+            TransferError: Something is missing, damaged or invalid; nothing is imported then.
+            StoreNotFoundError: `source` does not exist.
+        """
+        from ..store.archive.transfer import import_runs, open_source
+
+        with open_source(Path(source), most_bytes=max_bytes) as opened:
+            done = import_runs(self._store, opened)
+        if trust:
+            for record in done.records:
+                self._store.trust(self._store.get(record.number))
+        return self._bind(self._store.get(record.number) for record in done.records)
+
+    def gc(self, *, dry_run: bool = False) -> list[Freed]:
+        """Delete what no run refers to, and empty the trash, as ``recorder gc`` does.
+
+        Returns for each kind of content the count of items and the bytes freed; with `dry_run`, what would be.
+        """
+        from ..store.maintenance.gc import collect
+
+        return collect(self._store, dry_run=dry_run)
+
+    def disk_usage(self) -> Sizes:
+        """Return the bytes that each run and each experiment takes, and the store on disk, as ``recorder du`` does."""
+        from ..store.maintenance.disk_usage import measure
+
+        return measure(self._store)
+
+    def _bind(self, found: Iterable[records.Record]) -> Runs:
+        return Runs([Run(self._store, record) for record in found])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Store) and self.path == other.path
@@ -249,12 +416,12 @@ class Store:
         from ..render.html import escape
         from .notebook import SHOWN, runs_html
 
-        found = self._low.runs(last=SHOWN)
+        found = self._store.runs(last=SHOWN)
         return f"<div><b>{escape(repr(self)[1:-1])}</b>{runs_html(found, count=len(self))}</div>"
 
 
-def _text(value: Any) -> str:
-    """A value as one would write it on the command line."""
+def _to_argument(value: Any) -> str:
+    """Write a value as on the command line."""
     if isinstance(value, str | os.PathLike):
         return os.fspath(value)
     return json.dumps(value, default=lambda one: one.item() if hasattr(one, "item") else str(one))

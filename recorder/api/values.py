@@ -1,4 +1,4 @@
-"""Values of a run as Python has them: what is data is made, what would run code is described until it is asked for."""
+"""Decode the values of a run. Data is decoded at once; values that would run code only on request."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ..store.content.contents import nearest
 from ..store.signature import is_trusted
 from ..store.store import RunStore
 
-# Nothing can make a value of these, trusted or not.
+# Tags of forms that hold no value, trusted or not.
 _WITHOUT_VALUE = ("$opaque", "$redacted")
 
 
 class Tagged:
-    """A value that is described and not made: to make it would import or unpickle what the user wrote.
+    """A value that is described but not decoded, because decoding would import or unpickle user code.
 
-    Instances of classes of the user's, functions, enums, pickles; also what has no value any more (a credential that
-    was redacted, what nothing could encode). `tag` says which, ``dataclass``; `form` is the codec's form.
+    Examples are instances of the project's classes, functions, enums and pickles; also redacted credentials and values
+    that could not be encoded, which have no value any more. `form` is the form of `recorder.codec`.
     """
 
     def __init__(self, form: JSON, values: Values) -> None:
@@ -29,17 +29,17 @@ class Tagged:
 
     @property
     def tag(self) -> str:
-        """What it is: ``dataclass``, ``enum``, ``pickle``, ``redacted``, ..."""
+        """The kind of value: ``dataclass``, ``enum``, ``pickle``, ``redacted``, ..."""
         return (codec.tag_of(self.form) or "").removeprefix("$")
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The fields of an instance by name, as data; none where it has no such."""
+        """The fields of an instance by name, as data; empty if the value has none."""
         found = codec.fields_of(self.form) or {}
         return {name: self._values.data(form) for name, form in found.items()}
 
     def load(self) -> Any:
-        """The value itself, by importing its class or unpickling it. Raises TrustError, DecodeError."""
+        """Return the value itself, by importing its class or unpickling it. Raises TrustError, DecodeError."""
         return self._values.value(self.form)
 
     def __repr__(self) -> str:
@@ -53,23 +53,27 @@ class Tagged:
 
 
 class Values:
-    """Makes values of the forms in one run's record."""
+    """A decoder for the forms in one run's record."""
 
     def __init__(self, store: RunStore, record: Record) -> None:
         self._store = store
         self._record = record
 
     def data(self, form: JSON) -> Any:
-        """The value, with a `Tagged` wherever to make it would run code or needs a package that is not here."""
+        """Decode data; parts that would run code, or need a package that is not installed, become `Tagged`."""
         try:
             return codec.decode_data(form, self._store.read, instead=self._tagged)
         except ImportError:
             return codec.decode_data(form, None, instead=self._tagged)
 
     def value(self, form: JSON) -> Any:
-        """All of the value; user code is imported and pickles are loaded where the run is one's own.
+        """Decode the whole value. If the run is trusted, user code is imported and pickles are loaded.
 
-        Raises TrustError where it is not, DecodeError, ObjectNotFoundError, or ImportError.
+        Raises:
+            TrustError: Decoding would run code, and the run is not trusted.
+            DecodeError: The value cannot be decoded.
+            ObjectNotFoundError: The object that holds the value is missing.
+            ImportError: A package that the value needs is not installed.
         """
         left: list[JSON] = []
         found = codec.decode_data(form, self._store.read, instead=left.append)
@@ -84,27 +88,27 @@ class Values:
 
 
 def check_trust(record: Record, what: str) -> None:
-    """Raises TrustError for a run whose code may not be run unasked; `what` is what would."""
+    """Raise TrustError if the run is not trusted; `what` names the content that would run code."""
     if not is_trusted(record):
         number = record.number
         raise TrustError(
-            f"{what} of run {number} is not loaded: that runs code, and somebody else signed the run, or it was"
-            f" changed since; store.trust({number}) if you know where it is from",
+            f"{what} of run {number} is not loaded: loading runs code, and the run was signed by somebody else or"
+            f" changed since; if you trust its source: store.trust({number})",
             run=number,
         )
 
 
 class Config(Mapping[str, Any]):
-    """A run's arguments by name, or nested ones by dotted keys, as values; what would run code is `Tagged`.
+    """A run's arguments by name, nested ones by dotted keys; values that would run code are `Tagged`.
 
-    >>> record.config["lr"]
+    >>> run.config["lr"]
     0.1
-    >>> record.config["optim.momentum"]
+    >>> run.config["optim.momentum"]
     0.9
-    >>> record.config["layers"]
+    >>> run.config["layers"]
     (32, 16)
 
-    `flat` has all of it by dotted keys, `forms` what the record holds.
+    `forms` are the encoded values of the record.
     """
 
     def __init__(self, forms: Mapping[str, JSON], values: Values) -> None:
@@ -133,7 +137,7 @@ class Config(Mapping[str, Any]):
 
     @property
     def flat(self) -> dict[str, Any]:
-        """Every value by its dotted key."""
+        """All values by dotted key."""
         return {key: self._values.data(form) for key, form in codec.flatten(self.forms).items()}
 
     def __repr__(self) -> str:
@@ -142,7 +146,7 @@ class Config(Mapping[str, Any]):
 
 
 def _nested(forms: Mapping[str, JSON], path: list[str]) -> JSON:
-    """The form below which the dotted key leads, which `flatten` has gone through."""
+    """Return the form at a path that is a prefix of a flattened key."""
     found: JSON = dict(forms)
     for name in path:
         found = (codec.fields_of(found) or {})[name]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from ..formats.points import SAMPLED, as_number
 from ..records import JSON, Record
 
+T = TypeVar("T")
 # Returns the value of a name in the document of a record; see `recorder.store.query.fields.parse_key`.
 Find = Callable[[Mapping[str, JSON]], Any]
 
@@ -60,6 +61,13 @@ def in_order(value: Any) -> tuple[int, Any]:
     if isinstance(value, bool | int | float):
         return (0, value) if value == value else (-1, 0)
     return (1, value) if isinstance(value, str) else (2, str(value))
+
+
+def sort_by_value(pairs: Sequence[tuple[Any, T]], *, reverse: bool = False) -> list[T]:
+    """Sort items by the values that are paired with them; items whose value is None come last in either order."""
+    known = [pair for pair in pairs if pair[0] is not None]
+    known.sort(key=lambda pair: in_order(pair[0]), reverse=reverse)
+    return [item for _, item in [*known, *(pair for pair in pairs if pair[0] is None)]]
 
 
 def _spreads(runs: Sequence[Record]) -> dict[str, Spread]:

@@ -1,4 +1,4 @@
-"""Bytes gzipped where they are many: the same bytes for the same content."""
+"""Deterministic gzip: equal content compresses to equal bytes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import zlib
 from pathlib import Path
 
 _MAGIC = b"\x1f\x8b"
-# zlib's deflateInit2: 31 asks for gzip's header, without a time in it. Of a million points of random digits level 1
-# makes 13 bytes a point, in 0.3 us each; level 6 takes four times as long for 12.
+# zlib's deflateInit2: 31 selects the gzip header, without a timestamp. For a million points of random digits, level 1
+# gives 13 bytes a point in 0.3 us each; level 6 takes four times as long for 12 bytes.
 _GZIP, _LEVEL = 31, 1
 _CHUNK_BYTES = 1 << 20
 _MOST_BYTES = 1 << 32
 
 
 def compress(path: Path, dest: Path) -> None:
-    """Write the file gzipped to `dest`."""
+    """Write the gzipped content of `path` to `dest`."""
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
     with path.open("rb", buffering=0) as source, dest.open("wb") as file:
         while chunk := source.read(_CHUNK_BYTES):
@@ -23,9 +23,9 @@ def compress(path: Path, dest: Path) -> None:
 
 
 def unpack(data: bytes, *, what: str) -> bytes:
-    """The bytes in `data`, gzipped or not.
+    """Decompress `data`, or return it unchanged if it is not gzipped.
 
-    ValueError, which names `what` they are, where they cannot be unpacked, are cut short, or would be over 4 GiB.
+    Raises ValueError if the data is damaged, truncated, or larger than 4 GiB; the message begins with `what`.
     """
     if not data.startswith(_MAGIC):
         return data
@@ -33,9 +33,9 @@ def unpack(data: bytes, *, what: str) -> bytes:
     try:
         data = packed.decompress(data, _MOST_BYTES)
     except zlib.error as error:
-        raise ValueError(f"{what} cannot be unpacked: {error}") from error
-    if packed.unconsumed_tail:  # of another's store: no run leaves so much
-        raise ValueError(f"{what} are too many to be read")
+        raise ValueError(f"{what} cannot be decompressed: {error}") from error
+    if packed.unconsumed_tail:  # only a hostile store holds that much
+        raise ValueError(f"{what} cannot be decompressed: more than 4 GiB")
     if not packed.eof:
-        raise ValueError(f"{what} are cut short")
+        raise ValueError(f"{what} cannot be decompressed: the data is truncated")
     return data

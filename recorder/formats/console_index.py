@@ -1,17 +1,17 @@
-"""When the bytes of a console came: the index beside a run's stdout and stderr.
+"""The console index: the arrival times of the bytes of a run's stdout and stderr.
 
-It is text, a line for each stretch of a stream that came at once::
+The format is a text line for each stretch of a stream that arrived at once::
 
     o0 12
     e0 3
     o55 210
 
-stdout came 12 ms after the run's start, from its byte 0 on; stderr 3 ms later, from its byte 0 on; stdout 210 ms after
-that, from its byte 55 on. So a line is the stream's letter, the bytes since the stream's last line, and the
-milliseconds since the last line of all, less than 0 where a stretch was kept later than one that came after it. A
-stretch reaches to the stream's next.
+The example: 12 ms after the run's start, stdout from byte 0 on; 3 ms later, stderr from byte 0 on; 210 ms after that,
+stdout from byte 55 on. A line holds the letter of the stream, the bytes since the previous line of that stream, and
+the milliseconds since the previous line of either stream. The milliseconds are negative if a stretch was written after
+one that arrived later. A stretch ends where the next one of the same stream begins.
 
-The process that writes down what is printed imports this too: it imports nothing of recorder's, and nothing slow.
+The process that records the console imports this module: keep it free of slow imports and of the rest of recorder.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _LINE = re.compile(rb"([oe])(\d{1,18}) (-?\d{1,18})\n")
 
 
 class ArrivalEncoder:
-    """Turns arrivals into lines, one after the other."""
+    """An encoder of arrivals into lines; it keeps the offsets that lines are relative to."""
 
     def __init__(self) -> None:
         self._offsets = [0, 0]
         self._at_ms = 0
 
     def encode(self, stream: int, offset: int, at_ms: int) -> bytes:
-        """The line of the next arrival; no offset is before the stream's last."""
+        """Return the line of the next arrival; `offset` must not be less than the stream's previous one."""
         line = b"%c%d %d\n" % (
             ord(_LETTERS[stream]),
             offset - self._offsets[stream],
@@ -44,18 +44,18 @@ class ArrivalEncoder:
 
 
 class ArrivalDecoder:
-    """Turns lines into arrivals, as they come."""
+    """An incremental decoder of lines into arrivals."""
 
     def __init__(self) -> None:
         self._offsets = [0, 0]
         self._at_ms = 0
 
     def decode(self, data: bytes) -> tuple[list[Arrival], int]:
-        """The arrivals of the whole lines at the beginning of `data`, and how many bytes these are.
+        """Return the arrivals of the complete lines at the beginning of `data`, and the number of bytes they take.
 
         A process that was killed may have left half of a line.
         """
-        found: list[Arrival] = []
+        arrivals: list[Arrival] = []
         end = 0
         for match in _LINE.finditer(data):
             if match.start() != end:
@@ -64,5 +64,5 @@ class ArrivalDecoder:
             stream = _LETTERS.index(match[1].decode())
             self._offsets[stream] += int(match[2])
             self._at_ms += int(match[3])
-            found.append((stream, self._offsets[stream], self._at_ms))
-        return found, end
+            arrivals.append((stream, self._offsets[stream], self._at_ms))
+        return arrivals, end

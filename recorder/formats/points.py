@@ -1,8 +1,8 @@
-"""The points of metric series as text: CSV, gzipped where it is large.
+"""The points of metric series as CSV, gzipped if large.
 
-The columns are ``name,step,time_s,value``: a step is a number given or counted from 0 for each name,
-`time_s` the seconds since the run began. NaN and the infinities are written ``nan``, ``inf``, ``-inf``, which
-`float`, pandas, Polars and DuckDB all read; pandas, Polars and DuckDB read gzipped CSV as well.
+The columns are ``name,step,time_s,value``. `step` is the number that the experiment gave, or counts from 0 for each
+name; `time_s` is the seconds since the run began. NaN and the infinities are written ``nan``, ``inf``, ``-inf``, which
+`float`, pandas, Polars and DuckDB read; pandas, Polars and DuckDB also read gzipped CSV.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import msgspec
 from . import compression
 
 HEADER = "name,step,time_s,value\n"
-# What the series of a sampled run's processor and memory use begin with. They are another one every time: no
-# replay is held against them, and no two runs differ by them.
+# Prefix of the series of sampled processor and memory use. They differ every time, so neither a replay nor a diff
+# compares them.
 SAMPLED = "usage."
 
 Number = int | float
@@ -28,7 +28,7 @@ Row = tuple[str, Number, float, Number]
 
 
 class Point(NamedTuple):
-    """One value of a series; `step` counts what the experiment counts, `time_s` is since its start."""
+    """One value of a series, at a step, `time_s` seconds after the run began."""
 
     step: Number
     time_s: float
@@ -39,11 +39,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def write_rows(rows: Sequence[Row]) -> bytes:
-    """The lines of the points."""
+    """Return the points as CSV lines."""
     if all(map(_is_plain, {row[0] for row in rows})):
         # JSON writes a number as CSV does, and in C: ["loss",0,0.5,1.0],["loss",1,0.6,2.0] becomes two lines.
         text = _encode(rows)
-        if b"null" not in text:  # a number that is none
+        if b"null" not in text:  # msgspec writes NaN and the infinities as null
             return text[3:-2].replace(b'],["', b"\n").replace(b'",', b",") + b"\n"
     lines = (f"{_quote(name)},{at!r},{time_s!r},{value!r}\n" for name, at, time_s, value in rows)
     return "".join(lines).encode()
@@ -51,13 +51,13 @@ def write_rows(rows: Sequence[Row]) -> bytes:
 
 @lru_cache(maxsize=10_000)
 def _is_plain(name: str) -> bool:
-    """Whether CSV and JSON say the name in the same letters."""
+    """Return whether CSV and JSON write the name with the same characters."""
     return re.fullmatch(r"[\w ./:@-]+", name, re.ASCII) is not None
 
 
 @lru_cache(maxsize=10_000)
 def _quote(name: str) -> str:
-    """The name as a CSV field."""
+    """Return the name as a CSV field."""
     import csv
 
     text = io.StringIO()
@@ -66,23 +66,22 @@ def _quote(name: str) -> str:
 
 
 def unpack(data: bytes) -> str:
-    """The CSV in `data`, gzipped or not. ValueError where it cannot be unpacked, or says more than 4 GiB."""
-    return compression.unpack(data, what="the metrics' points").decode(errors="replace")
+    """Return the CSV in `data`, gzipped or not. Raises ValueError if it is damaged or larger than 4 GiB."""
+    return compression.unpack(data, what="the metric series").decode(errors="replace")
 
 
 def read_points(data: bytes) -> dict[str, list[Point]]:
-    """The points of each series in the CSV `data`, gzipped or not. ValueError where it cannot be unpacked."""
+    """Return the points of each series in the CSV `data`, gzipped or not. Raises ValueError if it is damaged."""
     return parse_series(unpack(data))
 
 
 def parse_series(text: str) -> dict[str, list[Point]]:
-    """The points of each series in CSV; a torn last line is left out."""
-    found: dict[str, list[Point]] = {}
-    for row in _rows(text):
-        name, step, time_s, value = row
+    """Return the points of each series in CSV; an incomplete last line is ignored."""
+    series: dict[str, list[Point]] = {}
+    for name, step, time_s, value in _rows(text):
         point = Point(read_number(step), float(time_s), read_number(value))
-        found.setdefault(name, []).append(point)
-    return found
+        series.setdefault(name, []).append(point)
+    return series
 
 
 def _rows(text: str) -> Iterator[list[str]]:
@@ -97,19 +96,19 @@ def _rows(text: str) -> Iterator[list[str]]:
 
 
 def read_number(text: str) -> Number:
-    """The number that a step or value says; ValueError for what is none."""
+    """Parse a step or a value. Raises ValueError if it is not a number."""
     return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
 class Columns(NamedTuple):
-    """The points of one series as they were written: steps and values as texts, as many of one as of the other."""
+    """The steps and values of one series as they are written in the CSV, unparsed; two lists of equal length."""
 
     steps: list[str]
     values: list[str]
 
 
 def split_series(text: str) -> dict[str, Columns]:
-    """The same as `parse_series` without the times and without making numbers: several times as fast."""
+    """Split CSV into the unparsed columns of each series, without times; several times as fast as `parse_series`."""
     body = text[text.find("\n") + 1 : text.rfind("\n") + 1]
     if '"' in body or body.count(",") != 3 * body.count("\n"):
         rows = [(name, step, value) for name, step, _, value in _rows(text)]
@@ -123,18 +122,18 @@ def _by_name(
 ) -> dict[str, Columns]:
     if not names or names.count(names[0]) == len(names):
         return {name: Columns(list(steps), list(values)) for name in names[:1]}
-    found: dict[str, Columns] = {}
+    series: dict[str, Columns] = {}
     for name, step, value in zip(names, steps, values, strict=True):
-        columns = found.get(name)
+        columns = series.get(name)
         if columns is None:
-            columns = found[name] = Columns([], [])
+            columns = series[name] = Columns([], [])
         columns.steps.append(step)
         columns.values.append(value)
-    return found
+    return series
 
 
 def named_values(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Names and values, nested mappings with dots."""
+    """Return names and values; the names of nested mappings are joined by dots."""
     flat: list[tuple[str, Any]] = []
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -145,7 +144,7 @@ def named_values(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str,
 
 
 def as_number(value: Any) -> int | float | None:
-    """`value` as a plain int or float, through `.item()` for scalars of NumPy and PyTorch."""
+    """Return `value` as an int or float (`.item()` of scalars of NumPy and PyTorch), None if it is not a number."""
     kind = type(value)
     if kind is float or kind is int:
         return value  # type: ignore[no-any-return]

@@ -1,8 +1,8 @@
-"""Metric series: points taken in as they come, appended to a CSV file while the run is live, summed up.
+"""Metric series: a writer that appends points to a CSV file while the run lasts and keeps a summary of each series.
 
-To take a point in is to append it to a list: what it costs more (its line, the sums) is done for many at once, when
-they are written. They are written at once where nothing was for a moment, and else by the next ones, or by a thread
-that there is only while points are waiting.
+Adding a point only appends it to a list; formatting and summing are done for many points at once, when they are
+written. A point is written immediately if none was written just before it; else with the points that follow it, or by
+a thread that exists only while points are waiting.
 """
 
 from __future__ import annotations
@@ -18,17 +18,15 @@ from pathlib import Path
 
 from ..records import JSON, Metric, StoredBytes
 from .compression import compress
-from .points import HEADER, Number, Point, Row, parse_series, read_points, write_rows
+from .points import HEADER, Number, Point, Row, write_rows
 
-__all__ = ["SeriesWriter", "parse_series", "read_points", "summarise"]
-
-# A killed run loses no more than this of its series.
+# Seconds of its series that a killed run loses at most.
 FLUSH_EVERY_S = 0.5
-# A point is written at once where none was for this long: one that is followed by an hour of C code that lets no
-# other thread run is not lost.
+# A point is written immediately if none was written for this long: code in C that holds the GIL for an hour keeps the
+# flushing thread from running.
 _AT_ONCE_S = 0.05
 _FLUSH_EVERY_POINTS = 1 << 12
-# A run that logs no more is read back from memory.
+# A series file up to this size is kept in memory too, so that finishing the run need not read it back.
 _REMEMBERED_BYTES = 4096
 
 _Waiting = tuple[str, Number | None, float, Number]
@@ -48,12 +46,12 @@ class _Sum:
         self.max: Number = math.nan
 
     def add(self, values: Sequence[Number]) -> None:
-        """Take in values that came one after the other; `next_step` is known by then."""
+        """Add consecutive values; the caller maintains `last_step` and `next_step`."""
         self.count += len(values)
         self.last = values[-1]
         numbers = [value for value in values if value == value]
         if numbers:
-            # A comparison with NaN is false, so the first number takes the place of the NaN at the start.
+            # A comparison with NaN is false, so the first number replaces the initial NaN.
             least, greatest = min(numbers), max(numbers)
             self.min = self.min if self.min <= least else least
             self.max = self.max if self.max >= greatest else greatest
@@ -69,9 +67,9 @@ class _Sum:
 
 
 class SeriesWriter:
-    """Appends points to the file at `path`, made with the first one; safe from several threads.
+    """A thread-safe writer that appends points to the file at `path`, which is created with the first point.
 
-    What was added is in the file after `FLUSH_EVERY_S`, whether or not anything is added after it.
+    Each point is in the file after at most `FLUSH_EVERY_S` seconds, even if no other point follows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -89,11 +87,11 @@ class SeriesWriter:
         _writers.add(self)
 
     def add(self, values: dict[str, Number], *, step: Number | None = None) -> None:
-        """One point for each name in `values`, at `step` or the name's own next one.
+        """Add a point for each name in `values`, at `step` or at the next step of that name.
 
-        Raises OSError where the file cannot be written; the point is kept, and written when it can be.
+        Raises OSError if the file cannot be written; the points are kept and written with the next ones.
         """
-        # Appending to a list needs no lock; whoever writes takes what has come by then off its front.
+        # Appending to a list needs no lock; `_settle` takes a prefix off it.
         now = time.monotonic()
         waiting = self._waiting
         for name, value in values.items():
@@ -106,11 +104,11 @@ class SeriesWriter:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether something is not in the file yet."""
+        """Whether some points are not in the file yet."""
         return bool(self._waiting or self._unwritten)
 
     def flush(self) -> None:
-        """Hand what was added so far to the operating system. Raises OSError."""
+        """Write all points added so far to the file. Raises OSError."""
         with self._lock:
             self._settle()
             if self._unwritten:
@@ -118,7 +116,7 @@ class SeriesWriter:
             self._due = time.monotonic() + _AT_ONCE_S
 
     def _settle(self) -> None:
-        """Turn the points that are waiting into lines and sums."""
+        """Convert the waiting points to lines, and add them to the summaries."""
         self._ticked = False
         taken = self._waiting[:]
         del self._waiting[: len(taken)]
@@ -139,7 +137,7 @@ class SeriesWriter:
                 sums.setdefault(name, _Sum())
             if now != last:
                 last, stamp = now, int((now - started) * 1000) / 1000
-            # (Written out: a call for each of a million points takes as long as the rest.)
+            # Inlined: a call for each of a million points takes as long as the rest.
             total = sums[name]
             at = total.next_step if step is None else step
             total.last_step, total.next_step = at, at + 1
@@ -164,7 +162,7 @@ class SeriesWriter:
         self._unwritten = b""
 
     def close(self) -> None:
-        """Flush and close; a writer that never had a point leaves no file. Raises OSError."""
+        """Flush and close; a writer without points leaves no file. Raises OSError."""
         _writers.discard(self)
         self.flush()
         with self._lock:
@@ -175,7 +173,7 @@ class SeriesWriter:
     def keep(
         self, *, data: Callable[[bytes], StoredBytes], file: Callable[[Path], StoredBytes | None]
     ) -> StoredBytes | None:
-        """What `data` makes of the points of a closed writer where they are few, else `file` of them gzipped."""
+        """Store the points of a closed writer: `data` takes a small CSV, `file` the path of a gzipped large one."""
         if self._size <= _REMEMBERED_BYTES:
             return data(self._small) if self._small else None
         packed = self._path.with_name(f"{self._path.name}.gz")
@@ -183,30 +181,30 @@ class SeriesWriter:
         return file(packed)
 
     def forget_parent(self) -> None:
-        """In a forked child: what was not yet written is its parent's to write."""
+        """Drop the waiting points in a forked child: the parent writes them."""
         self._waiting, self._unwritten, self._ticked = [], b"", False
         self._lock = threading.Lock()
 
     def metrics(self, encode: Callable[[Number], JSON]) -> dict[str, Metric]:
-        """The summary of each series, its numbers as `encode` writes them (NaN is not plain JSON)."""
+        """Return the summary of each series; `encode` makes JSON of numbers, since NaN is not JSON."""
         with self._lock:
             self._settle()
             return {name: total.metric(encode) for name, total in self._sums.items()}
 
 
 class _Ticker:
-    """A thread that flushes every writer each `FLUSH_EVERY_S`, until there is nothing to flush any more."""
+    """A thread that flushes every writer each `FLUSH_EVERY_S` seconds, and ends when nothing is left to flush."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
-        """There is something to flush."""
+        """Start the thread unless it runs."""
         with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="recorder-series", daemon=True)
-                # No thread to be had, or Python is ending: a kill may cost the last points.
+                # No more threads can be started, or the interpreter is shutting down: only a kill could lose points.
                 with contextlib.suppress(RuntimeError):
                     thread.start()
                     self._thread = thread
@@ -220,21 +218,21 @@ class _Ticker:
                     self._thread = None
                     return
             for writer in writers:
-                with contextlib.suppress(OSError):  # said by the next `add` or by `close`
+                with contextlib.suppress(OSError):  # raised again by the next `add` or by `close`
                     writer.flush()
 
 
 def summarise(
     series: Mapping[str, Sequence[Point]], *, encode: Callable[[Number], JSON]
 ) -> dict[str, Metric]:
-    """The summary of each series, as its writer would have made it."""
-    found = {}
+    """Return the summary of each series, equal to the one that its writer would have made."""
+    metrics = {}
     for name, points in series.items():
         total = _Sum()
         total.add([point.value for point in points])
         total.last_step = points[-1].step
-        found[name] = total.metric(encode)
-    return found
+        metrics[name] = total.metric(encode)
+    return metrics
 
 
 _writers: weakref.WeakSet[SeriesWriter] = weakref.WeakSet()

@@ -1,1 +1,1 @@
-"""Where records and objects live: one folder, described in the README under "The store"."""
+"""The store: the folder with the records, the objects and the code snapshots of runs."""

@@ -1,4 +1,4 @@
-"""What makes a folder a store: its file FORMAT, how it is made and read, and how the store is found.
+"""Find and create stores, and read the file FORMAT, which makes a folder a store.
 
 ::
 
@@ -21,20 +21,20 @@ from .filesystem.disk import sync_folder, write_durably
 FOLDER = ".recorder"
 VARIABLE = "RECORDER_STORE"
 _FOLDERS = ("objects", "staging", "live")
-# Everything that may stand in a store's folder.
+# The names that belong in the folder of a store.
 NAMES = (
     *_FOLDERS, "FORMAT", ".gitignore", "runs.jsonl", "runs.jsonl.lock", "runs.jsonl.index", "outputs", "objects.gate",
     "code.git", "code.gate", "spare", "workspaces", "replays", "envs", "lost+found",
 )  # fmt: skip
 GITIGNORE = "*\n"
-# What is written beside a file of that name, to take its place.
+# Prefixes of staged files that will replace the file of that name.
 STAGED = ("runs.jsonl.", "code.git.")
 
 
 def find_store(start: Path | None = None) -> Path:
-    """The store's folder: what RECORDER_STORE names, else the first one from `start` upwards.
+    """Return the folder of the store: RECORDER_STORE if set, else the first store from `start` upwards.
 
-    `start` is the working directory by default. Raises StoreNotFoundError.
+    `start` defaults to the working directory. Raises StoreNotFoundError.
     """
     named = os.environ.get(VARIABLE)
     if named:
@@ -44,14 +44,14 @@ def find_store(start: Path | None = None) -> Path:
         if (folder / FOLDER / "FORMAT").is_file():
             return folder / FOLDER
     raise StoreNotFoundError(
-        f"no store in {start} or above it: record a run first, or name one with --store"
-        f" or {VARIABLE}",
+        f"no store in {start} or above it; record a run first, or pass a store with --store or"
+        f" {VARIABLE}",
         path=start,
     )
 
 
 def store_folder(path: Path) -> Path:
-    """The store's own folder for a path that a person gave: it, or the `.recorder` inside it."""
+    """Return the folder of the store at a path given by a user: the path, or the `.recorder` folder in it."""
     path = path.expanduser().absolute()
     inside = path / FOLDER
     if (inside / "FORMAT").is_file() and not (path / "FORMAT").is_file():
@@ -60,27 +60,27 @@ def store_folder(path: Path) -> Path:
 
 
 def create_store(path: Path) -> None:
-    """Make the store's folder, however many processes do so at this moment."""
+    """Create the folder of a store; safe if several processes do so at once. Raises StoreFormatError."""
     if (path / "FORMAT").exists():
         return
-    # Looked at before FORMAT is looked at again: another process may finish the store between the two looks.
+    # Computed before FORMAT is tested again: another process may complete the store between the two tests.
     foreign = path.exists() and not _is_half_made(path)
     if (path / "FORMAT").exists():
         return
     if foreign:
         raise StoreFormatError(
-            f"{path} holds something else: a store wants a folder of its own", path=path
+            f"{path} contains other files; a store needs a separate folder", path=path
         )
     made = [folder for folder in path.parents if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for name in _FOLDERS:
         (path / name).mkdir(exist_ok=True)
     (path / ".gitignore").write_text(GITIGNORE)
-    # FORMAT comes last and whole: it is what makes the folder a store. The first maker's id stays.
+    # FORMAT is created last and atomically, since it makes the folder a store. The id of the first process stays.
     staged = path / "staging" / f"FORMAT.{new_id()}"
     write_durably(staged, format_text(new_id()).encode())
     _place_format(staged, path / "FORMAT")
-    # Before any run is: a folder with runs in it and without FORMAT is no store.
+    # Synced before any run is: a folder with runs but without FORMAT is not a store.
     for folder in (path, path.parent, *(folder.parent for folder in made)):
         sync_folder(folder)
 
@@ -102,43 +102,43 @@ def _is_half_made(path: Path) -> bool:
 
 
 def read_format(path: Path, *, whole: bool = False) -> dict[str, Any]:
-    """What the store at `path` says of itself; with `whole` it must be as it was written, to the byte.
+    """Return the content of FORMAT of the store at `path`; with `whole`, verify it byte for byte.
 
-    Raises StoreNotFoundError, StoreFormatError; the latter with the format where that is a newer one.
+    Raises StoreNotFoundError and StoreFormatError; the latter has `format` set if the store's format is newer.
     """
     file = path / "FORMAT"
     if not file.is_file():
         raise StoreNotFoundError(f"no store at {path}", path=path)
     try:
         text = file.read_text()
-        said: dict[str, Any] = json.loads(text)
-        number = int(said["format"])
-        if not isinstance(said["store"], str):
-            raise TypeError("its id is no text")
+        content: dict[str, Any] = json.loads(text)
+        number = int(content["format"])
+        if not isinstance(content["store"], str):
+            raise TypeError("its id is not a string")
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreFormatError(f"{file} is not a store's: {error}", path=path) from error
-    if whole and not _is_whole(said, text):
-        raise StoreFormatError(f"{file} is not as it was written", path=path)
+        raise StoreFormatError(f"{file} is damaged: {error}", path=path) from error
+    if whole and not _is_whole(content, text):
+        raise StoreFormatError(f"{file} was changed: its checksum does not match", path=path)
     if number > FORMAT:
         raise StoreFormatError(
-            f"the store {path} has format {number}, this version of recorder reads up to {FORMAT}:"
-            " upgrade with `pip install -U run-recorder`",
+            f"the store {path} has format {number}, but this version of recorder reads formats up"
+            f" to {FORMAT}; try: pip install -U run-recorder",
             path=path,
             format=number,
         )
-    return said
+    return content
 
 
 def format_text(id: str) -> str:
-    """The text of the file FORMAT for the store of that id."""
+    """Return the content of the file FORMAT for the store of that id."""
     return _text({"format": FORMAT, "digest": "blake3", "store": id})
 
 
-def _is_whole(said: dict[str, Any], text: str) -> bool:
-    rest = {key: value for key, value in said.items() if key != "check"}
-    # (The first version wrote no check.)
-    return text == _text(rest) if "check" in said else set(said) == {"format", "digest", "store"}
+def _is_whole(content: dict[str, Any], text: str) -> bool:
+    if "check" not in content:  # written by the first version
+        return set(content) == {"format", "digest", "store"}
+    return text == _text({key: value for key, value in content.items() if key != "check"})
 
 
-def _text(said: dict[str, Any]) -> str:
-    return json.dumps({**said, "check": f"{zlib.crc32(canonical_json(said)):08x}"}) + "\n"
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps({**content, "check": f"{zlib.crc32(canonical_json(content)):08x}"}) + "\n"

@@ -1,9 +1,8 @@
-"""The paths that runs have written to, so that a snapshot can tell them from code.
+"""The paths that runs have written to, which snapshots exclude from the code.
 
-A run that leaves ``model.npz`` in the project would else change the code of the next one. The file ``outputs`` in
-the store has a JSON array a line: the CRC-32 of a path, and the path, relative to the root of its project (older
-lines: the path alone). It is only ever appended to, and may be deleted at the price of such files being taken for
-code again until they are next written.
+Else a run that leaves ``model.npz`` in the project would change the code of the next run. The file ``outputs`` in the
+store has a JSON array in each line: the CRC-32 of a path, and the path relative to the root of its project (in older
+lines, only the path). It is only appended to. If it is deleted, such files count as code until they are written again.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class KnownOutputs:
         self._names: frozenset[str] = frozenset()
 
     def read(self) -> frozenset[str]:
-        """The paths; read again only when the file has changed."""
+        """Return the paths; the file is read again only if it has changed."""
         try:
             status = self._path.stat()
         except FileNotFoundError:
@@ -39,22 +38,22 @@ class KnownOutputs:
 
     @staticmethod
     def parse(data: bytes) -> frozenset[str]:
-        """The paths in the bytes of such a file; a damaged line is passed over."""
+        """Return the paths in the content of such a file; damaged lines are skipped."""
         return frozenset(_parse(line) for line in data.split(b"\n")) - {""}
 
     def damaged(self) -> int:
-        """How many lines are damaged; a last one that was cut short is not among them."""
+        """Return the number of damaged lines; an incomplete last line does not count."""
         if not self._path.exists():
             return 0
         lines = self._path.read_bytes().split(b"\n")[:-1]
         return sum(1 for line in lines if not _parse(line))
 
     def add(self, names: Iterable[str]) -> None:
-        """Note the paths that are not there yet, in one append, which needs no lock."""
+        """Append the new ones of the paths, in one write, which needs no lock."""
         lines = [json.dumps([_crc(name), name]) + "\n" for name in sorted(set(names) - self.read())]
         if lines:
             with self._path.open("ab+", buffering=0) as file:
-                # Behind a last line that was cut short, which would else take the next one with it.
+                # An incomplete last line must not swallow the next one.
                 start = "" if _ends_a_line(file) else "\n"
                 write_all(file.fileno(), (start + "".join(lines)).encode())
 
@@ -71,14 +70,14 @@ def _crc(name: str) -> str:
 
 
 def _parse(line: bytes) -> str:
-    """The path of a line, "" for one that is damaged or was cut short."""
+    """Return the path in a line, "" if the line is damaged or incomplete."""
     try:
-        said = json.loads(line)
+        content = json.loads(line)
     except ValueError:
         return ""
-    match said:
+    match content:
         case str():
-            return said
+            return content
         case [str() as crc, str() as name] if crc == _crc(name):
             return name
     return ""

@@ -1,7 +1,7 @@
-"""What a record refers to in the store, and what it mentions.
+"""The references of a record to objects and snapshots, and its mentions of them.
 
-A reference is something that must be there; a mention is any text that might be one. What checks and exports goes
-by references; what deletes goes by mentions, so that a field that this version does not know still keeps its object.
+A reference must exist in the store; a mention is any string that might be a reference. Checks and exports follow
+references. Garbage collection follows mentions, so that a field unknown to this version still keeps its object.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from .objects.objects import Objects
 from .objects.trees import TreeEntry
 
 _DIGEST = re.compile(PREFIX.encode() + rb"[0-9a-f]{64}")
-# A git tree's id, of SHA-1 or SHA-256, as a JSON string.
+# The id of a git tree, SHA-1 or SHA-256, as a JSON string.
 _TREE = re.compile(rb'"([0-9a-f]{40}|[0-9a-f]{64})"')
 
-# What a tree object begins with: see `recorder.store.objects.trees`.
+# The first line of a tree, see `recorder.store.objects.trees`.
 TREE_HEAD = b'{"kind":"tree"}\n'
 
 
 class Reference(NamedTuple):
-    """Something in the store that a record refers to.
+    """A reference of a record to an object or a snapshot.
 
-    `name` is an object's digest or a snapshot's git tree; `what` says for what it is there; `size_bytes` is what the
-    record says of its size, None where it does not say.
+    `name` is the digest of an object or the git tree of a snapshot; `what` is its role in the record; `size_bytes` is
+    its size according to the record, None if the record does not state it.
     """
 
     kind: Literal["object", "tree", "snapshot"]
@@ -39,7 +39,7 @@ class Reference(NamedTuple):
 
 
 def references(record: Record) -> Iterator[Reference]:
-    """Everything that the record needs to be whole, the members of folders not among it."""
+    """Yield all references that the record needs to be complete, except the members of folders."""
     if record.environment is not None:
         yield Reference("object", record.environment, "the environment")
     if record.runtime is not None:
@@ -68,29 +68,29 @@ def references(record: Record) -> Iterator[Reference]:
         (record.series, "the series"),
         (record.stdout, "stdout"),
         (record.stderr, "stderr"),
-        (record.arrivals, "the console's arrivals"),
+        (record.arrivals, "the console index"),
     ):
         yield from _in_content(content, what)
 
 
 def kept_inputs(record: Record) -> Iterator[Reference]:
-    """The inputs that the store holds: as an object, or in the snapshot under their path."""
+    """Yield references to the stored inputs; each is an object, or a file of the snapshot under its path."""
     for item in record.inputs:
         if item.stored:
             yield Reference("object", item.digest, f"input {item.path!r}", item.size_bytes)
 
 
 def members(folder: Reference, entries: Iterable[TreeEntry]) -> Iterator[Reference]:
-    """The files of a folder whose list has those entries."""
+    """Yield references to the files in a folder that has those entries."""
     for entry in entries:
         if entry.digest is not None:
             what = f"{folder.what}, {entry.path}"
             yield Reference("object", entry.digest, what, entry.size_bytes)
 
 
-def objects_of(found: Iterable[Reference], objects: Objects) -> Iterator[Reference]:
-    """Those of the references that are objects, and the members of folders; of one that cannot be read only itself."""
-    for reference in found:
+def objects_of(needed: Iterable[Reference], objects: Objects) -> Iterator[Reference]:
+    """Yield the references to objects, and to the files in folders whose trees can be read."""
+    for reference in needed:
         if reference.kind == "snapshot":
             continue
         yield reference
@@ -98,7 +98,7 @@ def objects_of(found: Iterable[Reference], objects: Objects) -> Iterator[Referen
             try:
                 entries = objects.read_tree(reference.name).entries
             except (DamageError, ObjectNotFoundError):
-                continue  # `recorder check` says so
+                continue  # reported by `recorder check`
             yield from members(reference, entries)
 
 
@@ -113,10 +113,10 @@ def _in_content(content: StoredBytes | None, what: str) -> Iterator[Reference]:
 
 
 def mentioned_objects(data: bytes) -> set[str]:
-    """Every digest that stands anywhere in the bytes."""
-    return {found.decode() for found in _DIGEST.findall(data)}
+    """Return every digest anywhere in the bytes."""
+    return {digest.decode() for digest in _DIGEST.findall(data)}
 
 
 def mentioned_snapshots(data: bytes) -> set[str]:
-    """Everything in the bytes of a journal that might be a git tree's id."""
-    return {found.decode() for found in _TREE.findall(data)}
+    """Return every string in the bytes of a journal that might be the id of a git tree."""
+    return {tree.decode() for tree in _TREE.findall(data)}

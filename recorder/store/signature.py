@@ -1,9 +1,8 @@
-"""Signatures of records: whether a run was written by this user, and as it stands.
+"""Signatures of records: prove that this user wrote a record, and that it is unchanged.
 
-A record is signed with a key that lies outside the store (see `recorder.secrets.key`): BLAKE3's keyed hash of its
-canonical
-JSON. The record names everything that belongs to it by digest, its pickles too, so that who has only the store can
-change none of it unnoticed. Left out are the number, which an import gives anew, and where the run came from.
+A record is signed with a key outside the store (see `recorder.secrets.key`): the BLAKE3 keyed hash of its canonical
+JSON. A record refers to everything that belongs to it by digest, including pickles, so that nobody who has only the
+store can change any of it unnoticed. The number, which an import assigns anew, and the origin are not signed.
 """
 
 from __future__ import annotations
@@ -25,21 +24,21 @@ _UNSIGNED = ("number", "origin", "signature")
 
 
 def sign(document: Mapping[str, JSON]) -> dict[str, JSON]:
-    """The record's document with its signature, ``key id:hash``; without one where this user has no lasting key."""
+    """Return the document with its signature, ``key id:hash``, or without one if this user has no lasting key."""
     return {**document, "signature": _signature(document) if _has_key() else None}
 
 
 def standing(record: Record) -> Standing:
-    """What the record's signature says.
+    """Verify the signature of the record.
 
-    own: this user wrote it, or has trusted it, as it stands; changed: so, but it was changed afterwards; foreign:
-    somebody else wrote it; unsigned: nobody signed it (an earlier version of recorder, a user without a key).
+    own: this user wrote or trusted the record, and it is unchanged; changed: it was changed after that; foreign:
+    another user wrote it; unsigned: it has no signature (an earlier version of recorder, or a user without a key).
     """
     if record.signature is None:
         return "unsigned" if record.origin is None else "foreign"
     if not _has_key():
         return "foreign"
-    from hmac import compare_digest  # with hashlib's, which are slow to load
+    from hmac import compare_digest  # slow to import
 
     expected = _signature(record.to_document())
     if compare_digest(expected, record.signature):
@@ -48,39 +47,39 @@ def standing(record: Record) -> Standing:
 
 
 def is_trusted(record: Record) -> bool:
-    """Whether its code may be run and its pickles loaded without asking.
+    """Return whether the code of the run may be executed, and its pickles loaded, without asking.
 
-    Without a lasting key nothing can be told, and what was recorded here is taken for one's own.
+    Without a lasting key, unsigned records that were recorded in this store are trusted.
     """
-    now = standing(record)
-    return now == "own" or (now == "unsigned" and not _has_key())
+    current = standing(record)
+    return current == "own" or (current == "unsigned" and not _has_key())
 
 
 def signer(record: Record) -> str | None:
-    """The id of the key that signed the record, which says nothing about the key."""
+    """Return the id of the key that signed the record, which reveals nothing about the key."""
     return None if record.signature is None else record.signature.partition(":")[0]
 
 
 def _signature(document: Mapping[str, JSON]) -> str:
-    # (As it will be when it is read: what is left out as a default depends on an empty tuple's being the empty tuple,
-    # which before Python 3.11 it need not be.)
-    said = {
+    # Normalized as it will be when it is read: msgspec omits a default only if it is identical to the default, and
+    # before Python 3.11 an empty tuple need not be identical to ().
+    content = {
         name: value
         for name, value in Record.from_document(document).to_document().items()
-        # What holds nothing is left out, so that a later version's new field does not change what was signed.
+        # Empty fields are not signed, so that a field added by a later version does not change the signature.
         if name not in _UNSIGNED and value not in (None, "", [], (), {})
     }
     try:
-        text = msgspec.json.encode(said, order="deterministic")
+        text = msgspec.json.encode(content, order="deterministic")
     except (msgspec.MsgspecError, ValueError, OverflowError):
-        text = canonical_json(said)  # an argument of the command line that is not UTF-8
+        text = canonical_json(content)  # a command line argument that is not UTF-8
     secret = key.derive(_PURPOSE)
     return f"{keyed_digest(b'id', key=secret)[:4].hex()}:{keyed_digest(text, key=secret).hex()}"
 
 
 @functools.lru_cache(maxsize=4)
 def _is_lasting(file: str) -> bool:
-    key.key()  # made if there is none yet
+    key.key()  # creates the key if there is none yet
     return key.is_lasting()
 
 

@@ -1,8 +1,8 @@
-"""Snapshots: the files of a working tree as a git tree in the store's own repository, byte for byte.
+"""Snapshots: the files of a working tree as a git tree in a repository of the store, byte for byte.
 
-``code.git`` is a bare repository with an index for each working tree, so that a warm snapshot costs a stat a
-file, and with attributes that turn every conversion off. The user's repository has no part in it. Each distinct
-tree has a ref, ``refs/snapshots/<tree>``, so that git never drops it.
+``code.git`` is a bare repository with an index for each working tree, so that a warm snapshot costs one stat per file,
+and with attributes that disable every conversion. It is independent of the user's repository. Each distinct tree has
+a ref, ``refs/snapshots/<tree>``, which keeps git from pruning it.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _CONFIG = {
     "core.fsyncMethod": "batch",
     "gc.auto": "0",
     "maintenance.auto": "false",
-    # Nothing that could be made again and that verify-pack does not look at.
+    # No files that could be made again, and that verify-pack does not verify.
     "pack.writeReverseIndex": "false",
     "repack.writeBitmaps": "false",
     "index.threads": "true",
 }
-# No configuration of the user's: a filter, an excludes file, a hook. And since the store may be somebody else's, with
-# a configuration of theirs: no fetching of objects that are missing, which git would do by any command it names.
+# No configuration of the user: filters, excludes files, hooks. The store may come from somebody else, together with a
+# configuration: do not fetch missing objects, which git would do by any command that the configuration names.
 _ISOLATED = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -64,7 +64,7 @@ def _config_text() -> str:
     return "".join(lines)
 
 
-# The files of the repository that are always the same, whichever git has made it.
+# The files that are the same in every repository, whichever version of git has made it.
 SETTINGS = {
     "HEAD": "ref: refs/heads/none\n",
     "config": _config_text(),
@@ -73,27 +73,27 @@ SETTINGS = {
 
 
 class FileChange(NamedTuple):
-    """A file in which two snapshots differ."""
+    """A file that differs between two snapshots."""
 
     path: str
     change: Literal["added", "removed", "changed"]
 
 
 class Snapshots:
-    """The snapshots in the bare repository `git_dir`, which is made with the first one."""
+    """The snapshots in the bare repository `git_dir`, which is created with the first one."""
 
     def __init__(self, git_dir: Path) -> None:
         self.git_dir = git_dir
-        # Dropping what nothing refers to passes it alone: see `recorder.store.maintenance.gc`.
+        # Garbage collection holds it exclusively: see `recorder.store.maintenance.gc`.
         self.gate = Gate(git_dir.with_name("code.gate"))
         self._last: tuple[Sequence[str], Path, str] | None = None
         self._listed: dict[str, dict[str, str]] = {}
 
     def take(self, root: Path, files: Sequence[str]) -> str:
-        """The tree of `files`, relative to `root`, as they are now. Raises SnapshotError.
+        """Snapshot `files`, given relative to `root`, and return the id of the tree. Raises SnapshotError.
 
-        The same `files` object as at the last call says that their content is the same too: a working tree that
-        has not changed is described by the same object. A file that has vanished meanwhile is left out.
+        Passing the same `files` object as in the last call asserts that the content is unchanged too, and returns the
+        last tree. A file that has vanished meanwhile is left out.
         """
         with self.gate.shared():
             last = self._last
@@ -118,10 +118,10 @@ class Snapshots:
 
     @contextmanager
     def _alone(self, path: Path, *, name: str | None = None) -> Iterator[tuple[int, ...]]:
-        """Nobody else has git write the file at `path` meanwhile; the descriptors that git is to inherit.
+        """Lock the file at `path` against other git processes; yield the descriptors that git must inherit.
 
-        A git whose recorder was killed goes on: it holds the lock until it has ended. So a lock of git's own that
-        is still there is one of a git that was killed itself.
+        If recorder is killed, its git goes on and holds the lock until it ends. So a lock file of git that exists when
+        the lock is taken was left by a git that was killed.
         """
         lock = ProcessLock(f"{self.git_dir}/{name or path.name}.lock-recorder")
         lock.acquire()
@@ -132,11 +132,11 @@ class Snapshots:
             lock.release()
 
     def _sync_names(self, since: float) -> None:
-        """Make durable the names of what git has written since: it syncs files, but not the folders they are in."""
+        """Sync the folders that git has written to since: git syncs files, but not the folders that contain them."""
         refs = self.git_dir / "refs"
         objects = self.git_dir / "objects"
         for folder in (*objects.iterdir(), objects, refs / "snapshots", refs):
-            # (Two seconds are the coarsest that a filesystem's times are.)
+            # The coarsest timestamps of a filesystem have a granularity of two seconds.
             if folder.is_dir() and folder.stat().st_mtime >= since - 2:
                 sync_folder(folder)
 
@@ -146,7 +146,7 @@ class Snapshots:
         known = self._git(["ls-files", "-z"], index=index) if index.exists() else b""
         wanted = {os.fsencode(path) for path in files}
         gone = [path for path in known.split(b"\0") if path and path not in wanted]
-        # What is gone comes first: a folder may have taken the place of a file.
+        # Removals first: a folder may have replaced a file.
         if gone:
             self._git(
                 ["update-index", "--force-remove", "-z", "--stdin"],
@@ -165,25 +165,25 @@ class Snapshots:
         )
 
     def keep(self, tree: str) -> bool:
-        """Whether the snapshot is here; it is then not dropped before the runs in progress are over."""
+        """Return whether the snapshot exists; if so, it is not dropped before the runs in progress have ended."""
         with self.gate.shared():
             return self._keep(tree)
 
     def pack(self, trees: Sequence[str]) -> bytes:
-        """A git pack with the snapshots. Raises SnapshotError."""
+        """Return a git pack with the snapshots. Raises SnapshotError."""
         said = "\n".join(trees).encode() + b"\n"
         return self._git(["pack-objects", "--revs", "--stdout", "--quiet"], said=said)
 
     def verify_pack(self, pack: Path, trees: Sequence[str], *, scratch: Path) -> None:
-        """Whether the pack is whole, holds all of the snapshots, and nothing that git would not check out.
+        """Verify in a new repository at `scratch` that the pack is intact, complete and safe to check out.
 
-        It is looked through in a repository of its own, made at `scratch`. Raises SnapshotError.
+        Raises SnapshotError.
         """
         _init(scratch)
         Snapshots(scratch).take_pack(pack, trees, strict=True)
 
     def take_pack(self, pack: Path, trees: Sequence[str], *, strict: bool = False) -> None:
-        """Take in the pack's objects, and give each of the snapshots its ref. Raises SnapshotError."""
+        """Add the objects of the pack, and set the refs of the snapshots. Raises SnapshotError."""
         self._make()
         with self.gate.shared():
             # strict: fsck's checks of every object, names such as `..` and `.git` among them.
@@ -194,15 +194,15 @@ class Snapshots:
                 self.give_ref(tree)
             self._sync_names(started)
             if strict:
-                # rev-list walks everything that the snapshots name, and fails where something is missing.
+                # rev-list walks all objects of the snapshots, and fails if one is missing.
                 self._git(["rev-list", "--objects", "--quiet", *trees])
 
     def _keep(self, tree: str) -> bool:
-        """Whether the tree has its ref, whose time is then now: it is not dropped before this run is over."""
+        """Return whether the tree has its ref; if so, set its ctime to now, so that the running run keeps it."""
         return touch(self.git_dir / self._ref(tree)) is not None
 
     def give_ref(self, tree: str) -> None:
-        """Set the snapshot's ref, by which it is kept. Raises SnapshotError where its tree is not there."""
+        """Set the ref of the snapshot, which keeps it. Raises SnapshotError if its tree does not exist."""
         with self._alone(self.git_dir / self._ref(tree), name="refs") as held:
             self._git(["update-ref", self._ref(tree), tree], held=held)
 
@@ -211,7 +211,7 @@ class Snapshots:
         return f"refs/snapshots/{tree}"
 
     def _make(self) -> None:
-        """Make the repository beside and rename it, however many processes do so at once."""
+        """Create the repository under a temporary name and rename it; safe if several processes do so at once."""
         if (self.git_dir / "HEAD").is_file():
             return
         import shutil
@@ -228,13 +228,13 @@ class Snapshots:
                 staged.rename(self.git_dir)
             except OSError as error:
                 if not (self.git_dir / "HEAD").is_file():
-                    raise SnapshotError(f"{self.git_dir} cannot be made: {error}") from error
+                    raise SnapshotError(f"cannot create {self.git_dir}: {error}") from error
             sync_folder(self.git_dir.parent)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 
     def lay_out(self, tree: str, dest: Path) -> None:
-        """Write the tree's files into the folder `dest`, with their modes and links. Raises SnapshotError."""
+        """Write the files of the tree to the folder `dest`, with their modes and links. Raises SnapshotError."""
         dest.mkdir(parents=True, exist_ok=True)
         with self._own_index() as index:
             self._git(["read-tree", tree], index=index)
@@ -252,35 +252,35 @@ class Snapshots:
             yield Path(folder) / "index"
 
     def has(self, tree: str) -> bool:
-        """Whether the snapshot is here."""
+        """Return whether the snapshot exists."""
         return (self.git_dir / self._ref(tree)).exists()
 
     def files(self, tree: str) -> Mapping[str, str]:
-        """The blob of each file by its path. Raises SnapshotError."""
+        """Return the blob of each file by its path. Raises SnapshotError."""
         if tree not in self._listed:
-            found = {}
+            blobs = {}
             for line in self._git(["ls-tree", "-r", "-z", tree]).split(b"\0"):
                 head, _, path = line.partition(b"\t")
                 if path:
-                    found[os.fsdecode(path)] = head.split()[2].decode()
-            self._listed[tree] = found
+                    blobs[os.fsdecode(path)] = head.split()[2].decode()
+            self._listed[tree] = blobs
         return self._listed[tree]
 
     def read(self, tree: str, path: str) -> bytes:
-        """The bytes of a file. Raises SnapshotError where the tree has none of that path."""
+        """Return the bytes of a file. Raises SnapshotError if the tree has no file of that path."""
         blob = self.files(tree).get(path)
         if blob is None:
             raise SnapshotError(f"no file {path} in the snapshot {tree}")
         return self._git(["cat-file", "blob", blob])
 
     def refs(self) -> list[tuple[str, int]]:
-        """The snapshots, each with the time (ctime, ns) at which it was last taken."""
+        """Return the snapshots, each with the time (ctime, in ns) at which it was last taken."""
         folder = self.git_dir / "refs" / "snapshots"
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
         return [(path.name, path.stat().st_ctime_ns) for path in entries if path.suffix != ".lock"]
 
     def own_bytes(self, trees: Collection[str]) -> int:
-        """The bytes, compressed, of what only these snapshots hold."""
+        """Return the compressed size, in bytes, of the objects that only these snapshots contain."""
         if not trees:
             return 0
         others = [f"^{tree}" for tree, _ in self.refs() if tree not in trees]
@@ -288,7 +288,7 @@ class Snapshots:
         return int(self._git(["rev-list", "--objects", "--disk-usage", "--stdin"], said=said))
 
     def drop(self, trees: Collection[str]) -> None:
-        """Remove the snapshots, and every object that no other one holds. To be called alone at the `gate`."""
+        """Remove the snapshots and the objects of no other snapshot; call it with `gate` held exclusively."""
         for tree in trees:
             with self._alone(self.git_dir / self._ref(tree), name="refs") as held:
                 self._git(["update-ref", "-d", self._ref(tree)], held=held)
@@ -300,39 +300,39 @@ class Snapshots:
             self._drop_if_broken(index)
 
     def indexes(self) -> list[Path]:
-        """The index of each working tree: a cache of what is in the repository."""
+        """Return the index files of the working trees, which are caches."""
         return sorted(p for p in self.git_dir.glob("index-*") if p.is_file() and not p.suffix)
 
     def _drop_if_broken(self, index: Path) -> None:
-        # It believes that what it lists is there, and would not add that again.
+        # git assumes that the blobs in an index exist, and would not add pruned ones again.
         try:
             self._git(["write-tree"], index=index)
         except SnapshotError:
             index.unlink()
 
     def may_hold(self, tree: str, path: str) -> bool:
-        """Whether the snapshot has a file of that path, or cannot be read."""
+        """Return whether the snapshot has a file of that path, or cannot be read."""
         try:
             return path in self.files(tree)
         except SnapshotError:
             return True
 
     def run_git(self, args: Sequence[str], *, said: bytes = b"") -> bytes:
-        """What git prints, asked about the repository. Raises SnapshotError."""
+        """Run git on the repository and return its output. Raises SnapshotError."""
         return self._git(args, said=said)
 
     def changes(self, a: str, b: str) -> tuple[FileChange, ...]:
-        """What is to be done to the files of `a` to make them those of `b`, by path."""
+        """Return the changes of files from snapshot `a` to snapshot `b`, sorted by path. Raises SnapshotError."""
         left, right = self.files(a), self.files(b)
-        found = []
+        changes = []
         for path in sorted({*left, *right}):
             if path not in right:
-                found.append(FileChange(path, "removed"))
+                changes.append(FileChange(path, "removed"))
             elif path not in left:
-                found.append(FileChange(path, "added"))
+                changes.append(FileChange(path, "added"))
             elif left[path] != right[path]:
-                found.append(FileChange(path, "changed"))
-        return tuple(found)
+                changes.append(FileChange(path, "changed"))
+        return tuple(changes)
 
     def _git(
         self,
@@ -353,13 +353,13 @@ class Snapshots:
 
 
 def _init(folder: Path) -> None:
-    """Make a bare repository, without a hook or anything else of the user's."""
+    """Create a bare repository, without the user's templates and hooks."""
     init = ["init", "--quiet", "--bare", "--object-format=sha1", "--template=", str(folder)]
     run_git(init, cwd=folder.parent, variables=_ISOLATED)
 
 
 def _sync(folder: Path) -> None:
-    """Make durable all that a folder holds, names and bytes."""
+    """Sync everything in a folder, names and bytes."""
     for path, _, names in os.walk(folder):
         for name in names:
             with (Path(path) / name).open("r+b") as file:

@@ -1,4 +1,4 @@
-"""The store: open or make one, begin and finish runs in it, annotate and remove them. `Catalogue` finds and reads them.
+"""The store: open or create it, begin, finish, annotate and remove runs. `Catalogue` finds and reads them.
 
 ::
 
@@ -34,17 +34,17 @@ from .query.refs import check_tag
 from .signature import sign, signer, standing
 from .snapshots import Snapshots
 
-# The journal's table of the runs that were removed.
+# The journal's table of removed runs.
 TRASH = "trash"
-# Content up to this size lives in the record's own line; a synced object costs a file and two syncs.
+# Content up to this size is stored in the record; an object costs a file and two syncs.
 INLINE_BYTES = 4096
 
 
 class RunStore(Catalogue):
-    """The store in the folder `path`, or the one found from the working directory upwards.
+    """The store in the folder `path`, or the first one from the working directory upwards.
 
-    Raises StoreNotFoundError where there is none (unless `create`), StoreFormatError where the folder is
-    something else or a store of a newer format.
+    Raises StoreNotFoundError if there is none (unless `create`), StoreFormatError if the folder contains other files
+    or the store has a newer format.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, create: bool = False) -> None:
@@ -65,26 +65,26 @@ class RunStore(Catalogue):
     # Runs in progress
 
     def reserve(self) -> Live:
-        """The live folder, its lock held, of a run that is about to begin.
+        """Create and lock the live folder of a run that is about to begin.
 
-        It comes before anything else that the run puts into the store: what is put while a run is in progress
-        is not collected, and nobody takes the run for a lost one.
+        Call it before the run puts anything into the store: garbage collection keeps what is put while a run is in
+        progress, and the lock keeps the run from being taken for lost.
         """
         live = Live(self.path / "live" / new_id())
         live.begin()
         return live
 
     def begin(self, record: Record) -> Record:
-        """Give the record its number, and write it as running; its live folder was reserved."""
+        """Assign a number to the record and write it as running; its live folder must be reserved."""
         number = self._table.insert_with(
             lambda number: _document(record, number=number), sync=False
         )
         return msgspec.structs.replace(record, number=number)
 
     def finish(self, record: Record) -> None:
-        """Write the record, durably: everything that it names is in the store by now.
+        """Write the record durably; everything that it refers to must be in the store.
 
-        Tags and a note that were set since it began stay.
+        Tags and a note that were set since the run began are kept.
         """
 
         def finished(begun: Mapping[str, JSON] | None) -> dict[str, JSON]:
@@ -97,7 +97,7 @@ class RunStore(Catalogue):
         self._tidy()
 
     def keep(self, data: bytes) -> StoredBytes:
-        """Content for a record: inline where it is small text, else an object."""
+        """Store content for a record: small text inline, anything else as an object."""
         if len(data) <= INLINE_BYTES:
             text = _utf8(data)
             if text is not None:
@@ -105,7 +105,7 @@ class RunStore(Catalogue):
         return StoredBytes(digest=self.objects.put_bytes(data), size_bytes=len(data))
 
     def keep_file(self, path: Path) -> StoredBytes | None:
-        """The same for a file that nobody will write to any more; None where it is empty or missing."""
+        """Store a file that nobody writes to any more; return None if it is empty or missing."""
         size = path.stat().st_size if path.exists() else 0
         if size == 0:
             return None
@@ -115,7 +115,7 @@ class RunStore(Catalogue):
         return StoredBytes(digest=digest, size_bytes=size)
 
     def read_content(self, content: StoredBytes | None) -> bytes:
-        """The bytes of a record's content, none for None."""
+        """Return the bytes of content of a record, b"" for None. Raises ObjectNotFoundError, DamageError."""
         if content is None:
             return b""
         return content.text.encode() if content.text is not None else self.read(content.digest)
@@ -123,22 +123,22 @@ class RunStore(Catalogue):
     # Reading
 
     def read(self, digest: str) -> bytes:
-        """The bytes of an object; raises ObjectNotFoundError."""
+        """Return the bytes of an object. Raises ObjectNotFoundError, DamageError."""
         return self.objects.read(digest)
 
     def adopt(self, records: Iterable[Record]) -> list[Record]:
-        """Give runs from elsewhere numbers of this store and write their records, all of them or none, durably.
+        """Write records of another store durably under new numbers, all or none, keeping their signatures.
 
-        Everything that they name is in the store by now. Their signatures stay what they are.
+        Everything that they refer to must be in the store.
         """
         makes = [functools.partial(_renumbered, record) for record in records]
         return [self.get(number) for number in self._table.insert_all_with(makes, sync=True)]
 
     def trust(self, record: Record) -> list[int]:
-        """Sign the run as one's own, with all that came from where it came from; the numbers of those.
+        """Sign the run, and all runs of the same origin and signer, as this user's; return their numbers.
 
-        From then on its code may be run, and its pickles loaded, which does whatever whoever made them wanted.
-        A record that was changed after it was signed is trusted alone.
+        From then on, their code is executed and their pickles are loaded without asking, which can do anything that
+        their author wanted. A record that was changed after it was signed is trusted alone.
         """
         kind = standing(record)
         same = [
@@ -153,10 +153,10 @@ class RunStore(Catalogue):
     # Removing
 
     def remove(self, numbers: Iterable[int]) -> list[Record]:
-        """Put the runs into the trash; their records. Raises RunNotFoundError, or RunInUseError for one in progress.
+        """Move the runs to the trash and return their records.
 
-        They keep their numbers, which no other run gets, and everything that they refer to, until the next
-        collection (see `recorder.store.maintenance.gc`).
+        Their numbers are never reused; everything that they refer to stays until the next garbage collection (see
+        `recorder.store.maintenance.gc`). Raises RunNotFoundError, or RunInUseError for a run in progress.
         """
         records = [self.get(number) for number in dict.fromkeys(numbers)]
         for record in records:
@@ -166,7 +166,7 @@ class RunStore(Catalogue):
         return records
 
     def restore(self, numbers: Iterable[int] | None = None) -> list[Record]:
-        """Put runs from the trash back, all of them by default; their records. Raises RunNotFoundError."""
+        """Restore runs from the trash, by default all; return their records. Raises RunNotFoundError."""
         trash = self.journal.table(TRASH)
         wanted = (
             sorted(d.doc_id for d in trash) if numbers is None else list(dict.fromkeys(numbers))
@@ -178,24 +178,26 @@ class RunStore(Catalogue):
         return [self.get(number) for number in wanted]
 
     def trash(self) -> list[Record]:
-        """The records of the runs that were removed and not collected yet."""
+        """Return the records of the runs in the trash."""
         documents = sorted(self.journal.table(TRASH), key=lambda document: document.doc_id)
         return [self._record(document) for document in documents]
 
     def annotate(self, number: int, **changes: Any) -> Record:
-        """Set what may be set after a run: `tags`, `note`, `verdict`. The new record."""
+        """Set the `tags`, `note` or `verdict` of a run; return the new record. Raises RunNotFoundError."""
         refused = set(changes) - {"tags", "note", "verdict"}
         if refused:
-            raise TypeError(f"a record is frozen but for tags, note and verdict: {sorted(refused)}")
+            raise TypeError(
+                f"a record is frozen except for tags, note and verdict: {sorted(refused)}"
+            )
         self._rewrite([number], lambda document: changes)
         return self.get(number)
 
     def retag(
         self, numbers: Iterable[int], *, add: Iterable[str] = (), remove: Iterable[str] = ()
     ) -> list[Record]:
-        """Give the runs tags and take others from them, in one write; their new records.
+        """Add tags to the runs and remove others, in one write; return the new records.
 
-        Who tags the same run at this moment does not undo it. Raises RunNotFoundError, TagError.
+        Concurrent changes of the same tags do not undo each other. Raises RunNotFoundError, TagError.
         """
         added, removed = list(add), set(remove)
         for tag in added:
@@ -214,11 +216,11 @@ class RunStore(Catalogue):
         numbers: Iterable[int],
         changes: Callable[[Mapping[str, JSON]], Mapping[str, Any]],
     ) -> None:
-        """Write the runs anew with what `changes` says of each, nobody else writing meanwhile."""
+        """Rewrite each run with the fields that `changes` returns for its document, in one write under the lock."""
 
         def changed(document: Mapping[str, JSON]) -> dict[str, JSON]:
             new = {**document, **msgspec.to_builtins(changes(document))}
-            # What was not ours before is not made ours by a note.
+            # Annotating a foreign record must not sign it.
             return sign(new) if standing(Record.from_document(document)) == "own" else new
 
         try:
@@ -228,7 +230,7 @@ class RunStore(Catalogue):
         self._tidy()
 
     def _tidy(self) -> None:
-        """Compact the journal where most of it is history; on a full disk it stays as it is."""
+        """Compact the journal if most of it is history; on a full disk it stays unchanged."""
         with contextlib.suppress(OSError):
             self.journal.compact_if_wasteful()
 

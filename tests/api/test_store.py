@@ -1,4 +1,4 @@
-"""The Python side: the store as a sequence of records, what they give, and how they look."""
+"""The reading side: the store, its runs, queries, replays, and tables in notebooks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import pkgutil
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from project import Project
 from tinydb import where
+from waiting import wait_until
 
 import recorder
 import recorder.api
@@ -56,7 +55,7 @@ TRAIN = """
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which `train` ran twice, for who only copies it."""
+    """A project in which `train` ran twice, to be copied."""
     root = tmp_path_factory.mktemp("trained") / "project"
     root.mkdir()
     project = Project(root)
@@ -68,7 +67,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A store of one's own with the two runs, in the working directory."""
+    """A copy of the store with the two runs, in the working directory."""
     shutil.copytree(trained, tmp_path / "project", symlinks=True)
     monkeypatch.chdir(tmp_path / "project")
     return Store()
@@ -79,9 +78,9 @@ MODULES = [m.name for m in pkgutil.iter_modules(recorder.api.__path__)]
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of_docstrings(store: Store, name: str) -> None:
-    """What the docstrings of the room show comes out as they show it."""
+    """The examples in docstrings give the results that they show."""
     module = importlib.import_module(f"recorder.api.{name}")
-    names: dict[str, Any] = {"store": store, "Store": Store, "record": store[2]}
+    names: dict[str, Any] = {"store": store, "Store": Store, "run": store[2]}
     finder = doctest.DocTestFinder()
     runner = doctest.DocTestRunner()
     for test in finder.find(module, globs=names):
@@ -89,31 +88,93 @@ def test_the_examples_of_docstrings(store: Store, name: str) -> None:
     assert runner.summarize().failed == 0
 
 
-def test_a_store_is_a_sequence_of_records(store: Store) -> None:
-    """Runs are had by number, from the end, by id, name and tag, by slices, and as many as there are."""
+def test_a_store_maps_references_to_runs(store: Store) -> None:
+    """Runs are found by number, id, name and tag; the store is iterable, and has no slices or negative numbers."""
     first, second = store
     assert (first.number, second.number, len(store)) == (1, 2, 2)
-    assert (
-        store[1] == first == store[-2] == store[first.id] == store[first.id[:6]] == store["train~1"]
-    )
+    assert store[1] == first == store[first.id] == store[first.id[:6]] == store["train~1"]
     assert store[np.int64(2)] == second == store["last"] == store[second]
-    assert [record.number for record in reversed(store)] == [2, 1]
-    assert [
-        [r.number for r in store[part]]
-        for part in (slice(2, None), slice(-1, None), slice(None, 2))
-    ] == [[2], [2], [1]]
     assert isinstance(first, Run) and 1 in store and first in store and 7 not in store
-    assert None not in store
+    assert None not in store and -1 not in store
     assert pickle.loads(pickle.dumps(list(store))) == [first, second]
-    for ref in (3, 0, -3, "nothing", "last~2"):
+    for ref in (3, 0, -1, "nothing", "last~2"):
         with pytest.raises(RunNotFoundError):
             store[ref]
-    with pytest.raises(TypeError):
-        store[1.5]  # type: ignore[call-overload]
+    for wrong in (1.5, slice(1, 2)):
+        with pytest.raises(TypeError):
+            store[wrong]  # type: ignore[index]
+
+
+def test_runs_are_a_sequence(store: Store) -> None:
+    """`runs` returns a sequence: sliced, filtered by experiment, tag and status, sorted and limited."""
+    store.tag(2, "paper", "figure")
+    assert [run.number for run in store.runs()[-1:]] == [2]
+    for conditions, numbers in (
+        ({"experiment": "train"}, [1, 2]),
+        ({"experiment": "other"}, []),
+        ({"tag": "paper"}, [2]),
+        ({"tag": ["paper", "figure"]}, [2]),
+        ({"tag": ["paper", "nothing"]}, []),
+        ({"failed": True}, []),
+        ({"limit": 1}, [2]),
+        ({"limit": 5}, [1, 2]),
+        ({"sort": "-lr"}, [2, 1]),
+        ({"sort": "lr", "limit": 1}, [1]),
+    ):
+        assert [run.number for run in store.runs(**conditions)] == numbers, conditions  # type: ignore[arg-type]
+    assert store.frame(sort="-lr").index.tolist() == [2, 1]
+
+
+BEST = """
+    from recorder import log, record
+
+    @record
+    def fit(**metrics):
+        log(**{name: float(value) for name, value in metrics.items()})
+        assert "fails" not in metrics
+
+    fit(loss=0.5, accuracy=0.8, speed=1)
+    fit(loss=0.25, accuracy=0.7, speed=2)
+    fit(loss=float("nan"), accuracy=0.8)
+    try:
+        fit(loss=0.1, fails=1)
+    except AssertionError:
+        pass
+"""
+
+
+def test_the_best_run(project: Project) -> None:
+    """`best` knows the direction by name or is told; failed runs and NaN are never the best, ties go to the oldest."""
+    project.write("fit.py", BEST)
+    project.python("fit.py")
+    runs = Store(project.root / ".recorder").runs()
+    assert [runs.best(name).number for name in ("loss", "accuracy")] == [2, 1]
+    assert runs.best("speed", maximize=True).number == 2
+    assert runs.best("loss", maximize=True).number == 1
+    with pytest.raises(ValueError, match="maximize=True or maximize=False"):
+        runs.best("speed")
+    with pytest.raises(RunNotFoundError, match="no finished run has the metric 'los'"):
+        runs.best("los", maximize=True)
+
+
+def test_sharing_and_maintenance(store: Store, tmp_path: Path) -> None:
+    """A store exports runs, imports them once, frees removed ones, and reports the room they take."""
+    done = store.export([1, 2], tmp_path / "runs.zip")
+    assert done.runs == (1, 2) and done.size_bytes == (tmp_path / "runs.zip").stat().st_size
+    with pytest.raises(FileExistsError):
+        store.export(1, tmp_path / "runs.zip")
+    other = Store(tmp_path / "other", create=True)
+    assert [run.id for run in other.import_runs(tmp_path / "runs.zip")] == [run.id for run in store]
+    assert len(other.import_runs(store.path)) == 0 and len(other) == 2
+    assert [size.name for size in other.disk_usage().experiments] == ["train"]
+    other.remove(1)
+    assert {freed.kind for freed in other.gc(dry_run=True)} >= {"trash"} or other.gc(dry_run=True)
+    other.gc()
+    assert other.gc() == [] and len(other) == 1
 
 
 def test_runs_are_changed_while_one_goes_through_them(store: Store) -> None:
-    """Runs come one by one, as they were when one began; one that is removed meanwhile is left out."""
+    """Iteration yields the runs that existed at its start, without those that are removed meanwhile."""
     numbers = []
     for record in store:
         numbers.append(record.number)
@@ -123,14 +184,14 @@ def test_runs_are_changed_while_one_goes_through_them(store: Store) -> None:
 
 
 def test_the_last_run_of_an_experiment(store: Store) -> None:
-    """`last` gives the newest run, of an experiment where one is named, and says when there is none."""
+    """`last` returns the newest run, optionally of one experiment, and raises an error if there is none."""
     assert store.last() == store.last("train") == store[2]
     with pytest.raises(RunNotFoundError, match=r"no run of 'trian' in .*: there is train"):
         store.last("trian")
 
 
 def test_runs_by_query(store: Store) -> None:
-    """The grammar, TinyDB's queries and functions find the same runs; a mistake is a QueryError."""
+    """Query strings, TinyDB queries and functions find the same runs; a mistake raises QueryError."""
     for condition in (
         "lr < 0.1",
         where("config").lr < 0.1,
@@ -143,7 +204,7 @@ def test_runs_by_query(store: Store) -> None:
 
 
 def test_tags_and_notes(store: Store) -> None:
-    """Tags and notes are given to one run or several, and taken; what is had before stays what it was."""
+    """Tags and notes are set on one run or several; runs that were read before stay unchanged."""
     before = store[1]
     assert [r.tags for r in store.tag(store.runs(), "paper", "figure")] == [("paper", "figure")] * 2
     assert before.tags == () and store[before].tags == ("paper", "figure")
@@ -155,7 +216,7 @@ def test_tags_and_notes(store: Store) -> None:
 
 
 def test_a_frame_has_a_dtype_for_each_column(store: Store) -> None:
-    """A row a run by number; numbers, texts and times have their dtypes, also where a run lacks them."""
+    """A frame has a row per run; numbers, strings and times have their dtypes even if a run lacks a value."""
     frame = store.frame()
     assert list(frame.index) == [1, 2] and frame.index.name == "run"
     assert frame["config.lr"].dtype == "float64" and frame["metrics.loss"].tolist() == [0.25, 0.25]
@@ -182,7 +243,7 @@ ANYTHING = """
 
 
 def test_the_dtypes_of_a_frame(project: Project) -> None:
-    """Whole numbers and truths stay what they are where a run has none; what is mixed is objects."""
+    """Integers and booleans stay such if a run lacks a value; mixed columns are objects."""
     project.write("any.py", ANYTHING)
     project.python("any.py")
     frame = Store(project.root / ".recorder").frame()
@@ -227,7 +288,7 @@ SLOW = """
 
 
 def test_a_run_in_progress(project: Project) -> None:
-    """Of a run that is going on one has what it has printed and logged so far; its record is read again by itself."""
+    """The console and metrics of a run in progress can be read; its record changes only when it is read again."""
     project.write("slow.py", SLOW)
     with subprocess.Popen(
         [sys.executable, "slow.py"], cwd=project.root, env=project.env, stdout=subprocess.PIPE
@@ -236,8 +297,8 @@ def test_a_run_in_progress(project: Project) -> None:
         store = Store(project.root / ".recorder")
         record = store.last()
         assert record.status == "running" and record.finished is None
-        wait_for(lambda: record.stdout == "begun\n")
-        wait_for(lambda: "loss" in store[record]._points)
+        wait_until(lambda: record.stdout == "begun\n")
+        wait_until(lambda: "loss" in store[record]._points)
         assert store[record].series("loss").steps == [3]
         with pytest.raises(ContentNotFoundError, match="it is running"):
             record.result()
@@ -246,16 +307,8 @@ def test_a_run_in_progress(project: Project) -> None:
     assert record.status == "running" and store[record].status == "finished"
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Until it holds; for a minute at most."""
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def test_what_has_changed_since(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A diff with a folder, by default the working directory, says what has changed since the run."""
+    """A diff with a folder, by default the working directory, lists changes since the run."""
     for name in ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"):
         monkeypatch.delenv(name, raising=False)
     assert store.diff(1).same and store.diff(1, ".").same
@@ -272,7 +325,7 @@ def test_what_has_changed_since(store: Store, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_diff_reads_as_the_command_does(store: Store) -> None:
-    """A diff prints what `recorder diff` prints; `only` keeps the way it is shown."""
+    """A diff prints the output of `recorder diff`, also after `only`."""
     found = store.diff(1, "last", maximize=["loss"])
     assert "~ lr  0.05   0.1    x 2" in repr(found)
     assert repr(found.only("inputs")) == "run 1 and run 2: no difference in inputs"
@@ -280,23 +333,55 @@ def test_a_diff_reads_as_the_command_does(store: Store) -> None:
 
 
 def test_replays(store: Store) -> None:
-    """A replay has its verdict item by item, and with a changed config a record to look at."""
+    """A replay has a verdict for each item; with a changed config it has a run and no verdict."""
     done = store.replay("train")
-    assert (done.verdict, done.original.number, done.record.number) == ("reproduced", 2, 3)
+    assert (done.verdict, done.original.number, done.run.number) == ("reproduced", 2, 3)
     assert {item.name: item.verdict for item in done.items}["weights.npy"] == "identical"
     assert "reproduced" in repr(done) and "<b>reproduced</b>" in done._repr_html_()
-    assert store.find(done.record.replay_of or "") == done.original
-    assert done.record.fingerprint == done.original.fingerprint
+    assert store.find(done.run.replay_of or "") == done.original
+    assert done.run.fingerprint == done.original.fingerprint and done.is_deterministic is None
     other = store.replay(2, settings={"lr": np.float32(0.5), "layers": [8]}, env=sys.executable)
-    assert other.verdict is None and other.record.config["lr"] == 0.5 and other.items == ()
+    assert other.verdict is None and other.run.config["lr"] == 0.5 and other.items == ()
     assert "recorder diff 2 4" in repr(other) and "recorder diff 2 4" in other._repr_html_()
+    with pytest.raises(ValueError, match="without repeat and settings"):
+        store.replay(1, explain=True, repeat=2)
+
+
+VARIES = """
+    import os
+    from recorder import record
+
+    @record
+    def varies():
+        return os.urandom(4).hex()
+
+    @record
+    def agrees():
+        return 1
+
+    varies()
+    agrees()
+"""
+
+
+def test_repeated_and_explained_replays(project: Project) -> None:
+    """Repeated replays tell whether a run is deterministic; the verdict is the worst; a divergence is explained."""
+    project.write("varies.py", VARIES)
+    project.python("varies.py")
+    store = Store(project.root / ".recorder")
+    assert store.replay(2, repeat=2).is_deterministic is True
+    done = store.replay(1, repeat=2)
+    assert (done.verdict, done.is_deterministic, len(done.runs)) == ("diverged", False, 2)
+    assert "not deterministic" in repr(done) and "not deterministic" in done._repr_html_()
+    explained = store.replay(1, explain=True)
+    assert explained.explanation is not None and explained.explanation.unexplained == ("result",)
 
 
 BAD = "<script>alert(1)</script>&\"'"
 
 
 def test_tables_in_a_notebook(store: Store) -> None:
-    """In a notebook a store, runs, a record, a diff and a series are HTML, and every text in it is escaped."""
+    """In a notebook a store, runs, a run, a diff and a series are HTML in which every string is escaped."""
     import nbformat
     from nbclient import NotebookClient
 
@@ -329,7 +414,7 @@ def test_tables_in_a_notebook(store: Store) -> None:
 
 
 class Page(HTMLParser):
-    """What a browser makes of a piece of HTML: its elements, those that are not closed, its text."""
+    """The elements of a piece of HTML, those that are not closed, and its text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -362,20 +447,20 @@ class Page(HTMLParser):
     )
 )
 def test_a_table_shows_any_text(texts: list[str]) -> None:
-    """Whatever a cell holds is shown as it is."""
+    """A table shows any string in a cell unchanged."""
     page = Page.of(html.table(["name"] * len(texts), [texts]))
     assert page.text == "name" * len(texts) + "".join(texts) and page.open == []
 
 
 @given(st.lists(st.tuples(st.floats(), st.floats()), max_size=2000))
 def test_a_line_through_any_points(points: list[tuple[float, float]]) -> None:
-    """A drawing has only finite places, of at most as many points as can be told apart."""
+    """A drawing has only finite coordinates, and no more points than can be distinguished."""
     drawn = html.line_chart(points)
     assert "nan" not in drawn and "inf" not in drawn and drawn.count(",") <= 640
 
 
 def test_what_is_not_there_is_said(store: Store) -> None:
-    """A name that no output, input or metric has is an error with the nearest ones."""
+    """An unknown output, input or metric is an error that suggests similar names."""
     record = store[1]
     for get, name in (
         (record.output, "weights.npz"),

@@ -115,7 +115,7 @@ def test_what_would_run_is_said_and_not_run(sweeping: Project) -> None:
         (["lr=0.1,x"], "lr='x' is no float"),
         (["--config", "none.toml"], "none.toml: No such file"),
         (["lr=1,2", "-j", "0"], "-j"),
-        (["--tag", "12"], "'12' is no tag"),
+        (["--tag", "12"], "'12' cannot be a tag"),
     ],
 )
 def test_a_mistake_is_said_before_anything_runs(

@@ -145,7 +145,7 @@ def test_a_folder_that_is_no_store(project: Project) -> None:
     project.write("exp.py", EXPERIMENT)
     project.write("data/important.txt", "x")
     done = project.python("exp.py", status=1, env={"RECORDER_STORE": "data"})
-    assert "holds something else" in done.stderr
+    assert "contains other files" in done.stderr
     assert [p.name for p in (project.root / "data").iterdir()] == ["important.txt"]
 
 

@@ -20,7 +20,7 @@ from project import Project
 
 from recorder import codec
 from recorder.errors import RecorderWarning
-from recorder.formats.series import parse_series
+from recorder.formats.points import parse_series
 from recorder.records import Record
 from recorder.store.snapshots import Snapshots
 from recorder.store.store import RunStore

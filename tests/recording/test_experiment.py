@@ -62,7 +62,7 @@ reveal_type(two)
 one('wrong')
 
 store = Store()
-reveal_type([store[12], store["k7c2"], store.last("one"), store[-3:][0], store.runs(where("config").a > 1)[0]])
+reveal_type([store[12], store["k7c2"], store.last("one"), store.runs()[-3:][0], store.runs(where("config").a > 1)[0]])
 reveal_type(store.runs("a > 1 and status == 'finished'")[0].series("loss").values)
 with store[1].output("model.npz").open() as file:
     reveal_type(file.read())

@@ -10,19 +10,19 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from stores import begin
 from tinydb import Query, TinyDB
 from waiting import wait_for_tick
 
 from recorder.errors import DamageError, RunNotFoundError, StoreFormatError, StoreNotFoundError
-from recorder.records import Function, Record, new_id
+from recorder.records import Record, new_id
 from recorder.store.format import find_store
-from recorder.store.journal.table import JournalStorage
+from recorder.store.journal import JournalStorage
 from recorder.store.known_outputs import KnownOutputs
 from recorder.store.live.live import Live, is_alive
 from recorder.store.maintenance.gc import collect
@@ -33,19 +33,6 @@ from recorder.store.store import RunStore
 def store(tmp_path: Path) -> RunStore:
     """An empty store."""
     return RunStore(tmp_path / ".recorder", create=True)
-
-
-def fresh(name: str = "f", **fields: Any) -> Record:
-    """A record that is about to begin."""
-    function = Function(module="m", qualname=name)
-    given = {"id": new_id(), "started": datetime.now(timezone.utc), **fields}
-    return Record(experiment=name, function=function, **given)
-
-
-def begin(store: RunStore, **fields: Any) -> tuple[Record, Live]:
-    """A run that has begun, and its live folder."""
-    live = store.reserve()
-    return store.begin(fresh(id=live.id, **fields)), live
 
 
 def test_a_store_is_made_as_designed(store: RunStore) -> None:
@@ -269,8 +256,8 @@ def test_what_a_process_kept_is_gone_with_it(tmp_path: Path) -> None:
 import os, signal, sys
 from recorder.records import new_id
 from recorder.store.live.live import Live, is_alive
-from recorder.store.store import Store
-store = Store(sys.argv[1], create=True)
+from recorder.store.store import RunStore
+store = RunStore(sys.argv[1], create=True)
 for _ in range(2):
     live = store.reserve()
     live.close(reuse=True)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from ...compare.groups import Group, group, in_order
+from ...compare.groups import Group, group, sort_by_value
 from ...records import Record
 from ...render.runs.groups import groups_document, groups_rows, groups_table
 from ...render.runs.runs import cell, remark, runs_table
@@ -203,20 +203,14 @@ def _sorted_groups(groups: Sequence[Group], names: Sequence[str], sort: str) -> 
         spread = one.metrics.get(name.removeprefix("metrics."))
         return None if spread is None else spread.mean
 
-    return _by_value([(value(one), one) for one in groups], is_reverse=sort.startswith("-"))
+    return sort_by_value([(value(one), one) for one in groups], reverse=sort.startswith("-"))
 
 
 def _sorted(records: Sequence[Record], sort: str) -> list[Record]:
     """Sort by the value of the name, runs without it last; ``-name`` puts the largest first."""
     value = parse_key(sort.removeprefix("-"))
     pairs = [(value(record.to_document()), record) for record in records]
-    return _by_value(pairs, is_reverse=sort.startswith("-"))
-
-
-def _by_value(pairs: Sequence[tuple[Any, Any]], *, is_reverse: bool) -> list[Any]:
-    there = [pair for pair in pairs if pair[0] is not None]
-    there.sort(key=lambda pair: in_order(pair[0]), reverse=is_reverse)
-    return [one for _, one in [*there, *(pair for pair in pairs if pair[0] is None)]]
+    return sort_by_value(pairs, reverse=sort.startswith("-"))
 
 
 def _print_json(documents: list[Any]) -> None:

@@ -1,7 +1,7 @@
-"""Export and import: runs into a zip file, and out of one, or out of another store, into a store.
+"""Export runs to a zip file, and import runs from a zip file or from another store.
 
-An import brings in all of it or nothing: everything is staged, every digest is verified and every record looked
-through first; then the objects, the snapshots and, in one write, the records become visible.
+An import is atomic: everything is staged, and every digest and record is verified, before the objects, the snapshots
+and, in one write, the records become visible.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Exported(NamedTuple):
-    """What went into an export: the runs' numbers, how many objects and snapshots, and the bytes of the file."""
+    """The result of an export: the numbers of the runs, the counts of objects and snapshots, and the file size."""
 
     runs: tuple[int, ...]
     objects: int
@@ -51,7 +51,7 @@ class Exported(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What came of an import: the new records, and the ids of those that were there already, or in the trash."""
+    """The result of an import: the new records, and the ids of runs already in the store or in its trash."""
 
     records: tuple[Record, ...]
     present: tuple[str, ...]
@@ -64,13 +64,13 @@ class Imported(NamedTuple):
 def export_runs(
     store: RunStore, records: Sequence[Record], file: Path, *, overwrite: bool = False
 ) -> Exported:
-    """Write the runs, with everything that they refer to, into the zip file `file`.
+    """Write the runs, with everything that they refer to, to the zip file `file`.
 
-    The file appears when it is whole. Raises FileExistsError unless `overwrite`, RunInUseError for a run in progress,
-    TransferError where something that a run refers to is missing, DamageError where it is damaged.
+    The file appears when it is complete. Raises FileExistsError unless `overwrite`, RunInUseError for a run in
+    progress, TransferError if an object of a run is missing, DamageError if it is damaged.
     """
     if file.exists() and not overwrite:
-        raise FileExistsError(17, "the file is there already", str(file))
+        raise FileExistsError(17, "the file already exists", str(file))
     for record in records:
         _check_complete(store, record)
     objects, trees = _everything(store, records)
@@ -95,12 +95,12 @@ def _check_complete(store: RunStore, record: Record) -> None:
         raise RunInUseError(f"run {record.number} is still running", number=record.number)
     if store.is_unfinished(record):
         raise TransferError(
-            f"run {record.number} was killed, and its record is not finished: `recorder check --repair` does that"
+            f"run {record.number} was killed and its record is incomplete; try: recorder check --repair"
         )
 
 
 def _everything(store: RunStore, records: Iterable[Record]) -> tuple[list[str], list[str]]:
-    """The digests of all objects, members of folders too, and the snapshots."""
+    """Return the digests of all objects, including those in folders, and the snapshots."""
     objects: set[str] = set()
     trees: set[str] = set()
     for record in records:
@@ -122,7 +122,7 @@ def _everything(store: RunStore, records: Iterable[Record]) -> tuple[list[str], 
 
 def _lacks(record: Record, reference: Reference) -> TransferError:
     return TransferError(
-        f"{reference.what} of run {record.number} is missing ({reference.name}): see `recorder check`"
+        f"{reference.what} of run {record.number} is missing ({reference.name}); try: recorder check"
     )
 
 
@@ -142,10 +142,10 @@ def _write(
                 for chunk in archive.add_object(digest, stream):
                     hasher.update(chunk)
         except ObjectNotFoundError as error:
-            raise TransferError(f"{error}: see `recorder check`") from error
+            raise TransferError(f"{error}; try: recorder check") from error
         if hasher.digest() != digest:
             raise DamageError(
-                f"the object {digest} is damaged: see `recorder check`",
+                f"the object {digest} is damaged; try: recorder check",
                 path=store.objects.path(digest),
             )
     if trees:
@@ -157,27 +157,27 @@ def _write(
 
 
 class RunSource(Protocol):
-    """Where runs come from: an archive, or another store."""
+    """A source of runs: an archive, or another store."""
 
     @property
     def store_id(self) -> str:
-        """The id of the store that they were exported from."""
+        """The id of the store that the runs were exported from."""
 
     def records(self) -> list[Record]:
-        """The records."""
+        """Return the records."""
 
     def has(self, digest: str) -> bool:
-        """Whether the object is there."""
+        """Return whether the source has the object."""
 
     def open(self, digest: str) -> IO[bytes]:
-        """The object's bytes."""
+        """Open the object."""
 
     def pack(self, trees: Sequence[str]) -> IO[bytes] | None:
-        """A git pack with these snapshots, perhaps with more."""
+        """Open a git pack with at least these snapshots."""
 
 
 class StoreSource:
-    """Another store's folder as a source."""
+    """The folder of another store as a source of runs."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
@@ -186,7 +186,7 @@ class StoreSource:
         self.open = store.objects.open
 
     def records(self) -> list[Record]:
-        """The records of the runs that have ended."""
+        """Return the records of the runs that have ended."""
         return [
             r
             for r in self._store.runs()
@@ -194,17 +194,17 @@ class StoreSource:
         ]
 
     def pack(self, trees: Sequence[str]) -> IO[bytes] | None:
-        """A pack with these snapshots."""
+        """Open a git pack with these snapshots."""
         return io.BytesIO(self._store.snapshots.pack(trees))
 
 
 @contextlib.contextmanager
 def open_source(path: Path, *, most_bytes: int | None = None) -> Iterator[RunSource]:
-    """The export, or the store, at `path`. Raises TransferError, StoreNotFoundError, StoreFormatError."""
+    """Open the archive or the store at `path`. Raises TransferError, StoreNotFoundError, StoreFormatError."""
     if path.is_dir():
         yield StoreSource(RunStore(store_folder(path)))
     elif not path.exists():
-        raise StoreNotFoundError(f"neither an export nor a store: {path}", path=path)
+        raise StoreNotFoundError(f"no export and no store at {path}", path=path)
     else:
         with ArchiveReader(path, most_bytes=most_bytes) as archive:
             yield archive
@@ -213,34 +213,34 @@ def open_source(path: Path, *, most_bytes: int | None = None) -> Iterator[RunSou
 def import_runs(
     store: RunStore, source: RunSource, *, say: Callable[[str], None] = lambda line: None
 ) -> Imported:
-    """Bring the runs of `source` into the store, those that it does not have.
+    """Import the runs of `source` that the store does not have.
 
-    Ids stay, numbers are given anew, in the order of the old ones. Raises TransferError, with nothing brought in,
-    where something is missing, damaged, or not what a record may say.
+    The runs keep their ids and get new numbers, in the order of the old ones. Raises TransferError, with nothing
+    imported, if anything is missing, damaged or invalid.
     """
     there = {str(document["id"]) for document in store.journal.view(RUNS).documents()}
     trashed = {str(document["id"]) for document in store.journal.view(TRASH).documents()}
-    found = sorted(source.records(), key=lambda record: record.number)
-    new = [record for record in found if record.id not in there | trashed]
+    records = sorted(source.records(), key=lambda record: record.number)
+    new = [record for record in records if record.id not in there | trashed]
     for record in new:
         check_record(record)
     if not new:
         added: list[Record] = []
     else:
-        say(f"{len(new)} runs to bring in")
-        with _Import(store, source) as one:
-            added = one.run(new)
+        say(f"importing {len(new)} runs")
+        with _Import(store, source) as transfer:
+            added = transfer.run(new)
     return Imported(
         tuple(added),
-        present=tuple(record.id for record in found if record.id in there),
-        in_trash=tuple(record.id for record in found if record.id in trashed),
+        present=tuple(record.id for record in records if record.id in there),
+        in_trash=tuple(record.id for record in records if record.id in trashed),
     )
 
 
 def check_record(record: Record) -> None:
-    """Raises TransferError for a record that would lead out of its folder, or is not one of a run that has ended."""
+    """Raise TransferError for a record with a path that leads out of its folder, or of a run that has not ended."""
     if record.status == "running":
-        raise TransferError(f"run {record.number} had not ended when it was exported")
+        raise TransferError(f"run {record.number} was still running when it was exported")
     places = [item.path for item in record.inputs if item.in_root]
     places += [output.name for output in record.outputs]
     places += [record.function.file] if record.function.file is not None else []
@@ -249,13 +249,13 @@ def check_record(record: Record) -> None:
     for place in places:
         if _leads_out(place):
             raise TransferError(
-                f"run {record.number} names a path that leaves its folder: {place!r}"
+                f"run {record.number} has a path that leads out of its folder: {place!r}"
             )
     for reference in (*references(record), *kept_inputs(record)):
         if reference.kind == "snapshot" and not _TREE.fullmatch(reference.name):
-            raise TransferError(f"run {record.number} names no snapshot: {reference.name!r}")
+            raise TransferError(f"run {record.number} has an invalid snapshot: {reference.name!r}")
         if reference.kind != "snapshot" and not is_digest(reference.name):
-            raise TransferError(f"run {record.number} names no object: {reference.name!r}")
+            raise TransferError(f"run {record.number} has an invalid digest: {reference.name!r}")
 
 
 def _leads_out(place: str) -> bool:
@@ -264,15 +264,15 @@ def _leads_out(place: str) -> bool:
 
 
 class _Import:
-    """One import: what is staged, in a folder that is gone at the end, and a place among the runs in progress."""
+    """An import in progress: a staging folder that is removed at the end, and a reserved live folder."""
 
     def __init__(self, store: RunStore, source: RunSource) -> None:
         self._store = store
         self._source = source
-        self._sizes: dict[str, int] = {}  # of what is staged
+        self._sizes: dict[str, int] = {}  # of the staged objects
 
     def __enter__(self) -> _Import:
-        # What is put while somebody is in progress is not collected.
+        # Garbage collection keeps what is younger than a locked live folder.
         self._live = self._store.reserve()
         self._folder = self._store.path / "staging" / f"import-{self._live.id}"
         self._folder.mkdir()
@@ -318,7 +318,8 @@ class _Import:
         out = next(filter(leads_out, entries), None)
         if out is not None:
             raise TransferError(
-                f"{reference.what} of run {record.number} holds a link that leads out of it: {out.path!r}"
+                f"{reference.what} of run {record.number} contains a link that leads out of it:"
+                f" {out.path!r}"
             )
         for member in members(reference, entries):
             self._stage(record, member)
@@ -330,11 +331,11 @@ class _Import:
             return self._store.objects.read_tree(reference.name).entries
         except ValueError as error:
             raise TransferError(
-                f"{reference.what} of run {record.number} is no folder's list: {error}"
+                f"{reference.what} of run {record.number} is not a tree: {error}"
             ) from error
 
     def _stage(self, record: Record, reference: Reference) -> None:
-        """Copy the object into the staging folder, unless the store has it, and hold it against its digest."""
+        """Copy the object to the staging folder, unless the store has it, and verify its digest and size."""
         digest, what = reference.name, f"{reference.what} of run {record.number}"
         if digest not in self._sizes and not self._store.objects.keep(digest):
             if not self._source.has(digest):
@@ -344,7 +345,9 @@ class _Import:
         if size is None:
             size = self._store.objects.size(digest)
         if reference.size_bytes is not None and reference.size_bytes != size:
-            raise TransferError(f"{what} has {size} bytes, its record says {reference.size_bytes}")
+            raise TransferError(
+                f"{what} has {size} bytes, but its record states {reference.size_bytes}"
+            )
 
     def _copy(self, digest: str, what: str) -> int:
         hasher, size = Hasher(), 0
@@ -356,19 +359,19 @@ class _Import:
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise TransferError(f"{what} cannot be read: {error}") from error
         if hasher.digest() != digest:
-            raise TransferError(f"{what} has other bytes than its digest says ({digest})")
+            raise TransferError(f"{what} does not match its digest ({digest})")
         return size
 
     def _stage_code(self, trees: Sequence[str]) -> Path:
-        """The pack, in the staging folder, looked through by git in a repository of its own."""
+        """Copy the pack to the staging folder, and have git verify it in a scratch repository."""
         stream = self._source.pack(trees)
         if stream is None:
-            raise TransferError(f"the code is missing ({trees[0]})")
+            raise TransferError(f"the code snapshot {trees[0]} is missing")
         path = self._folder / "pack"
         try:
             with stream, path.open("xb") as file:
                 shutil.copyfileobj(stream, file, _CHUNK_BYTES)
             self._store.snapshots.verify_pack(path, trees, scratch=self._folder / "code.git")
         except (SnapshotError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise TransferError(f"the code cannot be read: {error}") from error
+            raise TransferError(f"the code snapshots cannot be read: {error}") from error
         return path

@@ -1,4 +1,4 @@
-"""What a run printed: of one that has ended as its record has it, of one in progress as it comes."""
+"""Read or follow the console of a run, ended or in progress."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ _Part: TypeAlias = Literal["stdout", "stderr", "arrivals"]
 
 
 def read_console(store: RunStore, record: Record, stream: Stream) -> bytes:
-    """All that the run has written to the stream so far. Raises ObjectNotFoundError, DamageError."""
+    """Return everything that the run has written to the stream so far. Raises ObjectNotFoundError, DamageError."""
     return _read(store, record, stream)
 
 
 def read_printed(
     store: RunStore, record: Record, *, streams: Sequence[Stream] = STREAMS
 ) -> Iterator[Printed]:
-    """The same of the streams, in the order in which it came; without an index of that, one stream after the other."""
-    # First what was printed, then its index: of what a run in progress prints meanwhile nothing is lost.
+    """Yield the output to the streams in the order of arrival; without a console index, one stream after the other.
+
+    Raises ObjectNotFoundError, DamageError.
+    """
+    # The index is read after the streams, so that it covers everything that was read of a run in progress.
     parts = [(stream, 0, _read(store, record, stream)) for stream in streams]
     timeline = Timeline()
     timeline.add(_read(store, record, "arrivals"))
@@ -38,25 +41,25 @@ def read_printed(
 def follow_console(
     store: RunStore, record: Record, *, streams: Sequence[Stream] = STREAMS
 ) -> Iterator[Printed]:
-    """What the run writes, from its beginning on, as it comes; ends when the run ends."""
-    said = dict.fromkeys(streams, 0)
+    """Yield the output of the run from its beginning, as it arrives, until the run ends."""
+    offsets = dict.fromkeys(streams, 0)
     live, timeline, known = store.live(record), Timeline(), 0
     while record.status == "running" and is_alive(live.path):
-        parts = [(s, said[s], _read_from(_file(store, record, s), said[s])) for s in streams]
+        parts = [(s, offsets[s], _read_from(_file(store, record, s), offsets[s])) for s in streams]
         known += timeline.add(_read_from(live.arrivals, known))
         for printed in timeline.order(*parts):
-            said[printed.stream] += len(printed.data)
+            offsets[printed.stream] += len(printed.data)
             yield printed
         time.sleep(_POLL_S)
-    # What the record holds begins with what the live files held.
+    # The content of the record begins with that of the live files.
     record = store.get(record.number)
     timeline.add(_read(store, record, "arrivals")[known:])
-    parts = [(s, said[s], _read(store, record, s)[said[s] :]) for s in streams]
+    parts = [(s, offsets[s], _read(store, record, s)[offsets[s] :]) for s in streams]
     yield from timeline.order(*parts)
 
 
 def keep_arrivals(store: RunStore, path: Path) -> StoredBytes | None:
-    """Content for a record of an index that nobody will write to any more, gzipped where it is large."""
+    """Store a complete console index for a record, gzipped if it is large."""
     size_bytes = path.stat().st_size if path.exists() else 0
     if size_bytes <= INLINE_BYTES:
         return store.keep(path.read_bytes()) if size_bytes else None
@@ -68,12 +71,12 @@ def keep_arrivals(store: RunStore, path: Path) -> StoredBytes | None:
 def _read(store: RunStore, record: Record, part: _Part) -> bytes:
     if record.status in ("running", "lost") and store.live(record).path.exists():
         return _read_from(_file(store, record, part), 0)
-    if record.status == "running":  # it has ended since the record was read
+    if record.status == "running":  # the run has ended since its record was read
         record = store.get(record.number)
     contents = {"stdout": record.stdout, "stderr": record.stderr, "arrivals": record.arrivals}
     data = store.read_content(contents[part])
     try:
-        return unpack(data, what="the console's arrivals") if part == "arrivals" else data
+        return unpack(data, what="the console index") if part == "arrivals" else data
     except ValueError as error:
         raise DamageError(f"run {record.number}: {error}", path=store.path) from error
 
@@ -84,7 +87,7 @@ def _file(store: RunStore, record: Record, part: _Part) -> Path:
 
 
 def _read_from(path: Path, offset: int) -> bytes:
-    """The file's bytes from `offset` on, none where its run has ended: it may be another's by now."""
+    """Return the bytes of the file from `offset` on, none if its run has ended: the next run may reuse the file."""
     try:
         with path.open("rb") as file:
             file.seek(offset)

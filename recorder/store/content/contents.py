@@ -1,13 +1,13 @@
-"""What a run has left, by name: its outputs, what lies in them, its inputs and its result.
+"""Look up the content of a run by name: its outputs, the files in them, its inputs and its result.
 
 ======================  ==========================================================================
 ``predictions.csv``     the output of that name: a file, a folder or a value
-``ckpt/epoch-3.pt``     a file of the folder that is the output ``ckpt``
-``result``              what the function returned
-``inputs/data.csv``     the input of that path; the end of a path is enough where only one has it
+``ckpt/epoch-3.pt``     a file in the folder that is the output ``ckpt``
+``result``              the value that the function returned
+``inputs/data.csv``     the input of that path; the end of a path is enough if it is unique
 ======================  ==========================================================================
 
-They are looked for in that order.
+They are tried in that order.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ RESULT = "result"
 
 
 class Found(NamedTuple):
-    """What a name stands for: a file (an object, or in the code's snapshot), a folder's entries, or a value's form.
+    """Content found by name: a file (an object, or a file of the code snapshot), a folder, or the form of a value.
 
-    The entries' paths are relative to the folder.
+    The paths of `entries` are relative to the folder.
     """
 
     name: str
@@ -43,26 +43,29 @@ class Found(NamedTuple):
 
 
 def find_content(store: RunStore, record: Record, name: str) -> Found:
-    """What belongs to the run under that name. Raises ContentNotFoundError, also for what the store does not hold."""
-    found = find_output(store, record, name)
-    if found is None and name == RESULT and record.status == "finished":
+    """Return the content of the run under that name.
+
+    Raises ContentNotFoundError if there is none, or if the store does not hold it.
+    """
+    output = find_output(store, record, name)
+    if output is not None:
+        return output
+    if name == RESULT and record.status == "finished":
         return Found(name, "value", form=record.result)
-    if found is None and name.startswith(INPUTS):
+    if name.startswith(INPUTS):
         return found_input(record, name.removeprefix(INPUTS))
-    if found is None:
-        raise _no_content(record, name)
-    return found
+    raise not_found(f"run {record.number} has no {name!r}", name, content_names(record))
 
 
 def find_output(store: RunStore, record: Record, name: str) -> Found | None:
-    """The output of that name, or what lies in one that is a folder; None where there is none."""
+    """Return the output of that name, or the file in an output folder; None if there is none."""
     return _output(store, record, name) or _inside(store, record, name)
 
 
 def open_content(store: RunStore, record: Record, found: Found) -> BinaryIO:
-    """The bytes of a file that was found, not checked where they are an object.
+    """Open a file that was found; an object is not verified.
 
-    Raises ContentNotFoundError for an input of which the store knows only the digest.
+    Raises ContentNotFoundError for an input of which the store has only the digest.
     """
     if store.objects.has(found.digest):
         return store.objects.open(found.digest)
@@ -71,13 +74,16 @@ def open_content(store: RunStore, record: Record, found: Found) -> BinaryIO:
     if data is not None:
         return io.BytesIO(data)
     if item is not None and not item.stored:
-        message = f"of the input {item.path} of run {record.number} the store has only the digest"
+        message = (
+            f"the store has only the digest of the input {item.path} of run {record.number}, not"
+            " its content"
+        )
         raise ContentNotFoundError(message, name=found.name)
     return store.objects.open(found.digest)
 
 
 def _from_snapshot(store: RunStore, record: Record, item: Input) -> bytes | None:
-    """The bytes of an input that is a file of the code, None where the snapshot has none or others."""
+    """Return the bytes of an input from the code snapshot, None if the snapshot lacks it or has other bytes."""
     code = record.code
     if not item.in_root or code is None or code.snapshot is None:
         return None
@@ -88,30 +94,30 @@ def _from_snapshot(store: RunStore, record: Record, item: Input) -> bytes | None
 
 
 def found_input(record: Record, path: str) -> Found:
-    """The input of that path, see `find_input`."""
+    """Return the input of that path as content, see `find_input`."""
     item = find_input(record, path)
     return Found(INPUTS + item.path, "file", digest=item.digest, input=item)
 
 
 def find_input(record: Record, path: str) -> Input:
-    """The input of that path, or the only one whose path ends so. Raises ContentNotFoundError."""
+    """Return the input of that path, or the only one whose path ends with it. Raises ContentNotFoundError."""
     paths = [item.path for item in record.inputs]
     return record.inputs[paths.index(find_path(paths, path, what="input", run=record.number))]
 
 
 def find_path(paths: Sequence[str], wanted: str, *, what: str, run: int) -> str:
-    """The path, or the only one that ends in it, folder by folder. Raises ContentNotFoundError."""
+    """Return `wanted`, or the only one of the paths that ends with its parts. Raises ContentNotFoundError."""
     if wanted in paths:
         return wanted
     ending = [path for path in paths if path.endswith(f"/{wanted}")]
     if len(ending) == 1:
         return ending[0]
     if ending:
-        several = f"{len(ending)} of them end so: {', '.join(ending[:4])}"
+        several = f"{len(ending)} of its paths end with it: {', '.join(ending[:4])}"
         raise ContentNotFoundError(
-            f"no {what} {wanted!r} of run {run}: {several}", name=wanted, candidates=ending
+            f"run {run} has no {what} {wanted!r}, but {several}", name=wanted, candidates=ending
         )
-    raise not_found(f"no {what} {wanted!r} of run {run}", wanted, paths)
+    raise not_found(f"run {run} has no {what} {wanted!r}", wanted, paths)
 
 
 def _output(store: RunStore, record: Record, name: str) -> Found | None:
@@ -121,7 +127,10 @@ def _output(store: RunStore, record: Record, name: str) -> Found | None:
     if output.kind == "value":
         return Found(name, "value", form=output.form)
     if not output.stored:
-        message = f"the output {name} of run {record.number} was too large to be kept: the store has its digest"
+        message = (
+            f"the output {name} of run {record.number} was too large to store: the store has only"
+            " its digest"
+        )
         raise ContentNotFoundError(message, name=name)
     if output.kind == "folder":
         return Found(name, "folder", entries=store.objects.read_tree(output.digest).entries)
@@ -129,7 +138,7 @@ def _output(store: RunStore, record: Record, name: str) -> Found | None:
 
 
 def _inside(store: RunStore, record: Record, name: str) -> Found | None:
-    """What lies in a folder that is an output."""
+    """Return the file or folder in an output folder, None if `name` is not in any."""
     for output in record.outputs:
         if output.kind != "folder" or not output.stored or not name.startswith(f"{output.name}/"):
             continue
@@ -141,7 +150,7 @@ def _inside(store: RunStore, record: Record, name: str) -> Found | None:
         if below := tuple(_below(entries, path)):
             return Found(name, "folder", entries=below)
         raise not_found(
-            f"no {path!r} in the output {output.name} of run {record.number}",
+            f"the output {output.name} of run {record.number} has no {path!r}",
             path,
             [entry.path for entry in entries],
         )
@@ -149,7 +158,7 @@ def _inside(store: RunStore, record: Record, name: str) -> Found | None:
 
 
 def _below(entries: Iterable[TreeEntry], path: str) -> Iterator[TreeEntry]:
-    """The entries below a folder of theirs, with their paths from there."""
+    """Yield the entries below the folder `path`, with their paths relative to it."""
     for entry in entries:
         if not path or entry.path.startswith(f"{path}/"):
             inside = entry.path[len(path) :].removeprefix("/")
@@ -157,24 +166,20 @@ def _below(entries: Iterable[TreeEntry], path: str) -> Iterator[TreeEntry]:
 
 
 def content_names(record: Record) -> list[str]:
-    """What `find_content` can be asked for, but for what lies in folders."""
+    """Return the names that `find_content` accepts, except those of files in folders."""
     names = [output.name for output in record.outputs]
     names += [RESULT] if record.status == "finished" and RESULT not in names else []
     return names + [INPUTS + item.path for item in record.inputs]
 
 
-def _no_content(record: Record, name: str) -> ContentNotFoundError:
-    return not_found(f"run {record.number} has no {name!r}", name, content_names(record))
-
-
 def not_found(message: str, name: str, names: Sequence[str]) -> ContentNotFoundError:
-    """The error for a name that is none of `names`: it names the nearest."""
+    """Return the error for a name that is not among `names`, with similar names."""
     hint, near = nearest(name, names)
     return ContentNotFoundError(f"{message}: {hint}", name=name, candidates=near)
 
 
 def nearest(name: str, names: Sequence[str]) -> tuple[str, list[str]]:
-    """What there is in the place of a name that is none of `names`, as a text, and those of them that it names."""
+    """Return a hint about the names most similar to `name`, and these names."""
     import difflib
 
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or list(names[:4])

@@ -1,7 +1,7 @@
-"""Laying out what a run has left in a folder: its outputs, its inputs, its code.
+"""Restore the outputs, the inputs and the code of a run to a folder.
 
-Everything is written beside first, and moved into place when all of it is whole. Nothing is overwritten unless that is
-asked for, and nothing is ever written outside the folder: not through a link that is there, nor by a name.
+Everything is written to a temporary folder and moved into place when all of it is complete. Nothing is overwritten
+without `force`, and nothing is ever written outside the folder, neither through an existing link nor by a name.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ..store import RunStore
 from .contents import Found, not_found, open_content
 
 Kind: TypeAlias = Literal["code", "inputs", "outputs"]
-# Of two things of the same path the later kind's is laid out.
+# If two kinds have the same path, the later one is restored.
 KINDS: tuple[Kind, ...] = ("code", "inputs", "outputs")
 
 _CHUNK_BYTES = 1 << 20
 
 
 class Restored(NamedTuple):
-    """The paths in the folder, their bytes together, and what was left out with the reason."""
+    """The restored paths relative to the folder, their total size, and what was left out, with the reasons."""
 
     paths: list[str]
     size_bytes: int
@@ -34,7 +34,7 @@ class Restored(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """A file, link or empty folder: how it is written to a path at which there is nothing."""
+    """A file, link or empty folder, with the function that writes it to a path where nothing exists."""
 
     write: Callable[[Path], None]
     link: TreeEntry | None = None
@@ -49,11 +49,12 @@ def restore(
     kinds: Sequence[Kind] = ("outputs",),
     force: bool = False,
 ) -> Restored:
-    """Lay out what the run has of those kinds below `dest`, or only what `names` names: a path, a folder, a pattern.
+    """Restore the run's files of the given kinds to `dest`, or only those matching `names`: paths, folders, patterns.
 
-    Outputs have their names, inputs and code their paths in the project; an input from elsewhere has its whole path.
-    Raises ContentNotFoundError for a name that nothing has, DestinationError for what is there already (with `force`
-    files are replaced) or would be written outside, and DamageError and ObjectNotFoundError, with nothing changed.
+    Outputs are restored under their names, inputs and code under their paths in the project; an input from elsewhere
+    under its whole path. Raises, with nothing changed, ContentNotFoundError for a name that matches nothing,
+    DestinationError if a file exists (`force` replaces files) or would be written outside `dest`, DamageError, and
+    ObjectNotFoundError.
     """
     from tempfile import TemporaryDirectory
 
@@ -71,12 +72,12 @@ def restore(
         size = sum((laid / p).lstat().st_size for p in there if not (laid / p).is_dir())
         for path in there:
             _move(laid / path, dest / path)
-    said = [f"{path}: a link that leads out of the folder" for path in links_out]
-    return Restored(there, size, [*layout.left_out, *said])
+    left_out = [f"{path}: a link that leads out of the folder" for path in links_out]
+    return Restored(there, size, [*layout.left_out, *left_out])
 
 
 class _Layout:
-    """What a run has by path; the code is laid out in `staged` when a file of it is wanted."""
+    """The files of a run by path; the code is written to `staged` when one of its files is needed."""
 
     def __init__(self, store: RunStore, record: Record, staged: Path) -> None:
         self._store = store
@@ -85,13 +86,13 @@ class _Layout:
         self.left_out: list[str] = []
 
     def pieces(self, kinds: Sequence[Kind]) -> dict[str, _Piece]:
-        """The pieces of those kinds by their paths."""
+        """Return the pieces of those kinds by their paths."""
         makers = {"code": self._code_pieces, "inputs": self._inputs, "outputs": self._outputs}
-        found: dict[str, _Piece] = {}
+        pieces: dict[str, _Piece] = {}
         for kind in KINDS:
             if kind in kinds:
-                found.update(makers[kind]())
-        return found
+                pieces.update(makers[kind]())
+        return pieces
 
     def _outputs(self) -> Iterator[tuple[str, _Piece]]:
         objects = self._store.objects
@@ -99,9 +100,11 @@ class _Layout:
             name = output.name
             if output.kind == "value":
                 number = self._record.number
-                self.left_out.append(f"{name}: a value and no file: recorder cat {number}:{name}")
+                self.left_out.append(
+                    f"{name}: a value, not a file; try: recorder cat {number}:{name}"
+                )
             elif not output.stored:
-                self.left_out.append(f"{name}: too large to be kept")
+                self.left_out.append(f"{name}: it was too large to store")
             elif output.kind == "file":
                 yield name, _Piece(_writer(objects.restore_file, output.digest))
             else:
@@ -119,9 +122,7 @@ class _Layout:
     def _inputs(self) -> Iterator[tuple[str, _Piece]]:
         for item in self._record.inputs:
             if not item.stored:
-                self.left_out.append(
-                    f"{item.path}: an input of which the store has only the digest"
-                )
+                self.left_out.append(f"{item.path}: the store has only the digest of this input")
                 continue
             path = (
                 item.path
@@ -146,11 +147,12 @@ class _Layout:
     def _code_pieces(self) -> Iterator[tuple[str, _Piece]]:
         code = self._record.code
         if code is None or code.snapshot is None:
-            self.left_out.append("the code: the run has no snapshot of it")
+            self.left_out.append("the code: the run has no snapshot")
             return
         for project in code.projects:
             self.left_out.append(
-                f"the project {project.name}, which lay elsewhere: recorder code {self._record.number}"
+                f"the project {project.name}: it lies outside the root; try: recorder code"
+                f" {self._record.number}"
             )
         for path in self._store.snapshots.files(code.snapshot):
             yield path, _Piece(self._code_writer(code.snapshot, path))
@@ -164,12 +166,6 @@ class _Layout:
         return write
 
 
-def _place(item: Input) -> str:
-    """An input's path in the project, or all of its path."""
-    path = PurePath(item.path)
-    return path.relative_to(path.anchor).as_posix() if path.anchor else path.as_posix()
-
-
 def _writer(write: Callable[[str, Path], None], digest: str) -> Callable[[Path], None]:
     return lambda path: write(digest, path)
 
@@ -177,13 +173,13 @@ def _writer(write: Callable[[str, Path], None], digest: str) -> Callable[[Path],
 def _wanted(
     record: Record, paths: Sequence[str], names: Sequence[str], layout: _Layout
 ) -> list[str]:
-    """The paths that the names are about, all of them where there are none."""
+    """Return the paths that match the names, all paths if there are no names."""
     for name in names:
         if not any(_is_named(path, name) for path in paths):
-            said = next((one for one in layout.left_out if one.startswith(f"{name}: ")), None)
-            if said is not None:
-                raise ContentNotFoundError(f"not to be restored: {said}", name=name)
-            raise not_found(f"run {record.number} has no {name!r} to be restored", name, paths)
+            reason = next((one for one in layout.left_out if one.startswith(f"{name}: ")), None)
+            if reason is not None:
+                raise ContentNotFoundError(f"cannot restore {reason}", name=name)
+            raise not_found(f"run {record.number} has no {name!r} to restore", name, paths)
     if names:
         layout.left_out.clear()
     return [path for path in paths if not names or any(_is_named(path, name) for name in names)]
@@ -195,7 +191,7 @@ def _is_named(path: str, name: str) -> bool:
 
 
 def _refuse(dest: Path, pieces: Mapping[str, _Piece], *, force: bool) -> None:
-    """Raises DestinationError for what stands in the way, or would be written outside the folder."""
+    """Raise DestinationError for a path that exists, or that would be written outside the folder."""
     root = dest.resolve()
     taken = []
     for path in pieces:
@@ -207,13 +203,13 @@ def _refuse(dest: Path, pieces: Mapping[str, _Piece], *, force: bool) -> None:
             taken.append(target)
     if taken:
         more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
-        said = f"{', '.join(map(str, taken[:3]))}{more}: there already"
-        hint = "it is a folder" if force else "--force replaces files"
-        raise DestinationError(f"{said} ({hint})", path=taken[0])
+        names = f"{', '.join(map(str, taken[:3]))}{more}"
+        hint = "a folder is never replaced" if force else "--force replaces files"
+        raise DestinationError(f"already exists: {names} ({hint})", path=taken[0])
 
 
 def _write(piece: _Piece, laid: Path, path: str) -> None:
-    """Write a piece beside; not through a link that another one is."""
+    """Write a piece to the temporary folder, but not through a link that another piece created."""
     parent = (laid / path).parent
     if not parent.resolve().is_relative_to(laid.resolve()):
         raise DestinationError(f"{path} would be written through a link", path=Path(path))
@@ -226,17 +222,17 @@ def _is_folder(path: Path) -> bool:
 
 
 def _drop_links_out(laid: Path, pieces: Mapping[str, _Piece]) -> list[str]:
-    """Those of the links that lead out of the folder, by themselves or by way of others."""
+    """Return the paths of the links that lead out of the folder, directly or by way of other links."""
     root = laid.resolve()
-    found = []
+    dropped = []
     for path, piece in pieces.items():
         place = laid / path
         if not place.is_symlink():
             continue
         end = Path(os.path.realpath(place))
         if (piece.link is not None and leads_out(piece.link)) or not end.is_relative_to(root):
-            found.append(path)
-    return found
+            dropped.append(path)
+    return dropped
 
 
 def _move(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""The points of a run's metrics: of one that has ended as its record has them, of one in progress those so far."""
+"""Read the metric series of a run, ended or in progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from ..store import RunStore
 
 
 def read_series(store: RunStore, record: Record) -> dict[str, list[Point]]:
-    """The points of each metric by its name. Raises ObjectNotFoundError, DamageError, and ValueError for no points."""
+    """Return the points of each metric by name, so far if the run is in progress.
+
+    Raises ObjectNotFoundError, DamageError, and ValueError if the stored data is not a series.
+    """
     live = store.live(record).series
     if record.series is None and record.status == "running" and live.exists():
         return parse_series(live.read_text(encoding="utf-8", errors="replace"))

@@ -1,4 +1,4 @@
-"""The two streams of a console in the order in which they came."""
+"""Merge the two streams of a console in the order of their arrival."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Stream: TypeAlias = Literal["stdout", "stderr"]
 STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-# When, the number of the arrival among all of them, what.
+# Milliseconds since the start, the index of the arrival, the bytes.
 _Keyed: TypeAlias = tuple[int, int, "Printed"]
 
 
 class Printed(NamedTuple):
-    """Bytes that a run wrote to one of its streams, and when they came: seconds since its start, None if not known."""
+    """Bytes that a run wrote to a stream, and their arrival in seconds since the start of the run, if known."""
 
     stream: Stream
     data: bytes
@@ -28,17 +28,17 @@ class Printed(NamedTuple):
 
 
 class Timeline:
-    """The arrivals of a console, as far as they are known."""
+    """The known arrivals of a console."""
 
     def __init__(self) -> None:
         self._decoder = ArrivalDecoder()
         self._count = 0
-        # Of each stream, where its stretches begin; when, and the number among all.
+        # For each stream, the offsets of its stretches, and their arrival times and indices.
         self._offsets: dict[Stream, list[int]] = {stream: [] for stream in STREAMS}
         self._keys: dict[Stream, list[tuple[int, int]]] = {stream: [] for stream in STREAMS}
 
     def add(self, index: bytes) -> int:
-        """Learn of the arrivals in the next part of an index; how many bytes of it are whole lines."""
+        """Add the arrivals in the next part of a console index; return the size of its complete lines."""
         arrivals, size_bytes = self._decoder.decode(index)
         for stream, offset, at_ms in arrivals:
             name = STREAMS[stream]
@@ -48,10 +48,10 @@ class Timeline:
         return size_bytes
 
     def order(self, *parts: tuple[Stream, int, bytes]) -> Iterator[Printed]:
-        """Parts of the streams, each with its offset, in pieces as they came.
+        """Yield parts of the streams, each given with its offset, as pieces in the order of arrival.
 
-        A piece ends with a line (a carriage return ends one too), or with its part. What of a line came later is with
-        its beginning.
+        A piece ends at the end of a line (a carriage return ends one too) or of its part. The rest of a line that
+        arrived later belongs to the piece with its beginning.
         """
         for _, _, printed in merge(*starmap(self._pieces, parts), key=lambda one: one[:2]):
             yield printed
@@ -64,7 +64,7 @@ class Timeline:
             if offset - begin > cuts[-1]:
                 cuts.append(_line_begin(data, offset - begin))
         for at, end in pairwise([*cuts, len(data)]):
-            # Several stretches may have begun in one line: what begins after it belongs to the last of them.
+            # Several stretches may begin in one line: the text after the line belongs to the last of them.
             number = bisect_right(offsets, begin + at)
             at_ms, order = keys[number - 1] if number else (0, -1)
             if at < end:
@@ -73,8 +73,8 @@ class Timeline:
 
 
 def _line_begin(data: bytes, at: int) -> int:
-    """Where the first line begins at `at` or after it; the end where none does."""
+    """Return the offset of the first line that begins at or after `at`, the size of the data if there is none."""
     if data[at - 1 : at] == b"\n" or (data[at - 1 : at] == b"\r" and data[at : at + 1] != b"\n"):
         return at
-    found = _LINE_END.search(data, at)
-    return found.end() if found else len(data)
+    end = _LINE_END.search(data, at)
+    return end.end() if end else len(data)

@@ -1,4 +1,4 @@
-"""What the standard library leaves out of writing durably, and a lock among processes."""
+"""Durable writes, and locks between processes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# From so many files on, syncing the whole filesystem takes less time than each by itself.
+# From this many files on, syncing the whole filesystem takes less time than syncing each file.
 _MANY = 32
 
-# The locks held at this moment, and descriptors kept for the next one, so that a forked child can drop its copies.
+# Descriptors of locks that are held, and idle ones kept for the next lock, so that a forked child can close its copies.
 _held_fds: set[int] = set()
 _idle_fds: set[int] = set()
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
-    """Write all of `data`: a single write may take less. Raises OSError, some of it having been written."""
+    """Write all of `data`, which may take several writes. Raises OSError, possibly after writing a part."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
 
 
 def append_all(fd: int, data: bytes) -> None:
-    """Append all of `data`, which nobody else does meanwhile. After an OSError the file is as before."""
+    """Append all of `data` to a file that nobody else appends to. An OSError leaves the file unchanged."""
     size = os.fstat(fd).st_size
     try:
         write_all(fd, data)
@@ -41,7 +41,7 @@ def append_all(fd: int, data: bytes) -> None:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Make or overwrite the file; its bytes are on the disk, its name is not."""
+    """Create or overwrite the file and sync its bytes, but not its name."""
     with path.open("wb") as file:
         file.write(data)
         file.flush()
@@ -50,12 +50,12 @@ def write_durably(path: Path, data: bytes) -> None:
 
 def sync_folder(path: str | Path) -> None:
     """Make the names in a folder durable."""
-    if os.name != "nt":  # a folder cannot be opened there, and NTFS journals its names
+    if os.name != "nt":  # Windows cannot open a folder, and NTFS journals names
         sync_file(path)
 
 
 def sync_file(path: str | Path) -> None:
-    """Make what is in a file durable."""
+    """Make the content of a file durable."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -68,7 +68,7 @@ def remove_all(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    from shutil import rmtree  # with what unpacks archives: few commands remove anything
+    from shutil import rmtree  # slow to import, and few commands remove anything
 
     for folder, names, _ in os.walk(path):
         for name in names:
@@ -77,12 +77,12 @@ def remove_all(path: Path) -> None:
                 if not inner.is_symlink():
                     inner.chmod(0o700)
     while path.exists():
-        with contextlib.suppress(FileNotFoundError):  # somebody else removes it too
+        with contextlib.suppress(FileNotFoundError):  # another process removes it too
             rmtree(path)
 
 
 def sync_files(paths: Collection[str]) -> None:
-    """Make durable what is in these files, all of one filesystem: many at once where the system can."""
+    """Make the content of files of one filesystem durable: all at once if they are many and the system can."""
     if len(paths) >= _MANY and _sync_filesystem(next(iter(paths))):
         return
     for path in paths:
@@ -90,7 +90,7 @@ def sync_files(paths: Collection[str]) -> None:
 
 
 def _sync_filesystem(path: str) -> bool:
-    """Linux's syncfs(2); False where there is none, or it failed: then each file says what is wrong with it."""
+    """Call Linux's syncfs(2); return False if there is none, or it failed, and syncing each file reports the error."""
     import ctypes
 
     syncfs = getattr(ctypes.CDLL(None), "syncfs", None) if sys.platform == "linux" else None
@@ -104,15 +104,15 @@ def _sync_filesystem(path: str) -> bool:
 
 
 def has_process_locks() -> bool:
-    """Whether a lock is one on an open file, which may be renamed while it is held."""
+    """Return whether locks are flock(2) locks on open files, which may be renamed while they are locked."""
     return fcntl is not None
 
 
 class ProcessLock:
-    """A lock among processes, on the file at `path`, which stays. Not re-entrant, and not for threads.
+    """A lock between processes on the file at `path`, which is never removed. Not re-entrant, and not for threads.
 
-    The same lock as filelock's on the same file, but the waiting are woken rather than polling every 50 ms, it
-    takes 5 us instead of 120, and a fork while it is held neither breaks it nor prolongs it.
+    Compatible with filelock on the same file, but waiters are woken instead of polling every 50 ms, taking it costs
+    5 us instead of 120, and a fork while it is held neither breaks nor prolongs it.
     """
 
     def __init__(self, path: str) -> None:
@@ -121,17 +121,14 @@ class ProcessLock:
         self._other: Any = None
 
     def acquire(self, *, shared: bool = False) -> None:
-        """Wait for the lock, if `shared` together with others. Raises OSError where the file cannot be made.
-
-        (On Windows it cannot be shared: everybody has it alone.)
-        """
+        """Wait for the lock, exclusive or `shared` (on Windows always exclusive). Raises OSError."""
         if fcntl is None:
             self._acquire_other()
         else:
             self._lock(fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
     def try_acquire(self) -> bool:
-        """Take the lock if nobody has it; whether it was taken. Raises OSError where the file cannot be made."""
+        """Take the lock if it is free; return whether it was taken. Raises OSError."""
         if fcntl is None:
             if self._is_other_held():
                 return False
@@ -156,24 +153,24 @@ class ProcessLock:
 
     @property
     def fds(self) -> tuple[int, ...]:
-        """What a child process is to inherit so that, should this one be killed, the lock lasts until it ends."""
+        """The descriptors that a child process must inherit to hold the lock until it ends, if this one is killed."""
         return (self._fd,) if fcntl is not None else ()
 
     def release(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         if fcntl is None:
             self._other.release()
             return
         fd, self._fd = self._fd, -1
         if fd not in _held_fds:
-            return  # a child that was forked under the lock; its parent has it
-        # Unlocked by name: closing alone leaves it locked while a forked child has a copy of the descriptor.
+            return  # a child that was forked under the lock, which its parent still holds
+        # Unlock explicitly: closing alone leaves it locked while a forked child has a copy of the descriptor.
         fcntl.flock(fd, fcntl.LOCK_UN)
         _held_fds.discard(fd)
         os.close(fd)
 
     def is_held(self) -> bool:
-        """Whether somebody holds the lock; two who ask at once do not see each other. Raises OSError."""
+        """Return whether the lock is held; concurrent calls do not disturb each other. Raises OSError."""
         if fcntl is None:
             return self._is_other_held()
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -186,7 +183,7 @@ class ProcessLock:
         return False
 
     def is_at(self, path: str) -> bool:
-        """Whether the file of the lock, which is held, stands at `path` now. Raises OSError."""
+        """Return whether `path` is the file of this lock, which must be held. Raises OSError."""
         return os.path.samestat(os.fstat(self._fd), os.lstat(path))
 
     def _acquire_other(self) -> None:
@@ -206,26 +203,26 @@ class ProcessLock:
 
 
 class Gate:
-    """Many may pass at once, or one alone: a lock among processes and threads on the file at `path`, which stays.
+    """A readers-writer lock between processes and threads on the file at `path`, which is never removed.
 
-    Whoever adds to the store passes `shared`; who removes from it does so `alone`, in short turns. On Windows,
-    where a lock cannot be shared, everybody passes alone. Not re-entrant.
+    Adding to the store takes it `shared`; removing from the store takes it `alone`, in short turns. On Windows, where
+    a lock cannot be shared, it is always exclusive. Not re-entrant.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Descriptors by which nobody holds the lock now, and the process that opened them.
+        # Unlocked descriptors, each with the process that opened it.
         self._idle: list[tuple[int, int]] = []
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
-        """With others who share it, and nobody alone."""
+        """Hold the lock together with others that share it."""
         with self._pass(alone=False):
             yield
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """With nobody else."""
+        """Hold the lock exclusively."""
         with self._pass(alone=True):
             yield
 
@@ -243,21 +240,21 @@ class Gate:
             fcntl.flock(fd, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
             yield
         finally:
-            if fd in _held_fds:  # else this is a child that was forked inside
+            if fd in _held_fds:  # else this is a child that was forked inside the context
                 fcntl.flock(fd, fcntl.LOCK_UN)
                 _idle_fds.add(fd)
                 _held_fds.discard(fd)
                 self._idle.append((os.getpid(), fd))
 
     def _open(self) -> int:
-        """A descriptor of the file for this thread alone: one from before, unless the file has been removed since."""
+        """Return a descriptor for this thread alone: an idle one, unless the file has been removed since."""
         while self._idle:
             try:
                 pid, fd = self._idle.pop()
-            except IndexError:  # another thread was faster
+            except IndexError:  # another thread took it
                 break
             if pid == os.getpid():  # else it was closed when this process was forked
-                _held_fds.add(fd)  # in one of the two at every moment: a fork may come
+                _held_fds.add(fd)  # always in one of the two sets: a fork may happen at any time
                 _idle_fds.discard(fd)
                 if os.fstat(fd).st_nlink:
                     return fd
@@ -273,8 +270,8 @@ class Gate:
 
 
 def _drop_inherited_locks() -> None:
-    # Closed, not unlocked: unlocking would take the lock from the parent; keeping the copy would hold it for as
-    # long as the child lives, should the parent be killed.
+    # Close, do not unlock: unlocking would release the parent's lock, and keeping the copy would hold the lock for as
+    # long as the child lives if the parent is killed.
     for fd in _held_fds | _idle_fds:
         os.close(fd)
     _held_fds.clear()

@@ -1,4 +1,4 @@
-"""A folder that those who use it hold the lock of, and that nobody removes without."""
+"""Folders with a lock that their users hold, and that must be taken to remove them."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from .disk import ProcessLock, has_process_locks, remove_all
 
 
 class FolderLock:
-    """The lock in the folder `path`, on its file ``lock``: whoever removes the folder takes it first, alone."""
+    """The lock of the folder `path`, on the file ``lock`` in it; removing the folder requires it, exclusively."""
 
     def __init__(self, path: Path, *, held: ProcessLock | None = None) -> None:
         self.path = path
         self.lock = held or ProcessLock(str(path / "lock"))
 
     def is_there(self) -> bool:
-        """Whether anybody has ever held it: whether it has a file."""
+        """Return whether the lock file exists: whether the lock was ever taken."""
         return (self.path / "lock").exists()
 
     def enter(self) -> None:
-        """Make the folder and take its lock, waiting for it. Raises OSError where it cannot be made."""
+        """Create the folder and wait for its lock. Raises OSError."""
         while not self._enter(self._wait):
             pass
 
     def share(self) -> bool:
-        """Wait for the lock together with others who share it; False where the folder is not there."""
+        """Wait for the shared lock; return False if the folder does not exist."""
         return self._take(self._wait_shared)
 
     def resume(self) -> bool:
-        """Take the lock of a folder, made anew where it is gone; False where somebody holds it."""
+        """Take the lock, creating the folder if it does not exist; return False if another process holds it."""
         return self._enter(self.lock.try_acquire)
 
     def seize(self) -> bool:
-        """The same, of one that is there: False where it is gone."""
+        """Take the lock of an existing folder; return False if another process holds it or the folder is gone."""
         return self._take(self.lock.try_acquire)
 
     def release(self) -> None:
-        """Let go of it."""
+        """Release the lock."""
         self.lock.release()
 
     def remove(self) -> None:
-        """Remove the folder, whose lock is held alone, and let go of it. Raises OSError."""
+        """Remove the folder, whose lock must be held exclusively, and release the lock. Raises OSError."""
         if has_process_locks():
             remove_folder(self.path)
             self.release()
-        else:  # what is open cannot be removed there
+        else:  # Windows cannot remove an open file
             self.release()
             remove_all(self.path)
 
@@ -56,7 +56,7 @@ class FolderLock:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
-            return False  # it went between the two looks that mkdir takes
+            return False  # it was removed between the two system calls of mkdir
         return self._take(acquire)
 
     def _wait(self) -> bool:
@@ -68,12 +68,12 @@ class FolderLock:
         return True
 
     def _take(self, acquire: Callable[[], bool]) -> bool:
-        """Take the lock; False where that is held, or somebody has tidied the folder up meanwhile."""
+        """Take the lock; return False if it is held, or if the folder was removed meanwhile."""
         try:
             if not acquire():
                 return False
             if not has_process_locks() or self.lock.is_at(f"{self.path}{os.sep}lock"):
-                return True  # (On Windows nobody removes what is open.)
+                return True  # on Windows an open file cannot be removed
         except FileNotFoundError:
             pass
         self.lock.release()
@@ -81,12 +81,13 @@ class FolderLock:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove the folder, whose lock the caller holds alone: under another name, so that it may be made anew meanwhile.
+    """Remove a folder whose lock the caller holds exclusively. Raises OSError.
 
-    What is left of it should the caller be killed is a folder that nobody holds. Raises OSError.
+    The folder is renamed first, so that it can be created again meanwhile. If the caller is killed, an unlocked folder
+    is left, which garbage collection removes.
     """
     aside = path.with_name(f"{path.name}.{new_id()}")
-    with contextlib.suppress(OSError):  # what is open cannot be renamed everywhere
+    with contextlib.suppress(OSError):  # not every system can rename a folder with open files
         path.rename(aside)
         path = aside
     remove_all(path)

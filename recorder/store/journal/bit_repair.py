@@ -1,9 +1,9 @@
-"""Putting a journal's line right in which a single bit was flipped.
+"""Repair of a journal line in which a single bit was flipped.
 
-A CRC finds every single flipped bit, and says which: flipping bit `k` of a message of `n` bytes changes its CRC by a
-value that depends on `k` and `n` only, since a CRC is linear over GF(2). So each bit is tried without going through
-the line again. A line with more damage than that is put right by mistake about once in 2**32 / (8 * n) lines, some
-one in 200,000 of 2.5 kB; the line must besides be JSON afterwards, and what was there is kept.
+A CRC detects and locates a single flipped bit: a CRC is linear over GF(2), so flipping bit `k` of a message of `n`
+bytes changes its CRC by a value that depends only on `k` and `n`. Each bit is therefore tried without reading the line
+again. A line with more damage is repaired wrongly about once in 2**32 / (8 * n) lines, which is one in 200,000 lines
+of 2.5 kB; the result must also be JSON, and the damaged bytes are kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _POLYNOMIAL = 0xEDB88320  # CRC-32, reflected: zlib's
 
 
 def mend_line(raw: bytes) -> bytes | None:
-    """The line, newline included, with the one bit flipped back that was flipped; None where that is not it."""
+    """Return the line, newline included, with its one flipped bit restored; None if that does not repair it."""
     body = raw[:-1] if raw.endswith(b"\n") else raw
     for candidate in _candidates(body):
         if is_line(candidate) and _is_readable(candidate + b"\n"):
@@ -36,23 +36,23 @@ def _is_readable(line: bytes) -> bool:
 
 
 def _candidates(body: bytes) -> Iterator[bytes]:
-    yield body  # the newline was it
-    for at in range(min(_HEAD_BYTES, len(body))):  # the checksum itself, or what stands around it
+    yield body  # the damaged byte was the newline
+    for at in range(min(_HEAD_BYTES, len(body))):  # the checksum itself, or the bytes around it
         for bit in range(8):
             yield _flip(body, at, bit)
     try:
-        said = int(body[len(_HEAD) : len(_HEAD) + 8], 16)
+        written = int(body[len(_HEAD) : len(_HEAD) + 8], 16)
     except ValueError:
         return
     content = body[_HEAD_BYTES:]
-    wanted = zlib.crc32(content) ^ said
+    wanted = zlib.crc32(content) ^ written
     for at, bit in _places(len(content), wanted):
         yield _flip(body, _HEAD_BYTES + at, bit)
 
 
 def _places(size: int, wanted: int) -> Iterator[tuple[int, int]]:
-    """The bits of a message of `size` bytes whose flipping changes its CRC-32 by `wanted`."""
-    # What the flipping of a bit of the last byte does, then of the byte before it, and so on.
+    """Yield the (byte, bit) positions in a message of `size` bytes where a flip changes its CRC-32 by `wanted`."""
+    # The changes by the eight bits of the last byte, then of the byte before it, and so on.
     changes = [_shift(1 << bit) for bit in range(8)]
     for at in range(size - 1, -1, -1):
         for bit, change in enumerate(changes):
@@ -74,7 +74,7 @@ _TABLE = _table()
 
 
 def _shift(change: int) -> int:
-    """The change when a byte more follows."""
+    """Return the change of the CRC if one more byte follows."""
     return (change >> 8) ^ _TABLE[change & 0xFF]
 
 

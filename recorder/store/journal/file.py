@@ -1,7 +1,7 @@
-"""The journal's file: what is known of it, and how it grows.
+"""The file of the journal: reading what others append, and appending to it.
 
-It is only ever appended to, in one write for each change, under an inter-process lock that is held for no more
-than that write. Reading takes no lock: what is known is brought up to date when the file's status has changed.
+The file is only appended to, in one write for each change, under an inter-process lock that is held only for that
+write. Readers take no lock: they read on when the status of the file has changed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .lines import Line, make_line, read_lines
 from .view import OpenFile, TableIndex, TableView
 
 _WASTE_FROM_BYTES = 1 << 20
-_MARK_BYTES = 18  # as much of a line as tells it from any other: its checksum
+_MARK_BYTES = 18  # the beginning of a line up to the end of its checksum, which identifies it
 
 
 class JournalFile:
-    """The journal in the file at `path`, which is made if it is not there, unless `read_only`.
+    """The journal in the file at `path`, which is created if it does not exist, unless `read_only`.
 
-    Threads may share one; processes have one each. `generation` counts the changes that were noticed.
+    Threads may share an instance; each process needs its own. `generation` counts the changes noticed so far.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -58,7 +58,7 @@ class JournalFile:
         self._state: tuple[int, ...] = ()
 
     def _start_from_index(self) -> None:
-        """Take over what the index beside the journal says, so that only what was appended since is read."""
+        """Load the index file of the journal, so that only lines appended since are read."""
         self._indexed = 0
         if is_worth_it(self._file.state().st_size, 0) and (known := read_index(self._file)):
             self.tables = known.tables
@@ -68,14 +68,14 @@ class JournalFile:
             self._live_bytes = known.live_bytes
 
     def _index(self) -> None:
-        """Write the index if it would spare the next to open the journal enough."""
+        """Write the index file if it would save the next reader enough work."""
         if self._read_only or self._damaged or not is_worth_it(self._end, self._indexed):
             return
         write_index(self._file, Known(self._end, self._last_at, self._live_bytes, self.tables))
         self._indexed = self._end
 
     def close(self) -> None:
-        """To read or write from now on is a ValueError."""
+        """Close the journal; reading and writing raise ValueError from now on."""
         with self.shared():
             self._is_closed = True
 
@@ -87,8 +87,8 @@ class JournalFile:
         self._processes = ProcessLock(f"{self.path}.lock")
 
     def _go_on_after_fork(self) -> None:
-        # Where another thread of the parent's held the lock at that moment, nobody here would ever let go of it,
-        # and what it was changing may be half changed.
+        # If another thread of the parent held the lock during the fork, nothing in this process would ever release it,
+        # and the state that it protects may be half changed.
         is_whole = self._threads.acquire(blocking=False)
         self._renew_locks()
         self._depth, self._sync_wanted = 0, False
@@ -97,7 +97,7 @@ class JournalFile:
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
-        """No other thread uses this meanwhile."""
+        """Exclude the other threads of this process."""
         if self._pid != os.getpid():
             self._go_on_after_fork()
         with self._threads:
@@ -105,12 +105,12 @@ class JournalFile:
 
     @contextlib.contextmanager
     def writing(self, *, sync: bool) -> Iterator[None]:
-        """Nobody else writes meanwhile, and all that was written is known. May be nested.
+        """Exclude all other writers, with everything that they have written known. May be nested.
 
-        With `sync` what was written is on the disk at the end of the outermost. That is waited for without the
-        locks, so that those who wait at once share a sync. Others may see a line before it is durable, but the
-        one who wrote it does not say so before it is, and whoever appends behind it syncs it too. Should the
-        file be compacted meanwhile, then the new one has the line, and was synced before it took its place.
+        With `sync`, the written lines are durable when the outermost context ends. The sync happens after the locks
+        are released, so that concurrent writers share it. Readers may see a line before it is durable, but its
+        writer does not report it before, and whoever appends after it syncs it too. If the file is compacted in the
+        meantime, the new file holds the line and was synced before it replaced the old one.
         """
         with self.shared():
             with self._alone():
@@ -124,7 +124,7 @@ class JournalFile:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         if not self._file.is_writable:
-            raise PermissionError(errno.EACCES, "the journal may only be read", str(self.path))
+            raise PermissionError(errno.EACCES, "the journal is read-only", str(self.path))
         if not self._depth:
             self._processes.acquire()
         self._depth += 1
@@ -140,7 +140,7 @@ class JournalFile:
     # Reading
 
     def refresh(self) -> None:
-        """Take note of what has been appended, or of the new file where the journal was compacted."""
+        """Read the lines appended since the last call, or the new file if the journal was compacted."""
         if self._is_closed:
             raise ValueError(f"the journal {self.path} is closed")
         try:
@@ -155,7 +155,7 @@ class JournalFile:
         if there[:2] != _state(self._file.state())[:2]:
             self._open()
         state = _state(self._file.state())
-        # A write that failed half-way is taken back; another process may have read a part of it by then.
+        # A write that fails halfway is undone; this process may have read a part of it before that.
         is_continued = self._file.read(_MARK_BYTES, self._last_at) == self._mark
         if self._end and not (state[2] >= self._end and is_continued):
             self._forget()
@@ -163,35 +163,31 @@ class JournalFile:
         self._state = state
 
     def _read_on(self, size: int) -> None:
-        """Note the lines between what is known and `size`."""
+        """Note the lines between the known end and `size`."""
         for line in self._file.lines(self._end, size):
-            # A last line that seems damaged may be one that is just being written, unless nobody else writes.
+            # Without the lock, a last line that seems damaged may be one that is being written.
             if self._depth or not line.damage or line.offset + line.size_bytes < size:
                 self._note(line)
         self._mark = self._file.read(_MARK_BYTES, self._last_at)
 
     def _note(self, line: Line) -> None:
         if line.damage:
-            self._damaged = (
-                True  # and is to be said by whoever opens the journal: no index passes over it
-            )
+            # No index is written over a damaged line, so that each process that opens the journal warns about it.
+            self._damaged = True
             self._warn(line)
         elif line.id is None:
             self._note_table(line)
         else:
             self._note_document(line, line.id)
-        # Last, so that a line is noted again rather than never when Ctrl-C comes in between.
+        # Last: if Ctrl-C interrupts this, the line is noted again instead of never.
         self._last_at, self._end = line.offset, line.offset + line.size_bytes
         self.generation += 1
 
     def _warn(self, line: Line) -> None:
-        lost = (
-            "nothing is lost"
-            if line.size_bytes == 1
-            else "what it said is lost, every other line is read"
-        )
+        lost = "no record is lost" if line.size_bytes == 1 else "all other lines are readable"
         warnings.warn(
-            f"the line at byte {line.offset} of {self.path} is damaged ({line.damage}): {lost}",
+            f"the line at byte {line.offset} of {self.path} is damaged ({line.damage}); {lost};"
+            " try: recorder check",
             RecorderWarning,
             stacklevel=2,
         )
@@ -219,35 +215,35 @@ class JournalFile:
             self._live_bytes += line.size_bytes
 
     def view(self, table: str) -> TableView:
-        """The table as it is now."""
+        """Return the table in its current state."""
         with self.shared():
             self.refresh()
             return TableView(self._file, self.tables.get(table) or TableIndex())
 
     def damage(self) -> list[Line]:
-        """The lines that are damaged, every line being read again; each says where it stands and what is wrong.
+        """Read every line again and return the damaged ones, each with its position and the kind of damage.
 
-        A last line that was cut short is among them, until the next write drops it.
+        An incomplete last line is among them, until the next write drops it.
         """
-        # Under the lock where that can be had: then no line is just being written.
+        # With the lock, if it can be taken, no line is being written.
         lock = self._alone if self._file.is_writable else contextlib.nullcontext
         with self.shared(), lock():
             self.refresh()
             file, end, size = self._file, self._end, self._file.state().st_size
         found = [line for line in file.lines(0, end) if line.damage]
         if size > end:
-            found.append(Line(end, size - end, damage="its writing was cut short"))
+            found.append(Line(end, size - end, damage="it is incomplete"))
         return found
 
     def raw(self, line: Line) -> bytes:
-        """The bytes of a line that `damage` gave."""
+        """Return the bytes of a line that `damage` returned."""
         with self.shared():
             return self._file.read(line.size_bytes, line.offset)
 
     # Writing
 
     def append(self, lines: Iterable[bytes]) -> None:
-        """Append the lines in one write; to be called under `writing`. After an OSError the file is as before."""
+        """Append the lines in one write; call it under `writing`. An OSError leaves the file unchanged."""
         data = b"".join(lines)
         if not data:
             return
@@ -263,11 +259,11 @@ class JournalFile:
         self._mark = data[self._last_at - start :][:_MARK_BYTES]
 
     def _drop_torn(self) -> None:
-        """Cut off a last line that was never finished: nobody else writes now, so its writer is gone."""
+        """Remove an incomplete last line: under the lock, its writer cannot be alive."""
         size = self._file.state().st_size
         if size > self._end:
             warnings.warn(
-                f"the last {size - self._end} bytes of {self.path} were a write cut short, and are dropped",
+                f"the last {size - self._end} bytes of {self.path} are an incomplete write and were removed",
                 RecorderWarning,
                 stacklevel=2,
             )
@@ -275,7 +271,7 @@ class JournalFile:
 
     @property
     def history_bytes(self) -> int:
-        """The bytes of the lines that others have taken the place of, or that say that something is gone."""
+        """Size in bytes of the lines that are superseded, or that record a removal."""
         with self.shared():
             self.refresh()
             return self._end - self._live_bytes
@@ -287,7 +283,7 @@ class JournalFile:
         return waste > _WASTE_FROM_BYTES and 2 * waste > self._end
 
     def current_lines(self, *, without: str | None = None) -> Iterator[bytes]:
-        """The line of each document as it stands, those of a table `without` left out, and the damaged lines."""
+        """Yield the current line of each document, except in the table `without`, and the damaged lines."""
         with self.shared():
             self.refresh()
             file, end = self._file, self._end
@@ -303,7 +299,7 @@ class JournalFile:
         )
 
     def is_superseded(self, line: Line) -> bool:
-        """Whether a later line says what has become of the document that `line` is about."""
+        """Return whether a later line supersedes `line`: it has the same document, or removes the whole table."""
         with self.shared():
             self.refresh()
             file, end = self._file, self._end
@@ -315,10 +311,10 @@ class JournalFile:
         )
 
     def compact(self, *, drop: Collection[bytes] = ()) -> int:
-        """Rewrite the file without its history, safe while others read and write; the bytes saved.
+        """Rewrite the file without its history and return the bytes saved; safe while others read and write.
 
-        The new file is written beside, synced and renamed; the others notice that it is another one. Damaged
-        lines are kept as they are, but for those whose bytes are in `drop`.
+        The new file is written next to the old one, synced and renamed; readers notice the new inode. Damaged lines
+        are kept unchanged, except those whose bytes are in `drop`.
         """
         with self.writing(sync=False):
             self._drop_torn()
@@ -338,10 +334,10 @@ class JournalFile:
             return before - self._end
 
     def _compacted(self, drop: Collection[bytes]) -> Iterator[bytes]:
-        # As they are, to the byte: a line does not say where it stands.
+        # Copied byte for byte: a line does not hold its own position.
         read = self._file.read
         lines = self._file.lines(0, self._end)
-        # (A single byte is one that stood in place of a newline: the newline is put back below.)
+        # A damaged line of one byte is a damaged newline, which is restored below.
         for line in (line for line in lines if line.damage and line.size_bytes > 1):
             raw = read(line.size_bytes, line.offset)
             if raw not in drop:
@@ -352,7 +348,7 @@ class JournalFile:
             if index.last_id and index.last_id not in index.places:
                 yield make_line(name, index.last_id, None)
             for at, size in index.places.values():
-                # The newline may be the byte that is damaged.
+                # The damaged byte may be the newline.
                 yield read(size - 1, at) + b"\n"
 
 

@@ -1,14 +1,14 @@
-"""The lines of a journal: what is written for a document, and how it is read and checked.
+"""The lines of a journal: how they are written, read and verified.
 
-A line is one JSON document, so that jq, DuckDB and pandas read the file::
+Each line is a JSON document, so that jq, DuckDB and pandas can read the file::
 
-    {"crc":"1a2b3c4d","table":"runs","id":12,"doc":{...}}     a document, in place of any earlier one
-    {"crc":"1a2b3c4d","table":"runs","id":12,"doc":null}      it is removed
-    {"crc":"1a2b3c4d","table":"runs","id":null,"doc":{}}      the table is there, and empty
+    {"crc":"1a2b3c4d","table":"runs","id":12,"doc":{...}}     a document, which replaces any earlier one
+    {"crc":"1a2b3c4d","table":"runs","id":12,"doc":null}      the document is removed
+    {"crc":"1a2b3c4d","table":"runs","id":null,"doc":{}}      the table exists and is empty
     {"crc":"1a2b3c4d","table":"runs","id":null,"doc":null}    the table is dropped
 
-`crc` is the CRC-32 (zlib's) of every byte behind its comma, up to the newline: it is checked without parsing
-JSON, and finds every flip of a single bit. The keys stand in this order and without blanks.
+`crc` is the CRC-32 (zlib) of all bytes after the comma that follows it, up to the newline. It can be verified without
+parsing JSON, and detects every single flipped bit. The keys are in this order, without spaces.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _HEAD_BYTES = len('{"crc":"00000000",')
 _KEYS = re.compile(
     rb'\{"crc":"([0-9a-f]{8})","table":("(?:[^"\\]|\\.)*"),"id":(-?\d+|null),"doc":', re.DOTALL
 )
-# Within a document's text a quote is escaped: this is the beginning of a line, or of a value made to look like one.
+# Quotes in strings are escaped, so this is the beginning of a line, or of a nested object made to look like one.
 _BEGINNING = b'{"crc":"'
 _DOC = b',"doc":'
 
 
 class Line(NamedTuple):
-    """A line that was read: where it stands in the file (bytes, newline included) and what it is about.
+    """A line that was read: its position, its size (newline included), and the document that it concerns.
 
-    `id` is None where the line is about the whole table; `gone` says that there is ``null`` for the document;
-    `damage` is what is wrong with the line, "" for nothing, and then `table` and `id` are what can still be read.
+    `id` is None if the line concerns the whole table; `gone` is true if the document is ``null``. `damage` describes
+    the damage, "" if there is none; of a damaged line, `table` and `id` are unverified.
     """
 
     offset: int
@@ -50,7 +50,7 @@ class Line(NamedTuple):
 
 
 def make_line(table: str, id: int | None, doc: Mapping[str, Any] | None) -> bytes:
-    """The line for a document, newline included. ValueError for a NaN, TypeError for what is no JSON."""
+    """Return the line for a document, newline included. Raises ValueError for NaN, TypeError if it is not JSON."""
     number = b"null" if id is None else b"%d" % id
     body = b'"table":%b,"id":%b,"doc":%b}' % (_encode(table), number, _encode(doc))
     return b'{"crc":"%08x",%b\n' % (zlib.crc32(body), body)
@@ -65,15 +65,15 @@ def _encode(value: Any) -> bytes:
     except ValueError as error:
         if not str(error).startswith("Out of range"):
             raise
-        raise ValueError(f"{_unsayable(value, 'it') or error}: JSON has no such number") from error
+        raise ValueError(f"{_non_finite(value, 'it') or error}: JSON has no such number") from error
     try:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _unsayable(value: Any, key: str) -> str:
-    """The first number in the document that is none, with its dotted key; "" for none."""
+def _non_finite(value: Any, key: str) -> str:
+    """Return the dotted key and value of the first NaN or infinity in the document, "" if it has none."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"{key} is {value}"
     if isinstance(value, Mapping):
@@ -83,41 +83,41 @@ def _unsayable(value: Any, key: str) -> str:
     else:
         return ""
     prefix = "" if key == "it" else f"{key}."
-    return next(filter(None, (_unsayable(item, prefix + name) for item, name in items)), "")
+    return next(filter(None, (_non_finite(item, prefix + name) for item, name in items)), "")
 
 
 def read_document(line: bytes) -> dict[str, Any]:
-    """The document of a whole line, newline included. ValueError where it is not as it was written."""
+    """Return the document of a line, newline included. Raises ValueError if the line is damaged."""
     data = _document_bytes(line)
     try:
         document = msgspec.json.decode(data)
     except msgspec.DecodeError:  # an integer beyond 64 bits, a lone surrogate
         document = json.loads(data)
     if not isinstance(document, dict):
-        raise ValueError("it holds no document")
+        raise ValueError("the line holds no document")
     return document
 
 
 def read_part(line: bytes, kind: type[_Part]) -> _Part:
-    """The fields of the document that the struct `kind` has, several times as fast as all of them. ValueError."""
+    """Decode only the fields of the struct `kind`, several times as fast as the whole document. Raises ValueError."""
     try:
         return msgspec.json.decode(_document_bytes(line), type=kind)
     except msgspec.MsgspecError:  # a lone surrogate, or another kind of document
         try:
             return msgspec.convert(read_document(line), type=kind)
         except msgspec.MsgspecError as error:
-            raise ValueError(f"it is of another kind: {error}") from error
+            raise ValueError(f"the document has unexpected fields: {error}") from error
 
 
 def _document_bytes(line: bytes) -> bytes:
     if not _is_whole(line, 0, len(line) - 1):
         raise ValueError("its checksum does not match")
-    # A quote inside the table's name is escaped, so that the first is the key's.
+    # Quotes in the table's name are escaped, so the first match is the key.
     return line[line.index(_DOC) + len(_DOC) : -2]
 
 
 def read_lines(data: bytes, *, start: int) -> Iterator[Line]:
-    """The whole lines in `data`, which stands at `start` in the file; a last one without newline is left."""
+    """Yield the lines in `data`, which begins at offset `start` of the file; ignore a last one without a newline."""
     at, find = 0, data.find
     while (end := find(b"\n", at)) >= 0:
         line = _read_line(data, at, end, start)
@@ -133,9 +133,9 @@ def _is_whole(data: bytes, at: int, end: int) -> bool:
 
 
 def _read_line(data: bytes, at: int, end: int, start: int) -> Line | None:
-    """The line from `at` to its newline, None for one that is not whole."""
+    """Return the line from `at` to its newline at `end`, None if it is damaged."""
     keys = _KEYS.match(data, at, end)
-    # (Written out, since opening a large journal is mostly this.)
+    # `_is_whole` inlined: opening a large journal spends most of its time here.
     if keys is None or int(keys[1], 16) != zlib.crc32(data[at + _HEAD_BYTES : end]):
         return None
     first = keys.end()
@@ -144,9 +144,9 @@ def _read_line(data: bytes, at: int, end: int, start: int) -> Line | None:
 
 
 def _read_damaged(data: bytes, at: int, end: int, start: int) -> Iterator[Line]:
-    """A damaged line, and those that were joined to it because a newline between them is damaged.
+    """Yield a damaged line, and the lines joined to it because a newline between them is damaged.
 
-    A byte in place of a newline is reported for itself; the lines on both sides of it are whole.
+    A damaged newline is a damaged line of one byte; the lines before and after it are intact.
     """
     while at <= end:
         following = data.find(_BEGINNING, at + 1, end)
@@ -157,7 +157,7 @@ def _read_damaged(data: bytes, at: int, end: int, start: int) -> Iterator[Line]:
         else:
             yield line
             if stop != end:
-                yield Line(start + stop, 1, damage="a byte in place of a newline")
+                yield Line(start + stop, 1, damage="its newline was overwritten")
         at = stop + 1
 
 
@@ -167,19 +167,19 @@ def _describe(data: bytes, at: int, end: int, start: int) -> Line:
     if keys is not None:
         table, id = _parse_keys(keys[2], keys[3])
         return Line(*place, table, id, damage="its checksum does not match")
-    return Line(*place, damage="it does not begin as a line does")
+    return Line(*place, damage="it does not begin like a line")
 
 
 def read_keys(line: bytes) -> tuple[str, int | None]:
-    """The table and the id that a whole line is about. ValueError for what is none."""
+    """Return the table and the id of a line. Raises ValueError if it does not begin like one."""
     keys = _KEYS.match(line)
     if keys is None:
-        raise ValueError("it does not begin as a line does")
+        raise ValueError("it does not begin like a line")
     return _parse_keys(keys[2], keys[3])
 
 
 def is_line(data: bytes) -> bool:
-    """Whether `data` is a whole line but for its newline."""
+    """Return whether `data` is an intact line without its newline."""
     return _KEYS.match(data) is not None and _is_whole(data, 0, len(data))
 
 
@@ -187,7 +187,7 @@ def is_line(data: bytes) -> bool:
 def _parse_name(raw: bytes) -> str:
     try:
         return str(json.loads(raw))
-    except ValueError:  # of a damaged line
+    except ValueError:  # in a damaged line
         return raw.decode("utf-8", "replace")
 
 

@@ -1,9 +1,9 @@
-"""TinyDB on an append-only file: its Storage and its Table, through TinyDB's own extension points.
+"""TinyDB on an append-only file: a Storage and a Table, through TinyDB's own extension points.
 
-TinyDB's stock JSONStorage rewrites the whole file for each insert, in place and without a lock. Here an
-insert, an update and a removal append a line each (see `recorder.store.journal.lines`), in one write, under an
-inter-process lock that is held for no more than that write. ``TinyDB(path, storage=JournalStorage)`` works for
-anybody; `Journal` has besides a table that never reads more than it needs.
+TinyDB's JSONStorage rewrites the whole file for each insert, in place and without a lock. Here each insert, update
+and removal appends a line (see `recorder.store.journal.lines`) in one write, under an inter-process lock that is held
+only for that write. `JournalStorage` works with any TinyDB: ``TinyDB(path, storage=JournalStorage)``. `Journal` is a
+TinyDB with a table that reads only the documents it needs.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from .file import JournalFile
 from .lines import Line, make_line, read_keys
 from .view import TableView
 
-_ID = re.compile(r"-?[1-9][0-9]*|0")  # an id as text, written in the one way
+_ID = re.compile(r"-?[1-9][0-9]*|0")  # the canonical form of an id
 
 
 class JournalStorage(Storage):
-    """The journal in the file at `path`, which is made if it is not there.
+    """A TinyDB storage in the journal file at `path`, which is created if it does not exist.
 
-    With `sync` every write is on the disk when it returns. As with TinyDB's own storage, the folders above it are
-    made with `create_dirs`, and `access_mode` "r" is for reading only: no file is made, a write is an OSError.
+    With `sync`, each write is on the disk when it returns. As in TinyDB's own storage, `create_dirs` creates the
+    parent folders, and `access_mode` "r" opens for reading: no file is created, and a write raises OSError.
 
-    Threads may share one storage; processes have one each and see what the others append. (TinyDB's own table does
-    not ask again what it has cached: give it ``cache_size=0`` where others write, or use `Journal`.)
+    Threads may share a storage; each process needs its own and sees what the others append. TinyDB's own table caches
+    the results of queries: pass it ``cache_size=0`` if other processes write, or use `Journal`.
     """
 
     def __init__(
@@ -46,16 +46,16 @@ class JournalStorage(Storage):
         sync: bool = True,
     ) -> None:
         if access_mode not in ("r", "r+"):
-            raise ValueError(f"access_mode is {access_mode!r}: it may be 'r' or 'r+'")
+            raise ValueError(f"access_mode is {access_mode!r}; it must be 'r' or 'r+'")
         self.path = Path(path)
         self.sync = sync
         if create_dirs and access_mode != "r":
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self.file = JournalFile(self.path, read_only=access_mode == "r")
-        self._known: dict[str, set[int]] | None = None  # the ids that were last read
+        self._known: dict[str, set[int]] | None = None  # the ids at the last read
 
     def read(self) -> dict[str, Any] | None:
-        """The tables by name, each a mapping of ids (as text) to documents, decoded when asked for."""
+        """Return the tables by name, each a mapping of ids (as strings) to documents that are decoded on access."""
         with self.file.shared():
             self.file.refresh()
             views = {name: self.file.view(name) for name in self.file.tables}
@@ -63,10 +63,10 @@ class JournalStorage(Storage):
         return {name: Documents(view) for name, view in views.items()} or None
 
     def write(self, data: Mapping[str, Mapping[Any, Any]]) -> None:
-        """Make the tables those in `data`; only what differs from what was read is appended.
+        """Make the tables equal to `data`, appending only the differences from the last `read`.
 
-        What another process has inserted since the last `read` stays. Raises ValueError where it has taken an
-        id that `data` gives to another document: nothing is written then.
+        Documents that another process inserted since the last `read` stay. Raises ValueError, with nothing written,
+        if one of them has the id of a different document in `data`.
         """
         with self.file.writing(sync=self.sync):
             known = self._known or {}
@@ -101,7 +101,7 @@ class JournalStorage(Storage):
 
 
 class Documents(Mapping[str, Any]):
-    """The documents of a table under their ids as text, each decoded when it is asked for."""
+    """The documents of a table by their ids as strings, decoded on access."""
 
     def __init__(self, view: TableView) -> None:
         self._view = view
@@ -122,12 +122,12 @@ class Documents(Mapping[str, Any]):
         return _ID.fullmatch(text) is not None and int(text) in self._view
 
     def items(self) -> Any:
-        """The ids and documents of this moment, one after the other."""
+        """Yield ids and documents; changes during the iteration do not affect it."""
         return ((str(id), document) for id, document in self._view.items())
 
 
 class _Changes(MutableMapping[int, Any]):
-    """A table while it is updated: documents are decoded when touched, and what becomes of them is noted."""
+    """A table during an update: documents are decoded on access, and their changes are recorded."""
 
     def __init__(self, view: TableView, table: str) -> None:
         self._view = view
@@ -173,7 +173,7 @@ class _Changes(MutableMapping[int, Any]):
         self._cleared = True
 
     def lines(self) -> Iterator[bytes]:
-        """What is to be appended for all that."""
+        """Yield the lines to append for the recorded changes."""
         if self._cleared:
             yield make_line(self._table, None, {})
         for id in self._gone:
@@ -186,26 +186,26 @@ class _Changes(MutableMapping[int, Any]):
 
 
 class JournalTable(Table):
-    """TinyDB's table on a `JournalStorage`: it reads and appends no more than what an operation is about.
+    """A TinyDB table on a `JournalStorage` that reads and appends only the documents that an operation concerns.
 
-    Ids are given under the lock: dense, unique, and never used again (until the table is truncated).
+    Ids are assigned under the lock: consecutive, unique, and never reused until the table is truncated.
     """
 
     _storage: JournalStorage
     _seen = -1
 
     def ids(self) -> list[int]:
-        """The ids of the documents, in order; no document is decoded."""
+        """Return the sorted ids of the documents, without decoding any document."""
         return sorted(self._view().ids())
 
     def insert_with(
         self, make: Callable[[int], Mapping[str, Any]], *, sync: bool | None = None
     ) -> int:
-        """Insert the document that `make` makes of its id; the id. Without `sync` a power cut may lose it."""
+        """Insert the document that `make` returns for its id; return the id. Without `sync` a power cut may lose it."""
         return self.insert_all_with([make], sync=sync)[0]
 
     def put(self, id: int, document: Mapping[str, Any], *, sync: bool | None = None) -> None:
-        """Write the document under its id, in place of the one that is there."""
+        """Write the document under its id, replacing an earlier one."""
         line = make_line(self.name, id, document)
         with self._writing(sync):
             self._storage.file.append([line])
@@ -217,7 +217,7 @@ class JournalTable(Table):
         *,
         sync: bool | None = None,
     ) -> None:
-        """Write what `make` makes of the document under that id (None for none), nobody else writing meanwhile."""
+        """Replace a document by `make(document)` (`make(None)` if there is none), under the lock."""
         with self._writing(sync):
             view = self._view()
             document = make(view.read(id) if id in view else None)
@@ -226,7 +226,7 @@ class JournalTable(Table):
     def change_all(
         self, ids: Iterable[int], make: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     ) -> None:
-        """Write what `make` makes of each of the documents, in one write. Raises KeyError."""
+        """Replace each of the documents by `make(document)`, in one write under the lock. Raises KeyError."""
         with self._writing():
             view = self._view()
             lines = [make_line(self.name, id, make(view.read(id))) for id in ids]
@@ -235,7 +235,7 @@ class JournalTable(Table):
     def insert_all_with(
         self, makes: Iterable[Callable[[int], Mapping[str, Any]]], *, sync: bool | None = None
     ) -> list[int]:
-        """Insert what each of `makes` makes of its id, in one write: all of them or none. The ids."""
+        """Insert the documents that `makes` return for their ids, in one write, all or none; return the ids."""
         with self._writing(sync):
             first = self._view().last_id + 1
             lines = [make_line(self.name, id, make(id)) for id, make in enumerate(makes, first)]
@@ -243,7 +243,7 @@ class JournalTable(Table):
         return list(range(first, first + len(lines)))
 
     def move(self, ids: Iterable[int], *, to: str) -> None:
-        """Give the documents to the table `to`, under the same ids, in one write. Raises KeyError."""
+        """Move the documents to the table `to`, with the same ids, in one write. Raises KeyError."""
         with self._writing():
             view = self._view()
             lines = []
@@ -253,11 +253,11 @@ class JournalTable(Table):
             self._storage.file.append(lines)
 
     def insert(self, document: Mapping[str, Any]) -> int:
-        """TinyDB's, with the id given under the lock."""
+        """Insert a document as TinyDB does, with its id assigned under the lock."""
         return self.insert_multiple([document])[0]
 
     def insert_multiple(self, documents: Iterable[Mapping[str, Any]]) -> list[int]:
-        """TinyDB's, with the ids given under the lock, in one write."""
+        """Insert documents as TinyDB does, with their ids assigned under the lock, in one write."""
         documents = list(documents)
         if not all(isinstance(document, Mapping) for document in documents):
             raise ValueError("Document is not a Mapping")
@@ -278,7 +278,7 @@ class JournalTable(Table):
         return new
 
     def upsert(self, document: Mapping[str, Any], cond: QueryLike | None = None) -> list[int]:
-        """TinyDB's, with nobody else writing between the update and the insert."""
+        """Update or insert as TinyDB does, with the lock held from the update to the insert."""
         with self._writing():
             return super().upsert(document, cond)
 
@@ -288,14 +288,14 @@ class JournalTable(Table):
         doc_id: int | None = None,
         doc_ids: list[int] | None = None,
     ) -> Any:
-        """TinyDB's; of several ids only those documents are decoded, and they come in the table's order."""
+        """Get documents as TinyDB does; `doc_ids` decodes only those documents, and keeps the table's order."""
         if doc_ids is None or doc_id is not None:
             return super().get(cond, doc_id)  # type: ignore[arg-type]
         documents, wanted = self._read_table(), {str(id) for id in doc_ids}
         return [self.document_class(documents[id], int(id)) for id in documents if id in wanted]
 
     def search(self, cond: QueryLike) -> list[Document]:
-        """TinyDB's; what a query gave before is forgotten when anybody has written."""
+        """Search as TinyDB does; cached results are dropped when any process has written."""
         with self._storage.file.shared():
             view = self._view()
             generation = self._forget_older()
@@ -337,7 +337,7 @@ class JournalTable(Table):
 
 
 class Journal(TinyDB):
-    """A TinyDB whose storage is a journal: ``Journal(path, sync=True)``."""
+    """A TinyDB stored in a journal: ``Journal(path, sync=True)``."""
 
     table_class = JournalTable
     default_storage_class = JournalStorage  # type: ignore[assignment]
@@ -345,46 +345,46 @@ class Journal(TinyDB):
     storage: JournalStorage
 
     def table(self, name: str, **kwargs: Any) -> JournalTable:
-        """TinyDB's, with its type."""
+        """Return the table of that name, as TinyDB does."""
         table = super().table(name, **kwargs)
         assert isinstance(table, JournalTable)
         return table
 
     def compact(self, *, drop: Collection[bytes] = ()) -> int:
-        """Rewrite the file without its history; the bytes saved. Damaged lines stay, but for those in `drop`."""
+        """Rewrite the file without its history; return the bytes saved. Damaged lines stay, except those in `drop`."""
         return self.storage.file.compact(drop=drop)
 
     def compact_if_wasteful(self) -> int:
-        """Compact when more than half of the file, and more than 1 MiB, is history; the bytes saved."""
+        """Compact if more than half of the file, and more than 1 MiB, is history; return the bytes saved."""
         return self.compact() if self.storage.file.is_wasteful else 0
 
     def history_bytes(self) -> int:
-        """What compacting would save."""
+        """Return the number of bytes that compacting would save."""
         return self.storage.file.history_bytes
 
     def current_lines(self, *, without: str | None = None) -> Iterator[bytes]:
-        """The line of each document as it stands, those of a table `without` left out, and the damaged lines."""
+        """Yield the current line of each document, except in the table `without`, and the damaged lines."""
         return self.storage.file.current_lines(without=without)
 
     def damage(self) -> list[Line]:
-        """The damaged lines, each with its place, what is wrong, and whose it was where that can be read."""
+        """Return the damaged lines with their positions, their damage, and their documents' ids if readable."""
         return self.storage.file.damage()
 
     def view(self, table: str) -> TableView:
-        """The documents of the table as they are now, each decoded when it is read."""
+        """Return the documents of the table in its current state, each decoded when it is read."""
         return self.storage.file.view(table)
 
     def raw_document(self, table: str, id: int) -> bytes:
-        """The line of a document as it stands, readable or not; b"" where there is none of that id."""
+        """Return the line of a document, damaged or not; b"" if there is no document of that id."""
         view = self.storage.file.view(table)
         return view.raw(id) if id in view else b""
 
     def is_superseded(self, line: Line) -> bool:
-        """Whether a later line says what has become of the document that `line` is about."""
+        """Return whether a later line supersedes `line`."""
         return self.storage.file.is_superseded(line)
 
     def put_back(self, line: bytes, *, instead_of: bytes) -> bool:
-        """Append a line that was put right, if that of the same document is still `instead_of`."""
+        """Append a repaired line if the current line of its document is still `instead_of`; return whether it was."""
         table, id = read_keys(line)
         with self.storage.file.writing(sync=True):
             if id is None or self.raw_document(table, id) != instead_of:
@@ -393,5 +393,5 @@ class Journal(TinyDB):
         return True
 
     def raw(self, line: Line) -> bytes:
-        """The bytes of a line that `damage` gave, to be kept before it is dropped."""
+        """Return the bytes of a line that `damage` returned."""
         return self.storage.file.raw(line)

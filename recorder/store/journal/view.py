@@ -1,4 +1,4 @@
-"""Reading the journal's file: the open file, where documents stand in it, and a table as it was."""
+"""Reading the file of the journal: the open file, the positions of documents in it, and snapshots of a table."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _AHEAD_BYTES = 1 << 18
 
 
 class OpenFile:
-    """The file at `path`, made if it is not there, unless `read_only`; closed when nobody refers to it any more.
+    """The open file at `path`, created if it does not exist, unless `read_only`.
 
-    It is not closed by name, since another thread may be reading it while it is replaced.
+    It is closed when it is garbage collected, not by a method: another thread may read it while it is replaced.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -51,11 +51,11 @@ class OpenFile:
             os.close(self.fd)
 
     def state(self) -> os.stat_result:
-        """Its status now."""
+        """Return the current status of the file."""
         return os.fstat(self.fd)
 
     def read(self, size: int, at: int) -> bytes:
-        """Up to `size` bytes at `at`."""
+        """Read up to `size` bytes at offset `at`."""
         if hasattr(os, "pread"):
             return os.pread(self.fd, size, at)
         with self._seeking:  # Windows has no pread
@@ -63,7 +63,7 @@ class OpenFile:
             return os.read(self.fd, size)
 
     def lines(self, start: int, end: int) -> Iterator[Line]:
-        """The whole lines from `start` on that end before `end`, and the damaged ones."""
+        """Yield the lines from `start` to `end`, the damaged ones included; ignore an incomplete last one."""
         at, rest, read_to = start, [b""], start
         while read_to < end and (more := self.read(min(_CHUNK_BYTES, end - read_to), read_to)):
             read_to += len(more)
@@ -73,24 +73,24 @@ class OpenFile:
                 yield from read_lines(b"".join(rest), start=at)
                 at, rest = read_to - len(more) + cut, [more[cut:]]
         tail = b"".join(rest)
-        # Nobody writes a line with anything but a newline behind it: that byte is damaged, and the line is whole.
+        # A line is written together with its newline: if one other byte follows it, that byte is the damaged newline.
         if is_line(tail[:-1]):
             yield from read_lines(tail[:-1] + b"\n", start=at)
-            yield Line(read_to - 1, 1, damage="a byte in place of a newline")
+            yield Line(read_to - 1, 1, damage="its newline was overwritten")
 
     def document(self, at: int, size: int) -> dict[str, Any]:
-        """The document whose line stands there; raises DamageError."""
+        """Return the document of the line at offset `at`. Raises DamageError."""
         return self.decode(self.read(size, at), at)
 
     def part(self, at: int, size: int, kind: type[_Part]) -> _Part:
-        """Of that document what the struct `kind` has; raises DamageError."""
+        """Return only the fields of the struct `kind` of that document. Raises DamageError."""
         try:
             return read_part(self.read(size, at), kind)
         except ValueError as error:
             raise self._damaged(at, error) from error
 
     def decode(self, line: bytes, at: int) -> dict[str, Any]:
-        """The document of the line that was read at `at`; raises DamageError."""
+        """Return the document of a line that was read at offset `at`. Raises DamageError."""
         try:
             return read_document(line)
         except ValueError as error:
@@ -102,7 +102,7 @@ class OpenFile:
 
 
 class _ReadAhead:
-    """Reads lines that mostly follow each other, many at once: a call for each takes as long as the decoding."""
+    """A reader of mostly consecutive lines, many at once: a system call for each takes as long as decoding it."""
 
     def __init__(self, file: OpenFile) -> None:
         self._file = file
@@ -110,10 +110,10 @@ class _ReadAhead:
         self._held = b""
 
     def read(self, size: int, at: int) -> bytes:
-        """`size` bytes at `at`."""
+        """Read `size` bytes at offset `at`."""
         if self._start <= at and at + size <= self._end:
             return self._held[at - self._start : at - self._start + size]
-        # What stands elsewhere, a run that was annotated later, is read by itself.
+        # A line elsewhere, such as that of a run annotated later, is read separately.
         if self._end and not self._end < at + size <= self._end + _AHEAD_BYTES:
             return self._file.read(size, at)
         self._held = self._file.read(max(size, _AHEAD_BYTES), at)
@@ -122,7 +122,7 @@ class _ReadAhead:
 
 
 class TableIndex:
-    """Where the documents of a table stand: (offset, bytes) of each one's line by id; the last id ever given."""
+    """The positions of the documents of a table, (offset, size) of a line by id, and the highest id ever used."""
 
     __slots__ = ("last_id", "places")
 
@@ -132,9 +132,9 @@ class TableIndex:
 
 
 class TableView:
-    """The documents of a table, in the file as it was when the view was taken, decoded when asked for.
+    """The documents of a table in the file at the time of the view, decoded on access.
 
-    What others append to the file meanwhile may show or not; a line that was replaced or removed can still be read.
+    Lines appended later may or may not be visible; a document that was replaced or removed since is still readable.
     """
 
     def __init__(self, file: OpenFile, index: TableIndex) -> None:
@@ -149,42 +149,42 @@ class TableView:
         return id in self._places
 
     def ids(self) -> list[int]:
-        """The ids, in the order in which they first appeared."""
+        """Return the ids in the order of their first lines."""
         return list(self._places)
 
     def read(self, id: int) -> dict[str, Any]:
-        """The document; raises KeyError, DamageError."""
+        """Return a document. Raises KeyError, DamageError."""
         return self._file.document(*self._places[id])
 
     def read_part(self, id: int, kind: type[_Part]) -> _Part:
-        """Of the document the fields that the struct `kind` has; raises KeyError, DamageError."""
+        """Return only the fields of the struct `kind` of a document. Raises KeyError, DamageError."""
         return self._file.part(*self._places[id], kind)
 
     def raw(self, id: int) -> bytes:
-        """The document's line as it stands in the file; raises KeyError."""
+        """Return the line of a document, damaged or not. Raises KeyError."""
         at, size = self._places[id]
         return self._file.read(size, at)
 
     def documents(self) -> Iterator[dict[str, Any]]:
-        """The documents that can be read."""
+        """Yield the documents that can be read."""
         for id in self.ids():
             try:
                 yield self.read(id)
             except DamageError:
-                continue  # it was warned about when the journal was opened
+                continue  # opening the journal has warned about it
 
     def items(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The ids and documents of this moment; a change made while they are gone through does not matter."""
+        """Yield ids and documents; changes during the iteration do not affect it."""
         for id, at, line in self.lines():
             yield id, self._file.decode(line, at)
 
     def lines(self) -> Iterator[tuple[int, int, bytes]]:
-        """The ids of this moment, where their lines stand in the file, and the lines."""
+        """Yield (id, offset, line) for each document; changes during the iteration do not affect it."""
         ahead = _ReadAhead(self._file)
         for id, (at, size) in list(self._places.items()):
             yield id, at, ahead.read(size, at)
 
     def is_written(self, id: int, line: bytes) -> bool:
-        """Whether the document's line is `line`, to the byte: 1, 1.0 and True are equal but not the same."""
+        """Return whether the line of the document is `line`, byte for byte: 1, 1.0 and True are equal in Python."""
         at, size = self._places[id]
         return size == len(line) and self._file.read(size, at) == line

@@ -1,8 +1,8 @@
-"""The folder of a run in progress, and the lock by which the living are told from the lost.
+"""The folder of a run in progress, and the lock that distinguishes running from lost runs.
 
-``live/<id>/`` holds what a run has printed, logged and written so far. Its process holds ``live/<id>/lock``
-for as long as it runs: an operating-system lock, which ends with the process however it ends. (A pid
-says nothing: pids are reused, and mean nothing on another host. Nor do children that it forked hold the lock on.)
+``live/<id>/`` holds the console, the metrics and the files of a run so far. Its process holds ``live/<id>/lock`` for
+as long as it runs: an operating-system lock, which is released however the process ends. A pid would not do: pids are
+reused, and mean nothing on another host. Forked children do not hold the lock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 
 
 class Live:
-    """The folder `path` of one run in progress, named by its id, its lock held from `begin` to `close`."""
+    """The folder `path` of a run in progress, named by its id; its lock is held from `begin` to `close`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,41 +33,42 @@ class Live:
 
     @property
     def stdout(self) -> Path:
-        """Where the console's stdout goes."""
+        """The file with stdout."""
         return self.path / "stdout"
 
     @property
     def stderr(self) -> Path:
-        """Where the console's stderr goes."""
+        """The file with stderr."""
         return self.path / "stderr"
 
     @property
     def arrivals(self) -> Path:
-        """Where it is written when what of the two came, see `recorder.formats.console_index`."""
+        """The file with the console index, see `recorder.formats.console_index`."""
         return self.path / "arrivals"
 
     @property
     def series(self) -> Path:
-        """Where the metrics' points go."""
+        """The file with the points of the metrics, see `recorder.formats.points`."""
         return self.path / "series.csv"
 
     @property
     def outputs(self) -> Path:
-        """Where the outputs that were saved so far are noted, a JSON document a line."""
+        """The file that lists the outputs saved so far, a JSON document a line."""
         return self.path / "outputs.jsonl"
 
     @property
     def files(self) -> Path:
-        """The run's own folder, whose files become outputs."""
+        """The folder of the run, whose files become outputs."""
         return self.path / "files"
 
     def begin(self) -> None:
-        """Make the folder and take its lock; that of an ended run of this process serves where there is one."""
+        """Create the folder and take its lock, reusing the folder of an ended run of this process if there is one."""
         spare = take(self.path.parent)
         if spare is not None:
-            with contextlib.suppress(OSError):  # somebody has tidied up: a new one, then
+            with contextlib.suppress(OSError):  # it was removed: create a new one
                 spare.rename(self.path)
-                for born in (self.path, self.path / "lock"):  # what the run puts is younger
+                # Garbage collection takes the age of a run from these times.
+                for born in (self.path, self.path / "lock"):
                     os.utime(born)
                 self._folder = FolderLock(self.path, held=spare.lock)
                 return
@@ -75,20 +76,20 @@ class Live:
         self._folder.enter()
 
     def resume(self) -> bool:
-        """Take the lock of a folder whose process has died, made anew where it is gone; False where it is held."""
+        """Take the lock of a dead run, creating the folder if it is gone; return False if the lock is held."""
         return self._folder.resume()
 
     def seize(self) -> bool:
-        """The same, of one that is there: False where it is gone. To remove a folder takes its lock.
+        """Take the lock of an existing folder; return False if it is held, or the folder is gone.
 
-        For that of a run that is about to begin is not locked at once.
+        Removing a folder requires its lock: the folder of a beginning run exists for a moment before it is locked.
         """
         return self._folder.seize()
 
     def note_output(self, document: bytes) -> None:
-        """Note an output that was saved, in one append: its record is not written before the run ends.
+        """Append a saved output to the list, in one write, since the record is written only when the run ends.
 
-        After an OSError nothing of it is there.
+        An OSError leaves the list unchanged.
         """
         fd = os.open(self.outputs, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _O_CLOEXEC, 0o666)
         try:
@@ -97,22 +98,22 @@ class Live:
             os.close(fd)
 
     def close(self, *, keep: bool = False, reuse: bool = False) -> None:
-        """Let go of the lock and remove the folder, unless `keep`; with `reuse` it may serve the process's next run."""
+        """Release the lock and remove the folder, unless `keep`; with `reuse` the next run may take it over."""
         if self._pid != os.getpid():
             return  # a forked child does not end its parent's run
         if reuse and give_back(Spare(self.path, self._folder.lock)):
             return
-        import shutil  # with what unpacks archives: who only reads has no need of it
+        import shutil  # slow to import, and not needed for reading
 
         if not keep:
             shutil.rmtree(self.path, ignore_errors=True)
         self._folder.release()
-        if not keep and self.path.exists():  # a filesystem that keeps what is open
+        if not keep and self.path.exists():  # the filesystem does not remove open files
             shutil.rmtree(self.path, ignore_errors=True)
 
 
 def is_alive(path: Path) -> bool:
-    """Whether a process holds the lock of the live folder `path`."""
+    """Return whether a process holds the lock of the live folder `path`."""
     try:
         return ProcessLock(str(path / "lock")).is_held()
     except (FileNotFoundError, NotADirectoryError):

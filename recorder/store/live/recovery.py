@@ -1,7 +1,7 @@
-"""What a run that died has left: its record as far as it came, from its live folder.
+"""Recovery of killed runs from their live folders.
 
-A run whose process was killed has a record from its beginning, and ``live/<id>/`` with its console, its series, its
-own files and a note of each output that it had saved.
+A run whose process was killed has left a record from its beginning, and ``live/<id>/`` with its console, its series,
+its files and a list of the outputs that it had saved.
 """
 
 from __future__ import annotations
@@ -14,20 +14,23 @@ import msgspec
 
 from ... import codec
 from ...digest import digest_json
-from ...formats.series import parse_series, summarise
+from ...formats.points import parse_series
+from ...formats.series import summarise
 from ...records import Metric, Output, Record, StoredBytes, fingerprint
 from ..objects.objects import Objects
 from .live import Live
 
 Keep = Callable[[Path], StoredBytes | None]
 
-WARNING = "its process was killed, or its machine stopped: this is what it had written by then"
+WARNING = (
+    "the process was killed, or the machine stopped: the record holds what was written by then"
+)
 
 
 def recover(record: Record, live: Live, *, keep: Keep) -> Record:
-    """The record, as lost, with what its live folder holds; `keep` makes content of a file.
+    """Return the record with status lost and the content of its live folder; `keep` stores a file.
 
-    `duration_s` is the time up to the last sign of life.
+    `duration_s` is the time to the last change in the live folder.
     """
     return msgspec.structs.replace(
         record,
@@ -44,7 +47,7 @@ def recover(record: Record, live: Live, *, keep: Keep) -> Record:
 
 
 def seal(record: Record, live: Live, *, objects: Objects, keep: Keep) -> Record:
-    """The same for good: with the files of the run's own folder, its digests, and nothing left to be added."""
+    """Recover the record for good: with the files of the run's folder, its outputs digest and its fingerprint."""
     _drop_torn_line(live.arrivals)
     lost = recover(record, live, keep=keep)
     outputs = {output.name: output for output in (*lost.outputs, *_own_files(live, objects))}
@@ -63,15 +66,15 @@ def _drop_torn_line(path: Path) -> None:
 
 
 def noted_outputs(live: Live) -> tuple[Output, ...]:
-    """The outputs that the run had saved, the last of each name; a note that was cut short is left out."""
-    found: dict[str, Output] = {}
+    """Return the outputs that the run had saved, the last of each name; ignore an incomplete last line."""
+    outputs: dict[str, Output] = {}
     for line in _lines(live.outputs):
         try:
             output = msgspec.json.decode(line, type=Output)
         except msgspec.MsgspecError:
-            continue  # cut short: the object may be there, but nobody was told that it had been saved
-        found[output.name] = output
-    return tuple(found[name] for name in sorted(found))
+            continue  # incomplete: the object may exist, but `save` had not returned yet
+        outputs[output.name] = output
+    return tuple(outputs[name] for name in sorted(outputs))
 
 
 def _lines(path: Path) -> list[bytes]:

@@ -1,9 +1,9 @@
-"""Live folders of ended runs, kept for the next runs of the process.
+"""Live folders of ended runs, reused by the next runs of the process.
 
-To make a folder with a few empty files, and to remove them again, takes a third of a millisecond, as long as two
-syncs, and on a busy disk as long as ten. So the folder of a run that has ended moves to ``spare/`` with its lock still
-held; a thread empties its files, and it becomes the next run's by its name. What a killed process leaves there, its
-lock let go, is collected.
+Creating a folder with a few empty files and removing them takes a third of a millisecond, as long as two syncs, and on
+a busy disk as long as ten. So the folder of an ended run moves to ``spare/`` with its lock still held; a thread
+empties its files, and a rename makes it the folder of the next run. Garbage collection removes folders that a killed
+process left there unlocked.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ..filesystem.disk import ProcessLock, has_process_locks
 FOLDER = "spare"
 _AT_MOST = 4
 _EMPTIED = ("stdout", "stderr", "arrivals", "series.csv", "outputs.jsonl")
-# So long the thread waits for another one to empty before it ends.
+# The thread ends if it has had nothing to empty for this long.
 _LINGER_S = 0.5
 
 
 class Spare:
-    """The folder `path` of a run that has ended, and its `lock`, which this process holds."""
+    """The folder `path` of an ended run, and its `lock`, which this process holds."""
 
     def __init__(self, path: Path, lock: ProcessLock) -> None:
         self.path = path
@@ -32,14 +32,14 @@ class Spare:
         self.live = path.parent
 
     def rename(self, path: Path) -> None:
-        """Give the folder another name. Raises OSError where it is not there any more, or not whole."""
-        os.rename(self.path, path)  # noqa: PTH104 - half of what a Path's costs is the Path
+        """Rename the folder. Raises OSError if it or its lock file is gone."""
+        os.rename(self.path, path)  # noqa: PTH104 - twice as fast as Path.rename
         self.path = path
         if not self.lock.is_at(f"{path}/lock"):
             raise FileNotFoundError(f"{path}/lock")
 
     def empty(self) -> None:
-        """Leave nothing in it but its lock and empty files. Raises OSError."""
+        """Remove or truncate everything in the folder except its lock. Raises OSError."""
         from shutil import rmtree
 
         with os.scandir(self.path) as entries:
@@ -53,14 +53,14 @@ class Spare:
                     os.unlink(entry.path)  # noqa: PTH108
 
     def drop(self) -> None:
-        """Remove the folder, and let go of the lock."""
+        """Remove the folder and release the lock."""
         from shutil import rmtree
 
         rmtree(self.path, ignore_errors=True)
         self.lock.release()
 
 
-# Emptied ones, and those that the thread is to empty; None ends it.
+# Emptied folders, and a queue of those that the thread will empty; None ends the thread.
 _spares: list[Spare] = []
 _used: SimpleQueue[Spare | None] = SimpleQueue()
 _thread: threading.Thread | None = None
@@ -68,7 +68,7 @@ _using = threading.Lock()
 
 
 def take(live: Path) -> Spare | None:
-    """A folder for a new run in the folder `live`; None where there is none."""
+    """Take a folder for a new run in the folder `live`; return None if there is none."""
     with _using:
         for spare in reversed(_spares):
             if spare.live == live:
@@ -78,7 +78,7 @@ def take(live: Path) -> Spare | None:
 
 
 def give_back(spare: Spare) -> bool:
-    """Keep the folder of a run that has ended, or remove it; False where that is left to the caller."""
+    """Keep the folder of an ended run, or remove it; return False if the caller must remove it."""
     if not has_process_locks() or _used.qsize() >= _AT_MOST:
         return False
     try:
@@ -87,7 +87,7 @@ def give_back(spare: Spare) -> bool:
             folder.mkdir(exist_ok=True)
         spare.rename(folder / spare.path.name)
         _wake()
-    except (OSError, RuntimeError):  # no thread to be had, or Python is ending
+    except (OSError, RuntimeError):  # no more threads, or the interpreter is shutting down
         spare.drop()
     else:
         _used.put(spare)
@@ -127,7 +127,7 @@ def _empty(spare: Spare) -> None:
     with _using:
         _spares.append(spare)
         oldest = _spares.pop(0) if len(_spares) > _AT_MOST else None
-    if oldest is not None:  # of another store, perhaps
+    if oldest is not None:  # perhaps of another store
         oldest.drop()
 
 
@@ -143,7 +143,7 @@ def _drop_all() -> None:
 
 
 def _forget() -> None:
-    """In a forked child: they are its parent's."""
+    """Forget the folders in a forked child: they belong to its parent."""
     global _using, _used, _thread
     _spares.clear()
     _using, _used, _thread = threading.Lock(), SimpleQueue(), None

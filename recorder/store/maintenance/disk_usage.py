@@ -1,4 +1,4 @@
-"""How much room the runs take: what each holds alone, and what it shares with others."""
+"""The disk usage of runs and experiments: bytes of their own, and bytes shared with others."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .gc import tree_bytes
 
 
 class Size(NamedTuple):
-    """The bytes of the objects that a run, or the runs of an experiment, refer to.
+    """The size of the objects that a run, or the runs of an experiment, refer to.
 
-    `own_bytes` would be freed if it alone were removed; `shared_bytes` others refer to as well.
+    Removing it would free `own_bytes`; others refer to `shared_bytes` too.
     """
 
     name: str
@@ -26,12 +26,12 @@ class Size(NamedTuple):
 
     @property
     def total_bytes(self) -> int:
-        """All that it refers to."""
+        """The size of all objects that it refers to."""
         return self.own_bytes + self.shared_bytes
 
 
 class Sizes(NamedTuple):
-    """The room that a store takes: by run (its number), by experiment, and on disk by what is in its folder."""
+    """The disk usage of a store: by run (number), by experiment, and by entry of its folder (bytes on disk)."""
 
     runs: list[Size]
     experiments: list[Size]
@@ -39,9 +39,10 @@ class Sizes(NamedTuple):
 
 
 def measure(store: RunStore) -> Sizes:
-    """Measure the store. An object counts once for each run, and once for each experiment, that refers to it.
+    """Measure the disk usage of a store.
 
-    Snapshots are compressed together, so that they are told in `on_disk` only.
+    An object counts once for each run and once for each experiment that refers to it. Snapshots are compressed
+    together, so they are included only in `on_disk`.
     """
     records = store.runs()
     held = {record.number: _objects(store, record) for record in records}
@@ -60,8 +61,8 @@ def measure(store: RunStore) -> Sizes:
 
 
 def _objects(store: RunStore, record: Record) -> set[str]:
-    found = (*references(record), *kept_inputs(record))
-    return {reference.name for reference in objects_of(found, store.objects)}
+    needed = (*references(record), *kept_inputs(record))
+    return {reference.name for reference in objects_of(needed, store.objects)}
 
 
 def _sizes(store: RunStore, held: Mapping[int, Iterable[str]]) -> dict[str, int]:
@@ -70,7 +71,7 @@ def _sizes(store: RunStore, held: Mapping[int, Iterable[str]]) -> dict[str, int]
         try:
             sizes[digest] = store.objects.size(digest)
         except ObjectNotFoundError:
-            continue  # an input that the snapshot holds
+            continue  # an input in the snapshot
     return sizes
 
 
@@ -78,9 +79,9 @@ def _split(
     held: Mapping[str, set[str]], sizes: Mapping[str, int], runs: Mapping[str, int]
 ) -> list[Size]:
     holders = Counter(digest for objects in held.values() for digest in objects)
-    found = []
+    split = []
     for name, objects in held.items():
         own = sum(sizes.get(digest, 0) for digest in objects if holders[digest] == 1)
         total = sum(sizes.get(digest, 0) for digest in objects)
-        found.append(Size(name, runs.get(name, 1), own, total - own))
-    return found
+        split.append(Size(name, runs.get(name, 1), own, total - own))
+    return split

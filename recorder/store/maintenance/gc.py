@@ -1,9 +1,9 @@
-"""Garbage collection: removing what no run refers to, while others go on recording.
+"""Garbage collection: remove what no run refers to, while other processes go on recording.
 
-An object, or a snapshot, may be deleted if no document in the journal mentions it, and it is older than every run in
-progress. For a run in progress counts on what it has put, or found there, before its record says so; whoever puts
-something that is there already sets its ctime to now (see `recorder.store.objects.publish.touch`). Both the touch
-and the deleting pass a gate, so that nothing is deleted between the look at it and the counting on it.
+An object or a snapshot may be deleted if no document in the journal mentions it, and it is older than every run in
+progress. A run in progress relies on objects that it has put, or found in the store, before its record refers to them;
+putting an object that exists sets its ctime to now (see `recorder.store.objects.publish.touch`). Both that and the
+deletion hold a gate, so that no object is deleted between the test for it and the reliance on it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..query.catalogue import RUNS
 from ..references import TREE_HEAD, mentioned_objects, mentioned_snapshots
 from ..store import TRASH, RunStore
 
-_BATCH = 256  # objects deleted in one turn at the gate, some 5 ms
+_BATCH = 256  # objects deleted while the gate is held, about 5 ms
 
 Kind = Literal[
     "run in the trash", "object", "snapshot", "staged file", "live folder", "workspace", "interrupted replays",
@@ -35,7 +35,7 @@ Kind = Literal[
 
 
 class Freed(NamedTuple):
-    """What was, or would be, freed of one kind: how many, and the bytes on disk, for the snapshots an estimate."""
+    """The number of items of one kind that were or would be freed, and their size on disk (of snapshots estimated)."""
 
     kind: Kind
     items: int
@@ -43,10 +43,10 @@ class Freed(NamedTuple):
 
 
 def collect(store: RunStore, *, dry_run: bool = False) -> list[Freed]:
-    """Remove what nothing refers to, and the trash; with `dry_run` say what would be. The kinds that had any.
+    """Remove everything that no run refers to, and the trash; return what was freed, by kind.
 
-    It may run while others record. What a run in progress needs stays, and so does what lies in ``lost+found``.
-    Raises OSError where the store cannot be written.
+    `dry_run` removes nothing. Other processes may record meanwhile: what a run in progress needs stays. ``lost+found``
+    is never touched. Raises OSError if the store cannot be written.
     """
     freed = list(_Collection(store, dry_run).run())
     return [one for one in freed if one.items or one.size_bytes]
@@ -58,8 +58,8 @@ class _Collection:
         self._dry = dry_run
 
     def run(self) -> Iterator[Freed]:
-        # First the time, then the runs in progress, then the journal: a run that begins after the look at the live
-        # folders puts nothing that is older than `before`; one that ends after it is in the journal, or that old.
+        # Order matters: first the time, then the runs in progress, then the journal. A run that begins after the live
+        # folders are read puts nothing older than `before`; one that ends after that is in the journal, or counted.
         self._before = self._now()
         self._alive = self._live_folders()
         trashed = {record.id for record in self._store.trash()}
@@ -76,7 +76,7 @@ class _Collection:
         yield self._cache("environment", "envs")
 
     def _now(self) -> int:
-        """The time by the clock of the store's filesystem, in nanoseconds: that of a network share is not ours."""
+        """Return the time by the clock of the store's filesystem, in ns: a network share has another clock."""
         path = self._store.path / "staging" / new_id()
         path.touch()
         try:
@@ -104,7 +104,7 @@ class _Collection:
         return Freed("journal", 0, max(saved, 0))
 
     def _mentions(self, trashed: set[str]) -> Iterator[bytes]:
-        """The text of everything that may refer to something: the journal's lines, and what lost runs had noted."""
+        """Yield everything that may refer to an object: the journal's lines, and the saved outputs of lost runs."""
         yield from self._store.journal.current_lines(without=TRASH if self._dry else None)
         for path in _entries(self._store.path / "live"):
             if path.name not in trashed:
@@ -135,7 +135,7 @@ class _Collection:
             return mentioned_objects(file.read())
 
     def _delete(self, path: Path) -> int | None:
-        """Delete the file if it is old enough; its bytes on disk, None where it stays."""
+        """Delete the file if it is old enough; return its size on disk, None if it stays."""
         try:
             status = path.stat()
         except FileNotFoundError:
@@ -165,11 +165,11 @@ class _Collection:
             return Freed("snapshot", len(old), max(before - tree_bytes(snapshots.git_dir), 0))
 
     def _live(self, trashed: set[str]) -> Freed:
-        """The live folders of removed runs, and those of runs that were killed before they had written anything."""
+        """Remove the live folders of removed runs, and of runs that were killed before they wrote anything."""
         return self._sweep("live folder", self._left_behind(trashed))
 
     def _left_behind(self, trashed: set[str]) -> Iterator[Path]:
-        """Each while its lock is held here: a folder that nobody has locked may be that of a run just beginning."""
+        """Yield each with its lock held here: a folder that is not locked may be that of a run just beginning."""
         known = {document["id"] for document in self._store.journal.table(RUNS)}
         for path in _entries(self._store.path / "live"):
             if path in self._alive or is_alive(path) or (path.name in known - trashed):
@@ -191,7 +191,7 @@ class _Collection:
         return self._sweep(kind, self._unused(self._store.path / name), remove=remove_folder)
 
     def _unused(self, folder: Path) -> Iterator[Path]:
-        """Each while its lock is held here: who uses one holds that, and who begins to looks again once it has it."""
+        """Yield each with its lock held here: users hold the lock, and test that the folder exists after taking it."""
         for path in _entries(folder):
             lock = FolderLock(path)
             if path.is_file() or path.is_symlink() or (self._dry and not lock.is_there()):
@@ -214,7 +214,7 @@ class _Collection:
 
 
 def staged_paths(store: RunStore) -> list[Path]:
-    """What is being written, or was when its process was killed."""
+    """Return the staged files, which are being written, or were when their process was killed."""
     beside = [
         path
         for path in _entries(store.path)
@@ -224,7 +224,7 @@ def staged_paths(store: RunStore) -> list[Path]:
 
 
 def tree_bytes(path: Path) -> int:
-    """The bytes on disk of a file, or of everything in a folder; what vanishes meanwhile counts for nothing."""
+    """Return the size on disk of a file, or of everything in a folder; vanished files count as 0."""
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -247,7 +247,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _born_ns(path: Path) -> int | None:
-    """When the live folder was made: nothing of the run is older. None where the run has ended meanwhile."""
+    """Return the time at which the live folder was created, in ns, None if the run has ended meanwhile."""
     times = []
     for entry in (path, path / "lock"):
         with contextlib.suppress(FileNotFoundError):
@@ -256,7 +256,7 @@ def _born_ns(path: Path) -> int | None:
 
 
 def _is_empty(path: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError):  # what vanishes holds nothing
+    with contextlib.suppress(FileNotFoundError):  # vanished meanwhile: empty
         return all(
             e.name == "lock" or (e.is_file() and not e.stat().st_size) for e in _entries(path)
         )

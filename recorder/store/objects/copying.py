@@ -1,4 +1,4 @@
-"""Copying a file's bytes: shared extents where the filesystem can, and the digest of what was written."""
+"""Copy a file and digest the copy, sharing extents (reflink) if the filesystem supports it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ except ImportError:  # Windows
 _CHUNK_BYTES = 1 << 20
 _KERNEL_CHUNK_BYTES = 1 << 24
 _NOT_IN_KERNEL = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF)
-# ioctl_ficlone(2): share the extents of a file on btrfs, XFS and others; the copies part when one is written to.
+# ioctl_ficlone(2): share the extents of a file on btrfs, XFS and others, copy-on-write.
 _FICLONE = 0x40049409
 
 
 def copy_bytes(source: IO[bytes], dest: IO[bytes], dest_path: str) -> tuple[str, int]:
-    """Copy `source`, from where it stands, to the new file `dest`; the digest and size of what is in `dest` then.
+    """Copy `source`, from its current position, to the new file `dest`; return the digest and size of the copy.
 
-    Whatever is written to the source meanwhile, the digest is that of the copy: of the bytes on their way into
-    it, or of the clone, which nobody else writes to.
+    The digest is of the copy even if the source is written to meanwhile: it is computed from the bytes written, or
+    from the clone, which nobody else writes to.
     """
     if share_extents(source, dest):
         return digest_file(Path(dest_path)), os.fstat(dest.fileno()).st_size
@@ -50,15 +50,15 @@ def _read_into(source: IO[bytes], buffer: memoryview) -> int:
 
 
 def share_extents(source: IO[bytes], dest: IO[bytes]) -> bool:
-    """Make `dest` a clone of `source`, read from its beginning; False where the filesystem cannot."""
+    """Make `dest` a clone of `source`, if `source` is at its beginning; return False if the filesystem cannot."""
     try:
         return source.tell() == 0 and clone(source.fileno(), dest.fileno())
-    except (OSError, AttributeError):  # no real file
+    except (OSError, AttributeError):  # not a regular file
         return False
 
 
 def clone(source: int, dest: int) -> bool:
-    """The same for the descriptors of two files; False where the filesystem cannot."""
+    """Make the file of descriptor `dest` a clone of that of `source`; return False if the filesystem cannot."""
     if fcntl is None:
         return False
     try:
@@ -69,11 +69,11 @@ def clone(source: int, dest: int) -> bool:
 
 
 class Lease:
-    """A read lease on an open file: while it holds, nobody has the file open for writing, by any name.
+    """A read lease on an open file: while it holds, no process has the file open for writing, under any name.
 
-    fcntl(2): it is given on no file that anybody has open for writing, or mapped for it. Who opens it for writing, or
-    cuts it short, while it holds has to wait until it is let go; that it was broken shows by `holds`. Where there are
-    no leases it never holds. `fd` is open for reading only.
+    fcntl(2) grants none on a file that is open, or mapped, for writing. A process that opens the file for writing or
+    truncates it waits until the lease ends; `holds` reports that. Without support for leases it never holds. `fd` must
+    be open for reading only.
     """
 
     def __init__(self, fd: int) -> None:
@@ -81,10 +81,10 @@ class Lease:
         self._is_held = hasattr(fcntl, "F_SETLEASE") and self._take()
 
     def _take(self) -> bool:
-        from signal import SIGURG  # its enums are slow to make
+        from signal import SIGURG  # slow to import
 
         try:
-            # Who breaks it is by default told of by SIGIO: that kills.
+            # By default a broken lease sends SIGIO, which kills the process.
             fcntl.fcntl(self._fd, fcntl.F_SETSIG, SIGURG)
             fcntl.fcntl(self._fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         except OSError:
@@ -92,20 +92,20 @@ class Lease:
         return True
 
     def holds(self) -> bool:
-        """Whether it has held so far; one that somebody waits for is let go."""
+        """Return whether the lease has held so far; end it if a process waits for it."""
         if self._is_held and fcntl.fcntl(self._fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:
             self.end()
         return self._is_held
 
     def end(self) -> None:
-        """Let it go."""
+        """Release the lease."""
         if self._is_held:
             self._is_held = False
             fcntl.fcntl(self._fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
 def is_ours_alone(fd: int) -> bool:
-    """Whether nobody else has the file open for writing, by any name; False where that cannot be told."""
+    """Return whether no other process can write to the file, under any name; False if that is unknown."""
     lease = Lease(fd)
     held = lease.holds() and os.fstat(fd).st_nlink == 1
     lease.end()
@@ -113,10 +113,10 @@ def is_ours_alone(fd: int) -> bool:
 
 
 class LargeCopy:
-    """A copy of a large file that is made and digested at once: by the kernel in a thread, and mapped in this one.
+    """A copy of a large file that is made and digested at once: copied by the kernel in a thread, digested in this one.
 
-    What is digested is the source, which stands for the copy if nobody could write to it meanwhile: see `Lease`. Else
-    the copy is digested too, when it is done.
+    The digest is computed from the source, which equals the copy if nobody could write to it meanwhile (see `Lease`);
+    else the copy is digested again at the end.
     """
 
     def __init__(self, source: IO[bytes], dest: IO[bytes], dest_path: str) -> None:
@@ -126,11 +126,11 @@ class LargeCopy:
         self._trouble: BaseException | None = None
 
     def run(self, source: Path, *, is_kept: Callable[[str, int], bool]) -> tuple[str, int, bool]:
-        """Digest and size of the copy, and whether it is wanted: it is given up where `is_kept` says so."""
+        """Return the digest and size of the copy, and whether it is needed; stop copying if `is_kept(digest, size)`."""
         thread = threading.Thread(target=self._copy, name="recorder-copy", daemon=True)
         thread.start()
         try:
-            # By its descriptor where the lease may hold: another file may stand under the name by now.
+            # Read by descriptor if the lease holds: the name may refer to another file by now.
             by_fd = Path(f"/proc/self/fd/{self._source}")
             digest = digest_file(by_fd if self._lease.holds() else source)
             size = os.fstat(self._source).st_size

@@ -1,11 +1,10 @@
 """Objects: immutable bytes named by their digest, and folders as canonical lists of them.
 
-``objects/ab/cdef...`` holds the bytes whose BLAKE3 digest is ``abcdef...``, mode 0444. An object is written in
-``staging/``, digested as it is written, synced and renamed, so that what stands under a name is whole; it is never
-edited. Two processes that put the same bytes at once both succeed: the second rename puts the same file in
-place of the first.
+``objects/ab/cdef...`` holds the bytes whose BLAKE3 digest is ``abcdef...``, with mode 0444. An object is written in
+``staging/``, digested while it is written, synced and renamed, so that a named object is complete; it is never edited.
+Two processes that put the same bytes at once both succeed: the second rename replaces the file by an equal one.
 
-A tree is itself an object: see `recorder.store.objects.trees`.
+A tree is also an object: see `recorder.store.objects.trees`.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ from .trees import Tree, TreeEntry, drop_links_out, os_name, read_entries, text_
 
 __all__ = ["Objects", "Tree", "TreeEntry"]
 
-# Below this a file is read whole, and staged only if it is not there already; above it is digested in place (mapped,
-# on every core) while it is copied.
+# A smaller file is read into memory, and staged only if it is new; a larger one is digested on every core while it is
+# copied.
 _LARGE_BYTES = 1 << 22
 _FOLDER_NAME = re.compile("[0-9a-f]{2}")
 _FILE_NAME = re.compile("[0-9a-f]{62}")
@@ -40,45 +39,45 @@ _FILE_NAME = re.compile("[0-9a-f]{62}")
 class Objects:
     """The objects below the folder `root`, staged in `staging`, which is on the same filesystem.
 
-    What was put is durable when the call returns, unless ``sync=False``. After an OSError (a full disk) nothing
-    of it is there.
+    An object is durable when the call that puts it returns, unless ``sync=False``. A call that raises OSError, as for
+    a full disk, leaves nothing behind.
     """
 
     def __init__(self, root: Path, *, staging: Path) -> None:
         self.root = root
         self.staging = staging
-        # Collecting what nothing refers to passes it alone: see `recorder.store.maintenance.gc`.
+        # Garbage collection holds it exclusively: see `recorder.store.maintenance.gc`.
         self.gate = Gate(root.parent / "objects.gate")
         self._durable: set[str] = set()
 
     # Names
 
     def path(self, digest: str) -> Path:
-        """Where the object stands, or would. Raises ObjectNotFoundError for what is no digest."""
+        """Return the path of the object, existing or not. Raises ObjectNotFoundError if `digest` is not a digest."""
         if not is_digest(digest):
-            raise ObjectNotFoundError(f"{digest!r} is no digest", digest=str(digest))
+            raise ObjectNotFoundError(f"{digest!r} is not a digest", digest=str(digest))
         return object_path(self.root, digest)
 
     def has(self, digest: str) -> bool:
-        """Whether the object is here."""
+        """Return whether the object exists."""
         return is_digest(digest) and self.path(digest).exists()
 
     def size(self, digest: str) -> int:
-        """Its size in bytes; raises ObjectNotFoundError."""
+        """Return the size of the object in bytes. Raises ObjectNotFoundError."""
         try:
             return self.path(digest).stat().st_size
         except FileNotFoundError:
             raise self._missing(digest) from None
 
     def __iter__(self) -> Iterator[str]:
-        """The digests, in order; a file of another kind of name is passed over."""
+        """Yield the digests of all objects in order; other files are skipped."""
         for folder in sorted(self.root.iterdir()) if self.root.exists() else ():
             if _FOLDER_NAME.fullmatch(folder.name):
                 names = sorted(file.name for file in folder.iterdir())
                 yield from (PREFIX + folder.name + n for n in names if _FILE_NAME.fullmatch(n))
 
     def foreign(self) -> list[Path]:
-        """What lies among the objects and is none."""
+        """Return the paths below `root` that are not objects."""
         folders = sorted(self.root.iterdir()) if self.root.exists() else []
         known = [f for f in folders if _FOLDER_NAME.fullmatch(f.name) and f.is_dir()]
         files = [file for folder in known for file in sorted(folder.iterdir())]
@@ -92,29 +91,29 @@ class Objects:
     # Putting
 
     def keep(self, *digests: str) -> bool:
-        """Whether the objects are here; they are then not collected before the runs in progress are over."""
+        """Return whether the objects exist; if so, they are not collected before the runs in progress have ended."""
         with self.gate.shared():
             return all(touch(self.path(digest)) is not None for digest in digests)
 
     def put_bytes(self, data: bytes | bytearray | memoryview, *, sync: bool = True) -> str:
-        """Keep the bytes; their digest."""
+        """Store the bytes; return their digest."""
         return self._put_bytes(data, self._placing(sync))
 
     def put_file(self, source: Path, *, sync: bool = True, move: bool = False) -> tuple[str, int]:
-        """Keep the file's bytes as they are now: digest and size.
+        """Store the content of a file; return its digest and size.
 
-        The digest is of the bytes that were stored, whatever is written to the source meanwhile. With `move` the
-        source is gone afterwards, and is taken in without a copy where nobody can still write to it. Raises
-        OSError where the source is no readable file.
+        The digest is of the bytes that were stored, even if the source is written to meanwhile. `move` removes the
+        source, and takes it over without a copy if no process can still write to it. Raises OSError if the source is
+        not a readable regular file.
         """
         place = self._placing(sync)
         return self._move_in(source, place) if move else self._put_file(source, place)
 
     def put_files(self, wanted: Mapping[str, str], *, sync: bool = True) -> set[str]:
-        """Keep files as they were known: by path, the digest that each had. The digests of those that are here now.
+        """Store files by path, each with the digest that it had before; return the digests that the store has now.
 
-        One that has other bytes by now, or is gone, is left out, unless the store has it already. Raises OSError
-        where the store cannot be written, with nothing of it there.
+        A file that is gone or has changed since is skipped, unless the store already has its object. Raises OSError,
+        with nothing stored, if the store cannot be written.
         """
         place = self._placing(sync, together=True)
         with place.finished():
@@ -131,21 +130,20 @@ class Objects:
             return self._put_opened(source, Path(path), place)[0] == digest
 
     def put_stream(self, stream: IO[bytes], *, sync: bool = True) -> tuple[str, int]:
-        """Keep what can be read from the stream: digest and size."""
+        """Store the rest of the stream; return its digest and size."""
         return self._put_stream(stream, self._placing(sync))
 
     def take_staged(self, path: Path, digest: str, size: int, *, sync: bool = True) -> None:
-        """Take over a file on the store's filesystem, whose bytes the caller has verified and alone can write to."""
+        """Take over a file on the store's filesystem that the caller has verified and nobody else can write to."""
         place = self._placing(sync)
         if not place.is_kept(digest, size):
             with path.open("rb") as file:
                 place.put(file, str(path), digest)
 
     def put_tree(self, folder: Path, *, sync: bool = True) -> Tree:
-        """Keep a folder: its files as objects, links as links, and the list of them as an object.
+        """Store a folder: its files as objects, its symbolic links as links, and the list of them as an object.
 
-        What is none of these (a socket, a pipe, a device) is left out, with a warning. Raises OSError where
-        something cannot be read.
+        Sockets, pipes and devices are left out with a warning. Raises OSError if a file cannot be read.
         """
         place = self._placing(sync, together=True)
         with place.finished():
@@ -161,7 +159,7 @@ class Objects:
     def _put_file(self, source: Path, place: Placing) -> tuple[str, int]:
         status = os.stat(source)  # noqa: PTH116
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "no regular file", str(source))
+            raise OSError(errno.EINVAL, "not a regular file", str(source))
         with open(source, "rb", buffering=0) as file:  # noqa: PTH123
             return self._put_opened(file, source, place)
 
@@ -203,12 +201,12 @@ class Objects:
         return digest, size
 
     def _move_in(self, source: Path, place: Placing) -> tuple[str, int]:
-        # A hard link to the source would not do: who writes to the one writes to the other. The file itself serves
-        # if it has no other name, stands under one that nobody knows, has mode 0444, and the kernel says that
-        # nobody has it open for writing from before. Else it is copied.
+        # A hard link would not do: writing to the source would change the object. The file itself can be used if it
+        # has no other name, is renamed to one that nobody knows, has mode 0444, and the kernel reports that no process
+        # has it open for writing. Else it is copied.
         status, staged = source.lstat(), self.staging / os.urandom(12).hex()
         if stat.S_ISREG(status.st_mode):
-            with contextlib.suppress(OSError):  # another filesystem, or not ours to move
+            with contextlib.suppress(OSError):  # another filesystem, or no permission
                 source.rename(staged)
         if not staged.exists():
             kept = self._put_file(source, place)
@@ -217,7 +215,7 @@ class Objects:
         try:
             kept = self._take_over(staged, place)
         except BaseException:
-            # It is the only copy: it goes back to where it was.
+            # This is the only copy: move it back.
             staged.chmod(stat.S_IMODE(status.st_mode))
             staged.rename(source)
             raise
@@ -226,7 +224,7 @@ class Objects:
 
     def _take_over(self, staged: Path, place: Placing) -> tuple[str, int]:
         staged.chmod(0o444)
-        os.utime(staged)  # when it was written to is not when it came here
+        os.utime(staged)  # an object's mtime is the time at which it was stored
         with staged.open("rb", buffering=0) as file:
             if not is_ours_alone(file.fileno()):
                 return self._put_stream(file, place)
@@ -252,7 +250,7 @@ class Objects:
         if stat.S_ISLNK(mode):
             return TreeEntry(path=name, kind="link", target=text_of(os.readlink(path)))  # noqa: PTH115 - verbatim
         if not stat.S_ISREG(mode):
-            message = f"{path} is no file, folder or link, and is left out of what is kept"
+            message = f"{path} is not a file, folder or link and was not stored"
             warnings.warn(message, RecorderWarning, stacklevel=2)
             return None
         digest, size = self._put_file(path, place)
@@ -261,9 +259,9 @@ class Objects:
 
     @contextlib.contextmanager
     def _staged(self) -> Iterator[tuple[IO[bytes], str]]:
-        """A new file in staging, to be placed or removed; after an error it is gone."""
+        """Create a file in staging, which the caller publishes or removes; it is removed after an error."""
         path = f"{self.staging}{os.sep}{os.urandom(12).hex()}"
-        with open(path, "x+b", buffering=0) as file:  # noqa: PTH123 - a hundredth of a recorded call
+        with open(path, "x+b", buffering=0) as file:  # noqa: PTH123 - Path.open adds 1 % to a recorded call
             try:
                 yield file, path
             except BaseException:
@@ -274,14 +272,14 @@ class Objects:
     # Reading
 
     def open(self, digest: str) -> BinaryIO:
-        """The object's bytes as a stream, not checked. Raises ObjectNotFoundError."""
+        """Open the object for reading, without verifying it. Raises ObjectNotFoundError."""
         try:
             return self.path(digest).open("rb")
         except FileNotFoundError:
             raise self._missing(digest) from None
 
     def read(self, digest: str) -> bytes:
-        """The object's bytes, checked against their digest. Raises ObjectNotFoundError, DamageError."""
+        """Return the content of the object, verified against its digest. Raises ObjectNotFoundError, DamageError."""
         with self.open(digest) as file:
             data = file.read()
         if digest_bytes(data) != digest:
@@ -289,38 +287,40 @@ class Objects:
         return data
 
     def verify(self, digest: str) -> bool:
-        """Whether the object's bytes are what its name says; raises ObjectNotFoundError."""
+        """Return whether the content of the object has its digest. Raises ObjectNotFoundError."""
         try:
             return digest_file(self.path(digest)) == digest
         except FileNotFoundError:
             raise self._missing(digest) from None
 
     def read_tree(self, digest: str) -> Tree:
-        """The folder's list; raises ObjectNotFoundError, DamageError."""
+        """Return the tree of that digest. Raises ObjectNotFoundError, DamageError."""
         data = self.read(digest)
         try:
             entries = self.parse_tree(data)
         except ValueError as error:
-            message = f"{digest} is no folder's list: {error}"
+            message = f"the object {digest} is not a tree: {error}"
             raise DamageError(message, path=self.path(digest)) from error
         return Tree(digest=digest, size_bytes=sum(e.size_bytes for e in entries), entries=entries)
 
     @staticmethod
     def parse_tree(data: bytes) -> tuple[TreeEntry, ...]:
-        """The entries of a folder's list; ValueError for one that is none, or would write outside its folder."""
+        """Parse the entries of a tree. Raises ValueError if it is not one, or would write outside its folder."""
         return read_entries(data)
 
     def _damaged(self, digest: str) -> DamageError:
         path = self.path(digest)
-        return DamageError(f"the object {path} has other bytes than its name says", path=path)
+        return DamageError(
+            f"the object {path} is damaged: its content does not match its digest", path=path
+        )
 
     # Restoring
 
     def restore_file(self, digest: str, dest: Path, *, executable: bool = False) -> None:
-        """Lay the object's bytes out at `dest`, which must not exist: a clone or a copy, never a link.
+        """Write the object to `dest`, which must not exist, as a clone or a copy.
 
-        Whoever writes to a hard link would write to the object. The bytes are checked as they are written: raises
-        DamageError, ObjectNotFoundError, and OSError, with nothing left at `dest`.
+        It is never a hard link, since writing to that would change the object. The bytes are verified while they are
+        written. Raises DamageError, ObjectNotFoundError and OSError, with nothing left at `dest`.
         """
         with self.open(digest) as source, dest.open("xb", buffering=0) as file:
             try:
@@ -332,11 +332,11 @@ class Objects:
         dest.chmod(0o755 if executable else 0o644)
 
     def restore_tree(self, digest: str, dest: Path, *, links_out: bool = False) -> None:
-        """Lay the folder out as `dest`, which must not exist or be empty.
+        """Write the tree to the folder `dest`, which must be empty or not exist.
 
-        A link that leads out of `dest` is left out, with a warning, unless `links_out`: a program that writes
-        through it would write there. Raises DamageError or ObjectNotFoundError before anything is written where
-        the list would write outside `dest`, or something that it names is missing.
+        A link that leads out of `dest` is left out with a warning, unless `links_out`: a program could write through
+        it. Raises DamageError or ObjectNotFoundError, before anything is written, if the tree would write outside
+        `dest` or refers to a missing object.
         """
         entries = self.read_tree(digest).entries
         for entry in entries:

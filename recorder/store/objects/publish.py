@@ -1,4 +1,4 @@
-"""Giving a staged object its name, durably."""
+"""Publish staged objects under their names, durably."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from typing import IO
 from ...digest import PREFIX
 from ..filesystem.disk import Gate, sync_file, sync_files, sync_folder
 
-# What was not synced is on the disk by itself after this time: systems write back every 5 to 35 s.
+# After this time the system has written unsynced data back: systems do so every 5 to 35 s.
 _SETTLED_S = 60.0
 _REMEMBERED = 10_000
-# So many are synced and named together: what waits is on the disk twice where a process is killed.
+# So many are synced and renamed together: a killed process leaves that many staged files.
 _BATCH = 1_000
 
 
 def object_path(root: Path, digest: str) -> Path:
-    """Where the object of that digest stands below `root`, or would."""
+    """Return the path of the object of that digest below `root`."""
     hexes = digest[len(PREFIX) :]
     return root / hexes[:2] / hexes[2:]
 
 
 def touch(path: str | Path) -> os.stat_result | None:
-    """Set the file's ctime to now; its status before that, None where there is no such file, or it is another's."""
+    """Set the ctime of the file to now; return its earlier status, None if it does not exist or is another user's."""
     try:
         status = os.stat(path)  # noqa: PTH116
-        # Its mtime stays: it says when the bytes were written.
+        # The mtime stays: it is the time at which the bytes were written.
         os.utime(path, ns=(time.time_ns(), status.st_mtime_ns))
     except (FileNotFoundError, PermissionError):
-        return None  # another user's is put anew, so that its ctime is that of now too
+        return (
+            None  # the caller stores another user's object again, which also gives it a new ctime
+        )
     return status
 
 
 class Placing:
-    """How what was staged gets its name: durably or not, and at once or together with what else there is.
+    """A publisher of staged objects: durable or not, one by one or `together`.
 
-    `durable` has the digests, and the states of the folder of folders, of which this process knows that they are on
-    the disk.
+    `durable` holds the digests, and the states of the root folder, that this process knows to be on the disk.
     """
 
     def __init__(
@@ -51,15 +52,15 @@ class Placing:
         self._sync = sync
         self._together = together
         self._durable = durable
-        # Staged and not named yet, and the folders of those that are named, by digest.
+        # By digest: staged files not yet renamed, and the folders of renamed ones not yet synced.
         self._staged: dict[str, str] = {}
         self._waiting: dict[str, str] = {}
-        # Named by others, who may not have come to their sync.
+        # Objects of other processes, which may not have synced them yet.
         self._unsynced: list[str] = []
 
     @contextlib.contextmanager
     def finished(self) -> Iterator[None]:
-        """What is put together inside is durable and has its name afterwards; after an error nothing of it stays."""
+        """Publish everything that was put inside the context at its end; after an error remove the staged files."""
         try:
             yield
             self._name_staged()
@@ -71,10 +72,10 @@ class Placing:
             raise
 
     def is_kept(self, digest: str, size: int | None = None) -> bool:
-        """Whether the object is there already, of that size (one that was cut short is put anew), and durable.
+        """Return whether the object exists with that size (a truncated one is stored again), after making it durable.
 
-        Its ctime is then that of now: what is younger than the oldest run in progress is not collected, since
-        that run may have counted on it though no record says so yet.
+        Its ctime is then now: garbage collection keeps what is younger than the oldest run in progress, since that run
+        may rely on it before its record refers to it.
         """
         if digest in self._staged:
             return True
@@ -85,7 +86,7 @@ class Placing:
             return False
         is_fresh = time.time() - status.st_mtime < _SETTLED_S
         if self._sync and is_fresh and digest not in self._durable:
-            # Who put it may not have come to its sync yet, or have wanted none.
+            # Its writer may not have synced it yet, or did not ask for a sync.
             if self._together:
                 self._unsynced.append(path)
             else:
@@ -94,7 +95,7 @@ class Placing:
         return True
 
     def put(self, file: IO[bytes], staged: str, digest: str) -> None:
-        """Rename the staged file to its name, or let it wait for the others."""
+        """Rename the staged file to its name, or queue it if objects are published together."""
         os.chmod(file.fileno() if os.chmod in os.supports_fd else staged, 0o444)  # noqa: PTH101
         if self._together:
             self._staged[digest] = staged
@@ -116,7 +117,7 @@ class Placing:
         path = self._place(digest)
         with self._gate.shared():
             try:
-                os.replace(staged, path)  # noqa: PTH105 - a Path costs more than that, here and below
+                os.replace(staged, path)  # noqa: PTH105 - a Path costs more than the call, here and below
             except FileNotFoundError:
                 self._make_folders()
                 os.replace(staged, path)  # noqa: PTH105
@@ -124,14 +125,14 @@ class Placing:
             self._sync_name(digest, path)
 
     def _make_folders(self) -> None:
-        """Make every folder that there can be: one by one, each would cost a sync of its own."""
+        """Create all 256 folders: created one by one, each would cost a sync of the root."""
         self._root.mkdir(exist_ok=True)
         for number in range(256):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(f"{self._root}{os.sep}{number:02x}")  # noqa: PTH102
 
     def _place(self, digest: str) -> str:
-        """`object_path` as text."""
+        """Return `object_path` as a string."""
         at = len(PREFIX)
         return f"{self._root}{os.sep}{digest[at : at + 2]}{os.sep}{digest[at + 2 :]}"
 
@@ -143,7 +144,7 @@ class Placing:
     def _finish(self) -> None:
         sync_files(self._unsynced)
         self._unsynced.clear()
-        if os.name != "nt":  # a folder cannot be opened there, and NTFS journals its names
+        if os.name != "nt":  # Windows cannot open a folder, and NTFS journals names
             sync_files(set(self._waiting.values()))
         self._sync_folders()
         if len(self._durable) > _REMEMBERED:
@@ -152,9 +153,9 @@ class Placing:
         self._waiting.clear()
 
     def _sync_folders(self) -> None:
-        """Make the folders' own names durable: whoever made one may not have come to it, or was killed before."""
+        """Make the names of the folders durable: a process that created one may have been killed before its sync."""
         status = self._root.stat()
-        state = f"{status.st_ino}:{status.st_nlink}:{status.st_mtime_ns}"  # another one when a folder has been made
+        state = f"{status.st_ino}:{status.st_nlink}:{status.st_mtime_ns}"  # changes when a folder is created
         if state not in self._durable:
             if time.time() - status.st_mtime < _SETTLED_S:
                 sync_folder(self._root)

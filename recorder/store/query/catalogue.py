@@ -1,7 +1,7 @@
-"""The records of a store's runs as the journal has them: found by number, name, id or query, and read.
+"""The catalogue: find the records of a store's runs by number, name, id or query, and read them.
 
-A run that the journal has as running and that no process holds any more is lost; one that cannot be read is left out
-where there are others, with a warning.
+A run that is running according to the journal, but whose lock no process holds, is lost. In listings, a record that
+cannot be read is skipped with a warning.
 """
 
 from __future__ import annotations
@@ -55,26 +55,24 @@ class Catalogue:
         return self.journal.table(RUNS)
 
     def runs(self, *, last: int | None = None, where: str | Where | None = None) -> list[Record]:
-        """Every record, or the `last` ones, in the order of their numbers; of those only the ones that `where` says.
+        """Return all records, or the `last` ones, in the order of their numbers, filtered by `where`.
 
-        That is a text (see `recorder.store.query.query`; raises QueryError), a query of TinyDB's, or any function
-        of a run's document.
-
-        One that cannot be read is left out, with a warning. Of a large store the last ones take no longer than of a
-        small one.
+        `where` is a query string (see `recorder.store.query.query`), a TinyDB query, or any function of the document
+        of a run. Raises QueryError. Records that cannot be read are skipped with a warning. Reading the last ones takes
+        no longer in a large store than in a small one.
         """
         query = parse_query(where) if isinstance(where, str) else where
-        found = []
+        records = []
         for document in self._documents() if last is None else self._last_documents(last):
             with _readable():
-                if query is None or query(self._as_it_stands(document)):
-                    found.append(self._record(document))
-        if isinstance(query, Query) and not found:
+                if query is None or query(self._current(document)):
+                    records.append(self._record(document))
+        if isinstance(query, Query) and not records:
             query.check(self._documents() if last is None else self._last_documents(last))
-        return found
+        return records
 
-    def _as_it_stands(self, document: Mapping[str, JSON]) -> Mapping[str, JSON]:
-        """The document, with what has become of a run in progress: only of such a one is the record made."""
+    def _current(self, document: Mapping[str, JSON]) -> Mapping[str, JSON]:
+        """Return the document with the current status of a run in progress; other documents are not decoded."""
         if document.get("status") != "running":
             return document
         return self._record(document).to_document()
@@ -86,7 +84,7 @@ class Catalogue:
                 yield view.read(number)
 
     def get(self, number: int) -> Record:
-        """The record of that number, a lost run's with what it has left behind. Raises RunNotFoundError."""
+        """Return the record of that number, with the content of its live folder if lost. Raises RunNotFoundError."""
         document = self._table.get(doc_id=number)
         if document is None:
             raise self._no_run(number)
@@ -95,27 +93,26 @@ class Catalogue:
         if record.status == "lost" and live.path.exists():
             from ..live.recovery import recover
 
-            return recover(record, live, keep=_as_it_is)
+            return recover(record, live, keep=_inline_file)
         return record
 
     def live(self, record: Record) -> Live:
-        """The live folder of a run, which is there while it is in progress, and after it was killed."""
+        """Return the live folder of a run, which exists while the run is in progress, and after it was killed."""
         return Live(self.path / "live" / record.id)
 
     def _no_run(self, number: int) -> RunNotFoundError:
         return RunNotFoundError(f"no run {number} in {self.path}", ref=str(number))
 
     def find(self, ref: str | int) -> Record:
-        """The record that `ref` names: see `recorder.store.query.refs`. Raises RunNotFoundError."""
+        """Return the record that `ref` names, see `recorder.store.query.refs`. Raises RunNotFoundError."""
         ref = str(ref).strip()
         if ref.isdecimal() and self._table.contains(doc_id=int(ref)):
             return self.get(int(ref))
         name, back = split_ref(ref)
         is_recency = not name.isdecimal() and name != LAST_REPLAY
         seen: list[RunNames] = []
-        for (
-            entry
-        ) in self._backwards():  # most names are of recent runs: do not read the whole journal
+        # Most names are of recent runs: do not read the whole journal.
+        for entry in self._backwards():
             seen.append(entry)
             is_named = name in (LAST, entry.experiment)
             if is_recency and is_named and entry.replay_of is None:
@@ -128,7 +125,7 @@ class Catalogue:
         return self.get(resolve(ref, entries=lambda: seen[::-1]))
 
     def find_id(self, id: str) -> Record | None:
-        """The record of the run with exactly this global id, None where this store has none."""
+        """Return the record of the run with exactly this global id, None if the store has no such run."""
         for document in self._mentioning(id):
             if document.get("id") == id:
                 return self.get(document["number"])
@@ -157,43 +154,43 @@ class Catalogue:
         return None
 
     def _is_in_replay(self, entry: RunNames) -> bool:
-        """Whether the run was recorded inside a replay: only for runs inside another run is the journal read."""
+        """Return whether the run was recorded inside a replay; reads the journal only for runs inside another run."""
         return entry.parent is not None and entry.id in replay_ids(self.entries())
 
     def numbers(self) -> list[int]:
-        """The numbers of the runs, in order."""
+        """Return the sorted numbers of the runs."""
         return sorted(self._table.ids())
 
     def replays(self, record: Record) -> list[Record]:
-        """The replays of the run that this store has, in the order of their numbers."""
+        """Return the replays of the run in this store, in the order of their numbers."""
         mentioning = self._mentioning(record.id)
         return [*self._records(d for d in mentioning if d.get("replay_of") == record.id)]
 
     def is_unfinished(self, record: Record) -> bool:
-        """Whether the journal still has the run as running: it is, or it was killed and not repaired since."""
+        """Return whether the journal has the run as running: it runs, or it was killed and not repaired since."""
         document = self._table.get(doc_id=record.number)
         return document is not None and document.get("status") == "running"
 
     def _documents(self, *, reverse: bool = False) -> Iterator[Mapping[str, JSON]]:
         view = self.journal.view(RUNS)
         for number in sorted(view.ids(), reverse=reverse):
-            if number in view:  # whoever goes through them may remove one meanwhile
+            if number in view:  # the caller may remove a run during the iteration
                 with _readable():
                     yield view.read(number)
 
     def _mentioning(self, id: str) -> Iterator[Mapping[str, JSON]]:
-        """The documents in whose lines the id stands: only those are decoded."""
+        """Yield the documents whose lines contain the id, without decoding the others."""
         view, text = self.journal.view(RUNS), id.encode()
         for number in sorted(number for number, _, line in view.lines() if text in line):
             with _readable():
                 yield view.read(number)
 
     def entries(self) -> list[RunNames]:
-        """What the runs can be called by, in the order of their numbers."""
+        """Return the names of all runs, in the order of their numbers."""
         return [*self._backwards()][::-1]
 
     def _backwards(self, *, before: int | None = None) -> Iterator[RunNames]:
-        """The same, the newest first, those before a number, each read when it is asked for."""
+        """Yield the names of the runs lazily, newest first, only those `before` a number."""
         view = self.journal.view(RUNS)
         for number in sorted(view.ids(), reverse=True):
             if before is not None and number >= before:
@@ -212,7 +209,7 @@ class Catalogue:
         except msgspec.ValidationError as error:
             number = document.get("number", "?")
             raise DamageError(
-                f"the record of run {number} is not one that this version can read: {error}",
+                f"the record of run {number} cannot be read by this version of recorder: {error}",
                 path=self.path / "runs.jsonl",
             ) from error
         if record.status == "running" and not is_alive(self.path / "live" / record.id):
@@ -220,7 +217,7 @@ class Catalogue:
         return record
 
     def _reread_or_lost(self, record: Record) -> Record:
-        # The run may have finished between the reading of its line and the look at its lock.
+        # The run may have finished after its line was read and before its lock was tested.
         document = self._table.get(doc_id=record.number)
         if document is not None:
             fresh = Record.from_document(document)
@@ -231,15 +228,15 @@ class Catalogue:
 
 @contextlib.contextmanager
 def _readable() -> Iterator[None]:
-    """What is damaged is said, and left out: every other run stays readable."""
+    """Warn about a damaged record and skip it, so that the other runs stay readable."""
     try:
         yield
     except DamageError as error:
-        warnings.warn(f"{error}: see `recorder check`", RecorderWarning, stacklevel=4)
+        warnings.warn(f"{error}; try: recorder check", RecorderWarning, stacklevel=4)
 
 
-def _as_it_is(path: Path) -> StoredBytes | None:
-    """The content of a live folder's file for somebody who looks at it: nothing is put into the store."""
+def _inline_file(path: Path) -> StoredBytes | None:
+    """Return the content of a file of a live folder for reading, without storing an object."""
     data = path.read_bytes() if path.exists() else b""
     if not data:
         return None

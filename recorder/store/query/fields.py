@@ -1,7 +1,7 @@
-"""What stands under a name in a run's document: a field of the record, a key of the config, a metric, the result.
+"""Look up names in the document of a run: fields of the record, config keys, metrics, the result.
 
-A bare name is a field (`FIELDS`), else a key of the config, else a metric's last value; ``config.``, ``metrics.`` and
-``result.`` before it say which is meant, and ``metrics.loss.min`` (``max``, ``count``) more of a metric.
+A bare name is a field (`FIELDS`), else a config key, else the last value of a metric. The prefixes ``config.``,
+``metrics.`` and ``result.`` select one of these; ``metrics.loss.min`` (``max``, ``count``) gives more of a metric.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from ... import codec
 from ...records import JSON
 
 Document: TypeAlias = Mapping[str, JSON]
-# Gives a value of a document.
+# A function that returns a value of a document.
 Find: TypeAlias = Callable[[Document], Any]
 
-# What a bare name means before it is looked for in the config: the field of the document behind it.
+# The path in the document of each name that is a field; such a name is not looked up in the config.
 FIELDS: dict[str, tuple[str, ...]] = {
     "number": ("number",), "id": ("id",), "experiment": ("experiment",), "status": ("status",),
     "tags": ("tags",), "note": ("note",), "started": ("started",), "finished": ("finished",),
@@ -30,7 +30,7 @@ _SPACES = ("config", "metrics", "result")
 
 
 def known_names(document: Document) -> set[str]:
-    """Every name that a query may use for that run, besides `FIELDS`."""
+    """Return all names, except `FIELDS`, that a query can use for that run."""
     config = codec.flatten(document.get("config") or {})
     names = {*config, *(f"config.{key}" for key in config)}
     for key in list(config):
@@ -46,7 +46,7 @@ def known_names(document: Document) -> set[str]:
 
 
 def parse_key(name: str) -> Find:
-    """What gives the value of a name, such as ``metrics.loss``, in a document; None where it has none."""
+    """Return a function that looks up a name, such as ``metrics.loss``, in a document, giving None if it is absent."""
     field = FIELDS.get(name)
     if field is not None:
         return lambda document: _walk(document, field)
@@ -80,7 +80,7 @@ def _in_space(document: Document, space: str, name: str) -> Any:
 
 
 def _nested(form: JSON, name: str) -> JSON:
-    """What a form holds under a dotted name: a key with dots in it first."""
+    """Return the value of a dotted name in a form; a key that contains dots takes precedence."""
     fields = codec.fields_of(form)
     if fields is None:
         return None
@@ -112,19 +112,19 @@ def _metric(metrics: Mapping[str, Any], name: str) -> Any:
 
 
 def _plain(form: JSON) -> Any:
-    """A form as a value to compare with: numbers as numbers, sequences as lists, the rest as it is shown."""
+    """Return a form as a value for comparisons: numbers, lists, and strings as they are displayed."""
     tag = codec.tag_of(form)
     if tag is None:
         return [_plain(item) for item in form] if isinstance(form, list) else form
-    said = form[tag]
+    content = form[tag]
     if tag in ("$float", "$int"):
-        return float(said) if tag == "$float" else int(said)
+        return float(content) if tag == "$float" else int(content)
     if tag in ("$tuple", "$set", "$frozenset"):
-        return [_plain(item) for item in said]
+        return [_plain(item) for item in content]
     if tag == "$path":
-        return FormText(said["text"])
+        return FormText(content["text"])
     if tag == "$numpy":
-        return _number(str(said["text"]))
+        return _number(str(content["text"]))
     return FormText(codec.describe(form))
 
 
@@ -136,4 +136,4 @@ def _number(text: str) -> Any:
 
 
 class FormText(str):
-    """The text of a form that plain JSON cannot say."""
+    """The displayed string of a value that has no plain JSON form."""

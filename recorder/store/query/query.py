@@ -1,11 +1,11 @@
-"""Finding runs: ``lr > 0.01 and metrics.accuracy >= 0.9 and status == "finished"`` as a TinyDB query.
+"""The query language: ``lr > 0.01 and metrics.accuracy >= 0.9 and status == "finished"`` as a TinyDB query.
 
-The grammar is that of Python's expressions, of which these are understood: comparisons (also chained, ``in`` and ``not
-in``), ``and``, ``or``, ``not``, parentheses; names with dots; numbers, texts, ``True``, ``False``, ``None``, lists.
+The grammar is a subset of Python expressions: comparisons (also chained, ``in`` and ``not in``), ``and``, ``or``,
+``not``, parentheses; dotted names; numbers, strings, ``True``, ``False``, ``None``, lists.
 
-What a name means is in `recorder.store.query.fields`. A run without the name satisfies no comparison with it but ``==
-None``. ``tags`` are a list: ``"paper" in tags``. Times are compared with texts: ``started > "2 days ago"``,
-``"2026-11-01"``, ``"yesterday"``.
+`recorder.store.query.fields` looks names up. A run without a name satisfies no comparison with it except ``== None``.
+``tags`` is a list: ``"paper" in tags``. Times are compared with strings: ``started > "2 days ago"``, ``"2026-11-01"``,
+``"yesterday"``.
 """
 
 from __future__ import annotations
@@ -49,30 +49,30 @@ _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+?)s?\s+ago")
 
 
 class Name(NamedTuple):
-    """A name in a query, and where it stands (characters from the beginning)."""
+    """A name in a query, and its position in characters."""
 
     text: str
     at: int
 
 
 class Query(NamedTuple):
-    """A query: `test` is TinyDB's, for documents of runs; `names` are what it asks for."""
+    """A parsed query: `test` is a TinyDB query for documents of runs; `names` are the names in it."""
 
     text: str
     test: QueryInstance
     names: tuple[Name, ...]
 
     def __call__(self, document: Document) -> bool:
-        """Whether the run satisfies it."""
+        """Return whether the run satisfies the query."""
         return bool(self.test(document))
 
     def check(self, documents: Iterable[Document]) -> None:
-        """Raises QueryError, with the nearest one that there is, for a name that none of the documents has."""
+        """Raise QueryError, with similar names, for a name that none of the documents has."""
         check_names(self.text, self.names, documents)
 
 
 def check_names(text: str, names: Sequence[Name], documents: Iterable[Document]) -> None:
-    """Raises QueryError, with the nearest one that there is, for a name in the text that none of the documents has."""
+    """Raise QueryError, with similar names, for a name of the query `text` that none of the documents has."""
     import difflib
 
     known: set[str] = set()
@@ -86,7 +86,7 @@ def check_names(text: str, names: Sequence[Name], documents: Iterable[Document])
 
 
 def parse_query(text: str, *, now: datetime | None = None) -> Query:
-    """The query that the text says; times like "2 days ago" count from `now`. Raises QueryError."""
+    """Parse a query; times such as "2 days ago" are relative to `now`. Raises QueryError."""
     parser = _Parser(text, now or datetime.now(timezone.utc))
     return parser.parse()
 
@@ -101,12 +101,12 @@ class _Parser:
         try:
             tree = ast.parse(self._text.strip() and f"({self._text}\n)", mode="eval")
         except SyntaxError as error:
-            said = error.msg or ""
-            # (The parenthesis before it is one character.)
+            reason = error.msg or ""
+            # Minus one for the parenthesis that was put before the query.
             at = max((error.offset or 1) - 2, 0) if error.lineno == 1 else len(self._text)
-            at = len(self._text) if "never closed" in said else min(at, len(self._text))
-            what = "this is not understood" + (": to compare, write ==" if "'=='" in said else "")
-            raise _mistake(self._text, at, what) from error
+            at = len(self._text) if "never closed" in reason else min(at, len(self._text))
+            message = "syntax error" + ("; to compare, write ==" if "'=='" in reason else "")
+            raise _mistake(self._text, at, message) from error
         test = self._truth(tree.body)
         query = QueryInstance(lambda document: bool(test(document)), ("recorder", self._text))
         return Query(self._text, query, tuple(self._names))
@@ -144,7 +144,7 @@ class _Parser:
         except ValueError:
             at = max(node.col_offset - 1, 0)
             raise _mistake(
-                self._text, at, "only names, values and comparisons are understood"
+                self._text, at, "only names, values and comparisons are supported"
             ) from None
         return lambda document: constant
 
@@ -155,7 +155,7 @@ class _Parser:
                 raise _mistake(
                     self._text,
                     max(node.col_offset - 1, 0),
-                    'no time: "2 days ago", "2026-11-01", "yesterday"',
+                    'not a time; write "2 days ago", "2026-11-01" or "yesterday"',
                 )
             return lambda document: moment
         value = self._value(node)
@@ -172,7 +172,7 @@ class _Parser:
 
 
 def _dotted(node: ast.expr) -> str | None:
-    """``a.b.c`` as a name, None for what is none."""
+    """Return the node ``a.b.c`` as a dotted name, None for any other node."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -188,12 +188,12 @@ def _holds(compare: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
         a, b = _plain_text(a, b)
     try:
         return bool(compare(a, b))
-    except TypeError:  # a text and a number
+    except TypeError:  # a string and a number
         return False
 
 
 def _plain_text(a: Any, b: Any) -> tuple[Any, Any]:
-    """Both as texts where one is a value that is shown as one (a path, an enum), else as they are."""
+    """Return both as strings if one is a value displayed as a string (a path, an enum), else unchanged."""
     return (str(a) if isinstance(a, FormText) else a, str(b) if isinstance(b, FormText) else b)
 
 
@@ -214,5 +214,5 @@ def _parse_time(text: str, now: datetime) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.astimezone()
 
 
-def _mistake(text: str, at: int, what: str) -> QueryError:
-    return QueryError(f"{what}\n  {text}\n  {' ' * at}^", text=text, at=at)
+def _mistake(text: str, at: int, message: str) -> QueryError:
+    return QueryError(f"{message}\n  {text}\n  {' ' * at}^", text=text, at=at)

@@ -85,7 +85,7 @@ def check_tag(tag: str) -> None:
 
 
 def is_range(ref: str) -> bool:
-    """Whether `ref` has the form in which ranges of numbers are printed: ``8-10``."""
+    """Return whether `ref` has the form in which ranges of numbers are printed: ``8-10``."""
     first, dash, last = ref.partition("-")
     return bool(dash) and first.isdecimal() and last.isdecimal()
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from project import Project
-from store.test_store import begin
+from stores import begin
 
 from recorder.digest import digest_bytes
 from recorder.errors import RunInUseError, TransferError
@@ -309,7 +309,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "backslash": (set_entry("objects\\..\\evil", b"x"), "no export does"),
     "other file": (set_entry("train.py", b"x"), "no export does"),
     "no manifest": (lambda e: e.pop("recorder-export.json") and None, "no recorder-export.json"),
-    "bad manifest": (set_entry("recorder-export.json", b"[]"), "is none"),
+    "bad manifest": (set_entry("recorder-export.json", b"[]"), "is invalid"),
     "newer": (
         set_entry("recorder-export.json", b'{"kind": "recorder export", "format": 9, "store": "abcdefghijkmnpqrstvw"}'),
         "format 9",
@@ -337,7 +337,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "no digest": (set_field("environment", value="../../x"), "no object"),
     "size": (set_field("outputs", 0, "size_bytes", value=7), "its record says 7"),
     "tree out": (
-        with_tree(TreeEntry(path="../x", kind="file", digest="blake3:" + "0" * 64)), "no folder's list",
+        with_tree(TreeEntry(path="../x", kind="file", digest="blake3:" + "0" * 64)), "is not a tree",
     ),
     "tree link": (with_tree(TreeEntry(path="x", kind="link", target="../../etc")), "leads out"),
     "tree absolute link": (with_tree(TreeEntry(path="x", kind="link", target="/etc")), "leads out"),

@@ -84,7 +84,7 @@ def test_names_and_patterns(project: Project, tmp_path: Path) -> None:
     project.recorder("restore", "1", "out/deep", "*.csv", "--to", str(tmp_path))
     assert tree(tmp_path) == ["out", "out/deep", "out/deep/b.pt", "p.csv"]
     said = project.recorder("restore", "1", "p.cvs", "--to", str(tmp_path / "no"), status=3).stderr
-    assert "run 1 has no 'p.cvs' to be restored: there is p.csv" in said
+    assert "run 1 has no 'p.cvs' to restore: there is p.csv" in said
     said = project.recorder("restore", "1", "three", "--to", str(tmp_path / "no"), status=3).stderr
     assert "recorder cat 1:three" in said and not (tmp_path / "no").exists()
 
@@ -110,14 +110,14 @@ def test_nothing_is_overwritten(project: Project, tmp_path: Path) -> None:
     """Where one file is there, nothing is written; --force replaces files, and no folder."""
     (tmp_path / "p.csv").write_text("mine")
     said = project.recorder("restore", "1", "--to", str(tmp_path), status=3).stderr
-    assert "p.csv: there already (--force replaces files)" in said
+    assert "already exists: p.csv (--force replaces files)" in said
     assert tree(tmp_path) == ["p.csv"] and (tmp_path / "p.csv").read_text() == "mine"
     project.recorder("restore", "1", "--to", str(tmp_path), "--force")
     assert (tmp_path / "p.csv").read_text() == "1"
     (tmp_path / "p.csv").unlink()
     (tmp_path / "p.csv").mkdir()
     said = project.recorder("restore", "1", "--to", str(tmp_path), "--force", status=3).stderr
-    assert "it is a folder" in said
+    assert "a folder is never replaced" in said
 
 
 def test_nothing_is_written_through_a_link(project: Project, tmp_path: Path) -> None:

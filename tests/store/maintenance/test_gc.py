@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from project import Project
-from store.test_store import begin
+from stores import begin
 from waiting import wait_for_tick
 
 from recorder.errors import RunInUseError, RunNotFoundError
@@ -235,9 +235,9 @@ def test_a_run_begins_while_another_process_collects(tmp_path: Path) -> None:
     """A live folder that is not locked yet is not taken away from the run that is making it."""
     store = RunStore(tmp_path / "s", create=True)
     code = f"""
-from recorder.store.store import Store
+from recorder.store.store import RunStore
 from recorder.store.maintenance.gc import collect
-store = Store({str(store.path)!r})
+store = RunStore({str(store.path)!r})
 print("ready", flush=True)
 while True:
     collect(store)

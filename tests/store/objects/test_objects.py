@@ -233,7 +233,7 @@ def test_processes_put_the_same_at_once(tmp_path: Path) -> None:
 
 def test_what_is_no_file_is_refused(objects: Objects, tmp_path: Path) -> None:
     """A folder, a pipe and a missing file are refused, and nothing stays in staging."""
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         objects.put_file(tmp_path)
     with pytest.raises(FileNotFoundError):
         objects.put_file(tmp_path / "missing")

@@ -1,8 +1,8 @@
-"""Checking a store, and repairing it without ever deleting the last copy of anything.
+"""Check a store, and repair it without ever deleting the last copy of anything.
 
-A check reads every byte: each line of the journal against its checksum, each object against its digest, each git
-object of the snapshots against its name; and it looks whether all that the runs refer to is there. A repair takes
-nothing away: what it cannot put right it moves to ``lost+found``.
+A check reads every byte: it verifies each line of the journal against its checksum, each object against its digest,
+each git object of the snapshots against its name, and that everything that the runs refer to exists. A repair deletes
+nothing: it moves what it cannot repair to ``lost+found``.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["Finding", "RepairResult", "check", "check_format", "repair"]
 
 
 def check(store: RunStore) -> Iterator[Finding]:
-    """Everything in the store that is not as it should be, as it is found; nothing is changed.
+    """Yield everything that is wrong with the store, without changing it.
 
-    It may run while others record, and takes as long as reading the store. Live folders of runs in progress and
-    caches (``workspaces``, ``envs``) are not looked into: they have no digests yet, or can be made again.
+    Other processes may record meanwhile. A check takes as long as reading the store. Live folders of runs in progress
+    and caches (``workspaces``, ``envs``) are not checked: they have no digests yet, or can be made again.
     """
     unplaced = Unplaced(store.path / "lost+found")
     yield from check_format(store.path)
@@ -40,7 +40,7 @@ def check(store: RunStore) -> Iterator[Finding]:
 
 
 def repair(findings: Iterable[Finding]) -> Iterator[RepairResult]:
-    """Repair what was found, one after the other; what could not be is in the outcome, and the rest goes on."""
+    """Repair the findings one by one; yield a result for each, also for those that could not be repaired."""
     for finding in findings:
         if finding.mend is None:
             yield RepairResult(finding, "", is_repaired=not finding.is_damage)

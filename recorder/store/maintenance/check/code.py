@@ -1,4 +1,4 @@
-"""Checking the repository of the snapshots: its settings, its refs, and every git object in it."""
+"""Check the repository of the snapshots: its settings, its refs, and every git object in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .finding import Finding, Unplaced
 
 
 def _places(record: Record) -> tuple[tuple[str, Path], ...]:
-    """The snapshots of the run's code, each with the folder that it was taken of."""
+    """Return the snapshots of the run's code, each with the folder that it was taken of."""
     if record.code is None:
         return ()
     parts: tuple[Code | Project, ...] = (record.code, *record.code.projects)
@@ -25,7 +25,7 @@ def _places(record: Record) -> tuple[tuple[str, Path], ...]:
 
 
 class CodeCheck:
-    """The check of a store's snapshots; `records` are the runs whose code they hold."""
+    """A check of the snapshots of a store; `records` are the runs that refer to them."""
 
     def __init__(self, store: RunStore, records: Iterable[Record], unplaced: Unplaced) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class CodeCheck:
                 self._records.setdefault(tree, []).append(record)
 
     def run(self) -> Iterator[Finding]:
-        """Everything that is wrong."""
+        """Yield everything that is wrong."""
         if not self._git_dir.exists():
             yield from (self._missing_snapshot(tree) for tree in sorted(self._records))
             return
@@ -46,7 +46,7 @@ class CodeCheck:
         yield from settings
         yield from self._indexes()
         if settings:
-            return  # git would not work, or work otherwise: first things first
+            return  # git would not work, or work differently: repair the settings first
         damaged = dict(self._damaged_files())
         yield from (self._damaged(path, id) for path, id in damaged.items())
         yield from self._packs()
@@ -54,7 +54,7 @@ class CodeCheck:
         missing = self._missing()
         yield from (self._missing_object(id) for id in sorted(missing - set(damaged.values())))
 
-    # What is the same in every store
+    # Settings, the same in every store
 
     def _settings(self) -> Iterator[Finding]:
         for name, text in SETTINGS.items():
@@ -63,8 +63,8 @@ class CodeCheck:
                 yield Finding(
                     kind="changed setting",
                     place=f"code.git/{name}",
-                    what="a file of the snapshots' repository is not as recorder writes it",
-                    repair="writes it again, and keeps this one in lost+found",
+                    what="a setting of the snapshot repository was changed",
+                    repair="restores it, and keeps the changed file in lost+found",
                     mend=self._rewriter(path, text),
                 )
 
@@ -75,25 +75,25 @@ class CodeCheck:
             )
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-            return "written again" + (f"; the old one is lost+found/{kept.name}" if kept else "")
+            return "restored" + (f"; the changed file is lost+found/{kept.name}" if kept else "")
 
         return mend
 
     def _indexes(self) -> Iterator[Finding]:
-        """git writes a SHA-1 of an index at its end, and does not look at it when it reads (index.c, verify_hdr)."""
+        """Verify the SHA-1 at the end of each index, which git writes but does not verify (`verify_hdr`)."""
         for path in self._snapshots.indexes():
             data = path.read_bytes()
             if hashlib.sha1(data[:-20]).digest() != data[-20:]:
 
                 def mend(path: Path = path) -> str:
                     path.unlink()
-                    return "removed: it is made again with the next snapshot"
+                    return "removed; the next snapshot creates it again"
 
                 yield Finding(
                     kind="damaged index",
                     place=f"code.git/{path.name}",
-                    what="the list of a working tree's files is damaged",
-                    repair="removes it; it is only a cache",
+                    what="the index of a working tree is damaged",
+                    repair="removes it, since it is only a cache",
                     mend=mend,
                 )
 
@@ -118,9 +118,9 @@ class CodeCheck:
         return Finding(
             kind="damaged ref",
             place=f"code.git/refs/snapshots/{path.name}",
-            what="the ref of a snapshot does not say what its name says",
+            what="the ref of a snapshot does not match its name",
             runs=self._runs([path.name]),
-            repair="moves it to lost+found, and sets it again where the snapshot is there",
+            repair="moves it to lost+found, and sets it again if the snapshot exists",
             mend=mend,
         )
 
@@ -146,10 +146,10 @@ class CodeCheck:
             mend=mend if is_there else None,
         )
 
-    # Objects of git's
+    # Git objects
 
     def _damaged_files(self) -> Iterator[tuple[Path, str]]:
-        """The loose objects whose bytes are not what their name says."""
+        """Yield the loose objects whose content does not match their name."""
         for folder in sorted((self._git_dir / "objects").iterdir()):
             if len(folder.name) != 2 or not folder.is_dir():
                 continue
@@ -168,10 +168,10 @@ class CodeCheck:
         return Finding(
             kind="damaged git object",
             place=f"code.git/{path.relative_to(self._git_dir).as_posix()}",
-            what="a git object has other bytes than its name says",
+            what="the content of a git object does not match its name",
             runs=self._runs(self._trees_with(id)),
             repair="moves it to lost+found"
-            + (f", and takes it from {source.place}" if source else ""),
+            + (f", and restores it from {source.place}" if source else ""),
             mend=mend,
         )
 
@@ -191,20 +191,20 @@ class CodeCheck:
             try:
                 self._git("unpack-objects", "-q", "-r", said=kept.read_bytes())
             except SnapshotError as lost:
-                return f"moved to lost+found/{kept.name}; unpacked what could be read: {lost}"
-            return f"moved to lost+found/{kept.name}; everything in it was unpacked"
+                return f"moved to lost+found/{kept.name}; unpacked the readable objects: {lost}"
+            return f"moved to lost+found/{kept.name}; unpacked all of its objects"
 
         return Finding(
             kind="damaged pack",
             place=f"code.git/objects/pack/{path.name}",
             what=f"a pack of git objects is damaged: {error}",
             runs=self._runs(self._records),
-            repair="moves it to lost+found, unpacks what can be read; check again for what cannot",
+            repair="moves it to lost+found, and unpacks the readable objects; check again after that",
             mend=mend,
         )
 
     def _missing(self) -> set[str]:
-        """The objects that snapshots name and that are not there."""
+        """Return the ids of objects that snapshots refer to and that do not exist."""
         trees = self._existing()
         if not trees:
             return set()
@@ -212,16 +212,16 @@ class CodeCheck:
             said = "\n".join(trees).encode() + b"\n"
             out = self._git("rev-list", "--objects", "--missing=print", "--stdin", said=said)
         except SnapshotError:
-            return set()  # of an object that is damaged, and found as such
+            return set()  # an object is damaged, and reported as such
         return {line[1:].decode() for line in out.splitlines() if line.startswith(b"?")}
 
     def _existing(self) -> set[str]:
-        """The runs' snapshots whose tree is there."""
+        """Return the snapshots of the runs whose tree exists."""
         said = "".join(f"{tree}\n" for tree in self._records).encode()
         try:
             lines = self._git("cat-file", "--batch-check", said=said).decode().splitlines()
         except SnapshotError:
-            return set(self._records)  # one is damaged, and found as such
+            return set(self._records)  # an object is damaged, and reported as such
         return {line.split()[0] for line in lines if not line.endswith("missing")}
 
     def _missing_object(self, id: str) -> Finding:
@@ -233,16 +233,16 @@ class CodeCheck:
         return Finding(
             kind="missing git object",
             place=f"code.git, {id}",
-            what="a git object that snapshots name is missing",
+            what="a git object of a snapshot is missing",
             runs=self._runs(self._trees_with(id)),
-            repair=f"takes it from {source.place}" if source else "",
+            repair=f"restores it from {source.place}" if source else "",
             mend=mend if source else None,
         )
 
-    # Finding it again
+    # Other copies
 
     def _source(self, id: str) -> _Source | None:
-        """The object from the user's own repository, or from the working tree, where it is still the same."""
+        """Return the object from the user's repository or the working tree, None if neither has it any more."""
         places = [
             (record, tree, root)
             for records in self._records.values()
@@ -268,9 +268,8 @@ class CodeCheck:
         try:
             files = self._snapshots.files(tree)
         except SnapshotError:
-            return (
-                list(record.code.changed) if record.code is not None else []
-            )  # what the user's repository does not have
+            # The files that the user's repository lacks.
+            return list(record.code.changed) if record.code is not None else []
         return [path for path, blob in files.items() if blob == id]
 
     def _put_again(self, id: str, source: _Source | None) -> str:
@@ -278,20 +277,20 @@ class CodeCheck:
             return ""
         written = self._git("hash-object", "-w", "--stdin", "-t", source.kind, said=source.data)
         is_same = written.decode().strip() == id
-        return f"; taken again from {source.place}" if is_same else ""
+        return f"; restored from {source.place}" if is_same else ""
 
     def _trees_with(self, id: str) -> list[str]:
-        """The snapshots that name the object, or cannot be listed to the end."""
-        found = []
+        """Return the snapshots that contain the object, or that cannot be listed completely."""
+        trees = []
         for tree in self._records:
             try:
                 listed = self._git("ls-tree", "-r", "-t", "-z", tree)
             except SnapshotError:
-                found.append(tree)
+                trees.append(tree)
             else:
                 if tree == id or id.encode() in listed:
-                    found.append(tree)
-        return found
+                    trees.append(tree)
+        return trees
 
     def _runs(self, trees: Iterable[str]) -> tuple[int, ...]:
         return tuple(sorted({r.number for tree in trees for r in self._records.get(tree, ())}))
@@ -314,12 +313,12 @@ class _Source(NamedTuple):
 
 
 def _id(kind: str, data: bytes) -> str:
-    """git's name of an object: the SHA-1 of ``kind size NUL`` and its bytes."""
+    """Return the name of a git object: the SHA-1 of ``kind size NUL`` and its bytes."""
     return hashlib.sha1(f"{kind} {len(data)}\0".encode() + data).hexdigest()
 
 
 def _loose_id(path: Path) -> str:
-    """What the file's name should be; "" for what is no zlib stream to its very end."""
+    """Return the name that a loose object should have, "" if the file is not exactly one zlib stream."""
     try:
         inflate = zlib.decompressobj()
         data = inflate.decompress(path.read_bytes())

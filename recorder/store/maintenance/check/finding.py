@@ -1,4 +1,4 @@
-"""What a check has found, and the folder for what a repair cannot place."""
+"""The findings of a check, and the folder for data that a repair cannot place."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ...filesystem.disk import write_durably
 
 
 class Finding(NamedTuple):
-    """Something in a store that is not as it should be.
+    """A defect in a store.
 
-    `kind` is a word or two; `place` where it is, relative to the store; `what` is wrong; `runs` are the numbers of
-    those affected; `repair` is what a repair would do, "" where it can do nothing; `is_damage` tells what is lost
-    or changed from what was merely left behind. `mend` does the repair, and says what it did.
+    `kind` is a word or two; `place` is relative to the store; `what` describes the defect; `runs` are the numbers of
+    the affected runs; `repair` describes the repair, "" if there is none; `is_damage` is false for files that were
+    merely left behind. `mend` performs the repair and returns a description of what it did.
     """
 
     kind: str
@@ -28,7 +28,7 @@ class Finding(NamedTuple):
 
 
 class RepairResult(NamedTuple):
-    """What a repair made of a finding: what was done, and whether that leaves it as it should be."""
+    """The result of a repair: a description of what was done, and whether the finding is now repaired."""
 
     finding: Finding
     done: str
@@ -36,19 +36,19 @@ class RepairResult(NamedTuple):
 
 
 class Unplaced:
-    """The folder ``lost+found``: whatever a repair takes from its place goes there, so that nothing is deleted."""
+    """The folder ``lost+found``, to which repairs move data instead of deleting it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def move(self, path: Path, *, name: str) -> Path:
-        """Move the file or folder there; where it is now."""
+        """Move the file or folder there; return its new path."""
         target = self._free(name)
         path.rename(target)
         return target
 
     def write(self, data: bytes, *, name: str) -> Path:
-        """Keep the bytes there, synced; where they are."""
+        """Write the bytes there, synced; return the path."""
         target = self._free(name)
         write_durably(target, data)
         return target
@@ -59,5 +59,5 @@ class Unplaced:
         return target.with_name(f"{target.name}.{new_id()[:8]}") if target.exists() else target
 
     def files(self) -> Iterable[Path]:
-        """The files that lie there."""
+        """Return the files there."""
         return [path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink()]

@@ -1,4 +1,4 @@
-"""Checking the store's folder: the file that makes it a store, and what else lies in it."""
+"""Check the folder of the store: the file FORMAT, and the other entries."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ID = re.compile(rb'"store": ?"([0-9a-z]{20})"')
 
 
 def check_format(path: Path) -> Iterator[Finding]:
-    """Whether the file FORMAT of the store at `path` is as it was written; the store need not open.
+    """Check the file FORMAT of the store at `path`, even if the store cannot be opened.
 
-    Raises StoreNotFoundError where nothing looks like a store, StoreFormatError for one of a newer format.
+    Raises StoreNotFoundError if the folder does not look like a store, StoreFormatError if its format is newer.
     """
     file = path / "FORMAT"
     try:
@@ -28,7 +28,7 @@ def check_format(path: Path) -> Iterator[Finding]:
     except StoreNotFoundError:
         if not (path / "runs.jsonl").is_file() or not (path / "objects").is_dir():
             raise
-        wrong = "the file that makes the folder a store is gone"
+        wrong = "the file is missing, without which the folder is not a store"
     except StoreFormatError as error:
         if error.format is not None:
             raise
@@ -45,19 +45,19 @@ def check_format(path: Path) -> Iterator[Finding]:
             else None
         )
         write_durably(file, format_text(id).encode())
-        return "written again" + (f"; the old one is lost+found/{kept.name}" if kept else "")
+        return "written again" + (f"; the old file is lost+found/{kept.name}" if kept else "")
 
     yield Finding(
         kind="damaged format",
         place="FORMAT",
         what=wrong,
-        repair=f"writes it again, with {'the id that can be read' if found else 'a fresh id'}, {id}",
+        repair=f"writes it again, with {'the id found in it' if found else 'a new id'}, {id}",
         mend=mend,
     )
 
 
 def check_folder(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
-    """.gitignore, the known outputs, and what is not recorder's."""
+    """Check .gitignore, the known outputs, staged files, and entries that are not recorder's."""
     yield from _gitignore(store)
     yield from _outputs(store, unplaced)
     yield from _staged(store)
@@ -66,7 +66,7 @@ def check_folder(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
             yield Finding(
                 kind="foreign file",
                 place=path.name,
-                what="it is not recorder's, and is left alone",
+                what="it does not belong to recorder and is ignored",
                 is_damage=False,
             )
 
@@ -82,7 +82,7 @@ def _gitignore(store: RunStore) -> Iterator[Finding]:
         yield Finding(
             kind="changed setting",
             place=".gitignore",
-            what="git may take the store for a part of the project",
+            what="git may add the store to the project's repository",
             repair="writes it again",
             mend=mend,
         )
@@ -95,13 +95,13 @@ def _outputs(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
         def mend() -> str:
             kept = unplaced.move(store.path / "outputs", name="outputs")
             known.add(known.parse(kept.read_bytes()))
-            return f"written again without them; the old one is lost+found/{kept.name}"
+            return f"written again without them; the old file is lost+found/{kept.name}"
 
         yield Finding(
             kind="damaged line",
             place="outputs",
-            what=f"{known.damaged()} of the lines that name known outputs are damaged",
-            repair="leaves them out; such a file counts as code until it is next written",
+            what=f"{known.damaged()} lines of the list of known outputs are damaged",
+            repair="removes them; these outputs count as code until they are written again",
             mend=mend,
         )
 
@@ -113,7 +113,7 @@ def _staged(store: RunStore) -> Iterator[Finding]:
         yield Finding(
             kind="staged files",
             place="staging",
-            what=f"{count} files ({size} bytes) are being written, or were when their process was killed:"
-            " `recorder gc` removes the latter",
+            what=f"{count} files ({size} bytes) are being written, or were left by killed processes;"
+            " to remove the latter, try: recorder gc",
             is_damage=False,
         )

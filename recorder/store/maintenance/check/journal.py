@@ -1,4 +1,4 @@
-"""Checking the journal: its lines, its documents, and the runs that died."""
+"""Check the journal: its lines, its documents, and the runs that were killed."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from .finding import Finding, Unplaced
 
 
 def check_lines(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
-    """The damaged lines of the journal."""
+    """Check the lines of the journal."""
     for line in store.journal.damage():
         is_run = line.table == RUNS and line.id is not None
-        whose = f"run {line.id}" if is_run else "nobody knows whom"
+        whose = f"run {line.id}" if is_run else "an unknown run"
         found = _Damaged(store, line, unplaced)
         yield Finding(
             kind="damaged line",
             place=f"runs.jsonl, byte {line.offset}",
-            what=f"a line about {whose} is damaged: {line.damage}",
+            what=f"a line of {whose} is damaged: {line.damage}",
             runs=(line.id,) if is_run and line.id is not None else (),
             repair=found.repair,
             mend=found.mend,
@@ -38,7 +38,7 @@ def check_lines(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
 
 
 class _Damaged:
-    """A damaged line, and what can be done about it."""
+    """A damaged line, and its repair."""
 
     def __init__(self, store: RunStore, line: Line, unplaced: Unplaced) -> None:
         self._journal = store.journal
@@ -56,12 +56,12 @@ class _Damaged:
     @property
     def repair(self) -> str:
         if self._line.size_bytes == 1:
-            return "puts the newline back; nothing is lost"
+            return "restores the newline; nothing is lost"
         if self._is_old:
-            return "moves it to lost+found; a later line holds, and nothing is lost"
+            return "moves it to lost+found; a later line supersedes it, and nothing is lost"
         if self._mended is not None:
-            return "flips back the one bit that was flipped; nothing is lost"
-        return "moves it to lost+found; an earlier line about the same run holds, if there is one"
+            return "restores the one flipped bit; nothing is lost"
+        return "moves it to lost+found; an earlier line of the same run is used, if there is one"
 
     def mend(self) -> str:
         kept = self._unplaced.write(self._raw, name=f"runs.jsonl-{self._line.offset}")
@@ -71,12 +71,12 @@ class _Damaged:
             and self._journal.put_back(self._mended, instead_of=self._before)
         )
         self._journal.compact(drop={self._raw})
-        put_right = "put right; " if is_back else ""
-        return f"{put_right}the damaged bytes are in lost+found/{kept.name}"
+        repaired = "repaired; " if is_back else ""
+        return f"{repaired}the damaged bytes are in lost+found/{kept.name}"
 
 
 def check_documents(store: RunStore, unplaced: Unplaced) -> tuple[list[Record], list[Finding]]:
-    """The records that are readable, those in the trash among them, and what is wrong with others."""
+    """Return the readable records, including those in the trash, and findings about the others."""
     records: list[Record] = []
     findings: list[Finding] = []
     for table in (RUNS, TRASH):
@@ -86,11 +86,11 @@ def check_documents(store: RunStore, unplaced: Unplaced) -> tuple[list[Record], 
                 document = store.journal.table(table).get(doc_id=number)
                 record = Record.from_document(document or {})
                 if record.number != number:
-                    wrong = f"it says that it is run {record.number}"
+                    wrong = f"its number field is {record.number}"
             except DamageError as error:
                 wrong = str(error)
             except msgspec.ValidationError as error:
-                wrong = f"it is no record that this version can read: {error}"
+                wrong = f"this version of recorder cannot read it: {error}"
             if wrong:
                 findings.append(_invalid(store, table, number, wrong, unplaced))
             else:
@@ -104,7 +104,7 @@ def _changed(records: list[Record]) -> Iterator[Finding]:
             yield Finding(
                 kind="changed record",
                 place=f"runs.jsonl, run {record.number}",
-                what=f"the record of run {record.number} is not as you have signed it: somebody has changed it",
+                what=f"the record of run {record.number} was changed after you signed it",
                 runs=(record.number,),
             )
 
@@ -139,7 +139,7 @@ def _doubles(records: list[Record]) -> Iterator[Finding]:
 
 
 def check_live(store: RunStore, records: list[Record], unplaced: Unplaced) -> Iterator[Finding]:
-    """The runs that died, and live folders that are nobody's."""
+    """Check for killed runs, and for live folders that belong to no run in progress."""
     known = {record.id: record for record in records}
     folder = store.path / "live"
     for record in records:
@@ -163,12 +163,12 @@ def _lost(store: RunStore, record: Record) -> Finding:
             live.close(keep=True)
             raise
         live.close()
-        return f"run {record.number} is finished as lost, with what it had written"
+        return f"finished run {record.number} as lost, with everything that it had written"
 
     return Finding(
         kind="lost run",
         place=f"live/{record.id}",
-        what=f"run {record.number} ({record.experiment}) was killed, or could not be finished",
+        what=f"run {record.number} ({record.experiment}) was killed, or its record could not be written",
         runs=(record.number,),
         repair="finishes its record as lost, with its console, series and files",
         is_damage=False,
@@ -194,13 +194,13 @@ def _leftover(path: Path, record: Record | None, unplaced: Unplaced) -> Finding:
             return "removed: it was empty"
         return f"moved to lost+found/{kept.name}"
 
-    who = "a run without a record" if record is None else f"run {record.number}, which has ended"
+    owner = "a run without a record" if record is None else f"run {record.number}, which has ended"
     return Finding(
         kind="live folder left behind",
         place=f"live/{path.name}",
-        what=f"the live folder of {who}",
+        what=f"the live folder of {owner}",
         runs=() if record is None else (record.number,),
-        repair="moves it to lost+found, or removes it where it is empty",
+        repair="moves it to lost+found, or removes it if it is empty",
         is_damage=False,
         mend=mend,
     )

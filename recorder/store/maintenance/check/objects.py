@@ -1,4 +1,4 @@
-"""Checking the objects: each one's bytes, and that all that the runs refer to is there."""
+"""Check the objects: the content of each, and that all objects that the runs refer to exist."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _OWN_MODE = 0o444
 
 
 class Holder(NamedTuple):
-    """A run that refers to an object, and as what."""
+    """A run that refers to an object, and the role of the object."""
 
     record: Record
     what: str
 
 
 class Wanted:
-    """What the runs refer to, and where another copy of it may lie."""
+    """The objects that the runs refer to, and the places where other copies may be."""
 
     def __init__(self, store: RunStore, records: Iterable[Record], unplaced: Unplaced) -> None:
         self._store = store
@@ -43,17 +43,17 @@ class Wanted:
             return False
         snapshot = record.code.snapshot
         paths = {item.path for item in record.inputs if item.digest == reference.name}
-        # (One that cannot be read is a finding of its own.)
+        # A snapshot that cannot be read is a separate finding.
         return snapshot is not None and any(
             self._store.snapshots.may_hold(snapshot, path) for path in paths
         )
 
     def runs(self, digest: str) -> tuple[int, ...]:
-        """The numbers of the runs that refer to the object."""
+        """Return the numbers of the runs that refer to the object."""
         return tuple(sorted({holder.record.number for holder in self.holders.get(digest, ())}))
 
     def what(self, digest: str) -> str:
-        """As what they do, in words."""
+        """Describe the references to the object."""
         holders = self.holders.get(digest, [])
         if not holders:
             return "no run refers to it"
@@ -62,7 +62,7 @@ class Wanted:
         return f"{first.what} of run {first.record.number}{more}"
 
     def find_again(self, digest: str) -> Path | None:
-        """A file somewhere else that has the object's bytes, if there is one."""
+        """Return a file elsewhere with the content of the object, None if there is none."""
         return next((path for path in self._places(digest) if _is(path, digest)), None)
 
     def _places(self, digest: str) -> Iterator[Path]:
@@ -74,7 +74,7 @@ class Wanted:
 
 
 def _own_places(record: Record, digest: str) -> Iterator[Path]:
-    """Where the run had the file."""
+    """Yield the paths at which the run had the file."""
     root = Path(record.code.root) if record.code is not None else None
     folders = [Path(record.process.cwd)] if record.process is not None else []
     folders += [root] if root is not None else []
@@ -94,9 +94,9 @@ def _is(path: Path, digest: str) -> bool:
 
 
 def check_objects(store: RunStore, wanted: Wanted, unplaced: Unplaced) -> Iterator[Finding]:
-    """What is wrong with the objects that are there."""
+    """Check the content and the mode of each object."""
     objects = store.objects
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # BLAKE3 lets the other threads run
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # BLAKE3 releases the GIL
         for digest, is_whole in _verified(pool, store):
             if not is_whole:
                 yield _damaged(store, digest, wanted, unplaced)
@@ -112,7 +112,7 @@ def _verified(pool: ThreadPoolExecutor, store: RunStore) -> Iterator[tuple[str, 
         try:
             return store.objects.verify(digest)
         except ObjectNotFoundError:
-            return True  # collected meanwhile; one that a run refers to is found to be missing
+            return True  # collected meanwhile; a missing object is a separate finding
         except OSError:
             return False  # a bad sector
 
@@ -129,9 +129,9 @@ def _damaged(store: RunStore, digest: str, wanted: Wanted, unplaced: Unplaced) -
     return Finding(
         kind="damaged object",
         place=_place(store, path),
-        what=f"an object has other bytes than its name says ({wanted.what(digest)})",
+        what=f"the content of an object does not match its digest ({wanted.what(digest)})",
         runs=wanted.runs(digest),
-        repair="moves it to lost+found" + (f", and takes the bytes from {copy}" if copy else ""),
+        repair="moves it to lost+found" + (f", and restores it from {copy}" if copy else ""),
         mend=mend,
     )
 
@@ -140,7 +140,7 @@ def _put_again(store: RunStore, digest: str, copy: Path | None) -> str:
     if copy is None:
         return ""
     put, _ = store.objects.put_file(copy)
-    return f"; put again from {copy}" if put == digest else f"; {copy} has changed meanwhile"
+    return f"; restored from {copy}" if put == digest else f"; {copy} has changed meanwhile"
 
 
 def _writable(store: RunStore, digest: str) -> Finding:
@@ -153,7 +153,7 @@ def _writable(store: RunStore, digest: str) -> Finding:
     return Finding(
         kind="writable object",
         place=_place(store, path),
-        what="an object may be written to by mistake",
+        what="an object is writable",
         repair="makes it read-only",
         is_damage=False,
         mend=mend,
@@ -167,14 +167,14 @@ def _foreign(store: RunStore, path: Path, unplaced: Unplaced) -> Finding:
     return Finding(
         kind="foreign file",
         place=_place(store, path),
-        what="something that is no object lies among the objects",
+        what="it is not an object",
         repair="moves it to lost+found",
         mend=mend,
     )
 
 
 def check_references(store: RunStore, wanted: Wanted) -> Iterator[Finding]:
-    """What runs refer to, and is not there."""
+    """Check that the objects exist that runs refer to."""
     for digest in sorted(wanted.holders):
         if not store.objects.has(digest):
             yield _missing(store, digest, wanted)
@@ -191,7 +191,7 @@ def _missing(store: RunStore, digest: str, wanted: Wanted) -> Finding:
         place=_place(store, store.objects.path(digest)) if is_digest(digest) else digest,
         what=f"an object is missing: {wanted.what(digest)}",
         runs=wanted.runs(digest),
-        repair=f"takes the bytes from {copy}" if copy else "",
+        repair=f"restores it from {copy}" if copy else "",
         mend=mend if copy else None,
     )
 

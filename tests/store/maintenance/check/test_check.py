@@ -242,7 +242,7 @@ def test_a_damaged_snapshot_is_taken_from_the_users_repository(store: RunStore) 
     assert {o.finding.kind for o in outcomes} == {"damaged git object"}
     assert all(o.finding.runs == (3,) for o in outcomes)
     # The file is still there; the tree was never in the user's repository.
-    assert sum("taken again" in o.done for o in outcomes) == 1
+    assert sum("restored from" in o.done for o in outcomes) == 1
     assert {"missing git object", "missing snapshot"} & set(kinds(store))
 
 
