@@ -1,12 +1,14 @@
-"""``recorder replay --all``: many runs, so that a repository's CI can assert that every result still comes out."""
+"""``recorder replay`` for several runs, so that CI can assert that every result still reproduces."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import msgspec
 
+from ...records import Record
 from ...render.progress import show_progress
 from ...render.replays.junit import junit_of_many
 from ...render.replays.many import describe_many, many_document, show_many
@@ -20,6 +22,7 @@ from .selection import Choice, trusted
 
 def replay_all(
     store: RunStore,
+    records: Sequence[Record],
     choice: Choice,
     request: Request,
     *,
@@ -27,22 +30,23 @@ def replay_all(
     as_json: bool,
     junit: Path | None,
 ) -> int:
-    """Replay the runs, print what came of them, and give the exit status."""
+    """Replay the runs, print the results, and return the exit status."""
     selection = select_runs(
         store,
-        where=choice.where,
-        tags=choice.tags,
-        with_failed=choice.with_failed,
+        records,
+        with_failed=choice.selection.failed,
         with_replays=choice.with_replays,
     )
     if trust:
-        records = tuple(trusted(store, record) for record in selection.records)
-        selection = selection._replace(records=records)
-    chosen = choice._replace(jobs=1, restart=False)._asdict()
-    with open_batch(store, request, chosen=chosen, afresh=choice.restart) as batch:
-        _say_taken_over(selection, batch)
-        shown = show_many(waiting_runs(selection.records, batch))
-        with show_progress(shown) as progress:
+        selection = selection._replace(
+            records=tuple(trusted(store, record) for record in selection.records)
+        )
+    with open_batch(
+        store, request, chosen=choice.to_document(), restart=choice.restart
+    ) as batch:
+        _report_resumed(selection, batch)
+        waiting = waiting_runs(selection.records, batch)
+        with show_progress(show_many(waiting)) as progress:
             done = replay_many(
                 store,
                 selection.records,
@@ -62,11 +66,11 @@ def replay_all(
     return done.exit_status
 
 
-def _say_taken_over(selection: Selection, batch: Batch) -> None:
+def _report_resumed(selection: Selection, batch: Batch) -> None:
     count = len(selection.records) - len(waiting_runs(selection.records, batch))
     if count:
-        said = (
-            f"going on: {count} of {len(selection.records)} were replayed by the command that began"
-            f" {age(batch.begun)} ago and was interrupted (--restart replays them again)"
+        message = (
+            f"resuming: {count} of {len(selection.records)} runs were replayed by a command that began"
+            f" {age(batch.begun)} ago and was interrupted; to replay them again: --restart"
         )
-        click.secho(said, err=True, dim=True)
+        click.secho(message, err=True, dim=True)
