@@ -11,8 +11,9 @@ import msgspec
 
 from ...compare.groups import Group, group, sort_by_value
 from ...records import Record
+from ...render.csv import csv_cell
 from ...render.runs.groups import groups_document, groups_rows, groups_table
-from ...render.runs.runs import cell, remark, runs_table
+from ...render.runs.runs import remark, runs_table
 from ...store.query.fields import FIELDS, known_names, parse_key
 from ...store.query.query import Name, check_names
 from ...store.store import RunStore
@@ -223,13 +224,13 @@ def _print_csv(rows: Iterable[Sequence[Any]]) -> None:
     csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
 
 
-def _rows(records: Sequence[Record]) -> Iterable[Sequence[str]]:
+def _rows(records: Sequence[Record]) -> Iterable[Sequence[Any]]:
     documents = [record.to_document() for record in records]
     names = dict.fromkeys(FIELDS)
     for document in documents:
         known = known_names(document)
         names.update(dict.fromkeys(sorted(n for n in known if n.startswith("config."))))
         names.update(dict.fromkeys(f"metrics.{name}" for name in document["metrics"]))
-    yield list(names)
-    values = [parse_key(name) for name in names]
-    yield from ([cell(value(document)) for value in values] for document in documents)
+    yield [csv_cell(name) for name in names]
+    finds = [parse_key(name) for name in names]
+    yield from ([csv_cell(find(document)) for find in finds] for document in documents)

@@ -177,7 +177,9 @@ def command(
     choice = Choice(runs, selection, **many)
     choice.check()
     if explained and (times > 1 or settings):
-        raise click.UsageError("--explain is for one replay with a verdict: without --repeat and --set")
+        raise click.UsageError(
+            "--explain is for one replay with a verdict: without --repeat and --set"
+        )
     store = RunStore(ctx.obj)
     records = choice.find(store)
     is_many = choice.is_many(records)

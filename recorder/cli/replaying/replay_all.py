@@ -41,9 +41,7 @@ def replay_all(
         selection = selection._replace(
             records=tuple(trusted(store, record) for record in selection.records)
         )
-    with open_batch(
-        store, request, chosen=choice.to_document(), restart=choice.restart
-    ) as batch:
+    with open_batch(store, request, chosen=choice.to_document(), restart=choice.restart) as batch:
         _report_resumed(selection, batch)
         waiting = waiting_runs(selection.records, batch)
         with show_progress(show_many(waiting)) as progress:
