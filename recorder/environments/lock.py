@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ..capture.environment.distributions import archive_sha256, normalise
+from ..capture.environment.distributions import archive_sha256, normalize
 from ..errors import LockError
 from ..secrets.urls import without_credentials
 from .pythons import Python, find_python
@@ -129,5 +129,5 @@ def _files(report: Mapping[str, Any]) -> Iterator[tuple[str, _File]]:
         said = one["download_info"]
         sha256 = archive_sha256(said)
         if sha256:
-            name = normalise(one["metadata"]["name"])
+            name = normalize(one["metadata"]["name"])
             yield name, (without_credentials(said["url"]), sha256)

@@ -15,7 +15,6 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from ..capture.code.file_filter import is_secret_file
 from ..capture.environment.process import working_directory
 from ..capture.files.audit_hook import Reading, Watch
 from ..capture.files.scan import (
@@ -30,6 +29,7 @@ from ..capture.files.scan import (
 from ..digest import digest_file
 from ..paths import is_within
 from ..records import Output, Record
+from ..secrets.filenames import is_secret_file
 from ..store.live.live import is_alive
 from ..store.store import RunStore
 

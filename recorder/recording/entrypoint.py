@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import difflib
 import dis
 import importlib
 import inspect
@@ -178,8 +179,11 @@ def _experiments(module: ModuleType) -> Iterator[Experiment]:
 def _no_such(module: ModuleType, qualname: str) -> str:
     names = sorted(experiment.name for experiment in _experiments(module))
     where = Path(module.__file__).name if module.__file__ else module.__name__
+    functions = [name for name, value in vars(module).items() if inspect.isfunction(value)]
+    near = difflib.get_close_matches(qualname, dict.fromkeys([*names, *functions]), n=1)
+    guess = f" (did you mean {near[0]!r}?)" if near else ""
     hint = f"its experiments are {', '.join(names)}" if names else "it has no recorded function"
-    return f"no {qualname!r} in {where}: {hint}"
+    return f"no {qualname!r} in {where}{guess}: {hint}"
 
 
 def _is_guard(node: ast.stmt) -> bool:

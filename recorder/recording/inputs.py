@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 
-from ..capture.code.file_filter import is_secret_file
 from ..capture.files.audit_hook import Reading
 from ..records import Input
+from ..secrets.filenames import is_secret_file
 from ..secrets.register import Secrets, secret_digest
 from .project import Setting
 
@@ -51,7 +51,7 @@ class Intake:
         held = digest in kept or (inside and self._setting.holds(path))
         if secret:  # of a file of credentials neither the bytes nor the digest are kept
             digest = secret_digest(digest)
-            self._secrets.note(f"inputs.{path}", digest, "its name is that of a secret")
+            self._secrets.note(f"inputs.{path}", digest, "its name suggests a secret")
         return Input(
             path=path,
             digest=digest,

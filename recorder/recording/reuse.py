@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .. import codec
-from ..capture.code.file_filter import is_secret_file
 from ..capture.config import encode_config
 from ..capture.environment.process import describe_process
 from ..capture.environment.runtime import numerics_of
 from ..digest import digest_file
 from ..errors import RecorderError
 from ..records import JSON, Input, Output, Record, prospect
+from ..secrets.filenames import is_secret_file
 from ..secrets.register import Secrets, secret_digest
 from ..store.query.catalogue import RUNS
 from ..store.signature import is_trusted

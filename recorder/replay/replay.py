@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from ..capture.code.file_filter import is_secret_file
 from ..compare.items import Verification
 from ..environments.rebuild import Rebuilt, rebuilt
 from ..errors import ConfigError, ReplayError
 from ..hazards import causes, rounding_causes
 from ..records import Part, Record, Verdict
+from ..secrets.filenames import is_secret_file
 from ..store.store import RunStore
 from .plan import Plan, make_plan
 from .request import Request

@@ -349,7 +349,7 @@ class Snapshots:
         if index is not None:
             variables["GIT_INDEX_FILE"] = str(index)
         cwd = tree or self.git_dir.parent
-        return run_git([*where, *args], cwd=cwd, said=said, variables=variables, inherited=held)
+        return run_git([*where, *args], cwd=cwd, stdin=said, variables=variables, inherited=held)
 
 
 def _init(folder: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_grid_is_a_run_for_each_cell(sweeping: Project) -> None:
     assert sweep.startswith("sweep-") and {tuple(one["tags"]) for one in found} == {
         ("own", "t", sweep)
     }
-    assert "opt=a,b is one text" in done.stderr
+    assert "opt=a,b is one string" in done.stderr
     assert "ValueError: diverged [at] once" in done.stderr and "killed by signal 9" in done.stderr
     assert f"2 finished, 4 failed: recorder list --tag {sweep}" in done.stderr
     assert "printed by" not in done.stdout + done.stderr

@@ -123,3 +123,12 @@ def test_each_example_is_done(do: Callable[[list[str]], Said]) -> None:
             said = do(words[1:])
             assert (said.status, text in said.out) == (status, True), (example, said)
             assert "Traceback" not in said.err, (example, said)
+
+
+def test_help_shows_no_ranges_of_numbers() -> None:
+    """The help of no command shows a range such as ``[x>=1]``."""
+    context = click.Context(cli, info_name="recorder")
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert not re.search(r"\[[^]]*x[<>]", command.get_help(context)), name

@@ -81,9 +81,9 @@ def test_methods(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert record(model.fit)(1.0) == 3.0
     runs = list(RunStore(store).runs())
     assert [run.experiment for run in runs][:2] == ["Model.fit", "Model.double"]
-    state = {"type": "test_kinds:Model", "fields": {"rate": 3.0}}
+    state = {"type": f"{__name__}:Model", "fields": {"rate": 3.0}}
     assert runs[0].config == {"self": {"$instance": state}, "x": 2.0}
-    assert runs[2].config == {"cls": {"$name": "test_kinds:Model"}, "rate": 1.5}
+    assert runs[2].config == {"cls": {"$name": f"{__name__}:Model"}, "rate": 1.5}
     assert runs[4].config == {"self": {"$instance": state}, "x": 1.0}
     assert not any(run.warnings for run in runs)
 

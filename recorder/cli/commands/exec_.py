@@ -10,6 +10,7 @@ import click
 from ...errors import ConfigError
 from ...recording.exec import execute, prepare_command
 from ..completion import complete_tags
+from ..numbers import WholeNumber
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -27,7 +28,7 @@ from ..completion import complete_tags
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=WholeNumber(0),
     metavar="N",
     help="Set RECORDER_SEED and PYTHONHASHSEED for the command.",
 )

@@ -18,6 +18,7 @@ from ...store.query.fields import FIELDS, known_names, parse_key
 from ...store.query.query import Name, check_names
 from ...store.store import RunStore
 from ..completion import complete_experiments, complete_keys
+from ..numbers import WholeNumber
 from ..run_selection import Selection, selection_options
 
 # More rows than these show nothing at a glance, and take time in a large store.
@@ -43,7 +44,7 @@ SHOWN = 50
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     metavar="N",
     help=f"Show at most N runs: the newest, or the first with --sort. Default: {SHOWN} for a table.",
 )

@@ -23,12 +23,13 @@ from ...replay.request import Request
 from ...replay.secrets import variable_of
 from ...store.store import RunStore
 from ..completion import complete_runs
+from ..numbers import FiniteNumber, WholeNumber
 from ..replaying.outcome import explain_replay, print_repetition, print_replay, say
 from ..replaying.selection import Choice, many_options, trusted
 from ..run_selection import Selection, selection_options
 
 # A tolerance: an infinite or a negative one would be a mistake.
-BOUND = click.FloatRange(min=0, max=sys.float_info.max)
+BOUND = FiniteNumber()
 
 
 @click.command()
@@ -44,7 +45,7 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
 @click.option(
     "--repeat",
     "times",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     default=1,
     metavar="N",
     show_default=True,

@@ -14,39 +14,11 @@ from typing import Any
 import click
 
 from ..completion import complete_settings, complete_targets
-from ..running.options import RunOptions, run_options
+from ..running.options import RunOptions, SettingsCommand, run_options
 from ..running.restart import restart
 
 
-class _Command(click.Command):
-    """A command that explains how to set an argument to those who write ``--lr 0.1``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        words = [*args]
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            if error.possibilities or not error.option_name.startswith("--"):
-                raise
-            hint = _as_setting(error.option_name, words)
-            message = (
-                f"no option {error.option_name}; to set an argument of the experiment, write {hint}"
-            )
-            raise click.UsageError(message, ctx) from None
-
-
-def _as_setting(option: str, words: list[str]) -> str:
-    """Return ``lr=0.1`` for ``--lr 0.1`` or ``--lr=0.1`` among the words."""
-    key = option.lstrip("-").replace("-", "_")
-    for word, after in zip(words, [*words[1:], ""], strict=True):
-        name, equals, value = word.partition("=")
-        if name == option:
-            value = value if equals else "" if after.startswith("-") or "=" in after else after
-            return f"{key}={value or 'true'}"
-    return f"{key}=VALUE"
-
-
-@click.command(cls=_Command)
+@click.command(cls=SettingsCommand)
 @click.argument("target", metavar="TARGET", shell_complete=complete_targets)
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_settings)
 @run_options

@@ -8,16 +8,27 @@ from pathlib import Path
 import click
 import msgspec
 
+from ...batch.pool import Worker
+from ...batch.report import Ended
 from ...records import Record
-from ...render.progress import show_progress
 from ...render.replays.junit import junit_of_many
-from ...render.replays.many import describe_many, many_document, show_many
-from ...render.text import age
+from ...render.replays.many import describe_many, many_document
+from ...render.text import age, duration, printable, shorten
 from ...replay.many.many import Selection, replay_many, select_runs, waiting_runs
 from ...replay.many.progress import Batch, open_batch
 from ...replay.request import Request
 from ...store.store import RunStore
+from ..progress import Display, show_progress
 from .selection import Choice, trusted
+
+_WIDTH = 24
+_RESULTS = {
+    0: "reproduced",
+    1: "diverged",
+    3: "failed",
+    4: "nothing verified",
+    130: "interrupted",
+}
 
 
 def replay_all(
@@ -44,7 +55,7 @@ def replay_all(
     with open_batch(store, request, chosen=choice.to_document(), restart=choice.restart) as batch:
         _report_resumed(selection, batch)
         waiting = waiting_runs(selection.records, batch)
-        with show_progress(show_many(waiting)) as progress:
+        with show_progress(_display(waiting)) as progress:
             done = replay_many(
                 store,
                 selection.records,
@@ -72,3 +83,27 @@ def _report_resumed(selection: Selection, batch: Batch) -> None:
             f" {age(batch.begun)} ago and was interrupted; to replay them again: --restart"
         )
         click.secho(message, err=True, dim=True)
+
+
+def _display(records: Sequence[Record]) -> Display:
+    """Return the progress display for the replays of these runs."""
+
+    def row(worker: Worker) -> dict[str, str]:
+        record = records[worker.place]
+        return {
+            "run": str(record.number),
+            "experiment": shorten(printable(record.experiment), _WIDTH),
+        }
+
+    def describe(ended: Ended) -> str:
+        record, report = records[ended.place], ended.report
+        result = _RESULTS.get(report.exit_status, "could not be done")
+        replay = f" (run {report.number})" if report.number is not None else ""
+        head = f"run {record.number} ({printable(record.experiment)})"
+        line = f"{head}  {result}{replay}  {duration(ended.duration_s)}"
+        return f"{line}  {shorten(printable(report.error), 200)}" if report.error else line
+
+    def is_good(ended: Ended) -> bool:
+        return ended.report.exit_status == 0
+
+    return Display("replays", len(records), row, describe, is_good, "not reproduced")

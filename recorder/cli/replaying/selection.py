@@ -11,6 +11,7 @@ from ...records import Record
 from ...render.text import describe_runs
 from ...store.signature import is_trusted
 from ...store.store import RunStore
+from ..numbers import WholeNumber
 from ..run_selection import Selection, add_options, find_runs
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -78,7 +79,7 @@ _OPTIONS = (
     click.option(
         "-j",
         "--jobs",
-        type=click.IntRange(min=1),
+        type=WholeNumber(1),
         default=1,
         metavar="N",
         show_default=True,

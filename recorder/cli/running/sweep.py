@@ -18,12 +18,12 @@ from ...capture.seeding.determinism import fixed_variables
 from ...errors import ConfigError, RecorderError
 from ...recording.experiment import Experiment
 from ...records import new_id
-from ...render.progress import Display, Progress, show_progress
 from ...render.runs.config import count_runs
 from ...render.runs.runs import runs_table
 from ...render.runs.sweep import describe_cell
 from ...render.text import shorten
 from ...store.store import RunStore
+from ..progress import Display, Progress, show_progress
 from .options import RunOptions
 
 # A sweep of more runs needs a confirmation.

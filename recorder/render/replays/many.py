@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...batch.pool import Worker
-from ...batch.report import Ended
-from ...records import Record
 from ...replay.many.many import Many, ReplayOutcome
-from ..progress import Display
 from ..runs.runs import remark, table_lines
 from ..text import Column, duration, printable, shorten
 from .verdict import styled_verdict, verdict_document
@@ -18,38 +14,6 @@ from .verdict import styled_verdict, verdict_document
 _SHOWN = 50
 _GOOD = ("reproduced", "close")
 _WIDTH = 24
-
-
-def show_many(records: Sequence[Record]) -> Display:
-    """Return the progress display for the replays of these runs."""
-
-    def row(worker: Worker) -> dict[str, str]:
-        record = records[worker.place]
-        return {
-            "run": str(record.number),
-            "experiment": shorten(printable(record.experiment), _WIDTH),
-        }
-
-    def describe(ended: Ended) -> str:
-        record, report = records[ended.place], ended.report
-        result = _ENDED.get(report.exit_status, "could not be done")
-        replay = f" (run {report.number})" if report.number is not None else ""
-        text = f"run {record.number} ({printable(record.experiment)})  {result}{replay}  {duration(ended.duration_s)}"
-        return f"{text}  {shorten(printable(report.error), 200)}" if report.error else text
-
-    def is_good(ended: Ended) -> bool:
-        return ended.report.exit_status == 0
-
-    return Display("replays", len(records), row, describe, is_good, "not reproduced")
-
-
-_ENDED = {
-    0: "reproduced",
-    1: "diverged",
-    3: "failed",
-    4: "nothing verified",
-    130: "interrupted",
-}
 
 
 def describe_many(done: Many, *, left_out: Mapping[str, int]) -> str:

@@ -20,7 +20,8 @@ def describe_repetition(done: Repetition) -> str:
     first = done.replays[0]
     numbers = [one.record.number for one in done.replays]
     named = ", ".join(map(str, numbers))
-    head = f"{len(numbers)} replays of run {first.original.number} ({printable(first.original.experiment)}): runs {named}"
+    name = printable(first.original.experiment)
+    head = f"{len(numbers)} replays of run {first.original.number} ({name}): runs {named}"
     took = ", ".join(duration(one.record.duration_s) for one in done.replays)
     lines = [click.style(f"{head}, took {took}", bold=True)]
     columns = _columns(done)

@@ -17,7 +17,7 @@ import msgspec
 
 from ... import codec
 from ...capture.code.function import find_receiver
-from ...capture.code.source import describe_function
+from ...capture.code.source import describe_source
 from ...capture.config import call_with, encode_config
 from ...capture.failure import own_traceback
 from ...config.settings import apply_settings
@@ -240,7 +240,7 @@ def _function(record: Record, experiment: Experiment, job: ReplayJob) -> Functio
     """The recorded description; that of live code has its own source."""
     if job.live_code is None:
         return record.function
-    source, _ = describe_function(experiment.function)
+    source, _ = describe_source(experiment.function)
     return msgspec.structs.replace(record.function, source=source)
 
 

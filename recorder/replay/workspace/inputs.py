@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ...capture.code.file_filter import is_secret_file
 from ...digest import digest_file
 from ...errors import ConfigError
 from ...records import Input, Part, Project, Record
+from ...secrets.filenames import is_secret_file
 from ...secrets.register import secret_digest
 from ...store.store import RunStore
 from ..request import Request

@@ -21,10 +21,10 @@ from pathlib import Path
 from types import TracebackType
 
 from ...capture.code.editable_projects import finder_mappings
-from ...capture.code.file_filter import is_secret_file
 from ...digest import digest_file
 from ...paths import PACKAGE
 from ...records import Record, new_id
+from ...secrets.filenames import is_secret_file
 from ...store.filesystem.folder_lock import FolderLock
 from ...store.store import RunStore
 from .inputs import InputSource

@@ -11,7 +11,7 @@ import click
 
 from ..batch.pool import Pool, Worker
 from ..batch.report import Ended
-from .text import duration
+from ..render.text import duration
 
 if TYPE_CHECKING:
     from rich.console import Group
