@@ -61,6 +61,7 @@ DONE: dict[str, tuple[int, str]] = {
     "gc": (0, "run in the trash  2"),
     "import": (0, "2 are in the trash here"),
     "check": (0, "everything is as it was written"),
+    "guide": (0, "# Replay a run"),
 }
 # They start processes that import the project as its own programs do: here that would be the test's.
 APART = ("run", "replay", "exec")

@@ -1,4 +1,4 @@
-"""A run's project as it is now: what a replay runs that asks whether today's code still gives the same."""
+"""Take the current code of a run's project, for replays with --current-code."""
 
 from __future__ import annotations
 
@@ -15,15 +15,22 @@ from ...store.store import RunStore
 
 
 def take_live_code(store: RunStore, record: Record, report: Callable[[str], None]) -> Code:
-    """The code of the run's project as it is now, its snapshot taken into the store.
+    """Take a snapshot of the current code of a run's project into the store, and return its description.
 
-    It is looked for where it was, else, as after the project has been moved, beside the store. `report` is told what is
-    left out. Raises ReplayError where there is none, or none that a record could hold.
+    The project is searched for at its recorded root and, in case it was moved, next to the store.
+
+    Args:
+        store: The store that has the run and receives the snapshot.
+        record: The run.
+        report: A function that is called with each file that is left out.
+
+    Raises:
+        ReplayError: There is no such project, or its code cannot be captured.
     """
     code = record.code
     if code is None or (record.function.file is None and record.function.kind != "command"):
         raise ReplayError(
-            f"run {record.number} has no file in a project whose code of today could be run",
+            f"run {record.number} has no file in a project, so there is no current code to run",
             run=record.number,
         )
     root = find_project(code, store)
@@ -36,9 +43,9 @@ def take_live_code(store: RunStore, record: Record, report: Callable[[str], None
 
 
 def _take_project(setting: Setting, project: Project, report: Callable[[str], None]) -> Project:
-    """As it is now; as it was where it is gone."""
+    """Take a snapshot of a project outside the root; keep the recorded one where the project is gone."""
     root = Path(project.root)
     if not root.is_dir():
-        report(f"project {project.name} is not at {root} any more: it is taken as it was")
+        report(f"project {project.name} is gone from {root}, so its recorded code is used")
         return project
     return replace(project, snapshot=setting.snapshot_of(root, report), commit=None, dirty=None)
