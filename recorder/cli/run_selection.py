@@ -22,7 +22,7 @@ FAILED = ("failed", "interrupted", "lost")
 _NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*,?")
 
 
-class Selection(NamedTuple):
+class RunSelection(NamedTuple):
     """The options that select runs: a query, tags (a run must have all), and failed runs only."""
 
     where: str | None = None
@@ -32,7 +32,7 @@ class Selection(NamedTuple):
     @property
     def is_empty(self) -> bool:
         """Whether none of the options is given."""
-        return self == Selection()
+        return self == RunSelection()
 
     def matches(self, record: Record) -> bool:
         """Whether the run has the tags and the status; `where` is the store's to evaluate."""
@@ -59,7 +59,7 @@ def selection_options(command: C) -> C:
     def with_selection(
         *args: Any, where: str | None, tags: tuple[str, ...], failed: bool, **options: Any
     ) -> Any:
-        return command(*args, selection=Selection(where, tags, failed), **options)
+        return command(*args, selection=RunSelection(where, tags, failed), **options)
 
     return add_options(with_selection, _OPTIONS)  # type: ignore[return-value]
 
@@ -85,7 +85,7 @@ _OPTIONS = (
 )
 
 
-def find_runs(store: RunStore, refs: Sequence[str], selection: Selection) -> list[Record]:
+def find_runs(store: RunStore, refs: Sequence[str], selection: RunSelection) -> list[Record]:
     """Return the named runs, or all if none is named, that the selection matches, each once.
 
     Named runs keep the order in which they are named. Raises RunNotFoundError, also if no run is left, and
@@ -109,7 +109,7 @@ def find_runs(store: RunStore, refs: Sequence[str], selection: Selection) -> lis
     return matching
 
 
-def require_runs(refs: Sequence[str], selection: Selection) -> None:
+def require_runs(refs: Sequence[str], selection: RunSelection) -> None:
     """Raise click.UsageError if neither a run nor a selection is given."""
     if not refs and selection.is_empty:
         raise click.UsageError("RUN is missing: name runs, or use --where, --tag or --failed")
@@ -140,7 +140,7 @@ def _range(store: RunStore, ref: str) -> Iterator[int]:
 
 
 def split_last(
-    store: RunStore, words: Sequence[str], selection: Selection, *, last: str, command: str
+    store: RunStore, words: Sequence[str], selection: RunSelection, *, last: str, command: str
 ) -> tuple[list[str], str]:
     """Return the names of runs and the last word, a tag or a note. Raises click.UsageError if either is missing."""
     *refs, word = words or [""]

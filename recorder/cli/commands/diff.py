@@ -16,7 +16,7 @@ from ...records import Record
 from ...render.differences.diff import describe_diff
 from ...store.store import RunStore
 from ..completion import complete_runs
-from ..run_selection import Selection, find_runs, selection_options
+from ..run_selection import RunSelection, find_runs, selection_options
 
 
 @click.command()
@@ -39,7 +39,7 @@ def command(
     ctx: click.Context,
     runs: tuple[str, ...],
     to: tuple[str, ...],
-    selection: Selection,
+    selection: RunSelection,
     only: str | None,
     as_patch: bool,
     maximize: tuple[str, ...],
@@ -87,7 +87,7 @@ def command(
 
 
 def _sides(
-    store: RunStore, refs: Sequence[str], selection: Selection
+    store: RunStore, refs: Sequence[str], selection: RunSelection
 ) -> tuple[list[Record], Path | None]:
     """Return the runs to compare, at least one, and the folder if one is named. Raises click.UsageError."""
     folders = [ref for ref in refs if is_folder(ref)]

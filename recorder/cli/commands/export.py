@@ -10,7 +10,7 @@ from ...render.text import describe_runs, size
 from ...store.archive.transfer import export_runs
 from ...store.store import RunStore
 from ..completion import complete_runs
-from ..run_selection import Selection, find_runs, selection_options
+from ..run_selection import RunSelection, find_runs, selection_options
 
 
 @click.command()
@@ -22,7 +22,7 @@ from ..run_selection import Selection, find_runs, selection_options
 @click.option("--force", is_flag=True, help="Overwrite FILE.zip.")
 @click.pass_obj
 def command(
-    path: str | None, runs: tuple[str, ...], selection: Selection, every: bool, force: bool
+    path: str | None, runs: tuple[str, ...], selection: RunSelection, every: bool, force: bool
 ) -> None:
     """Write runs with everything they need into a zip file.
 

@@ -19,7 +19,7 @@ from ...store.query.query import Name, check_names
 from ...store.store import RunStore
 from ..completion import complete_experiments, complete_keys
 from ..numbers import WholeNumber
-from ..run_selection import Selection, selection_options
+from ..run_selection import RunSelection, selection_options
 
 # More rows than these show nothing at a glance, and take time in a large store.
 SHOWN = 50
@@ -71,7 +71,7 @@ SHOWN = 50
 def command(
     path: str | None,
     experiment: str | None,
-    selection: Selection,
+    selection: RunSelection,
     sort: str | None,
     limit: int | None,
     every: bool,

@@ -14,7 +14,7 @@ from ...render.plots.curves import Curve, curve
 from ...store.store import RunStore
 from ..completion import complete_keys, complete_runs
 from ..plot_data import UnableError, pair_curves, parallel_columns, series_curves
-from ..run_selection import Selection, find_runs, require_runs, selection_options
+from ..run_selection import RunSelection, find_runs, require_runs, selection_options
 
 if TYPE_CHECKING:
     from ...render.plots.terminal import Axes
@@ -100,7 +100,7 @@ class _Wanted(NamedTuple):
     x: str
     scatter: tuple[str, str] | None
     parallel: str | None
-    selection: Selection
+    selection: RunSelection
     log_y: bool
     log_x: bool
     save: Path | None

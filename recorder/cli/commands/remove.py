@@ -12,7 +12,7 @@ from ...render.text import age, describe_runs
 from ...store.query.refs import is_range
 from ...store.store import RunStore
 from ..completion import complete_runs
-from ..run_selection import Selection, find_runs, require_runs, selection_options
+from ..run_selection import RunSelection, find_runs, require_runs, selection_options
 
 
 @click.command()
@@ -24,7 +24,7 @@ from ..run_selection import Selection, find_runs, require_runs, selection_option
 )
 @click.pass_obj
 def command(
-    path: str | None, runs: tuple[str, ...], selection: Selection, yes: bool, undo: bool
+    path: str | None, runs: tuple[str, ...], selection: RunSelection, yes: bool, undo: bool
 ) -> None:
     """Move runs to the trash, or back.
 

@@ -26,7 +26,7 @@ from ..completion import complete_runs
 from ..numbers import FiniteNumber, WholeNumber
 from ..replaying.outcome import explain_replay, print_repetition, print_replay, say
 from ..replaying.selection import Choice, many_options, trusted
-from ..run_selection import Selection, selection_options
+from ..run_selection import RunSelection, selection_options
 
 # A tolerance: an infinite or a negative one would be a mistake.
 BOUND = FiniteNumber()
@@ -134,7 +134,7 @@ def command(
     ctx: click.Context,
     /,
     runs: tuple[str, ...],
-    selection: Selection,
+    selection: RunSelection,
     settings: tuple[str, ...],
     secrets: tuple[str, ...],
     rtol: float | None,
@@ -158,7 +158,7 @@ def command(
     Examples:
       recorder replay last
       recorder replay last --plan
-      recorder replay --all -j 2
+      recorder replay --tag paper -j 2
 
     Each replay runs in a workspace of its own, with the recorded code, config, seed and inputs, and is itself a run.
     Its result, outputs and metrics are compared with the recorded ones. Numbers are close within the tolerance that

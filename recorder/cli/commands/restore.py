@@ -10,7 +10,7 @@ from ...render.text import size
 from ...store.content.restore import KINDS, restore
 from ...store.store import RunStore
 from ..completion import complete_restorable
-from ..run_selection import Selection, find_runs, require_runs, selection_options
+from ..run_selection import RunSelection, find_runs, require_runs, selection_options
 
 
 @click.command()
@@ -33,7 +33,7 @@ def command(
     path: str | None,
     words: tuple[str, ...],
     dest: Path,
-    selection: Selection,
+    selection: RunSelection,
     outputs: bool,
     inputs: bool,
     code: bool,

@@ -8,14 +8,14 @@ from ...errors import RunNotFoundError
 from ...render.text import describe_runs
 from ...store.store import RunStore
 from ..completion import complete_runs
-from ..run_selection import Selection, find_runs, selection_options, split_last
+from ..run_selection import RunSelection, find_runs, selection_options, split_last
 
 
 @click.command()
 @click.argument("words", metavar="[RUN]... TAG", nargs=-1, shell_complete=complete_runs)
 @selection_options
 @click.pass_obj
-def command(path: str | None, words: tuple[str, ...], selection: Selection) -> None:
+def command(path: str | None, words: tuple[str, ...], selection: RunSelection) -> None:
     """Remove a tag from runs.
 
     \b

@@ -12,7 +12,7 @@ from ...render.text import describe_runs
 from ...store.signature import is_trusted
 from ...store.store import RunStore
 from ..numbers import WholeNumber
-from ..run_selection import Selection, add_options, find_runs
+from ..run_selection import RunSelection, add_options, find_runs
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -21,7 +21,7 @@ class Choice(NamedTuple):
     """The runs to replay, and how: named runs, `every` run, or those that the selection matches."""
 
     refs: tuple[str, ...]
-    selection: Selection
+    selection: RunSelection
     every: bool
     with_replays: bool
     jobs: int
