@@ -204,7 +204,7 @@ class Store:
             SnapshotError: The code of a run, or a file of the folder, cannot be read.
         """
         from ..compare.direction import Directions
-        from ..recording.comparison import is_folder, sides
+        from ..recording.worktree import is_folder, sides
 
         if isinstance(b, str) and is_folder(b):
             b = Path(b)

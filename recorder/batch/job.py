@@ -88,6 +88,6 @@ def reuse_cell(call: Call, *, tags: Sequence[str]) -> ProcessReport | None:
     reused = reuse(call)
     if reused is None:
         return None
-    number, store = reused.record.number, call.setting.store
+    number, store = reused.record.number, call.project.store
     store.retag([number], add=tags)
     return ProcessReport(store=str(store.path), number=number, status="finished", reused=True)

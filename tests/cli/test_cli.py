@@ -81,6 +81,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.mark.torch(needed=False)
 def test_no_command_imports_what_it_does_not_need(project: Project) -> None:
     """Each command imports only the heavy packages that it needs."""
     code = (

@@ -26,7 +26,7 @@ from recorder.compare.verify import Item, Verification, verify
 from recorder.digest import digest_bytes
 from recorder.errors import DamageError
 from recorder.formats.points import Columns
-from recorder.recording.tolerance import declare
+from recorder.recording.options import declare_tolerance as declare
 from recorder.records import (
     Code,
     Failure,
@@ -508,9 +508,11 @@ def test_files_by_their_format(name: str, a: bytes, b: bytes, verdict: str, path
     assert compare_files(name, b, a).verdict == verdict
 
 
+@pytest.mark.torch
 def test_torch_checkpoints_under_two_names(tmp_path: Path) -> None:
     """The same state saved under two names is equal; one differing weight is found."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     model = torch.nn.Linear(3, 2)
     torch.save(model.state_dict(), tmp_path / "one.pt")
     torch.save(model.state_dict(), tmp_path / "two.pt")

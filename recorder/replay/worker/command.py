@@ -49,7 +49,7 @@ def replay_command(
         function=record.function,
         arguments=dict(record.config),
         seed=record.seed_info,
-        setting=project.given,
+        project=project.given,
         replay_of=record.id,
         tolerance=record.tolerance,
     )

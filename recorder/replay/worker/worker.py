@@ -28,7 +28,7 @@ from ...recording.entrypoint import as_experiment, load_module, load_script
 from ...recording.execution import Execution
 from ...recording.experiment import Experiment
 from ...recording.invocation import Call
-from ...recording.yielding import CLOSED
+from ...recording.recorded_generators import CLOSED
 from ...records import JSON, Change, Function, Record
 from ...secrets.names import kind_of, promises_secret
 from ...secrets.register import Secrets
@@ -95,7 +95,9 @@ def _replay(job: ReplayJob) -> ReplayReport:
             sys.path += [str(folder) for folder in (place / "src", place) if folder.is_dir()]
     moved = {os.path.realpath(place): known for known, place in job.moves.items()}
     files = _held_files(job)
-    project.give(project.Setting(store, root=tree, code=record.code, moved=moved, files=files))
+    project.give(
+        project.Project(store=store, root=tree, code=record.code, moved=moved, files=files)
+    )
     if record.function.kind == "command":
         run = replay_command(record, tree=tree, live=live, settings=job.settings, moves=job.moves)
         return ReplayReport(run=run)
@@ -218,7 +220,7 @@ def _run(
         function=_function(record, experiment, job),
         arguments=bound.arguments,
         seed=seed,
-        setting=project.given,
+        project=project.given,
         tags=(),
         replay_of=record.id,
         changes=_changes(record, changed, job, experiment),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ...digest import digest_file
 from ...errors import ConfigError
-from ...records import Input, Part, Project, Record
+from ...records import EditableProject, Input, Part, Record
 from ...secrets.filenames import is_secret_file
 from ...secrets.register import secret_digest
 from ...store.store import RunStore
@@ -127,7 +127,7 @@ class _InputSearch:
         self._request = request
         code = record.code
         self._snapshot = None if code is None else code.snapshot
-        self._projects: tuple[Project, ...] = () if code is None else code.projects
+        self._projects: tuple[EditableProject, ...] = () if code is None else code.projects
 
     def find(self, item: Input) -> InputSource:
         given = _given_place(item, self._request.inputs)

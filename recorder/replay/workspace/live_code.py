@@ -8,9 +8,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ...errors import ReplayError
-from ...recording.project import Setting, capture_code
-from ...recording.worktree import find_project
-from ...records import Code, Project, Record
+from ...recording.project import capture_code, take_snapshot
+from ...recording.worktree import project_folder
+from ...records import Code, EditableProject, Record
 from ...store.store import RunStore
 
 
@@ -33,19 +33,20 @@ def take_live_code(store: RunStore, record: Record, report: Callable[[str], None
             f"run {record.number} has no file in a project, so there is no current code to run",
             run=record.number,
         )
-    root = find_project(code, store)
+    root = project_folder(code, store)
     live, _, _ = capture_code(store, root, report)
     if live.snapshot is None:
         raise ReplayError(f"the code in {root} could not be captured", run=record.number)
-    setting = Setting(store, root=root)
-    projects = tuple(_take_project(setting, project, report) for project in code.projects)
+    projects = tuple(_take_project(store, project, report) for project in code.projects)
     return replace(live, root=code.root, projects=projects)
 
 
-def _take_project(setting: Setting, project: Project, report: Callable[[str], None]) -> Project:
+def _take_project(
+    store: RunStore, project: EditableProject, report: Callable[[str], None]
+) -> EditableProject:
     """Take a snapshot of a project outside the root; keep the recorded one where the project is gone."""
     root = Path(project.root)
     if not root.is_dir():
         report(f"project {project.name} is gone from {root}, so its recorded code is used")
         return project
-    return replace(project, snapshot=setting.snapshot_of(root, report), commit=None, dirty=None)
+    return replace(project, snapshot=take_snapshot(store, root, report)[1], commit=None, dirty=None)
