@@ -48,17 +48,16 @@ BANNED = {
     r"has it that|have it that": "states",
     r"whose what|what nothing can": "name the thing",
     r"lays? (?:it|them) (?:down|out)|laid (?:down|out)": "writes; restores",
-    r"be it|be they|for all that|all the same": "also; anyway",
+    r"be it|be they|all the same": "also; anyway",
     r"without a word": "without declaration; automatically",
     r"nobody named": "undeclared; discovered",
-    r"in words|in a few words": "as text",
     r"takes? as many": "the same number",
     r"wants? (?:it|them|that)": "needs",
     r"brought over|brings over": "imported",
 }
 # The first word of a docstring that is a fragment, or talks around its subject.
 FRAGMENT = re.compile(
-    r"(?:What|Whether|Which|How|Where|Whose|Whom|Those|As|Of|Nor|Nothing)\b"
+    r"(?:What|Whether|Which|How|Where|Whose|Whom|Those|As|Nor)\b"
     r"|(?:The|Its|Their|One|Another) \w+'s? *\.|(?:The|Its|Their) \w+\.$"
 )
 # The first word of a function's docstring that is not a verb.
