@@ -8,6 +8,7 @@ import shutil
 import signal
 import tempfile
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ if os.name != "nt" and threading.current_thread() is threading.main_thread():
 _keys = tempfile.mkdtemp(prefix="recorder-key-")
 atexit.register(shutil.rmtree, _keys, ignore_errors=True)
 os.environ["RECORDER_KEY_FILE"] = f"{_keys}/key"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `torch` if PyTorch is not installed: the extra `test` leaves it out, because it is large."""
+    marker = item.get_closest_marker("torch")
+    if marker is not None and marker.kwargs.get("needed", True) and find_spec("torch") is None:
+        pytest.skip("PyTorch is not installed")
 
 
 @pytest.fixture

@@ -47,10 +47,10 @@ def test_a_classifier(tour: Project) -> None:
     assert replay(tour) == {"result", "confusion", "accuracy", "train_accuracy"}
 
 
+@pytest.mark.torch
 def test_a_network_goes_on_from_a_checkpoint(tour: Project) -> None:
     """A run that goes on from a checkpoint ends where one without a break did, reads it as an input, and replays."""
     pytest.importorskip("sklearn")
-    pytest.importorskip("torch")
     tour.write(
         "both.py",
         """

@@ -81,6 +81,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.mark.torch(needed=False)
 def test_no_command_imports_what_it_does_not_need(project: Project) -> None:
     """Of the heavy packages each command loads only those that it cannot do without."""
     code = (

@@ -508,9 +508,11 @@ def test_files_by_their_format(name: str, a: bytes, b: bytes, verdict: str, path
     assert compare_files(name, b, a).verdict == verdict
 
 
+@pytest.mark.torch
 def test_torch_checkpoints_under_two_names(tmp_path: Path) -> None:
     """The same state saved under two names is equal; one differing weight is found."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     model = torch.nn.Linear(3, 2)
     torch.save(model.state_dict(), tmp_path / "one.pt")
     torch.save(model.state_dict(), tmp_path / "two.pt")

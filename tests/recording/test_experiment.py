@@ -1,4 +1,4 @@
-"""`@record`: the function stays what it was, and each call leaves its run."""
+"""`@record`: the function behaves as before, and each call leaves a run."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ LOCK = threading.Lock()
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
-    """A store of the test's own, which experiments without another one write to."""
+    """A store for the test, which experiments write to by default."""
     path = tmp_path / "store"
     monkeypatch.setenv("RECORDER_STORE", str(path))
     return RunStore(path, create=True)
 
 
-def test_the_function_stays_what_it_was() -> None:
-    """Signature, docstring, name, module and defaults are the function's own."""
+def test_a_recorded_function_keeps_its_attributes() -> None:
+    """A recorded function keeps the signature, docstring, name, module and defaults."""
 
     def plain(a: int, /, b: float = 0.5, *args: str, c: bool = False, **more: Any) -> list[int]:
-        """What it does."""
+        """Return a list."""
         return [a]
 
     for recorded in (record(plain), record(name="x", tags=["t"])(plain)):
         assert inspect.signature(recorded) == inspect.signature(plain)
-        assert recorded.__doc__ == "What it does."
+        assert recorded.__doc__ == "Return a list."
         assert (recorded.__name__, recorded.__module__, recorded.__wrapped__) == (
             "plain",
             __name__,
@@ -169,15 +169,15 @@ def test_mypy_knows_what_a_store_returns(tmp_path: Path) -> None:
     assert len(errors) == 1 and "Non-overlapping equality check" in errors[0], errors
 
 
-def test_what_is_no_function_is_refused() -> None:
-    """A class and a value are refused when they are decorated."""
+def test_only_functions_can_be_recorded() -> None:
+    """Decorating a class or a value raises TypeError."""
     for wrong in (int, 3):
         with pytest.raises(TypeError, match="record"):
             record(wrong)  # type: ignore[call-overload]
 
 
-def test_the_config_is_the_call_as_bound(store: RunStore) -> None:
-    """Defaults, *args and **kwargs are in the config, each under its parameter's name."""
+def test_the_config_has_the_bound_arguments(store: RunStore) -> None:
+    """The config has defaults, *args and **kwargs, each under the name of its parameter."""
 
     @record(name="bound", tags=["a", "b"])
     def f(a: int, b: float = 0.5, *rest: int, c: str = "c", **more: Any) -> int:
@@ -200,8 +200,8 @@ def test_the_config_is_the_call_as_bound(store: RunStore) -> None:
     )
 
 
-def test_the_config_is_that_of_the_call_not_of_its_end(store: RunStore) -> None:
-    """An argument that the function changes is recorded as it was passed."""
+def test_the_config_has_the_arguments_before_the_call(store: RunStore) -> None:
+    """An argument that the function modifies is recorded with its value at the call."""
 
     @record
     def f(items: list[int]) -> int:
@@ -213,7 +213,7 @@ def test_the_config_is_that_of_the_call_not_of_its_end(store: RunStore) -> None:
 
 
 def test_the_seed(store: RunStore) -> None:
-    """An integer is taken, NumPy's too; None and nothing get a fresh one, handed over; a bool is none."""
+    """An integer argument (of NumPy too) is the seed; without one or with None a drawn seed is passed; a bool is not a seed."""
     import numpy as np
 
     @record
@@ -237,7 +237,7 @@ def test_the_seed(store: RunStore) -> None:
 
 
 def test_a_run_within_a_run(store: RunStore) -> None:
-    """A recorded call inside another is a run of its own with the other as its parent; each gets its own metrics."""
+    """A recorded call inside another is a separate run with the other as its parent; each has its metrics."""
 
     @record
     def inner(x: int) -> int:
@@ -265,7 +265,7 @@ def test_a_run_within_a_run(store: RunStore) -> None:
 
 
 def test_threads_and_tasks_have_their_own_runs(store: RunStore) -> None:
-    """Runs in several threads, and in tasks of one thread, keep their metrics apart."""
+    """Runs in several threads, and in several tasks of one thread, do not mix their metrics."""
 
     @record
     def f(n: int) -> int:
@@ -319,7 +319,7 @@ def test_metrics_of_every_kind(store: RunStore) -> None:
 def test_outputs_of_every_kind(
     store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files, folders, values, and what was written to the run's own folder are kept; a later one replaces."""
+    """Files, folders, values, and files in the run's folder are kept; a later output replaces an earlier one."""
     monkeypatch.chdir(tmp_path)
 
     @record
@@ -366,8 +366,8 @@ def test_leaving_by_sys_exit(store: RunStore) -> None:
     assert [run.status for run in store.runs()] == ["finished", "finished", "failed"]
 
 
-def test_what_a_run_printed(project: Project) -> None:
-    """What Python, C and a child print is kept and still shown, stdout and stderr apart."""
+def test_the_console_is_recorded(project: Project) -> None:
+    """Output of Python, C and a child process is kept and still shown, with stdout and stderr separate."""
     project.write(
         "loud.py",
         """
@@ -395,7 +395,7 @@ def test_what_a_run_printed(project: Project) -> None:
 
 
 def test_where_the_store_is(project: Project, tmp_path: Path) -> None:
-    """At the repository's root, else beside the file; RECORDER_STORE and store= win; found from below."""
+    """The store is at the repository's root, else next to the file; RECORDER_STORE and store= override that."""
     text = "from recorder import record\n\n@record{}\ndef f(): return 1\n\nf()\n"
     project.write("pkg/exp.py", text.format(""))
     project.python("pkg/exp.py")
@@ -434,7 +434,7 @@ def _record_many(path: str, name: int) -> None:
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_many_processes_make_the_store_and_record_at_once(tmp_path: Path, method: str) -> None:
-    """Four processes that record at once into a store that none of them has made yet lose no run."""
+    """Four processes that record at once into a new store lose no run."""
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} here")
     context = multiprocessing.get_context(method)
@@ -455,7 +455,7 @@ def test_many_processes_make_the_store_and_record_at_once(tmp_path: Path, method
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_in_the_middle_of_a_run(project: Project) -> None:
-    """A child that was forked inside a run does not finish its parent's run, nor does its end harm it."""
+    """A child forked inside a run neither finishes its parent's run nor damages it when it exits."""
     project.write(
         "forks.py",
         """
@@ -486,7 +486,7 @@ def test_a_fork_in_the_middle_of_a_run(project: Project) -> None:
 
 
 def test_strict_refuses_before_the_function_starts(store: RunStore) -> None:
-    """With strict=True what cannot be captured is an error, the function does not run, and no run is left."""
+    """With strict=True an argument that cannot be captured is an error; the function is not called, and no run is left."""
     ran = []
 
     @record(strict=True)
@@ -498,8 +498,8 @@ def test_strict_refuses_before_the_function_starts(store: RunStore) -> None:
     assert not ran and len(store) == 0
 
 
-def test_an_opaque_result_is_said(store: RunStore) -> None:
-    """A result that nothing can encode comes back as it is, with a warning that says what is not kept."""
+def test_an_opaque_result_is_reported(store: RunStore) -> None:
+    """A result that cannot be encoded is returned unchanged, with a warning at the user's line."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         assert give_lock() is LOCK
@@ -511,7 +511,7 @@ def test_an_opaque_result_is_said(store: RunStore) -> None:
 
 
 def test_a_method_is_recorded(store: RunStore) -> None:
-    """A method's self is part of its config."""
+    """The config of a method includes self."""
     assert Counter(5).count(2) == 7
     (run,) = store.runs()
     assert run.experiment == "Counter.count"
@@ -520,17 +520,17 @@ def test_a_method_is_recorded(store: RunStore) -> None:
 
 @record
 def give_lock() -> Any:
-    """Return what nothing can encode."""
+    """Return a value that cannot be encoded."""
     return LOCK
 
 
 class Counter:
-    """Something with state."""
+    """A class with state."""
 
     def __init__(self, start: int) -> None:
         self.start = start
 
     @record
     def count(self, by: int) -> int:
-        """Count on."""
+        """Return the sum."""
         return self.start + by
