@@ -34,7 +34,7 @@ _KEPT = ("function", "name", "options", "file", "place")
 
 
 class Dispatch(NamedTuple):
-    """How one call is carried out: `start` calls the function with its arguments, within the context `around`.
+    """The execution of one call: `start` calls the function with its arguments, within the context `around`.
 
     `around` is the context of the call of a function or coroutine, and of each step of a generator. If an earlier run
     is reused, its result is in `reused`, and nothing is called.
