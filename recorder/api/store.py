@@ -204,7 +204,7 @@ class Store:
             SnapshotError: The code of a run, or a file of the folder, cannot be read.
         """
         from ..compare.direction import Directions
-        from ..recording.comparison import is_folder, sides
+        from ..recording.worktree import is_folder, sides
 
         if isinstance(b, str) and is_folder(b):
             b = Path(b)
@@ -273,17 +273,17 @@ class Store:
             inputs=inputs or {},
             rtol=rtol,
             atol=atol,
-            keep=keep_workspace,
-            here=current_code,
-            live_inputs=current_inputs,
+            keep_workspace=keep_workspace,
+            current_code=current_code,
+            current_inputs=current_inputs,
             **choose_python(os.fspath(env)),
         )
         record = find(self._store, run)
         done = replay_repeatedly(
-            self._store, record, times=repeat, request=request, say=_logger.info
+            self._store, record, count=repeat, request=request, say=_logger.info
         )
         explanation = None
-        if explain and done.replays[0].is_otherwise:
+        if explain and done.replays[0].has_diverged:
             from ..replay.explain.explain import explain as find_cause
 
             explanation = find_cause(

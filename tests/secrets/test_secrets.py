@@ -582,7 +582,7 @@ def test_replay_under_another_key(recorded: Project, tmp_path: Path) -> None:
     """On a machine with another key, the value is accepted, with a note that it could not be compared."""
     env = {"RECORDER_KEY_FILE": str(tmp_path / "other-key")}
     done = recorded.recorder("replay", "1", "--trust", *GIVEN, env=env)
-    assert "cannot be told" in done.stderr and "reproduced" in done.stdout
+    assert "cannot tell whether" in done.stderr and "reproduced" in done.stdout
     assert "not comparable" in recorded.recorder("diff", "1", "2", status=None).stdout
 
 

@@ -319,7 +319,7 @@ def test_a_divergence_names_its_likely_causes(project: Project) -> None:
     write(project, "return uuid.uuid4().hex", before="import uuid")
     project.python("exp.py")
     done = project.recorder("replay", "1", status=1)
-    assert "run 1 may come out otherwise: entropy: uuid.uuid4 (exp.py:7)" in done.stderr
+    assert "run 1 may diverge: entropy: uuid.uuid4 (exp.py:7)" in done.stderr
     assert done.stdout.endswith("may be due to: entropy: uuid.uuid4 (exp.py:7)\n")
     found = json.loads(project.recorder("replay", "1", "--json", status=1).stdout)
     assert found["causes"] == ["entropy: uuid.uuid4 (exp.py:7)"]
