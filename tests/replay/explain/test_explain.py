@@ -43,7 +43,7 @@ def explained(project: Project, run: str, *args: str) -> dict[str, Any]:
 
 
 def test_the_order_of_a_set(project: Project) -> None:
-    """An output that depends on the hash seed is told from one that reads the clock, and the lines are named."""
+    """An output that depends on the hash seed is distinguished from one that reads the clock, and the lines are named."""
     project.write(
         "order.py",
         """
