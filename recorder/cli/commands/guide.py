@@ -81,11 +81,15 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     "--search", "words", metavar="WORDS", help="List the sections that contain all of the words."
 )
 def command(topic: str | None, words: str | None) -> None:
-    """Read the guide: show TOPIC, or list the topics.
+    """Read the guide in the terminal.
 
-    On a terminal the page is formatted and shown in a pager. In a pipe it is Markdown.
+    \b
+    Examples:
+      recorder guide
+      recorder guide replay
+      recorder guide --search seed
 
-    Example: recorder guide replay
+    Without TOPIC it lists the topics. On a terminal a page is formatted and shown in a pager; in a pipe it is Markdown.
     """
     if words is not None and topic is not None:
         raise click.UsageError("give either TOPIC or --search WORDS")
