@@ -51,7 +51,7 @@ _VARYING = [
     (re.compile(r"\b(\d+\.\d+ s|\d+ ms)\b"), "DURATION"),
     (re.compile(r"\b\d+ (s|min)\b"), "AGE"),
     (re.compile(r"\b\d+(\.\d)? [kM]?B\b"), "SIZE"),
-    (re.compile(r"\b1[78]\d{8}\.\d+"), "CLOCK"),
+    (re.compile(r"\b1[78]\d{8}(\.\d+)?\b"), "CLOCK"),
     (re.compile(r"\d\.\de[-+]\d\d (relative|absolute)"), "ERROR"),
     (re.compile(r"\b(\d+\.\d{11})\d{2,}\b"), r"\1"),
     (re.compile(r"\b[0-9a-f]{12}\b"), "DIGEST"),

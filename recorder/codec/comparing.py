@@ -62,7 +62,7 @@ class Comparer:
     def _walk(self, a: JSON, b: JSON, path: str) -> None:
         a, b = self._inline(a), self._inline(b)
         tag, other = tag_of(a), tag_of(b)
-        left, right = _number(a), _number(b)
+        left, right = number_of(a), number_of(b)
         self._contents += not (tag in _CONTAINERS or (tag is None and isinstance(a, dict | list)))
         if left is not None and right is not None and type(left) is type(right):
             self._numbers_differ(a, b, left, right, path)
@@ -228,7 +228,7 @@ def _by_text(forms: Iterable[JSON]) -> dict[str, JSON]:
     return {_text(form): form for form in forms}
 
 
-def _number(form: JSON) -> Number | None:
+def number_of(form: JSON) -> Number | None:
     """Return the number of a plain, ``$float``, ``$int``, ``$complex`` or NumPy scalar form, or None."""
     if isinstance(form, int | float) and not isinstance(form, bool):
         return form
@@ -238,7 +238,7 @@ def _number(form: JSON) -> Number | None:
     if tag == "$int":
         return int(form[tag], 0)
     if tag == "$complex":
-        real, imaginary = (_number(part) for part in form[tag])
+        real, imaginary = (number_of(part) for part in form[tag])
         return complex(real, imaginary)  # type: ignore[arg-type]
     if tag == "$numpy" and form[tag]["dtype"].startswith(("float", "int", "uint", "complex")):
         value = decode_scalar(form[tag])

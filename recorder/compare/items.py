@@ -45,6 +45,14 @@ class Departure(Part, frozen=True):
     extra_step: float | None = None
 
 
+class NumberPair(Part, frozen=True):
+    """A number in the recorded and in the replayed result, at the dotted place `name`."""
+
+    name: str
+    recorded: int | float
+    replayed: int | float
+
+
 class Item(Part, frozen=True):
     """The comparison of one result, output, metric, exception, log or console stream.
 
@@ -59,6 +67,7 @@ class Item(Part, frozen=True):
         max_abs_error, max_rel_error: Largest errors; None if no number differs.
         departure: Differences of a series, for metrics.
         tolerance: Tolerance of the item as a whole.
+        numbers: The first numbers of a result, whether they differ or not.
     """
 
     kind: ItemKind
@@ -72,6 +81,7 @@ class Item(Part, frozen=True):
     max_rel_error: float | None = None
     departure: Departure | None = None
     tolerance: Tolerance = Tolerance()
+    numbers: tuple[NumberPair, ...] = ()
 
 
 class Verification(Part, frozen=True):

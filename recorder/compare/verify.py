@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
+from .. import codec
 from ..codec import Numbers
+from ..codec.comparing import number_of
 from ..formats.points import SAMPLED, Columns, read_number, split_series, unpack
 from ..records import Record, StoredBytes, Tolerance
 from . import ObjectReader
@@ -15,7 +18,7 @@ from .clock_names import Span, match_names
 from .console import compare_console
 from .content import compare_files
 from .departures import compare_series
-from .items import Departure, Item, ItemKind, Verification, conclude, make_item
+from .items import Departure, Item, ItemKind, NumberPair, Verification, conclude, make_item
 from .near import DeclaredNumbers, RunNumbers
 from .noise import Noise, Replacement
 from .outputs import OutputComparison
@@ -31,6 +34,9 @@ __all__ = [
     "describe_difference",
     "verify",
 ]
+
+# Numbers of a result that stand in the verdict.
+_MOST_NUMBERS = 8
 
 # Parts of messages and of the console that differ in every run: addresses of objects, and the workspace folder that
 # stands for the root of the file system in a replay.
@@ -148,7 +154,18 @@ class _Verifier:
         if a.status == b.status == "finished" and not (a.result is None and b.result is None):
             numbers = self._numbers("result")
             comparison = self._outputs.compare_forms(a.result, b.result, numbers)
-            yield make_item("result", "result", comparison, numbers=numbers)
+            item = make_item("result", "result", comparison, numbers=numbers)
+            pairs = islice(self._result_numbers(), _MOST_NUMBERS)
+            yield msgspec.structs.replace(item, numbers=tuple(pairs))
+
+    def _result_numbers(self) -> Iterator[NumberPair]:
+        """Yield the numbers that both results have at the same place, without those in lists and arrays."""
+        forms = [codec.inline(run.result, self._objects.read) for run in (self._a, self._b)]
+        left, right = (codec.flatten({"result": form}) for form in forms)
+        for name in left:
+            recorded, replayed = number_of(left[name]), number_of(right.get(name))
+            if isinstance(recorded, int | float) and isinstance(replayed, int | float):
+                yield NumberPair(name=name, recorded=recorded, replayed=replayed)
 
     def _forgive(self, item: Item) -> Item:
         """Return the item; it does not decide if a concurrent run may have written the discovered file."""

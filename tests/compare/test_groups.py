@@ -112,10 +112,10 @@ def test_a_long_table_is_cut(project: Project) -> None:
     )
     project.python("many.py")
     said = project.recorder("list").stdout.splitlines()
-    assert said[-1] == "the newest 50 of 52 runs; --all lists them all"
+    assert said[-1] == "the newest 50 of 52 runs; to list all: recorder list --all"
     assert said[2].split()[0] == "3" and len(said) == 53
     said = project.recorder("list", "-s", "-x", "-w", "x >= 0").stdout.splitlines()
-    assert said[-1] == "the first 50 of 52 runs; --all lists them all"
+    assert said[-1] == "the first 50 of 52 runs; to list all: recorder list --all"
     assert len(project.recorder("list", "--all").stdout.splitlines()) == 54
     assert len(project.recorder("list", "-n", "51").stdout.splitlines()) == 53
     assert len(json.loads(project.recorder("list", "--json").stdout)) == 52

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
 import msgspec
 
 from ... import codec
-from ...compare.items import Item, Verification
+from ...compare.items import Item, NumberPair, Verification
 from ...compare.wording import describe_difference
 from ...replay.replay import ReplayResult
 from ..text import Column, duration, printable, render
@@ -66,13 +67,44 @@ def styled_verdict(verdict: str, *, bold: bool = False) -> str:
 
 def item_columns(verification: Verification) -> list[Column]:
     """Return the compared items with their verdicts as a table."""
-    items = verification.items
+    rows = [row for item in verification.items for row in _rows(item)]
+    kinds, names, verdicts, recorded, replayed, details = zip(*rows, strict=True)
+    numbers = [Column("recorded", recorded, right=True), Column("replayed", replayed, right=True)]
     return [
-        Column("  what", [f"  {item.kind}" for item in items]),
-        Column("name", [printable(item.name) for item in items]),
-        Column("verdict", [styled_verdict(item.verdict) for item in items]),
-        Column("", [printable(item.detail) for item in items]),
+        Column("  what", kinds),
+        Column("name", names),
+        Column("verdict", verdicts),
+        *(numbers if any(recorded) else ()),
+        Column("", details),
     ]
+
+
+def _rows(item: Item) -> Iterator[tuple[str, ...]]:
+    """Yield the row of an item, and a row for each number inside a result."""
+    inside = [pair for pair in item.numbers if pair.name != item.name]
+    own = ("", "") if inside or not item.numbers else _digits(item.numbers[0])
+    yield (
+        f"  {item.kind}",
+        printable(item.name),
+        styled_verdict(item.verdict),
+        *own,
+        printable(item.detail),
+    )
+    for pair in inside:
+        yield "", printable(pair.name), "", *_digits(pair), ""
+
+
+def _digits(pair: NumberPair) -> tuple[str, str]:
+    """Return both numbers with six digits, or with as many as are needed to see that they differ."""
+    a, b = pair.recorded, pair.replayed
+    if isinstance(a, int) and isinstance(b, int):
+        return str(a), str(b)
+    whole = len(f"{max(abs(a), abs(b)):.0f}")
+    for digits in range(min(max(6, whole), 16), 17):  # the whole part without an exponent
+        left, right = f"{a:.{digits}g}", f"{b:.{digits}g}"
+        if left != right or a == b:
+            return left, right
+    return repr(a), repr(b)
 
 
 def _located(item: Item) -> list[str]:
@@ -113,6 +145,7 @@ def verification_document(done: ReplayResult) -> dict[str, Any]:
         - ``kind``: result, output, metric, exception, log, console; ``name``;
         - ``verdict``: identical, equal, close, different, missing, extra, opaque;
         - ``decides``: false for an item that is only reported; ``detail``: where and by how much it differs, in words;
+        - ``numbers``: the first numbers of a result: ``name``, ``recorded``, ``replayed``;
         - ``tolerance``: ``rtol`` and ``atol`` that applied to the whole item, left out if 0;
         - ``count``: the number of differences; ``max_abs_error``, ``max_rel_error``: the largest, or null;
         - ``differences``: the first 100, see `recorder.codec.Difference`; fields at their defaults are left out;
