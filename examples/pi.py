@@ -1,6 +1,6 @@
-"""A Monte Carlo in plain Python: pi from random points, with nothing seeded by hand.
+"""Estimate pi from random points, in plain Python, without setting a seed.
 
-The seed is drawn by recorder, planted in Python's generator, and planted again by a replay.
+recorder draws a seed and seeds Python's generator with it, and does so again in a replay.
 
     python examples/pi.py
     recorder replay last
@@ -13,7 +13,7 @@ from recorder import log, record
 
 
 @record
-def estimate_pi(points: int = 200_000, report_every: int = 20_000):
+def estimate_pi(points: int = 200_000, report_every: int = 20_000) -> float:
     inside = 0
     for i in range(1, points + 1):
         x, y = random.random(), random.random()

@@ -112,7 +112,7 @@ def test_what_would_run_is_said_and_not_run(sweeping: Project) -> None:
         (["seed=0:101"], "101 runs, more than 100: say --yes"),
         (["seed=0:3", "--repeat", "2"], "--repeat and several values of seed"),
         (["seed=3", "--seed", "2"], "--seed and seed= exclude each other"),
-        (["lr=0.1,x"], "lr='x' is no float"),
+        (["lr=0.1,x"], "lr='x' is not of type float"),
         (["--config", "none.toml"], "none.toml: No such file"),
         (["lr=1,2", "-j", "0"], "-j"),
         (["--tag", "12"], "'12' cannot be a tag"),
@@ -152,7 +152,7 @@ def test_interrupted_a_sweep_keeps_what_there_is(sweeping: Project, number: int)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert "2 interrupted, 4 not begun: recorder list --tag" in stderr
+    assert "2 interrupted, 4 not started: recorder list --tag" in stderr
     assert [one["status"] for one in runs(sweeping)] == ["interrupted", "interrupted"]
     assert not list((sweeping.root / ".recorder" / "live").glob("*/stdout"))
 

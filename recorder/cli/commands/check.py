@@ -1,4 +1,4 @@
-"""``recorder check``: whether everything in the store is as it should be, and repairing what is not."""
+"""``recorder check``: verify the integrity of the store, and repair it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ from ...store.format import find_store, store_folder
 from ...store.maintenance.check import Finding, RepairResult, check, check_format, repair
 from ...store.store import RunStore
 
-# A damaged setting hides damaged git objects, these hide missing ones.
+# Damage hides damage: broken settings hide damaged git objects, and those hide missing ones. So a repair looks again.
 _ROUNDS = 4
 
 
 @click.command()
-@click.option("--repair", "is_repair", is_flag=True, help="Put right what can be put right.")
-@click.option("--json", "as_json", is_flag=True, help="The findings as a JSON array.")
+@click.option("--repair", "is_repair", is_flag=True, help="Repair what can be repaired.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON array.")
 @click.pass_context
 def command(ctx: click.Context, is_repair: bool, as_json: bool) -> None:
-    """Read every byte of the store, and say what is damaged, missing or left behind, and which runs it affects.
+    """Verify every byte of the store, and repair it.
 
-    Nothing is changed without --repair, which deletes the last copy of nothing: what it cannot place goes to
-    lost+found in the store. It finishes the records of runs that were killed, too.
+    \b
+    Examples:
+      recorder check
+      recorder check --repair
 
-    Exit status: 0 nothing is damaged (any more), 1 something is.
+    Lists what is damaged, missing or left over, and which runs are affected. Nothing changes without --repair.
 
-    Example: recorder check --repair
+    --repair finishes the records of killed runs, too. It never deletes the last copy of anything: data that it
+    cannot place goes to lost+found in the store.
+
+    Exit status: 0 if nothing is damaged, or everything was repaired; else 1.
     """
     path = store_folder(Path(ctx.obj)) if ctx.obj else find_store()
     outcomes = list(_outcomes(path, is_repair))
@@ -39,15 +44,16 @@ def command(ctx: click.Context, is_repair: bool, as_json: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(documents)))
     else:
         for outcome in outcomes:
-            said = describe_outcome(outcome) if is_repair else describe_finding(outcome.finding)
-            click.echo(said)
+            click.echo(
+                describe_outcome(outcome) if is_repair else describe_finding(outcome.finding)
+            )
         click.echo(summary(outcomes, path=path, is_repair=is_repair))
     is_left = any(o.finding.is_damage and not o.is_repaired for o in outcomes)
     ctx.exit(1 if is_left else 0)
 
 
 def _outcomes(path: Path, is_repair: bool) -> Iterator[RepairResult]:
-    """What is found. After a repair it is looked for again: what was damaged may have hidden something else."""
+    """Yield the findings; after a repair, check again until nothing new is found."""
     first = list(check_format(path))
     yield from _carry_out(first, is_repair)
     try:
@@ -58,10 +64,10 @@ def _outcomes(path: Path, is_repair: bool) -> Iterator[RepairResult]:
         return
     seen = {(finding.kind, finding.place) for finding in first}
     for _ in range(_ROUNDS if is_repair else 1):
-        found = [one for one in check(store) if (one.kind, one.place) not in seen]
-        seen |= {(one.kind, one.place) for one in found}
-        yield from _carry_out(found, is_repair)
-        if not found:
+        findings = [one for one in check(store) if (one.kind, one.place) not in seen]
+        seen |= {(one.kind, one.place) for one in findings}
+        yield from _carry_out(findings, is_repair)
+        if not findings:
             return
 
 

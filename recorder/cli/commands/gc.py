@@ -1,4 +1,4 @@
-"""``recorder gc``: remove what no run refers to."""
+"""``recorder gc``: delete what no run refers to."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from ...store.store import RunStore
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be freed.")
-@click.option("--json", "as_json", is_flag=True, help="What was freed as a JSON array.")
+@click.option("--dry-run", is_flag=True, help="Show what would be freed; delete nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was freed as a JSON array.")
 @click.pass_obj
 def command(path: str | None, dry_run: bool, as_json: bool) -> None:
-    """Remove what no run refers to: removed runs for good, objects, snapshots, workspaces, rebuilt environments.
+    """Delete what no run refers to, and free disk space.
 
-    The journal loses its history. Runs may be recorded meanwhile: what they need stays. What lies in lost+found
-    stays too.
+    \b
+    Examples:
+      recorder gc --dry-run
+      recorder gc
 
-    Example: recorder gc --dry-run
+    Deletes the runs in the trash for good, unreferenced objects and snapshots, workspaces of replays and rebuilt
+    environments, and compacts the journal. Runs can be recorded meanwhile; what they need stays. lost+found stays,
+    too.
     """
     freed = collect(RunStore(path), dry_run=dry_run)
     if as_json:
