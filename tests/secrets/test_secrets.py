@@ -677,7 +677,19 @@ def test_old_records_still_read() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["jwt", "pat", "oauth", "connection_string", "auth_header", "session_id", "webhook", "mongo_uri", "pass_word", "pw", "key"],
+    [
+        "jwt",
+        "pat",
+        "oauth",
+        "connection_string",
+        "auth_header",
+        "session_id",
+        "webhook",
+        "mongo_uri",
+        "pass_word",
+        "pw",
+        "key",
+    ],
 )
 def test_more_names(name: str) -> None:
     """Further common names mark a random value as a credential."""
@@ -743,7 +755,7 @@ def test_results_and_late_credentials(project: Project) -> None:
         "key": "loss",
         "password_strength": 3,
     }
-    assert project.recorder("log", "2").stdout == f"printed {'*' * 27} and kept\n"
+    assert project.recorder("logs", "2").stdout == f"printed {'*' * 27} and kept\n"
     assert project.recorder("replay", "4").stdout
 
 
