@@ -34,18 +34,21 @@ def _describe(command: click.Command, context: click.Context, *, heading: str) -
     paragraphs = inspect.cleandoc(command.help or "").replace("\b\n", "").split("\n\n")
     lines = [f"## {heading}", "", "```sh", usage, *_examples(paragraphs), "```", ""]
     for paragraph in paragraphs:
-        if not paragraph.startswith("Example: "):
+        if not paragraph.startswith("Examples:\n"):
             lines += [_plain(paragraph), ""]
     rows = [_row(param, context) for param in command.params if isinstance(param, click.Option)]
     return "\n".join([*lines, "| option | |", "|---|---|", *filter(None, rows), ""])
 
 
 def _examples(paragraphs: list[str]) -> list[str]:
-    return [
-        " ".join(paragraph.removeprefix("Example: ").split())
+    """Return the command lines below "Examples:", after an empty line."""
+    lines = [
+        line.strip()
         for paragraph in paragraphs
-        if paragraph.startswith("Example: ")
+        if paragraph.startswith("Examples:\n")
+        for line in paragraph.splitlines()[1:]
     ]
+    return ["", *lines] if lines else []
 
 
 def _row(option: click.Option, context: click.Context) -> str:
