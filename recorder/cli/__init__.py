@@ -105,7 +105,7 @@ class _Commands(click.Group):
                 formatter.write_dl([(name.ljust(width), line) for name, (_, line) in group.items()])
 
 
-# The parameter of the `--store` that every command has, apart from any parameter `store` of its own.
+# The parameter of the `--store` that every command has, a name that no command uses for a parameter.
 _STORE_NAME = "store_here"
 _STORE_HELP = (
     "Store to use. Default: RECORDER_STORE, or the first .recorder folder from here upwards."

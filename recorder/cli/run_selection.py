@@ -31,11 +31,11 @@ class RunSelection(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether none of the options is given."""
+        """True if none of the options is given."""
         return self == RunSelection()
 
     def matches(self, record: Record) -> bool:
-        """Whether the run has the tags and the status; `where` is the store's to evaluate."""
+        """Return whether the run has the tags and the status; `where` is the store's to evaluate."""
         return set(self.tags) <= set(record.tags) and (not self.failed or record.status in FAILED)
 
     def __str__(self) -> str:

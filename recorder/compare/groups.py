@@ -81,7 +81,7 @@ def _spreads(runs: Sequence[Record]) -> dict[str, Spread]:
 
 
 def _is_float(number: float) -> bool:
-    """Whether a float can hold the number; a metric can be an integer of any size."""
+    """Return whether a float can hold the number; a metric can be an integer of any size."""
     try:
         float(number)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""What the shell completes: in a real bash, and for each kind of word."""
+"""Shell completion, in a real bash and for each kind of word."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SCRIPT = """
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with two runs, and `recorder` on the PATH of its shells."""
+    """Return a project with two runs, and `recorder` on the PATH of its shells."""
     folder = tmp_path_factory.mktemp("completion")
     (folder / "project").mkdir()
     (folder / "bin").mkdir()
@@ -74,7 +74,7 @@ WORDS = {
 
 
 def test_words(project: Project) -> None:
-    """Each kind of word is completed by bash's function, and what nothing begins with is nothing, without a word."""
+    """bash completes each kind of word; a word without a match gives nothing, and prints nothing."""
     lines = ['eval "$(_RECORDER_COMPLETE=bash_source recorder)"; compopt() { :; }']
     for words in WORDS:
         lines.append(f"COMP_WORDS=(recorder {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))")
@@ -91,7 +91,7 @@ def test_words(project: Project) -> None:
 
 
 class Shell:
-    """An interactive bash at a pseudo-terminal."""
+    """An interactive bash on a pseudo-terminal."""
 
     def __init__(self, project: Project) -> None:
         import pty
@@ -105,7 +105,7 @@ class Shell:
         os.close(child)
 
     def type(self, text: str, *, until: str) -> str:
-        """Type the text, and wait for some output."""
+        """Type the text, and return the output up to `until`."""
         os.write(self._parent, text.encode())
         said, deadline = "", time.monotonic() + 60
         while until not in said:
@@ -121,7 +121,7 @@ class Shell:
 
 @pytest.fixture
 def shell(project: Project) -> Iterator[Shell]:
-    """A bash in which completion is switched on as the README says."""
+    """Return a bash in which completion is enabled with the documented line."""
     readme = (ROOT / "README.md").read_text()
     line = 'eval "$(_RECORDER_COMPLETE=bash_source recorder)"'
     assert line in readme
@@ -133,7 +133,7 @@ def shell(project: Project) -> Iterator[Shell]:
 
 
 def test_in_a_real_bash(shell: Shell) -> None:
-    """A tab completes a command, a run, and what stands behind a colon, which bash takes for another word."""
+    """A tab completes a command, a run, and the part behind a colon, which is another word to bash."""
     shell.type("recorder unt\t", until="untag ")
     shell.type("pa\t", until="paper ")
     shell.type("\x15recorder cat 1:pre\t", until="1:predictions.csv ")

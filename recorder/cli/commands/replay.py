@@ -160,7 +160,7 @@ def command(
       recorder replay last --plan
       recorder replay --tag paper -j 2
 
-    Each replay runs in a workspace of its own, with the recorded code, config, seed and inputs, and is itself a run.
+    Each replay runs in a separate workspace, with the recorded code, config, seed and inputs, and is itself a run.
     Its result, outputs and metrics are compared with the recorded ones. Numbers are close within the tolerance that
     the experiment declares (@record(tolerance=...)) or --rtol and --atol.
 

@@ -39,13 +39,13 @@ def command(ctx: click.Context, /, target: str, settings: tuple[str, ...], **opt
 
     Several values make a sweep, one run for each combination: lr=0.1,0.01 and seed=0:10 (0 to 9), or the key several
     times. A value that the argument takes as a whole is one value: a string with commas, or a list in JSON. Each run
-    of a sweep is a process of its own. If one fails, the others go on, and the exit status is 3.
+    of a sweep is a separate process. If one fails, the others go on, and the exit status is 3.
 
     PYTHONHASHSEED is set to 0 if it is not set, so that set order is the same in every run. In a job of several
     ranks, only the first rank records.
     """
     chosen = RunOptions(**options)
-    if target in sys.argv:  # a caller from Python has an interpreter of its own
+    if target in sys.argv:  # a caller from Python brings the interpreter
         restart(chosen)
     if ctx.obj is not None:
         os.environ["RECORDER_STORE"] = str(Path(ctx.obj).absolute())

@@ -63,7 +63,7 @@ class Name(NamedTuple):
     at: int
 
 
-class Comparison:
+class Condition:
     """One comparison of a query, which counts how often the types of both sides could be compared."""
 
     def __init__(self, compare: Callable[[Any, Any], bool], left: Find, right: Find) -> None:
@@ -104,7 +104,7 @@ class Query(NamedTuple):
     text: str
     test: QueryInstance
     names: tuple[Name, ...]
-    comparisons: tuple[Comparison, ...] = ()
+    conditions: tuple[Condition, ...] = ()
 
     def __call__(self, document: Document) -> bool:
         """Return whether the run satisfies the query."""
@@ -116,7 +116,7 @@ class Query(NamedTuple):
 
     def type_mismatches(self) -> list[str]:
         """Describe the comparisons of a number with a string in the runs that were tested so far."""
-        return [one.type_mismatch for one in self.comparisons if one.type_mismatch]
+        return [one.type_mismatch for one in self.conditions if one.type_mismatch]
 
 
 def check_names(text: str, names: Sequence[Name], documents: Iterable[Document]) -> None:
@@ -158,14 +158,14 @@ class _Parser:
         self._text = text
         self._now = now
         self._names: list[Name] = []
-        self._comparisons: list[Comparison] = []
+        self._conditions: list[Condition] = []
         self._quoted: Mapping[str, str] = {}
         self._source = text
 
     def parse(self) -> Query:
         test = self._truth(self.read())
         query = QueryInstance(lambda document: bool(test(document)), ("recorder", self._text))
-        return Query(self._text, query, tuple(self._names), tuple(self._comparisons))
+        return Query(self._text, query, tuple(self._names), tuple(self._conditions))
 
     def read(self) -> ast.expr:
         """Return the syntax tree. Raises QueryError, with the grammar, for a syntax error."""
@@ -204,7 +204,7 @@ class _Parser:
         is_time = any(self.dotted(part) in _TIMES for part in nodes)
         values = [self._time(part) if is_time else self._value(part) for part in nodes]
         steps = [
-            Comparison(_OPERATORS[type(op)], a, b)
+            Condition(_OPERATORS[type(op)], a, b)
             for op, a, b in zip(node.ops, values[:-1], values[1:], strict=True)
         ]
         for step, left, right in zip(steps, nodes[:-1], nodes[1:], strict=True):
@@ -212,7 +212,7 @@ class _Parser:
                 name = self.dotted(side)
                 if name is not None and isinstance(other, ast.Constant) and not is_time:
                     step.name, step.constant = name, other.value
-        self._comparisons += steps
+        self._conditions += steps
         return lambda document: all(step.holds(document) for step in steps)
 
     def _value(self, node: ast.expr) -> Find:
@@ -328,7 +328,7 @@ def _holds(compare: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
 
 
 def _is_same_digest(a: Any, b: Any) -> bool:
-    """Whether a digest is equal to another, or begins with six or more of its digits, as recorder prints them."""
+    """Return whether a digest is equal to another, or begins with at least six of its digits."""
     if not (isinstance(a, str) and isinstance(b, str)):
         return False
     short, long = sorted((a.removeprefix("blake3:"), b.removeprefix("blake3:")), key=len)

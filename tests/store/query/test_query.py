@@ -1,4 +1,4 @@
-"""Queries over runs: what they find, and how a mistake in one is shown."""
+"""Queries over runs: matches, mistakes and types."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 
 
 def run(number: int = 1, result: Any = None, **fields: Any) -> dict[str, Any]:
-    """The document of a run whose config are the fields, but for `tags`, `status`, `started`, `metrics`."""
+    """Return the document of a run; the fields except `tags`, `status`, `started`, `metrics` are its config."""
     known = {
         key: fields.pop(key) for key in ("tags", "status", "started", "metrics") if key in fields
     }
@@ -42,7 +42,7 @@ def run(number: int = 1, result: Any = None, **fields: Any) -> dict[str, Any]:
 
 
 def holds(text: str, document: dict[str, Any]) -> bool:
-    """Whether the run satisfies the query."""
+    """Return whether the run satisfies the query."""
     return parse_query(text, now=NOW)(document)
 
 
@@ -90,7 +90,7 @@ def test_what_does_not_hold(text: str) -> None:
      ("started > '99999999999999 days ago'", 10), ],
 )  # fmt: skip
 def test_a_mistake_is_shown_where_it_is(text: str, at: int) -> None:
-    """What is not understood is an error whose caret stands under the mistake, and nothing is evaluated."""
+    """A mistake is an error with a caret under its place, and nothing is evaluated."""
     with pytest.raises(QueryError) as caught:
         parse_query(text)
     what, shown, caret, *grammar = str(caught.value).split("\n")
@@ -201,7 +201,7 @@ def test_a_name_that_no_run_has() -> None:
 
 
 def test_it_is_a_query_of_tinydb() -> None:
-    """A query serves TinyDB's search, alone and combined with one of its own."""
+    """A query serves TinyDB's search, alone and combined with a query of TinyDB's."""
     from tinydb import where
 
     db = TinyDB(storage=MemoryStorage)
