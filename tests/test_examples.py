@@ -61,6 +61,7 @@ def test_a_network_resumes_from_a_checkpoint(tour: Project) -> None:
         train(images=300, resume=Path("outputs/epoch-1.pt"))
         """,
     )
+    tour.commit()
     tour.python("both.py")
     straight, resumed = ({o["name"]: o for o in tour.show(run)["outputs"]} for run in (1, 2))
     assert list(straight) == ["outputs/epoch-1.pt", "outputs/epoch-2.pt"]

@@ -105,7 +105,7 @@ class _Commands(click.Group):
                 formatter.write_dl([(name.ljust(width), line) for name, (_, line) in group.items()])
 
 
-# The parameter of the `--store` that every command has, a name that no command uses for a parameter.
+# The parameter of the `--store` that every command has, apart from a parameter `store` that the command defines.
 _STORE_NAME = "store_here"
 _STORE_HELP = (
     "Store to use. Default: RECORDER_STORE, or the first .recorder folder from here upwards."

@@ -53,7 +53,7 @@ def _choices(find: Callable[[click.Context, str], Iterable[Choice]]) -> Complete
 
 
 def _is_safe(value: str) -> bool:
-    """Return whether a shell takes the choice as one plain word: names in a store can come from somebody else.
+    """Return True if a shell reads the choice as one plain word; names in a store can come from somebody else.
 
     bash inserts a choice unquoted, so that a file named ``$(command)`` would run it with the next Enter.
     """

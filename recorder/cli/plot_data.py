@@ -131,5 +131,5 @@ def _number(value: Any) -> float | None:
 
 
 def _is_placeless(value: Any) -> bool:
-    """Return whether an axis has no place for the value: it is missing, or not a finite number."""
+    """Return True if an axis has no place for the value: it is missing, or not a finite number."""
     return value is None or (isinstance(value, float) and not abs(value) < float("inf"))

@@ -35,7 +35,7 @@ class RunSelection(NamedTuple):
         return self == RunSelection()
 
     def matches(self, record: Record) -> bool:
-        """Return whether the run has the tags and the status; `where` is the store's to evaluate."""
+        """Return True if the run has the tags and the status; the store evaluates `where`."""
         return set(self.tags) <= set(record.tags) and (not self.failed or record.status in FAILED)
 
     def __str__(self) -> str:

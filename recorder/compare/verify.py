@@ -8,13 +8,16 @@ from collections.abc import Iterator
 import msgspec
 
 from ..codec import Numbers
-from ..formats.points import SAMPLED, Columns, split_series, unpack
-from ..records import Record, StoredBytes
+from ..formats.points import SAMPLED, Columns, read_number, split_series, unpack
+from ..records import Record, StoredBytes, Tolerance
 from . import ObjectReader
+from .clock_names import Span, match_names
+from .console import compare_console
 from .content import compare_files
 from .departures import compare_series
 from .items import Departure, Item, ItemKind, Verification, conclude, make_item
-from .near import DeclaredNumbers
+from .near import DeclaredNumbers, RunNumbers
+from .noise import Noise, Replacement
 from .outputs import OutputComparison
 from .wording import describe_comparison, describe_difference
 
@@ -47,27 +50,44 @@ def verify(
 
     Missing and extra items count as differences. Numbers are close if ``|a-b| <= atol + rtol * max(|a|, |b|)``, with
     the tolerances that the original's experiment declares. If `rtol` (relative, without unit) or `atol` (in the unit of
-    the numbers) is given, they replace all declared tolerances. A result of None is not evidence: if there is nothing
-    else to compare, the verdict is "nothing verified".
+    the numbers) is given, they replace all declared tolerances. A result of None and the exit status of a command are
+    no evidence: if there is nothing else to compare, the console decides, without times, durations, and rates. If
+    nothing was printed either, the verdict is "nothing verified".
     """
     given = None
     if rtol is not None or atol is not None:
-        given = Numbers(rtol=rtol or 0.0, atol=atol or 0.0)
+        given = Tolerance(rtol=rtol or 0.0, atol=atol or 0.0)
     return _Verifier(original, replay, objects, given).verify()
 
 
 class _Verifier:
     def __init__(
-        self, original: Record, replay: Record, objects: ObjectReader, given: Numbers | None
+        self, original: Record, replay: Record, objects: ObjectReader, given: Tolerance | None
     ) -> None:
         self._a = original
         self._b = replay
         self._objects = objects
         self._given = given
-        self._outputs = OutputComparison(objects, self._numbers)
+        names = [{output.name for output in run.outputs} for run in (original, replay)]
+        matches = list(
+            match_names(
+                names[0] - names[1], names[1] - names[0], [_span(run) for run in (original, replay)]
+            )
+        )
+        renamed = [one for match in matches for one in match.replacements]
+        durations = [run.duration_s for run in (original, replay) if run.duration_s is not None]
+        self._noise = Noise(
+            _places(original),
+            [*_places(replay), *renamed],
+            longest_s=max(durations) if len(durations) == 2 else None,
+        )
+        self._outputs = OutputComparison(objects, self._numbers, matches=matches)
 
     def _numbers(self, name: str) -> Numbers:
-        return self._given or DeclaredNumbers(self._a.tolerance, name, name.rpartition("/")[2])
+        names, given = (name, name.rpartition("/")[2]), self._given
+        if given is not None:
+            return RunNumbers(*names, noise=self._noise, rtol=given.rtol, atol=given.atol)
+        return DeclaredNumbers(self._a.tolerance, *names, noise=self._noise)
 
     def verify(self) -> Verification:
         items = (
@@ -75,14 +95,14 @@ class _Verifier:
             *self._result(),
             *map(self._forgive, self._outputs.compare(self._a.outputs, self._b.outputs)),
             *self._metrics(),
-            *self._console(),
         )
+        items = (*items, *self._console(decides=not any(map(self._is_evidence, items))))
         if self._is_cut:
             items = tuple(map(_beyond, items))
         failure = self._describe_failure()
         if failure:
             return Verification(verdict="failed", items=items, reason=failure)
-        return self._note_cut(conclude(items))
+        return self._note_cut(conclude(items, exit_status_only=self._a.function.kind == "command"))
 
     @property
     def _is_cut(self) -> bool:
@@ -158,7 +178,15 @@ class _Verifier:
                 if self._is_cut:
                     count = len(ours[name].steps)
                     replayed = Columns(replayed.steps[:count], replayed.values[:count])
-                yield compare_series(name, ours[name], replayed, self._numbers(name))
+                numbers = self._numbers(name)
+                item = compare_series(name, ours[name], replayed, numbers)
+                kind = (
+                    "" if item.verdict == "identical" else _measure(numbers, ours[name], replayed)
+                )
+                if kind:
+                    detail = f"{kind}, which differs in every run; {item.detail}"
+                    item = msgspec.structs.replace(item, decides=False, detail=detail)
+                yield item
 
     def _series(self, content: StoredBytes | None) -> dict[str, Columns]:
         """Return the logged metrics, without sampled usage, which differs in every run."""
@@ -177,21 +205,53 @@ class _Verifier:
 
     def _steady(self, text: str) -> str:
         """Return the text without addresses and without the folder of the code, which differ in every run."""
-        for run in (self._a, self._b):
-            place = None if run.process is None else _WORKSPACE.match(run.process.cwd)
-            text = text if place is None else text.replace(place[0], "")
+        for side in range(2):
+            text = self._noise.steady(text, side)
         text = _ADDRESS.sub("0x", text)
         return text if self._a.code is None else text.replace(self._a.code.root, "<project>")
 
-    def _console(self) -> Iterator[Item]:
-        for name in ("stdout", "stderr"):
-            a, b = getattr(self._a, name), getattr(self._b, name)
+    def _is_evidence(self, item: Item) -> bool:
+        """Return whether the item alone can show that a replay reproduced; the exit status of a command cannot."""
+        is_command = self._a.function.kind == "command"
+        return item.decides and not (is_command and item.kind in ("result", "exception"))
+
+    def _console(self, *, decides: bool) -> Iterator[Item]:
+        """Yield an item for each stream; with `decides`, stdout decides, or stderr where nothing was printed to it."""
+        streams = [
+            (name, getattr(self._a, name), getattr(self._b, name)) for name in ("stdout", "stderr")
+        ]
+        for name, a, b in streams:
             if a is None and b is None:
                 continue
             left, right = self._steady(self._text(a)), self._steady(self._text(b))
-            comparison = compare_files(name, left.encode(), right.encode())
-            item = make_item("console", name, comparison, numbers=Numbers())
-            yield msgspec.structs.replace(item, decides=False)
+            if decides and not self._is_cut:
+                numbers = self._numbers(name)
+                comparison = compare_console(name, left, right, numbers=numbers)
+                item = make_item("console", name, comparison, numbers=numbers)
+                if item.verdict == "equal":
+                    item = msgspec.structs.replace(item, detail="only times and durations differ")
+                yield item
+                decides = False
+            else:
+                comparison = compare_files(name, left.encode(), right.encode())
+                item = make_item("console", name, comparison, numbers=Numbers())
+                yield msgspec.structs.replace(item, decides=False)
+
+
+def _places(run: Record) -> list[Replacement]:
+    """Return the replacement of the workspace folder in which a replay ran; a recorded run has none."""
+    place = None if run.process is None else _WORKSPACE.match(run.process.cwd)
+    return [] if place is None else [Replacement(place[0], "")]
+
+
+def _span(run: Record) -> Span | None:
+    return None if run.finished is None else Span(run.started, run.finished)
+
+
+def _measure(numbers: Numbers, *series: Columns) -> str:
+    """Return the kind of measurement of two series, or "" if they are content."""
+    values = [read_number(value) for columns in series for value in columns.values]
+    return numbers.measure("", min(values), max(values)) if values else ""
 
 
 def _beyond(item: Item) -> Item:

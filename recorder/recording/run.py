@@ -99,7 +99,7 @@ class ActiveRun:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this is the process that began the run; a forked child has no part in the run."""
+        """True in the process that began the run; a forked child has no part in the run."""
         return self._pid == os.getpid()
 
     @property
@@ -217,6 +217,10 @@ class ActiveRun:
     def place_of(self, path: str | os.PathLike[str]) -> str | None:
         """Return the path relative to the root of the code, with slashes; None if it is outside."""
         return place_in(os.fspath(path), self._call.project.root)
+
+    def is_code(self, path: str | os.PathLike[str]) -> bool:
+        """Return whether the snapshot of the code contains the file."""
+        return self._builder.captured.holds(self.place_of(path))
 
     def _is_forked(self, function: str) -> bool:
         """Return whether this is a forked child, with a warning that `function` keeps nothing."""

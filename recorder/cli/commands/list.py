@@ -169,7 +169,7 @@ def _known_names(store: RunStore, text: str, records: Sequence[Record]) -> list[
 
 
 def _has_any(records: Sequence[Record], name: str) -> bool:
-    """Return whether one of the runs has the name; usually the first does."""
+    """Return True if one of the runs has the name; usually the first does."""
     find = parse_key(name)
     return any(find(record.to_document()) is not None for record in records)
 

@@ -45,7 +45,7 @@ def command(ctx: click.Context, /, target: str, settings: tuple[str, ...], **opt
     ranks, only the first rank records.
     """
     chosen = RunOptions(**options)
-    if target in sys.argv:  # a caller from Python brings the interpreter
+    if target in sys.argv:  # a caller from Python keeps its interpreter
         restart(chosen)
     if ctx.obj is not None:
         os.environ["RECORDER_STORE"] = str(Path(ctx.obj).absolute())

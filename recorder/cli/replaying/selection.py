@@ -44,7 +44,7 @@ class Choice(NamedTuple):
         return [record for record in records if self.selection.matches(record)]
 
     def is_many(self, records: Sequence[Record]) -> bool:
-        """Return whether the runs are replayed as a batch; a single run that is named gets a detailed report."""
+        """Return True if the runs are replayed as a batch; a single named run gets a full report."""
         return self.every or not self.selection.is_empty or len(records) > 1
 
     def check_single(self) -> None:

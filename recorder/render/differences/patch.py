@@ -72,7 +72,7 @@ def _own_texts(a: Record, b: Record, read: Read, files: Files) -> tuple[str, str
 
 
 def _is_all(own: tuple[str, str], texts: list[bytes | None]) -> bool:
-    """Return whether the files differ only in the function."""
+    """Return True if the files differ only in the function."""
     rests = [
         (data or b"").decode(errors="replace").replace(text, "", 1)
         for text, data in zip(own, texts, strict=True)

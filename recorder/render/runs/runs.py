@@ -177,7 +177,7 @@ def _is_clear(form: JSON) -> bool:
 
 
 def is_right(values: Sequence[Any]) -> bool:
-    """Return whether the column is right-aligned: all columns but those with strings or lists."""
+    """Return True if the column is right-aligned: all columns except those with strings or lists."""
     return not any(isinstance(value, str | list) for value in values)
 
 

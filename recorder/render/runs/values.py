@@ -41,7 +41,7 @@ def _table(form: JSON, load: Callable[[str], bytes]) -> str:
 
 
 def _is_plain(form: JSON) -> bool:
-    """Return whether plain JSON represents the value completely."""
+    """Return True if plain JSON represents the value completely."""
     if isinstance(form, list):
         return all(map(_is_plain, form))
     if isinstance(form, dict):
