@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..capture.seeding import baseline  # noqa: F401 - it looks at `random` now
 from . import forks  # noqa: F401 - registers what must be done before a fork
 from .current import current, current_parent, find_rank
 from .generators import Around, NothingAround, drive, exhaust, exhaust_async

@@ -156,23 +156,27 @@ def test_a_generator_that_is_closed_raises_or_is_dropped(store: Path) -> None:
     assert current_run() is None
 
 
-def test_the_seed_of_a_generator_is_not_its_callers(store: Path) -> None:
-    """Random numbers that the caller draws between two values do not affect those of the generator, nor vice versa."""
+def test_the_seed_of_a_generator_is_not_its_callers(project: Project) -> None:
+    """Random numbers that the caller draws between two values do not affect those of the generator."""
+    project.write(
+        "program.py",
+        """
+        import random
+        from recorder import record
 
-    @record(store=store)
-    def draw(n: int, seed: int) -> Any:
-        for _ in range(n):
-            yield random.random()
+        @record
+        def draw(n: int, seed: int):
+            for _ in range(n):
+                yield random.random()
 
-    alone = list(draw(3, 1))
-    random.seed(7)
-    expected = [random.random() for _ in range(3)]
-    random.seed(7)
-    mixed = [(value, random.random()) for value in draw(3, 1)]
-    assert [a for a, _ in mixed] == alone
-    assert [b for _, b in mixed] == expected
-    first, second = RunStore(store).runs()
-    assert first.result == second.result
+        alone = list(draw(3, 1))
+        mixed = [(value, random.random()) for value in draw(3, 1)]
+        assert [own for own, _ in mixed] == alone
+        assert len({*alone, *(theirs for _, theirs in mixed)}) == 6
+        """,
+    )
+    project.python("program.py")
+    assert project.show(1)["result"] == project.show(2)["result"]
 
 
 def test_an_async_generator(store: Path) -> None:
@@ -279,7 +283,7 @@ def test_a_block_of_code(store: Path) -> None:
     def inner(x: int) -> int:
         return x
 
-    with start_run("sweep", config={"lr": 0.1, "seed": 3}, store=store, tags=["t"]) as run:
+    with start_run("sweep", config={"lr": 0.1, "seed": 3}, seed=3, store=store, tags=["t"]) as run:
         assert current_run() is run
         log(loss=0.5)
         inner(4)
@@ -292,7 +296,7 @@ def test_a_block_of_code(store: Path) -> None:
     assert outer.config == {"lr": 0.1, "seed": 3, "steps": 100}
     assert (outer.seed, outer.tags, outer.metrics["loss"].last) == (3, ("t",), 0.5)
     assert nested.parent == outer.id
-    with start_run("again", config={"seed": 3}, store=store):
+    with start_run("again", seed=3, store=store):
         assert random.random() == first
 
 
