@@ -276,6 +276,114 @@ def test_each_kind_replays(project: Project) -> None:
     assert project.show(11)["result"]["yielded"] == 1
 
 
+def test_a_closed_generator_replays_whatever_its_note(project: Project) -> None:
+    """The replay of an endless generator that was closed ends after as many values, also if the note was changed."""
+    project.write(
+        "endless.py",
+        """
+        import asyncio
+        from recorder import record
+
+        @record
+        def count():
+            n = 0
+            while True:
+                yield n
+                n += 1
+
+        @record
+        async def count_async():
+            n = 0
+            while True:
+                yield n
+                n += 1
+
+        @record
+        def looks_closed():
+            return {"closed": True, "yielded": 0}
+
+        async def take():
+            values = count_async()
+            await values.__anext__()
+            await values.aclose()
+
+        if __name__ == "__main__":
+            values = count()
+            next(values), next(values), next(values)
+            values.close()
+            asyncio.run(take())
+            looks_closed()
+        """,
+    )
+    project.python("endless.py")
+    assert project.show(1)["result"]["closed"] and "closed" in project.show(1)["note"]
+    for number, yielded in ((1, 3), (2, 1)):
+        project.recorder("note", str(number), "the baseline")
+        done = project.recorder("replay", str(number))
+        assert done.stdout.endswith("reproduced\n")
+        assert project.show(f"{number + 3}")["result"]["yielded"] == yielded
+    assert project.recorder("replay", "3").stdout.endswith("reproduced\n")
+
+
+def test_decorators_of_other_files(project: Project) -> None:
+    """A function replays with `@record` above or below decorators of another file and of the standard library."""
+    project.write(
+        "util.py",
+        """
+        import functools
+
+        def double(function):
+            @functools.wraps(function)
+            def wrapper(*args, **kwargs):
+                return 2 * function(*args, **kwargs)
+            return wrapper
+        """,
+    )
+    project.write(
+        "script.py",
+        """
+        import contextlib
+        from recorder import record
+        from util import double
+
+        class Quiet(contextlib.ContextDecorator):
+            def __enter__(self): return self
+            def __exit__(self, *error): return None
+
+        @record
+        @double
+        def above(x): return x + 1
+
+        @double
+        @record
+        def below(x): return x + 1
+
+        @record
+        @Quiet()
+        def context(x): return x + 1
+
+        @record
+        @double
+        @Quiet()
+        @double
+        def several(x): return x + 1
+
+        class Model:
+            @record
+            @double
+            def fit(self, x): return x + 1
+
+        if __name__ == "__main__":
+            print(above(1), below(1), context(1), several(1), Model().fit(1))
+        """,
+    )
+    assert project.python("script.py").stdout == "4 4 2 8 4\n"
+    for number in range(1, 6):
+        record = project.show(number)
+        assert record["function"]["file"] == "script.py"
+        assert project.recorder("replay", str(number)).stdout.endswith("reproduced\n")
+
+
 def test_a_block_of_code(store: Path) -> None:
     """start_run records the config, later additions, metrics, the result and nested runs; its run is current only inside."""
 
