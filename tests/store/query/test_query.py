@@ -1,4 +1,4 @@
-"""Queries over runs: what they find, and how a mistake in one is shown."""
+"""Tests of the query language, and of its error messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 
 
 def run(number: int = 1, result: Any = None, **fields: Any) -> dict[str, Any]:
-    """The document of a run whose config are the fields, but for `tags`, `status`, `started`, `metrics`."""
+    """Return the document of a run whose config is the fields, except `tags`, `status`, `started` and `metrics`."""
     known = {
         key: fields.pop(key) for key in ("tags", "status", "started", "metrics") if key in fields
     }
@@ -42,7 +42,7 @@ def run(number: int = 1, result: Any = None, **fields: Any) -> dict[str, Any]:
 
 
 def holds(text: str, document: dict[str, Any]) -> bool:
-    """Whether the run satisfies the query."""
+    """Return whether the run satisfies the query."""
     return parse_query(text, now=NOW)(document)
 
 
@@ -68,7 +68,7 @@ RUN = run(
     ],
 )  # fmt: skip
 def test_what_holds(text: str) -> None:
-    """Each of these holds for the run, and its negation does not."""
+    """Each of these queries is true for the run, and its negation is false."""
     assert holds(text, RUN) and not holds(f"not ({text})", RUN)
 
 
@@ -78,7 +78,7 @@ def test_what_holds(text: str) -> None:
      "loss.nothing == 1", "result.nothing == 1", "'a' in missing"],
 )  # fmt: skip
 def test_what_does_not_hold(text: str) -> None:
-    """None of these holds: what a run has not satisfies no comparison, and unlike things do not compare."""
+    """Each of these queries is false: a missing value satisfies no comparison, and different types do not compare."""
     assert not holds(text, RUN)
 
 
@@ -88,7 +88,7 @@ def test_what_does_not_hold(text: str) -> None:
      ("a[0] == 1", 0), ("lambda: 1", 0), ("lr == (1", 8)],
 )  # fmt: skip
 def test_a_mistake_is_shown_where_it_is(text: str, at: int) -> None:
-    """What is not understood is an error whose caret stands under the mistake, and nothing is evaluated."""
+    """A syntax error is reported with a caret under the mistake, and nothing is evaluated."""
     with pytest.raises(QueryError) as caught:
         parse_query(text)
     what, shown, caret = str(caught.value).split("\n")
@@ -97,7 +97,7 @@ def test_a_mistake_is_shown_where_it_is(text: str, at: int) -> None:
 
 
 def test_a_name_that_no_run_has() -> None:
-    """A name that no run has is an error with the nearest that there is."""
+    """A name that no run has raises an error with similar names."""
     with pytest.raises(QueryError, match="did you mean") as caught:
         parse_query("lr > 0 and metrics.los > 1").check([RUN])
     assert "metrics.loss" in str(caught.value) and caught.value.at == 11
@@ -105,7 +105,7 @@ def test_a_name_that_no_run_has() -> None:
 
 
 def test_it_is_a_query_of_tinydb() -> None:
-    """A query serves TinyDB's search, alone and combined with one of its own."""
+    """A query works in TinyDB's search, alone and combined with a TinyDB query."""
     from tinydb import where
 
     db = TinyDB(storage=MemoryStorage)
@@ -118,7 +118,7 @@ def test_it_is_a_query_of_tinydb() -> None:
 
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
 def test_numbers_compare_as_python_does(value: float, bound: float) -> None:
-    """A number of the config compares as it would in Python, infinities too."""
+    """A number of the config compares as in Python, infinities included."""
     document = run(x=value)
     for op in ("<", "<=", "==", "!=", ">=", ">"):
         literal = (
@@ -128,13 +128,13 @@ def test_numbers_compare_as_python_does(value: float, bound: float) -> None:
 
 
 def test_keys() -> None:
-    """A name gives its value in a document, None where there is none."""
+    """A name returns its value in a document, None if it is absent."""
     assert parse_key("metrics.loss.max")(RUN) == 2.0 and parse_key("tags")(RUN) == ("paper", "x")
     assert parse_key("optim.name")(RUN) == "sgd" and parse_key("nothing")(RUN) is None
 
 
 def test_the_list(project: Project) -> None:
-    """The command finds, sorts, picks columns and writes CSV; a mistake ends with 2 and a caret."""
+    """The command filters, sorts, selects columns and writes CSV; a syntax error ends with status 2 and a caret."""
     project.write(
         "train.py",
         """

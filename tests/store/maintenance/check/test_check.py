@@ -1,4 +1,4 @@
-"""Checking and repairing a store: every flipped bit is found, and nothing is ever deleted."""
+"""Tests of check and repair: every flipped bit is found, and nothing is ever deleted."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def train(n=1, seed=0):
 if __name__ == "__main__":
     train(int(sys.argv[1]))
 """
-# Locks hold nothing; caches can be made again.
+# Locks are empty, and caches can be made again.
 UNCHECKED = ("workspaces/", "envs/", "live/", "objects.gate", "code.gate")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with three runs, one snapshot packed and one loose, and one that was killed."""
+    """Return a project with three runs, one snapshot packed, one loose, and a killed run."""
     root = tmp_path_factory.mktemp("made") / "project"
     root.mkdir()
     project = Project(root)
@@ -66,13 +66,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(made: Path, tmp_path: Path) -> RunStore:
-    """The store in a copy of that project."""
+    """Return the store in a copy of that project."""
     shutil.copytree(made, tmp_path / "project", symlinks=True)
     return RunStore(tmp_path / "project")
 
 
 def files(store: RunStore) -> Iterator[Path]:
-    """The files that a check answers for."""
+    """Yield the files that a check verifies."""
     for path in sorted(store.path.rglob("*")):
         name = path.relative_to(store.path).as_posix()
         is_lock = ".lock" in name
@@ -96,7 +96,7 @@ def flip(path: Path, at: int, bit: int) -> None:
 
 
 def found(store: RunStore) -> list[Finding]:
-    """The findings; the journal and the settings are read anew."""
+    """Return the findings of a new check, with the journal and the settings read again."""
     first = list(check_format(store.path))
     if first:
         return first
@@ -104,12 +104,12 @@ def found(store: RunStore) -> list[Finding]:
 
 
 def kinds(store: RunStore) -> list[str]:
-    """The kinds of the findings."""
+    """Return the kinds of the findings."""
     return [finding.kind for finding in found(store)]
 
 
 def test_a_whole_store_has_no_findings(store: RunStore) -> None:
-    """A store that nothing has happened to is as it was written."""
+    """An undamaged store has no findings."""
     assert found(store) == []
     names = {path.relative_to(store.path).parts[0] for path in files(store)}
     assert names >= {"FORMAT", ".gitignore", "runs.jsonl", "outputs", "objects", "code.git"}
@@ -117,7 +117,7 @@ def test_a_whole_store_has_no_findings(store: RunStore) -> None:
 
 @pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
 def test_a_flipped_bit_is_found_in_every_file(store: RunStore) -> None:
-    """One bit flipped in any file of the store is found, at seeded random places, and names the place."""
+    """A flipped bit in any file of the store, at seeded random positions, is found with its place."""
     chance = random.Random(20261124)
     by_kind: dict[str, list[Path]] = {}
     for path in files(store):
@@ -139,7 +139,7 @@ def test_a_flipped_bit_is_found_in_every_file(store: RunStore) -> None:
 
 
 def test_every_bit_of_small_files_is_found(store: RunStore) -> None:
-    """Any single bit of FORMAT, of a ref, and of the known outputs is found."""
+    """Any flipped bit of FORMAT, of a ref, and of the known outputs is found."""
     refs = sorted((store.path / "code.git" / "refs" / "snapshots").iterdir())
     for path in (store.path / "FORMAT", store.path / "outputs", refs[0]):
         for at in range(path.stat().st_size):
@@ -161,7 +161,7 @@ def test_every_bit_of_small_files_is_found(store: RunStore) -> None:
 
 @pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
 def test_one_flipped_bit_in_the_journal_is_put_right(store: RunStore) -> None:
-    """Whichever bit of a line is flipped, a repair brings the record back as it was."""
+    """Whichever bit of a line is flipped, a repair restores the record exactly."""
     path = store.path / "runs.jsonl"
     collect(store)
     before = [record.to_document() for record in RunStore(store.path).runs()]
@@ -177,7 +177,7 @@ def test_one_flipped_bit_in_the_journal_is_put_right(store: RunStore) -> None:
 
 @pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
 def test_a_line_beyond_repair_is_kept_elsewhere(store: RunStore) -> None:
-    """A line with more damage goes to lost+found to the byte; the other runs stay, a check is content."""
+    """A line with more damage goes to lost+found byte for byte; the other runs stay, and the next check is clean."""
     path = store.path / "runs.jsonl"
     collect(store)
     lines = path.read_bytes().splitlines(keepends=True)
@@ -192,13 +192,13 @@ def test_a_line_beyond_repair_is_kept_elsewhere(store: RunStore) -> None:
 
 
 def test_a_damaged_object_is_moved_and_found_again(store: RunStore) -> None:
-    """A damaged object goes to lost+found; where the file still lies in the project, its bytes are taken from there."""
+    """A damaged object goes to lost+found, and is restored from the project if the file is still there."""
     record = store.get(1)
     (model,) = (o for o in store.get(3).outputs if o.name == "model.txt")
     lost = next(o for o in record.outputs if o.name == "model.txt")
     for output in (model, lost):
         flip(store.objects.path(output.digest), 11, 1)
-    # What was recorded on another path of this machine is looked for there.
+    # Files that were recorded under another path are searched for there.
     by_run = {finding.runs: finding for finding in found(store)}
     assert set(by_run) == {(1,), (3,)} and by_run[(1,)].kind == "damaged object"
     copy = store.path.parent / "lost+found copy"
@@ -212,7 +212,7 @@ def test_a_damaged_object_is_moved_and_found_again(store: RunStore) -> None:
 
 
 def test_what_is_missing_is_found_with_whom_it_affects(store: RunStore) -> None:
-    """An object, a folder's member and a snapshot that are gone are found, each with the runs that want it."""
+    """A missing object, folder member or snapshot is found, with the runs that need it."""
     record = store.get(2)
     folder = next(o for o in record.outputs if o.kind == "folder")
     member = store.objects.read_tree(folder.digest).entries[0]
@@ -232,22 +232,22 @@ def test_what_is_missing_is_found_with_whom_it_affects(store: RunStore) -> None:
 
 
 def test_a_damaged_snapshot_is_taken_from_the_users_repository(store: RunStore) -> None:
-    """A git object that is damaged comes back from the user's own repository, or from the file itself."""
+    """A damaged git object is restored from the user's repository, or from the file itself."""
     objects = store.path / "code.git" / "objects"
     loose = [f for folder in objects.iterdir() if len(folder.name) == 2 for f in folder.iterdir()]
-    assert len(loose) == 2  # the changed file, and the tree with it
+    assert len(loose) == 2  # the changed file, and the tree that contains it
     for path in loose:
         flip(path, 4, 2)
     outcomes = list(repair(found(store)))
     assert {o.finding.kind for o in outcomes} == {"damaged git object"}
     assert all(o.finding.runs == (3,) for o in outcomes)
-    # The file is still there; the tree was never in the user's repository.
+    # The file still exists; the tree was never in the user's repository.
     assert sum("restored from" in o.done for o in outcomes) == 1
     assert {"missing git object", "missing snapshot"} & set(kinds(store))
 
 
 def test_a_damaged_pack_is_unpacked_as_far_as_it_goes(store: RunStore) -> None:
-    """Nothing of a damaged pack is deleted, and what the user's repository still has comes back from there."""
+    """Nothing of a damaged pack is deleted, and objects that the user's repository has are restored from it."""
     (pack,) = (store.path / "code.git" / "objects" / "pack").glob("*.pack")
     flip(pack, pack.stat().st_size // 2, 0)
     assert "damaged pack" in kinds(store)
@@ -263,7 +263,7 @@ def test_a_damaged_pack_is_unpacked_as_far_as_it_goes(store: RunStore) -> None:
 
 
 def test_settings_and_caches_are_made_again(store: RunStore) -> None:
-    """A changed setting, a damaged index, a foreign file and a writable object are put right or moved."""
+    """A changed setting, a damaged index, a foreign file and a writable object are repaired or moved."""
     (store.path / "code.git" / "config").write_text("[core]\n\tbare = false\n")
     (index,) = store.snapshots.indexes()
     flip(index, 30, 3)
@@ -281,7 +281,7 @@ def test_settings_and_caches_are_made_again(store: RunStore) -> None:
 
 
 def test_a_store_without_its_format_is_repaired(store: RunStore) -> None:
-    """A store whose FORMAT is garbage or gone cannot be opened, and can be after a repair, with its id."""
+    """A store with a damaged or missing FORMAT cannot be opened, and can be after a repair, with the same id."""
     project = Project(store.path.parent)
     text = (store.path / "FORMAT").read_text()
     (store.path / "FORMAT").write_text(text.replace('"format"', '"fxrmat"'))
@@ -336,7 +336,7 @@ def test_a_killed_run_is_finished_with_what_it_had(store: RunStore) -> None:
     (finding,) = found(store)
     assert (finding.kind, finding.runs, finding.is_damage) == ("lost run", (4,), False)
     assert "lost run" in project.recorder("check", status=0).stdout
-    assert collect(fresh) and fresh.get(4) == lost  # collecting takes nothing from it
+    assert collect(fresh) and fresh.get(4) == lost  # gc removes nothing of it
     project.recorder("check", "--repair")
     sealed = RunStore(store.path).get(4)
     assert sealed.status == "lost" and sealed.outputs_digest and sealed.fingerprint
@@ -346,7 +346,7 @@ def test_a_killed_run_is_finished_with_what_it_had(store: RunStore) -> None:
 
 
 def test_live_folders_without_a_record(store: RunStore) -> None:
-    """What a run had written before its record was is moved to lost+found, an empty folder is removed."""
+    """The live folder of a run without a record is moved to lost+found, an empty one is removed."""
     for name, text in (("aaaaaaaaaaaaaaaaaaaa", "words"), ("bbbbbbbbbbbbbbbbbbbb", "")):
         (store.path / "live" / name).mkdir(parents=True)
         (store.path / "live" / name / "stdout").write_text(text)
@@ -359,7 +359,7 @@ def test_live_folders_without_a_record(store: RunStore) -> None:
 
 
 def test_a_run_in_progress_is_no_finding(store: RunStore) -> None:
-    """While a run is in progress a check says nothing about it, and a repair leaves it alone."""
+    """While a run is in progress, a check reports nothing about it, and a repair leaves it alone."""
     project = Project(store.path.parent)
     project.write(
         "slow.py",
@@ -389,7 +389,7 @@ def test_a_run_in_progress_is_no_finding(store: RunStore) -> None:
 
 
 def test_what_is_said(store: RunStore) -> None:
-    """The command says what, where, whom it affects and what a repair would do; 1 for damage, 0 without."""
+    """The command reports the defect, its place, the affected runs and the repair; status 1 for damage, 0 without."""
     project = Project(store.path.parent)
     assert "everything is as it was written" in project.recorder("check").stdout
     output = next(o for o in store.get(1).outputs if o.name == "model.txt")
