@@ -1,7 +1,7 @@
-"""What each kind of hazard means, what to do about it, and how far a run with hazards can be replayed.
+"""Hazards: the meaning of each kind, advice for it, and the replay grade of a run.
 
-A hazard is one of three weights: a *note* leaves the grade as it is; what wants *care* may make a replay come out
-otherwise; a *blocker* makes one impossible.
+Each kind has one of three weights. A *note* does not change the grade. *care* means that a replay may differ. A
+*blocker* makes a replay impossible.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Grade: TypeAlias = Literal["replayable", "replayable with care", "not replayable
 
 
 class Kind(NamedTuple):
-    """A kind of hazard: how much it weighs, a sentence that says what it means, and what to do about it."""
+    """A kind of hazard: its weight, its meaning, and advice, as short phrases."""
 
     weight: Weight
     meaning: str
@@ -26,105 +26,106 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "opaque argument": Kind(
         "blocker",
-        "nothing can encode the argument, so that no replay can be given it",
-        "pass what it is made from, and make it in the function",
+        "the argument cannot be encoded, so a replay cannot pass it",
+        "pass the values that it is built from, and build it inside the function",
     ),
     "code not captured": Kind(
         "blocker",
-        "the code that ran is in no snapshot",
-        "the run's warnings say why",
+        "the code that ran is not in any snapshot",
+        "see the run's warnings for the reason",
     ),
     "code left out": Kind(
         "blocker",
-        "a file that the run imported was left out of the snapshot, for its size or its name",
+        "a file that the run imported is not in the snapshot, because of its size or its name",
         "make it smaller, rename it, or install it as a package",
     ),
     "input lost": Kind(
         "blocker",
-        "a file of the project that the run read could not be kept",
-        "leave it in its place until the run has ended",
+        "a project file that the run read could not be stored",
+        "leave the file in place until the run ends",
     ),
     "input not kept": Kind(
         "care",
-        "a file that the run read is in the store by its digest only: it was too large, or gone by the end",
-        "keep it where it is, unchanged",
+        "only the digest of a file that the run read is stored: the file was too large, or gone before the run ended",
+        "keep the file where it is, unchanged",
     ),
     "input withheld": Kind(
         "care",
-        "a file whose name is that of a secret is never kept",
-        "keep it where it is, unchanged",
+        "a file whose name suggests a secret is never stored",
+        "keep the file where it is, unchanged",
     ),
     "redacted": Kind(
         "care",
-        "an argument is a credential, which is not in the store",
-        "hand it to the replay with --secret",
+        "an argument is a credential, which is not stored",
+        "pass it to the replay with --secret",
     ),
     "opaque value": Kind(
         "care",
-        "nothing can encode the value, so that it cannot be compared",
-        "return or save what it consists of",
+        "the value cannot be encoded, so it cannot be compared",
+        "return or save the data that it consists of",
     ),
     "function by value": Kind(
         "care",
-        "no file holds the function, so it was kept as a pickle, which wants the same Python minor version",
+        "the function is not in a file, so it is stored as a pickle, which needs the same Python minor version",
         "define it at the top level of a file",
     ),
     "hash order": Kind(
         "care",
-        "the order of a set of texts, and hash(), are others in each process while PYTHONHASHSEED is not fixed",
+        "set order and hash() of strings change between processes unless PYTHONHASHSEED is set",
         "sort the set first, or start Python with PYTHONHASHSEED=0",
     ),
     "clock": Kind(
         "care",
-        "the time reaches a result, metric or output",
-        "keep times in names that a tolerance covers, or out of results",
+        "the current time reaches a result, metric, or output",
+        "leave times out of results, or give their names a tolerance",
     ),
-    "clock read": Kind("note", "the clock is read", "see that no result depends on it"),
-    "address": Kind("note", "id() is another number in each process", "see that no result has it"),
+    "clock read": Kind("note", "the run reads the clock", "check that no result depends on it"),
+    "address": Kind("note", "id() differs between processes", "check that no result depends on it"),
     "network": Kind(
         "care",
-        "what another machine answers is not in the store",
-        "save the answer to a file, and read that",
+        "responses from other machines are not stored",
+        "save the response to a file, and read the file",
     ),
     "local connection": Kind(
         "note",
-        "what another program on this machine answers is not in the store",
-        "have it running for the replay",
+        "responses from other programs on this machine are not stored",
+        "start the same program before the replay",
     ),
     "entropy": Kind(
         "care",
-        "random bytes came straight from the operating system, which no seed decides",
-        "draw from a generator with a seed",
+        "random bytes came directly from the operating system, which no seed controls",
+        "draw from a seeded generator",
     ),
     "child process": Kind(
         "care",
-        "what a child process reads, draws and connects to is not seen",
-        "name its files as arguments, and its seed",
+        "the files, random draws, and connections of a child process are not observed",
+        "pass its files and its seed as arguments",
     ),
     "GPU": Kind(
         "care",
-        "CUDA's kernels may add up in another order each time",
-        "torch.use_deterministic_algorithms(True), and CUBLAS_WORKSPACE_CONFIG=:4096:8",
+        "CUDA kernels may add numbers in a different order each time",
+        "call torch.use_deterministic_algorithms(True), and set CUBLAS_WORKSPACE_CONFIG=:4096:8",
     ),
     "threads": Kind(
         "note",
-        "results may differ in the last bits with another number of threads, or where they add to the same places",
-        "replay with the same number, or set OMP_NUM_THREADS=1",
+        "the last digits may change with the number of threads, or when threads add to the same memory",
+        "replay with the same number of threads, or set OMP_NUM_THREADS=1",
     ),
 }
-# What a version to come has found: it means something, and this one does not know what.
-_UNKNOWN = Kind("care", "a later version of recorder noted it", "look at the run with that version")
+# A kind that a later version of recorder wrote.
+_UNKNOWN = Kind("care", "a later version of recorder noted it", "view the run with that version")
 
 
 def kind_of(hazard: Hazard) -> Kind:
-    """What the hazard's kind means."""
+    """Return the kind of the hazard, with its weight, meaning, and advice."""
     return KINDS.get(hazard.kind, _UNKNOWN)
 
 
 def grade(record: Record) -> Grade:
-    """How far the run can be replayed, by what its record says; an old record has no hazards but those.
+    """Return the replay grade of a run from its record alone.
 
-    It looks at the record alone: what the store or this machine lacks by now is for a replay's plan to say.
+    A replay plan checks what the store or this machine lacks by now. For records that predate hazards, only the
+    inherent ones count.
     """
     weights = {kind_of(hazard).weight for hazard in all_hazards(record)}
     if "blocker" in weights:
@@ -133,12 +134,12 @@ def grade(record: Record) -> Grade:
 
 
 def all_hazards(record: Record) -> tuple[Hazard, ...]:
-    """The record's hazards, and what else in it stands in a replay's way."""
+    """Return the record's hazards, preceded by those that follow from its other parts."""
     return tuple(dict.fromkeys([*inherent(record), *record.hazards]))
 
 
 def inherent(record: Record) -> Iterator[Hazard]:
-    """The hazards that every part of the record but its hazards says, so that they are not written twice."""
+    """Yield the hazards that follow from other parts of the record, and that are therefore not stored in it."""
     function, code = record.function, record.code
     if function.pickled is not None:
         yield Hazard(kind="function by value", detail=function.qualname)
@@ -146,10 +147,10 @@ def inherent(record: Record) -> Iterator[Hazard]:
         yield Hazard(kind="code not captured", detail=function.file or function.qualname)
     if function.kind == "command":
         yield Hazard(kind="child process", detail=function.qualname)
-    for one in record.redacted:
-        if one.place.startswith("config."):
-            yield Hazard(kind="redacted", detail=one.place.removeprefix("config."))
-    withheld = {one.place for one in record.redacted}
+    for redacted in record.redacted:
+        if redacted.place.startswith("config."):
+            yield Hazard(kind="redacted", detail=redacted.place.removeprefix("config."))
+    withheld = {redacted.place for redacted in record.redacted}
     for item in record.inputs:
         if not item.stored:
             secret = f"inputs.{item.path}" in withheld
@@ -160,39 +161,39 @@ def inherent(record: Record) -> Iterator[Hazard]:
 
 
 def say(hazards: Iterable[Hazard], *, weights: Iterable[Weight] = ("care", "blocker")) -> list[str]:
-    """Each hazard of those weights in a few words, the gravest first: ``network: example.org:80 (train.py:3)``."""
+    """Return a phrase for each hazard of these weights, most severe first: ``network: example.org:80 (train.py:3)``."""
     wanted = sorted(weights)
-    found = [one for one in hazards if kind_of(one).weight in wanted]
-    found.sort(key=lambda one: kind_of(one).weight)
-    return [phrase(one) for one in found]
+    chosen = [hazard for hazard in hazards if kind_of(hazard).weight in wanted]
+    chosen.sort(key=lambda hazard: kind_of(hazard).weight)
+    return [phrase(hazard) for hazard in chosen]
 
 
 def advise(
     hazards: Iterable[Hazard], *, weights: Iterable[Weight] = ("care", "blocker")
 ) -> list[str]:
-    """What to do about the hazards of those weights, once each."""
+    """Return the advice for the hazards of these weights, without repetition."""
     wanted = sorted(weights)
-    kinds = [kind_of(one) for one in hazards]
+    kinds = [kind_of(hazard) for hazard in hazards]
     return list(dict.fromkeys(kind.advice for kind in kinds if kind.weight in wanted))
 
 
 def causes(*records: Record) -> list[str]:
-    """What in the records may have made a replay come out otherwise than its original, in words."""
-    found = [one for record in records for one in all_hazards(record)]
-    return list(dict.fromkeys(say(one for one in found if one.kind not in _NO_CAUSES)))
+    """Return phrases for the hazards in the records that can make a replay differ from its original."""
+    hazards = [hazard for record in records for hazard in all_hazards(record)]
+    return list(dict.fromkeys(say(h for h in hazards if h.kind not in _NO_CAUSES)))
 
 
 def rounding_causes(*records: Record) -> list[str]:
-    """What in the records may have made numbers come out otherwise in their last digits, in words."""
-    found = [one for record in records for one in all_hazards(record) if one.kind == "threads"]
-    return list(dict.fromkeys(say(found, weights=("note",))))
+    """Return phrases for the hazards in the records that can change the last digits of numbers."""
+    hazards = [h for record in records for h in all_hazards(record) if h.kind == "threads"]
+    return list(dict.fromkeys(say(hazards, weights=("note",))))
 
 
-# They stand in a replay's way; what is said of one that took place has other causes.
+# These can prevent a replay. They do not explain the differences of a replay that ran.
 _NO_CAUSES = ("redacted", "function by value", "opaque value")
 
 
 def phrase(hazard: Hazard) -> str:
-    """The hazard in a few words."""
-    said = f"{hazard.kind}: {hazard.detail}" if hazard.detail else hazard.kind
-    return f"{said} ({hazard.place})" if hazard.place else said
+    """Return the hazard as a short phrase."""
+    described = f"{hazard.kind}: {hazard.detail}" if hazard.detail else hazard.kind
+    return f"{described} ({hazard.place})" if hazard.place else described

@@ -1,6 +1,6 @@
-"""Paths as text, and where they lie.
+"""Functions on paths held as strings.
 
-A recorded call asks for them several times, and a Path costs ten times as much.
+Each recorded call uses them several times, and a `Path` is ten times slower.
 """
 
 # ruff: noqa: PTH118
@@ -10,29 +10,29 @@ from __future__ import annotations
 import os
 import re
 
-# The folder of this package, with a separator at the end: frames whose file lies below it are recorder's own.
+# The folder of this package, with a trailing separator. Frames whose file is below it are recorder's own.
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH100, PTH120
 
-# ``*.log`` and its rotations, and TensorBoard's event files, whose names have the time in them.
+# ``*.log`` with its rotations, and TensorBoard event files, whose names contain the time.
 _LOG = re.compile(r"\.log(\.[\w-]+)?$|(^|/)events\.out\.tfevents\.[^/]*$")
 
 
 def make_absolute(path: str, *, cwd: str) -> str:
-    """The path from the root, without ``..``: what goes up goes up from where a link leads."""
+    """Return the absolute path without ``..``. A path with ``..`` is resolved through symbolic links."""
     whole = os.path.join(cwd, path)
     return os.path.realpath(whole) if ".." in path else os.path.normpath(whole)
 
 
 def place_in(absolute: str, *roots: str | os.PathLike[str] | None) -> str | None:
-    """The path relative to the first of `roots` that holds it, with slashes; None where none does."""
+    """Return the path relative to the first of `roots` that contains it, with forward slashes, or None."""
     for root in roots:
         if root is not None:
             folder = os.fspath(root)
-            found = _place_below(absolute, folder)
-            if found is None:
-                found = _place_below(os.path.realpath(absolute), os.path.realpath(folder))
-            if found is not None:
-                return found
+            place = _place_below(absolute, folder)
+            if place is None:
+                place = _place_below(os.path.realpath(absolute), os.path.realpath(folder))
+            if place is not None:
+                return place
     return None
 
 
@@ -43,10 +43,10 @@ def _place_below(path: str, folder: str) -> str | None:
 
 
 def is_within(path: str, folder: str) -> bool:
-    """Whether the path is the folder's own, or one below it; both absolute."""
+    """Return True if the path is the folder itself or is below it. Both must be absolute."""
     return path == folder or path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
 
 
 def is_log_name(path: str) -> bool:
-    """Whether a file of that name is a log: what happened when, as the console has it, and no result."""
+    """Return True if a file with this name is a log: a report of events like the console, not a result."""
     return _LOG.search(path) is not None

@@ -81,7 +81,7 @@ class Submodule(Part, frozen=True):
     dirty: bool | None = None
 
 
-class Project(Part, frozen=True):
+class EditableProject(Part, frozen=True):
     """A project outside the root that the run imported from its source folder, for example an editable install.
 
     Attributes:
@@ -123,7 +123,7 @@ class Code(Part, frozen=True):
     changed: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     submodules: tuple[Submodule, ...] = ()
-    projects: tuple[Project, ...] = ()
+    projects: tuple[EditableProject, ...] = ()
 
 
 class Function(Part, frozen=True):

@@ -1,4 +1,4 @@
-"""Digests: BLAKE3 of bytes, files and canonical JSON, in forked children too."""
+"""Tests of BLAKE3 digests of bytes, files and canonical JSON, including in forked processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BIG = bytes(range(256)) * (1 << 15)  # 8 MB: with several threads
 
 
 def test_bytes_files_and_pieces_have_one_digest(tmp_path: Path) -> None:
-    """The digest is BLAKE3's, whichever way the bytes come, with one thread or several."""
+    """Bytes, files and pieces have the same BLAKE3 digest, with one thread or several."""
     path = tmp_path / "big"
     path.write_bytes(BIG)
     for threads in (False, True):
@@ -29,7 +29,7 @@ def test_bytes_files_and_pieces_have_one_digest(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_child_digests_after_its_parent_has(tmp_path: Path) -> None:
-    """BLAKE3's threads do not survive a fork: the child does not wait for them."""
+    """A forked child does not wait for the threads of its parent."""
     path = tmp_path / "big"
     path.write_bytes(BIG)
     code = f"""

@@ -247,8 +247,8 @@ def test_addresses_on_the_command_line(trained: Project) -> None:
 def test_from_python(trained: Project) -> None:
     """`Store()` finds the store, and its records have what one asks them for."""
     code = """
-from recorder.store.store import Store
-store = Store()
+from recorder.store.store import RunStore
+store = RunStore()
 for run in store.runs():
     print(run.number, run.id, run.experiment, run.status, run.config["lr"], run.metrics["loss"].count, run.seed)
 print(store.find("train").number)

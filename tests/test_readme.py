@@ -1,4 +1,4 @@
-"""The README is true: its commands run, and print what it shows."""
+"""The README is short and true: its two commands work in a fresh clone. test_guide.py runs its sessions."""
 
 from __future__ import annotations
 
@@ -11,85 +11,36 @@ import sys
 import venv
 from pathlib import Path
 
-import click
-import pytest
-from project import Project, bin_folder
+from project import Project
+from sessions import README, ROOT
 
-from recorder.cli import cli
-
-ROOT = Path(__file__).parent.parent
-CONTEXT = click.Context(cli)
-README = (ROOT / "README.md").read_text()
-FILES = re.findall(r"```python\n(# (\w+\.py)\n.*?)```", README, re.DOTALL)
-PYTHON = re.findall(r"<!-- python -->\n```python\n(.*?)```", README, re.DOTALL)
-SESSIONS = re.findall(r"<!-- session -->\n```console\n(.*?)\n```", README, re.DOTALL)
-COMMANDS = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)
-
-# What is another one each time: ages, sizes of archives, durations, the clock and what is computed from it.
-_VARYING = [
-    (re.compile(r"\b(\d+\.\d+ s|\d+ ms)\b"), "DURATION"),
-    (re.compile(r"\b\d+ (s|min)\b"), "AGE"),
-    (re.compile(r"\b\d+\.\d kB$", re.MULTILINE), "SIZE"),
-    (re.compile(r"\b1[78]\d{8}\.\d+"), "CLOCK"),
-    (re.compile(r"\d\.\de[-+]\d\d (relative|absolute)"), "ERROR"),
-    # Another processor's BLAS rounds the last bits otherwise.
-    (re.compile(r"\b(\d+\.\d{11})\d{2,}\b"), r"\1"),
-    (re.compile(r"\b[0-9a-f]{12}\b"), "DIGEST"),
-    (re.compile(r"\bsnapshot [0-9a-f]{10}\b"), "SNAPSHOT"),
-    (re.compile(r"\bPython 3\.\d+\.\d+"), "PYTHON"),
-    (re.compile(r"\bsweep-[0-9a-z]{6}\b"), "SWEEP"),
-]
-
-
-def steady(text: str) -> list[str]:
-    """The lines without what varies, from machine to machine too, and without the widths of columns."""
-    for pattern, name in _VARYING:
-        text = pattern.sub(name, text)
-    return [" ".join(line.split()) for line in text.splitlines()]
-
-
-def check_python(project: Project) -> None:
-    """The Python session prints what it shows, in the store of the sessions."""
-    text = re.sub(r"(\.\d{11})\d+", r"\1...", "\n".join(PYTHON))
-    (project.root / "session.txt").write_text(text)
-    test = "import doctest; print(doctest.testfile('session.txt', False, optionflags=doctest.ELLIPSIS))"
-    done = project.python("-c", test)
-    assert "failed=0" in done.stdout, done.stdout
-
-
-@pytest.mark.skipif(os.name == "nt", reason="the session is a Unix shell's")
-def test_the_sessions_print_what_they_show(project: Project, tmp_path: Path) -> None:
-    """Each command of the sessions, in a fresh repository, prints what the README shows."""
-    for text, name in FILES:
-        (project.root / name).write_text(text)
-    project.commit()
-    path = f"{bin_folder(tmp_path)}{os.pathsep}{os.environ['PATH']}"
-    assert len(SESSIONS) == 2
-    for session in SESSIONS:
-        steps = re.split(r"^\$ (.*)\n?", session, flags=re.MULTILINE)[1:]
-        for command, shown in zip(steps[::2], steps[1::2], strict=True):
-            done = subprocess.run(
-                command,
-                shell=True,
-                cwd=project.root,
-                env={**project.env, "PATH": path},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            assert steady(done.stdout) == steady(shown), command
-    check_python(project)
+FIRST_COMMAND, SECOND_COMMAND = re.findall(
+    r"^python3 -m venv .*$", README.read_text(), re.MULTILINE
+)
 
 
 def split_command(command: str) -> list[list[str]]:
-    """The parts of a command between its ``&&``."""
+    """Return the commands between ``&&``, as words."""
     return [shlex.split(part) for part in command.split("&&")]
 
 
-def test_the_first_command(tmp_path: Path) -> None:
-    """The command that installs, trains and replays does so in a fresh clone and a fresh environment.
+def test_the_readme_is_short() -> None:
+    """The README has at most 150 lines; everything else is in the guide."""
+    assert len(README.read_text().splitlines()) <= 150
 
-    The dependencies are taken from this environment; everything else is done as written.
+
+def test_the_pictures_exist() -> None:
+    """The README's pictures, for light and dark pages, are in the repository and show a session."""
+    pictures = re.findall(r"\.github/session-\w+\.svg", README.read_text())
+    assert len(pictures) == 2
+    for name in pictures:
+        assert "recorder" in (ROOT / name).read_text()
+
+
+def test_the_first_command_installs_trains_and_replays(tmp_path: Path) -> None:
+    """The command works in a fresh clone and a fresh environment, and leaves no files in the clone.
+
+    The dependencies come from this environment; everything else is done as written.
     """
     clone = tmp_path / "clone"
     ignored = shutil.ignore_patterns(
@@ -97,28 +48,41 @@ def test_the_first_command(tmp_path: Path) -> None:
     )
     shutil.copytree(ROOT, clone, ignore=ignored)
     Project(clone).commit()
-    steps = split_command(COMMANDS[0])
+    steps = split_command(FIRST_COMMAND)
     assert steps[0] == ["python3", "-m", "venv", ".venv"]
     assert steps[1] == [".venv/bin/pip", "install", "-q", ".[examples]"]
     venv.create(clone / ".venv", with_pip=False, system_site_packages=False)
-    build(clone, tmp_path)
+    install_wheel(clone, tmp_path)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("RECORDER", "PYTHON"))}
     for step in steps[2:]:
         done = subprocess.run(step, cwd=clone, env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.rstrip().splitlines()[-1] == "reproduced"
     assert Project(clone).git("status", "--porcelain") == "", "the example left files in the clone"
+    check_guide(clone / ".venv" / "bin" / "recorder", tmp_path, env)
 
 
-def build(clone: Path, tmp_path: Path) -> None:
-    """Install the clone into its own environment, with this one's dependencies behind it."""
+def check_guide(script: Path, folder: Path, env: dict[str, str]) -> None:
+    """Check that the installed wheel contains the guide."""
+    for args, expected in [
+        (["guide"], "tutorial"),
+        (["guide", "replay"], "# Replay a run"),
+        (["guide", "--search", "seed"], "seeds: Seeds and determinism"),
+    ]:
+        done = subprocess.run([script, *args], cwd=folder, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout
+
+
+def install_wheel(clone: Path, tmp_path: Path) -> None:
+    """Install the clone into its environment, with the packages of this environment as dependencies."""
     site = next((clone / ".venv").glob("lib/python*/site-packages"))
     wheel_folder = tmp_path / "wheel"
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheel_folder)]
     subprocess.run(command, cwd=clone, check=True, capture_output=True)
     wheel = next(wheel_folder.glob("run_recorder-*.whl"))
     shutil.unpack_archive(wheel, site, "zip")
-    # The first entry wins: recorder is the clone's, all else is this environment's.
+    # The first entry of sys.path wins, so recorder is imported from the wheel.
     others = [entry for entry in sys.path if entry.endswith("site-packages")]
     (site / "others.pth").write_text("\n".join(others) + "\n")
     script = clone / ".venv" / "bin" / "recorder"
@@ -128,25 +92,8 @@ def build(clone: Path, tmp_path: Path) -> None:
 
 def test_the_second_command_is_what_ci_runs() -> None:
     """The README's test command and .ci/run install the same extra and call pytest the same way."""
-    steps = split_command(COMMANDS[1])
+    steps = split_command(SECOND_COMMAND)
     assert steps[1] == [".venv/bin/pip", "install", "-q", "-e", ".[test]"]
     script = (ROOT / ".ci" / "run").read_text()
     assert "pip install --quiet -e '.[test]'" in script
     assert shlex.join(steps[2]).removeprefix(".venv/bin/") in script.splitlines()
-
-
-def test_every_command_is_in_the_readme() -> None:
-    """Each command of the command line stands in the README, and each option that the README gives one is its own."""
-    for name in cli.list_commands(CONTEXT):
-        assert f"`recorder {name}" in README
-    shown = re.findall(
-        r"(?:^|[`$ ])recorder ((?:--store \S+ )?)([a-z]+)( [^`|\n]*)?", README, re.MULTILINE
-    )
-    assert len(shown) > 60
-    for _, name, rest in shown:
-        command = cli.get_command(CONTEXT, name)
-        if command is None:
-            continue  # a sentence about recorder
-        known = {option for param in command.params for option in param.opts} | {"--help"}
-        given = re.findall(r"(?<= )--?[a-z][a-z-]*", rest.partition(" -- ")[0])
-        assert set(given) <= known, name + rest

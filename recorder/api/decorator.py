@@ -1,6 +1,6 @@
-"""`@record`.
+"""`@record`, and the type of the functions that it returns.
 
-This module is what `import recorder` costs, so it loads nothing of the rest until an experiment is called.
+`import recorder` loads this module, so it loads nothing else of recorder until an experiment is called.
 """
 
 from __future__ import annotations
@@ -9,18 +9,76 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import (
+    Any,
+    Concatenate,
+    NamedTuple,
+    NoReturn,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    overload,
+)
 
-from ..recording.experiment import Experiment, experiment_of
-from ..recording.generators import hand_on_async
-from ..recording.options import KEEP_BYTES, check_options
-from ..recording.tolerance import Declared
+from ..recording.experiment import Experiment, experiment_of, is_intercepted
+from ..recording.generators import drive_async
+from ..recording.options import KEEP_BYTES, Declared, check_options
 
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound="classmethod[Any, ..., Any] | staticmethod[..., Any]")
+
+
+class Recorded(Protocol[P, R_co]):
+    """A recorded function: it is called like the undecorated one, and each call leaves a run.
+
+    This is the static type of a decorated function. At run time that is a plain function (a coroutine function, a
+    generator function) with these attributes.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    @property
+    def __wrapped__(self) -> Callable[P, R_co]:
+        """The undecorated function; a call of it is not recorded."""
+
+    @property
+    def experiment(self) -> str:
+        """The experiment's name, under which its runs are listed."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the function, and record the call as a run."""
+
+    # Accessed by the class it may be a class method, whose first parameter is bound: mypy cannot tell, so its
+    # arguments are not checked there.
+    @overload
+    def __get__(self, instance: None, owner: type | None = None, /) -> Recorded[..., R_co]: ...
+
+    @overload
+    def __get__(
+        self: Recorded[Concatenate[Any, Q], R], instance: object, owner: type | None = None, /
+    ) -> Callable[Q, R]: ...
+
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Any:
+        """Bind a recorded method to its instance."""
+
+    def preset(self, function: F, /) -> F:
+        """Register a named preset: see `add_preset`."""
+
+    def main(self, args: Sequence[str] | None = None) -> NoReturn:
+        """Run the command line of the experiment: see `run_main`."""
 
 
 @overload
-def record(function: F, /) -> F: ...
+def record(function: C, /) -> C: ...  # type: ignore[overload-overlap]
+
+
+@overload
+def record(function: Callable[P, R], /) -> Recorded[P, R]: ...
 
 
 @overload
@@ -37,11 +95,11 @@ def record(
     usage: float | None = None,
     keep_bytes: int = KEEP_BYTES,
     reuse: bool = False,
-) -> Callable[[F], F]: ...
+) -> Callable[[Callable[P, R]], Recorded[P, R]]: ...
 
 
 def record(
-    function: F | None = None,
+    function: Any = None,
     /,
     *,
     name: str | None = None,
@@ -55,66 +113,91 @@ def record(
     usage: float | None = None,
     keep_bytes: int = KEEP_BYTES,
     reuse: bool = False,
-) -> F | Callable[[F], F]:
-    """Record every call of the function as a run.
+) -> Any:
+    """Record every call of a function as a run.
 
-    The function keeps its signature, docstring, return value, exceptions and type::
+    ::
+
+        from recorder import log, record, save
 
         @record
-        def train(lr: float = 0.1, seed: int = 0): ...
+        def train(lr: float = 0.1, seed: int = 0) -> dict[str, float]:
+            ...
+            log(loss=loss, step=epoch)        # a metric
+            save("model.npz")                 # an output
+            return {"accuracy": accuracy}     # the result
 
-        @record(name="baseline", tags=["paper"])
-        def train(lr: float = 0.1): ...
+        @record(name="baseline", tags=["paper"], tolerance=1e-6)
+        def fit(path: str) -> float: ...
 
-    ``@train.preset`` takes a function beside it for a named preset of ``recorder run``: what it returns are values by
-    parameter, or by dotted key::
+    The function keeps its signature, docstring, return value, exceptions and kind. Functions, coroutine functions,
+    generator functions, methods, class methods, static methods, bound methods and `functools.partial` objects can be
+    recorded. The run of a generator lasts until it is exhausted or closed.
 
-        @train.preset
-        def small():
-            return {"lr": 0.5}
+    A run holds the arguments with defaults applied, the code, the environment, the seed, the files read and written,
+    the result, the metrics and the console output. List runs with ``recorder list``, run one again with
+    ``recorder replay RUN``, compare two with ``recorder diff A B``, and read them in Python with `recorder.Store`.
 
-    ``train.main()`` is a command line for a script of one's own, with an option for each parameter and those of
-    ``recorder run``: ``python train.py --lr 0.1,0.01 --repeat 5 -j 2``.
+    The recorded function has these attributes:
+
+    ``train.main()``
+        Run a command line with an option for each parameter: ``python train.py --lr 0.1,0.01 --repeat 5 -j 2``.
+    ``@train.preset``
+        Register a function that returns values for parameters, for ``recorder run train.py:train --preset NAME``.
+    ``train.experiment``
+        The experiment's name.
+    ``train.__wrapped__``
+        The undecorated function; a call of it is not recorded.
 
     Args:
-        function: What to record: a function, a coroutine function, a generator function (until it is exhausted or
-                closed), a method, a classmethod or staticmethod, a bound method, or a functools.partial.
-        name: The experiment's name; the function's own by default.
-        tags: Tags that each of its runs gets.
-        seed: The parameter that the seed is taken from if it is bound to an integer, and handed to if
-            it is left out or None. Without one every run still has a seed, drawn afresh.
-        store: The store's folder; by default `.recorder` at the root of the git repository that holds
-            the function's file.
-        strict: Refuse to start, rather than warn, when something cannot be captured.
-        tolerance: Up to what difference a replay's numbers count as close: a relative one for all, or a mapping
-            of patterns of names (of metrics, outputs, files, ``result``, ``result.loss``) to one, or to
-            ``{"rtol": ..., "atol": ...}``.
-        secrets: Parameters (or entries of one, ``"db.dsn"``) whose values are never written down, beside those
-            that look like credentials.
-        public: Parameters, or entries, that look like credentials and are none.
-        usage: Seconds between two samples of processor, memory and GPU use, which become the metrics
-            ``usage.*``; none by default. Needs psutil (``pip install 'run-recorder[usage]'``).
-        keep_bytes: The size up to which files that nobody named are kept: inputs from outside the project, and
-            what the run wrote without `save`. Larger ones are known by their digests.
-        reuse: Return the result of a finished run that code, config, seed, environment, inputs and the way in which
-            the process was started decided alike, where there is one, and lay its files out, instead of running again
-            (see `recorder.recording.reuse`). Not for generators, whose values are not kept.
+        function: The function to record. Omit it to set options: ``@record(name="baseline")``.
+        name (str): The name of the experiment, under which its runs are listed. Default: the function's qualified
+            name, such as ``train`` or ``Model.fit``. Example: ``name="baseline"``.
+        tags (sequence of str): Tags that each run gets. Default: none. Example: ``tags=["paper", "v2"]``.
+        seed (str): The parameter that holds the seed. If it is an integer in a call, random, NumPy, PyTorch and the
+            other generators are seeded with it. If it is omitted or None, the function gets a drawn seed. A function
+            without such a parameter is seeded too. Default: ``"seed"``. Example: ``seed="random_state"``.
+        store (str or path): The folder of the store. Default: the variable RECORDER_STORE, else ``.recorder`` at the
+            root of the git repository with the function's file. Example: ``store="~/runs"``.
+        strict (bool): Raise an error before the function starts, rather than warn, if something cannot be captured
+            or a replay is known to be unreliable. Default: False. Example: ``strict=True``.
+        tolerance (float or mapping): The difference up to which a number in a replay counts as close. A number is a
+            relative tolerance for everything; a mapping sets it for names or patterns of metrics, outputs, files and
+            the result. Default: numbers must be equal. Examples: ``tolerance=1e-6``,
+            ``tolerance={"loss": 1e-3, "result.*": {"rtol": 1e-5, "atol": 1e-8}}``.
+        secrets (sequence of str): Parameters, or dotted entries of one, whose values are never written down, in
+            addition to those that look like credentials. Default: none. Example: ``secrets=["dsn", "db.password"]``.
+        public (sequence of str): Parameters, or dotted entries of one, that look like credentials but are not.
+            Default: none. Example: ``public=["token_count"]``.
+        usage (float): The interval in seconds at which processor, memory and GPU usage are sampled into the metrics
+            ``usage.*``. Needs ``pip install 'run-recorder[usage]'``. Default: None, no samples. Example:
+            ``usage=1.0``.
+        keep_bytes (int): The size in bytes up to which the store keeps files that were not saved explicitly: inputs
+            from outside the project, and files that the run wrote without `save`. Of larger files only the digest is
+            recorded. Default: 104857600 (100 MiB). Example: ``keep_bytes=10_000_000``.
+        reuse (bool): Return the result of an earlier run and restore its files, instead of calling the function, if
+            code, config, seed, environment, inputs and process start are the same. Not for generators. Default:
+            False. Example: ``reuse=True``.
+
+    Returns:
+        The recorded function, or with options a decorator.
 
     Raises:
-        TypeError: for what is no function, for names that it has no parameter for, for a tolerance that is none,
-            and for a generator that is to be reused.
-        ValueError: for a tolerance that is negative or not finite, and for a `usage` that is no positive number.
+        TypeError: if `function` is not a function, `secrets` or `public` name an unknown parameter, `tolerance` is
+            not a number or a mapping, or a generator is to be reused.
+        ValueError: if a tolerance is negative or not finite, or `usage` is not positive.
     """
-
-    if usage is not None and not 0 < usage < float("inf"):
-        raise ValueError(f"usage={usage!r}: the seconds between two samples, more than 0")
 
     def decorate(function: Any) -> Any:
         if isinstance(function, classmethod | staticmethod):
             return type(function)(decorate(function.__func__))
         plain = _take_apart(function)
+        if getattr(plain.function, "__code__", None) is None:
+            raise TypeError(
+                f"@record takes a function, not {type(plain.function).__name__}: put it next to `def`"
+            )
         options = check_options(
-            _check(plain.function), tags=tags, seed=seed, store=store, strict=strict, tolerance=tolerance,
+            plain.function, tags=tags, seed=seed, store=store, strict=strict, tolerance=tolerance,
             secrets=secrets, public=public, usage=usage, keep_bytes=keep_bytes, reuse=reuse,
         )  # fmt: skip
         return _wrap(Experiment(plain.function, name=name, options=options), function, plain)
@@ -123,7 +206,7 @@ def record(
 
 
 class _Plain(NamedTuple):
-    """A function, and the arguments that come before those of a call."""
+    """A function, and the arguments that precede those of a call."""
 
     function: Any
     args: tuple[Any, ...] = ()
@@ -131,7 +214,7 @@ class _Plain(NamedTuple):
 
 
 def _take_apart(function: Any) -> _Plain:
-    """The plain function behind a partial, a bound method, or one that is recorded already."""
+    """Return the plain function behind a partial, a bound method, or a function that is recorded already."""
     if isinstance(function, functools.partial):
         inner = _take_apart(function.func)
         kwargs = {**inner.kwargs, **function.keywords}
@@ -144,20 +227,21 @@ def _take_apart(function: Any) -> _Plain:
 
 
 def _wrap(experiment: Experiment, function: Any, plain: _Plain) -> Any:
-    recorded = _recorded(experiment, plain)
+    recorded: Any = _make_recorded(experiment, plain)
     functools.update_wrapper(recorded, experiment.function)
     if plain.args or plain.kwargs:
         import inspect
 
-        recorded.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    recorded.__experiment__ = experiment  # type: ignore[attr-defined]
-    recorded.preset = experiment.preset  # type: ignore[attr-defined]
-    recorded.main = experiment.main  # type: ignore[attr-defined]
+        recorded.__signature__ = inspect.signature(function)
+    recorded.__experiment__ = experiment
+    recorded.experiment = experiment.name
+    recorded.preset = MethodType(add_preset, experiment)
+    recorded.main = MethodType(run_main, experiment)
     return recorded
 
 
-def _recorded(experiment: Experiment, plain: _Plain) -> Callable[..., Any]:
-    """A function of the same kind as the experiment's, for `inspect` and whoever goes by it."""
+def _make_recorded(experiment: Experiment, plain: _Plain) -> Callable[..., Any]:
+    """Return a function of the same kind as the experiment's, for `inspect` and for frameworks that use it."""
     first, named = plain.args, plain.kwargs
 
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
@@ -176,12 +260,38 @@ def _recorded(experiment: Experiment, plain: _Plain) -> Callable[..., Any]:
         return coroutine
     if experiment.is_generator:
         return generator
-    return hand_on_async(start) if experiment.is_async_generator else function
+    return drive_async(start) if experiment.is_async_generator else function
 
 
-def _check(function: Any) -> Callable[..., Any]:
-    if getattr(function, "__code__", None) is None:
-        raise TypeError(
-            f"@record takes a function, not {type(function).__name__}: put it next to `def`"
-        )
-    return function  # type: ignore[no-any-return]
+def add_preset(experiment: Experiment, function: F, /) -> F:
+    """Register a preset of the experiment under the name of `function`, and return `function`.
+
+    ::
+
+        @train.preset
+        def small():
+            return {"lr": 0.5, "optimizer.momentum": 0.9}
+
+    ``recorder run train.py:train --preset small`` calls it. It returns values by parameter, or by dotted key for an
+    entry of one.
+    """
+    experiment.presets[function.__name__] = function
+    return function
+
+
+def run_main(experiment: Experiment, args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line of the experiment, and exit the program with the status of the run.
+
+    It has an option for each parameter, and the options of ``recorder run``::
+
+        if __name__ == "__main__":
+            train.main()      # python train.py --lr 0.1,0.01 --repeat 5 -j 2
+
+    Args:
+        args: The arguments; by default those of the program.
+    """
+    if is_intercepted():
+        raise SystemExit(0)  # the script is being loaded, and has defined everything by now
+    from ..cli.running.script import run_script
+
+    run_script(experiment, args)

@@ -1,4 +1,4 @@
-"""`start_run`: a run around a block of code, for notebooks and long scripts."""
+"""`start_run`: record a block of code as a run, in a notebook or a long script."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import mkdtemp
 from types import FrameType
 from typing import Any
 
@@ -16,38 +15,18 @@ from ..capture.seeding.seed import draw_seed
 from ..recording.current import current_parent
 from ..recording.experiment import is_recording
 from ..recording.invocation import Call
-from ..recording.project import find_setting
+from ..recording.options import (
+    KEEP_BYTES,
+    Declared,
+    as_names,
+    check_interval,
+    declare_tolerance,
+)
+from ..recording.project import find_project
 from ..recording.run import ActiveRun
 from ..recording.session import Recording
-from ..recording.tolerance import Declared, declare
+from ..recording.unrecorded_run import UnrecordedRun
 from ..records import Function, Seed, Tolerance
-
-
-class UnrecordedRun:
-    """Stands for the run where none is recorded: while a replay loads the script, and in a rank that is not the first.
-
-    It takes what a run takes, and keeps nothing.
-    """
-
-    id = ""
-    number = 0
-    note = ""
-    result: Any = None
-
-    def __init__(self, config: Mapping[str, Any], *, seed: int) -> None:
-        self.config = dict(config)
-        self.seed = seed
-
-    @property
-    def dir(self) -> Path:
-        """A folder that nothing is kept of."""
-        return Path(mkdtemp(prefix="recorder-"))
-
-    def log(self, *_: Any, **__: Any) -> None:
-        """Nothing."""
-
-    def save(self, *_: Any, **__: Any) -> None:
-        """Nothing."""
 
 
 class Block:
@@ -57,14 +36,16 @@ class Block:
         self._call = call
         self._recorded = recorded
         self._recording: Recording | None = None
+        self._unrecorded: UnrecordedRun | None = None
 
     def __enter__(self) -> ActiveRun:
-        if self._recording is not None:
+        if self._recording is not None or self._unrecorded is not None:
             raise RuntimeError(
-                f"this run of {self._call.experiment} was begun already: start_run() makes another"
+                f"this run of {self._call.experiment} has begun already: call start_run() again for another one"
             )
         if not self._recorded:
-            return UnrecordedRun(self._call.arguments, seed=self._call.seed.value)  # type: ignore[return-value]
+            self._unrecorded = UnrecordedRun(self._call)
+            return self._unrecorded
         self._recording = Recording(self._call)
         self._recording.__enter__()
         return self._recording.run
@@ -73,6 +54,8 @@ class Block:
         if self._recording is not None:
             self._recording.result = self._recording.run.result
             self._recording.__exit__(kind, error, tb)
+        if self._unrecorded is not None:
+            self._unrecorded.finish()
 
 
 def start_run(
@@ -87,33 +70,53 @@ def start_run(
     secrets: Sequence[str] = (),
     public: Sequence[str] = (),
     usage: float | None = None,
+    keep_bytes: int = KEEP_BYTES,
 ) -> Block:
-    """Record a block of code as a run::
+    """Record a block of code as a run.
 
-        with start_run("sweep", config={"lr": 0.1}) as run:
+    ::
+
+        from recorder import log, start_run
+
+        with start_run("sweep", config={"lr": 0.1}, seed=1) as run:
             ...
-            run.config["steps"] = 100   # what is known only later
+            run.config["steps"] = 100     # a value known only later
             log(loss=loss)
             run.result = {"loss": loss}
 
-    An exception in the block fails the run, and comes out. A block cannot be replayed by itself: record the whole
-    script with ``recorder exec -- python SCRIPT``.
+    An exception in the block fails the run and is raised. A block cannot be replayed alone: to be able to replay a
+    script, record all of it with ``recorder exec -- python SCRIPT``. While a replay loads the script, and in the ranks
+    of a distributed job after the first, the block runs with a run of the same interface that keeps nothing.
 
     Args:
-        name: The experiment's name.
-        config: What decides the run, by name.
-        tags: Tags of the run.
-        seed: The seed; else the config's integer `seed`, else one drawn afresh. It is planted in every generator.
-        store: The store's folder, by default as for `record`, from the file of the block.
-        strict, tolerance, secrets, public, usage: As for `record`.
+        name (str): The name of the experiment, under which its runs are listed.
+        config (mapping): The parameters of the run, by name. Default: none. Example: ``config={"lr": 0.1}``.
+        tags (sequence of str): Tags of the run. Default: none. Example: ``tags=["paper"]``.
+        seed (int): The seed of random, NumPy, PyTorch and the other generators. Default: the integer
+            ``config["seed"]``, else a drawn one. Example: ``seed=1``.
+        store (str or path): The folder of the store. Default: as for `record`, from the file of the block.
+        strict (bool): As for `record`.
+        tolerance (float or mapping): As for `record`.
+        secrets (sequence of str): Keys of the config, or dotted entries of one; as for `record`.
+        public (sequence of str): Keys of the config, or dotted entries of one; as for `record`.
+        usage (float): As for `record`, in seconds.
+        keep_bytes (int): As for `record`, in bytes.
+
+    Returns:
+        A context manager, whose ``with`` block gets the `ActiveRun`.
+
+    Raises:
+        TypeError: if `tolerance` is not a number or a mapping.
+        ValueError: if a tolerance is negative or not finite, or `usage` is not positive.
+        RecorderError: if the store cannot be used or, with `strict`, something cannot be captured.
     """
     arguments = dict(config or {})
     frame = sys._getframe(1)
     place = locate_code(
         frame.f_globals.get("__name__"), code_file=Path(frame.f_code.co_filename).resolve()
     )
-    setting = find_setting(place, store=store)
-    root = setting.root
+    project = find_project(place, store=store)
+    root = project.root
     inside = place.file is not None and root is not None and place.file.is_relative_to(root)
     function = Function(
         module=place.module,
@@ -122,19 +125,21 @@ def start_run(
         script=place.script,
         kind="block",
     )
+    bounds = declare_tolerance(tolerance)
     call = Call(
         experiment=name,
         function=function,
         arguments=arguments,
         seed=_choose_seed(arguments, seed),
-        setting=setting,
-        tags=(tags,) if isinstance(tags, str) else tuple(tags),
+        project=project,
+        tags=as_names(tags),
         strict=strict,
-        usage=usage,
+        usage=check_interval(usage),
+        keep_bytes=keep_bytes,
         parent=current_parent(),
-        tolerance={key: Tolerance(**bounds) for key, bounds in declare(tolerance).items()},
-        secrets=(secrets,) if isinstance(secrets, str) else tuple(secrets),
-        public=(public,) if isinstance(public, str) else tuple(public),
+        tolerance={pattern: Tolerance(**bound) for pattern, bound in bounds.items()},
+        secrets=as_names(secrets),
+        public=as_names(public),
     )
     return Block(call, recorded=is_recording())
 

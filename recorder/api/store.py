@@ -204,7 +204,7 @@ class Store:
             SnapshotError: The code of a run, or a file of the folder, cannot be read.
         """
         from ..compare.direction import Directions
-        from ..recording.comparison import is_folder, sides
+        from ..recording.worktree import is_folder, sides
 
         if isinstance(b, str) and is_folder(b):
             b = Path(b)
@@ -273,17 +273,17 @@ class Store:
             inputs=inputs or {},
             rtol=rtol,
             atol=atol,
-            keep=keep_workspace,
-            here=current_code,
-            live_inputs=current_inputs,
+            keep_workspace=keep_workspace,
+            current_code=current_code,
+            current_inputs=current_inputs,
             **choose_python(os.fspath(env)),
         )
         record = find(self._store, run)
         done = replay_repeatedly(
-            self._store, record, times=repeat, request=request, say=_logger.info
+            self._store, record, count=repeat, request=request, say=_logger.info
         )
         explanation = None
-        if explain and done.replays[0].is_otherwise:
+        if explain and done.replays[0].has_diverged:
             from ..replay.explain.explain import explain as find_cause
 
             explanation = find_cause(
@@ -384,14 +384,16 @@ class Store:
                 self._store.trust(self._store.get(record.number))
         return self._bind(self._store.get(record.number) for record in done.records)
 
-    def gc(self, *, dry_run: bool = False) -> list[Freed]:
+    def gc(self, *, dry_run: bool = False, yes: bool = False) -> list[Freed]:
         """Delete what no run refers to, and empty the trash, as ``recorder gc`` does.
 
-        Returns for each kind of content the count of items and the bytes freed; with `dry_run`, what would be.
+        Returns for each kind of content the count of items and the bytes freed; with `dry_run`, what would be. Raises
+        DamageError, with nothing removed, if the journal is damaged. Unless `yes`, raises RecorderError, with nothing
+        removed, if the journal has lost lines or never mentioned most of the objects.
         """
         from ..store.maintenance.gc import collect
 
-        return collect(self._store, dry_run=dry_run)
+        return collect(self._store, dry_run=dry_run, confirmed=yes)
 
     def disk_usage(self) -> Sizes:
         """Return the bytes that each run and each experiment takes, and the store on disk, as ``recorder du`` does."""

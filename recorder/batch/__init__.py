@@ -1,1 +1,1 @@
-"""Runs that are started together: a cell each, with its own config and seed."""
+"""Run several experiments in one command, each cell of a sweep in a process with its own config and seed."""

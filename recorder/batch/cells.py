@@ -1,4 +1,4 @@
-"""Cells: what each run of a sweep is called with."""
+"""The cells of a sweep: the config and seed of each run."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ SEED_OPTION = "--seed"
 
 
 class Cell(NamedTuple):
-    """One run: what its parameters are set to, in the order in which that is put in, and what varies in its sweep.
+    """The config of one run.
 
-    `seed` is given to the run of a function that has no parameter for it; None lets it be drawn.
+    Attributes:
+        assignments: The assignments to parameters, in the order of application.
+        seed: The seed of a function without a parameter for it; None draws one.
+        varied: Keys and values that vary within the sweep.
     """
 
     assignments: tuple[Assignment, ...]
@@ -30,14 +33,14 @@ class Cell(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """The cells of a command line, and what should be said about it beforehand."""
+    """The cells of a command line, and notes to show before they run."""
 
     cells: tuple[Cell, ...]
     notes: tuple[str, ...] = ()
 
 
 class Prepared(NamedTuple):
-    """A cell that is about to run: what it would record, or, in a job's further ranks, how it attends."""
+    """A cell that is ready to run: its arguments and its call. A secondary rank has an attendance and no call."""
 
     bound: inspect.BoundArguments
     call: Call | None = None
@@ -52,11 +55,18 @@ def plan_cells(
     seed: int | None = None,
     repeat: int | None = None,
 ) -> Grid:
-    """The cells that the texts ``KEY=VALUE`` make, over what presets and files say (`below`).
+    """Return the cells of a command line.
 
-    With `repeat`, each combination is run with so many seeds: S, S + 1, ..., where S is `seed`, else what the
-    parameter for the seed is set to, else 0.
-    Raises ConfigError.
+    Args:
+        experiment: The experiment to run.
+        texts: Assignments ``KEY=VALUE``; a value may name several, which are combined.
+        below: Assignments of presets and files, which `texts` override.
+        seed: The seed; None for the parameter's value, or a drawn seed.
+        repeat: The number of runs for each combination, with the seeds S, S + 1, ..., where S is `seed`, or else the
+            value of the seed parameter, or else 0.
+
+    Raises:
+        ConfigError: A key, a value, or the combination of seeds is invalid.
     """
     settings = Settings(experiment.function)
     _check_takes_seed(experiment, settings, texts)
@@ -75,11 +85,11 @@ def plan_cells(
 
 
 def _check_takes_seed(experiment: Experiment, settings: Settings, texts: Sequence[str]) -> None:
-    """A seed for a function that takes none is no key, and yet can be given."""
+    """Raise ConfigError for ``seed=`` where the function has no such parameter, and name the option for it."""
     parameter = experiment.options.seed
     if not settings.takes(parameter) and any(split_setting(text)[0] == parameter for text in texts):
         raise ConfigError(
-            f"{experiment.name} takes no {parameter!r}: {SEED_OPTION} N, or --repeat N, seeds it all the same",
+            f"{experiment.name} has no parameter {parameter!r}; to seed its generators: {SEED_OPTION} N or --repeat N",
             key=parameter,
         )
 
@@ -87,14 +97,17 @@ def _check_takes_seed(experiment: Experiment, settings: Settings, texts: Sequenc
 def _check_seeds(
     experiment: Experiment, axes: Sequence[Axis], *, seed: int | None, repeat: int | None
 ) -> None:
-    """The seed is said once: by the option or by the key, and not by a grid and a repetition both."""
+    """Raise ConfigError where the seed is given twice."""
     parameter = experiment.options.seed
     given = next((axis for axis in axes if axis.key == parameter), None)
     if given is not None and seed is not None:
-        raise ConfigError(f"{SEED_OPTION} and {parameter}= are both given", key=parameter)
+        raise ConfigError(
+            f"{SEED_OPTION} and {parameter}= exclude each other; give one", key=parameter
+        )
     if given is not None and repeat is not None and len(given.texts) > 1:
         raise ConfigError(
-            f"--repeat and several values of {parameter} are both given", key=parameter
+            f"--repeat and several values of {parameter} exclude each other; give one",
+            key=parameter,
         )
 
 
@@ -127,7 +140,11 @@ def _takes_seed(experiment: Experiment) -> bool:
 
 
 def bind_cell(experiment: Experiment, cell: Cell) -> inspect.BoundArguments:
-    """The cell's arguments, defaults applied; nothing is run or recorded. Raises ConfigError."""
+    """Return a cell's arguments with defaults applied, without running it.
+
+    Raises:
+        ConfigError: The experiment does not take these arguments.
+    """
     args, kwargs = _arguments(experiment, cell)
     try:
         return bind(experiment.signature, args, kwargs, seed=experiment.options.seed)
@@ -136,7 +153,12 @@ def bind_cell(experiment: Experiment, cell: Cell) -> inspect.BoundArguments:
 
 
 def prepare_cell(experiment: Experiment, cell: Cell) -> Prepared:
-    """The cell, ready to run; its store is made where there is none. Raises ConfigError, RecorderError."""
+    """Prepare a cell to run, and create the store where there is none.
+
+    Raises:
+        ConfigError: The experiment does not take these arguments.
+        RecorderError: The run cannot be recorded.
+    """
     args, kwargs = _arguments(experiment, cell)
     try:
         attendance = experiment.attend(args, kwargs)
@@ -154,7 +176,7 @@ def _misfit(experiment: Experiment, error: TypeError) -> ConfigError:
 
 
 def _arguments(experiment: Experiment, cell: Cell) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """By name wherever a name can be given, as a parameter may have been left out."""
+    """Return positional and keyword arguments: keywords wherever possible, since a parameter may be missing."""
     values = Settings(experiment.function).apply(cell.assignments, values={})
     signature = experiment.signature
     ordered = {name: values[name] for name in signature.parameters if name in values}

@@ -1,4 +1,4 @@
-"""What the process of a cell is told."""
+"""The job of a cell's process, as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .report import ProcessReport
 
 
 class EncodedAssignment(Part, frozen=True):
-    """An assignment of a file or a command line; the value is a form of the codec."""
+    """An assignment from a file or a command line; `form` is the codec's form of its value."""
 
     key: str
     form: JSON
@@ -26,10 +26,18 @@ class EncodedAssignment(Part, frozen=True):
 
 
 class CellJob(Part, frozen=True):
-    """One cell: `target` as `recorder.recording.entrypoint` takes it, and `argv` for the program to find.
+    """One cell of a sweep.
 
-    Presets are named, as what they return may be any object: the process calls them for itself. `report` is the file
-    for what it tells.
+    Attributes:
+        target: The experiment, as `recorder.recording.entrypoint` takes it.
+        report: The path of the process's report.
+        argv: The value of ``sys.argv`` in the process.
+        presets: The names of the presets to apply. A preset may return any object, so the process calls it.
+        items: The other assignments, in order.
+        seed: The seed of a function without a parameter for it; None draws one.
+        tags: Additional tags of the run.
+        note: The run's note.
+        reuse: Whether a finished run with the same inputs may stand for this one.
     """
 
     target: str
@@ -43,7 +51,11 @@ class CellJob(Part, frozen=True):
     reuse: bool = False
 
     def cell(self, experiment: Experiment) -> Cell:
-        """The cell again. Raises ConfigError for a preset that is not there."""
+        """Return the cell.
+
+        Raises:
+            ConfigError: The experiment has no preset of that name.
+        """
         presets = call_presets(experiment.presets, self.presets, experiment=experiment.name)
         items = [
             Assignment(one.key, codec.decode(one.form, _no_object), _kind(one.is_text), one.source)
@@ -57,11 +69,11 @@ def _kind(is_text: bool) -> Any:
 
 
 def _no_object(digest: str) -> bytes:
-    raise LookupError(digest)  # plain data has none
+    raise LookupError(digest)  # plain data refers to no object
 
 
 def list_items(assignments: Sequence[Assignment]) -> tuple[EncodedAssignment, ...]:
-    """The assignments that a job holds: all but those of presets."""
+    """Encode the assignments that a job carries: all except those of presets."""
     return tuple(
         EncodedAssignment(
             one.key, codec.encode(one.value, inline_limit=None).form, one.kind == "text", one.source
@@ -72,10 +84,10 @@ def list_items(assignments: Sequence[Assignment]) -> tuple[EncodedAssignment, ..
 
 
 def reuse_cell(call: Call, *, tags: Sequence[str]) -> ProcessReport | None:
-    """The report of a cell for which a finished run can stand, which gets the tags; None where none can."""
+    """Give the tags to a finished run that can stand for the call, and return a report of it; None without one."""
     reused = reuse(call)
     if reused is None:
         return None
-    number, store = reused.record.number, call.setting.store
+    number, store = reused.record.number, call.project.store
     store.retag([number], add=tags)
     return ProcessReport(store=str(store.path), number=number, status="finished", reused=True)

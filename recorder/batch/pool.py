@@ -1,4 +1,4 @@
-"""Processes for many runs: one for each, some at a time, each a fresh interpreter."""
+"""A pool of processes, each a fresh interpreter that carries out one job."""
 
 from __future__ import annotations
 
@@ -16,78 +16,71 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..paths import PACKAGE
+from ..environments.child import describe_exit, start_command
 from .report import Ended, ProcessReport
 
-# Where recorder is importable here only by sys.path (a checkout), it is found there as a last resort; the working
-# directory's modules must not pass for recorder's own.
-_START = """\
-import sys
-sys.path[:] = [entry for entry in sys.path if entry != ""]
-sys.path.append(sys.argv[1])
-from importlib import import_module
-main = import_module(sys.argv[2]).main
-sys.path.pop()
-sys.exit(main())
-"""
 _STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
-# How long an interrupted run gets to write down what it has, and how often is looked whether a process has ended.
+# The time that an interrupted run has to write its record, in seconds.
 _GRACE_S = 15.0
-_LOOK_S = 0.02
+_POLL_S = 0.02
 
 
 class Job(Protocol):
-    """What a process is told, as JSON on its standard input; `report` is the file for what it tells (a
-    `ProcessReport`)."""
+    """A description of the work, sent as JSON to a process's standard input; `report` is the path of its report."""
 
     @property
     def report(self) -> str: ...  # noqa: D102
 
 
 class Worker:
-    """A job's process: `place` is the job's among them, `report` what it has told so far; `module` has its ``main``."""
+    """The process of a job.
 
-    def __init__(self, place: int, job: Job, log: Path, *, module: str) -> None:
+    Attributes:
+        place: The job's index in the batch.
+        report: The last report of the process.
+        started: The start of the process on the monotonic clock, in seconds.
+    """
+
+    def __init__(self, place: int, job: Job, log: Path, *, statement: str) -> None:
         self.place = place
         self.report = ProcessReport()
         self.started = monotonic()
         self._file = job.report
         self._log = log
-        home = str(Path(PACKAGE).resolve().parent)
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, home, module],
+                start_command(sys.executable, statement),
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # the terminal's Ctrl-C reaches us, and we tell it
+                start_new_session=True,  # this process receives the terminal's Ctrl-C and forwards it
             )
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(msgspec.json.encode(job))
             self._process.stdin.close()
         except BrokenPipeError:
-            pass  # it has died already: its exit status says so
+            pass  # the process has ended already, which `look` reports
 
     @property
     def duration_s(self) -> float:
-        """Seconds since it was started."""
+        """Seconds since the start of the process."""
         return monotonic() - self.started
 
     def look(self) -> bool:
-        """Read what it has told; whether it has ended."""
+        """Update the report; return whether the process has ended."""
         status = self._process.poll()
-        told = ProcessReport.read(self._file)
-        if told is not None:
-            self.report = told
+        report = ProcessReport.read(self._file)
+        if report is not None:
+            self.report = report
         if status is not None and self.report.status == "running":
             self.report = msgspec.structs.replace(
-                self.report, status="lost", error=self._death(status), exit_status=3
+                self.report, status="lost", error=self._describe_loss(status), exit_status=3
             )
         return status is not None
 
     def stop(self, *, kill: bool = False) -> None:
-        """Interrupt it with what it has started, as a terminal would, or end them at once."""
+        """Interrupt the process and its children as a terminal would, or kill them."""
         if self._process.poll() is not None:
             return
         if hasattr(os, "killpg"):
@@ -97,28 +90,35 @@ class Worker:
             self._process.kill() if kill else self._process.send_signal(signal.SIGINT)
 
     def clear(self) -> None:
-        """Remove what it has left; what it printed is in its run's record."""
+        """Remove the report and the console output, which the run's record keeps."""
         self._log.unlink()
         Path(self._file).unlink(missing_ok=True)
 
-    def _death(self, status: int) -> str:
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    def _describe_loss(self, status: int) -> str:
+        error = f"its process {describe_exit(status)}"
         if self.report.number is not None:
-            return f"its process {how}"  # what it said is in the record
-        said = self._log.read_text(errors="replace").strip().splitlines()
-        return f"its process {how}" + (f": {said[-1]}" if said else "")
+            return error  # the record has the console output
+        printed = self._log.read_text(errors="replace").strip().splitlines()
+        return error + (f": {printed[-1]}" if printed else "")
 
 
 class Pool:
-    """Runs jobs, `processes` at a time; `interrupted` says that it was told to stop.
+    """Runs jobs in a limited number of processes at a time.
 
-    `waiting` counts the jobs that have not begun, `workers` are those that run. A process calls the ``main`` of
-    `module`.
+    Args:
+        processes: The number of processes at a time.
+        statement: The import of the main function that carries out a job,
+            ``from recorder.batch.worker import main``.
+
+    Attributes:
+        workers: The running workers.
+        waiting: The number of jobs that have not begun.
+        interrupted: Whether Ctrl-C, SIGTERM, or SIGHUP stopped the pool.
     """
 
-    def __init__(self, processes: int, *, module: str) -> None:
+    def __init__(self, processes: int, *, statement: str) -> None:
         self._processes = processes
-        self._module = module
+        self._statement = statement
         self.workers: list[Worker] = []
         self.waiting = 0
         self.interrupted = False
@@ -126,10 +126,14 @@ class Pool:
     def run(
         self, jobs: Sequence[tuple[int, Callable[[str], Job]]], *, tick: Callable[[Pool], None]
     ) -> Iterator[Ended]:
-        """Each, a place and a job, when it has ended. A job is made when it is its turn, with the file for its report.
+        """Run all jobs, and yield each one when it has ended.
 
-        `tick` is called some times a second. After Ctrl-C, SIGTERM or SIGHUP no job is begun, and those that run are
-        interrupted; a second one kills them.
+        Ctrl-C, SIGTERM, or SIGHUP interrupts the running jobs and begins no other; a second one kills them.
+
+        Args:
+            jobs: The index of each job, and a function that makes the job from the path of its report. The function is
+                called when the job begins.
+            tick: A function that is called several times a second.
         """
         self.waiting = len(jobs)
         with tempfile.TemporaryDirectory(prefix="recorder-") as folder, _stopping(self._stop):
@@ -141,28 +145,25 @@ class Pool:
                 for worker in ended:
                     worker.clear()
                     yield Ended(worker.place, worker.report, worker.duration_s)
-                self._kill_late()
+                if self.interrupted and monotonic() > self._kill_at:
+                    for worker in self.workers:
+                        worker.stop(kill=True)
                 tick(self)
-                sleep(0 if ended else _LOOK_S)
+                sleep(0 if ended else _POLL_S)
 
     def _begin(self, place: int, make: Callable[[str], Job], folder: Path) -> None:
         job = make(str(folder / f"{place}.json"))
         self.waiting -= 1
-        worker = Worker(place, job, folder / f"{place}.txt", module=self._module)
+        worker = Worker(place, job, folder / f"{place}.txt", statement=self._statement)
         self.workers.append(worker)
-        if self.interrupted:  # while it was being started
+        if self.interrupted:  # a signal came while the process was being started
             worker.stop()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         for worker in self.workers:
             worker.stop(kill=self.interrupted)
         self.interrupted = True
-        self._late = monotonic() + _GRACE_S
-
-    def _kill_late(self) -> None:
-        if self.interrupted and monotonic() > self._late:
-            for worker in self.workers:
-                worker.stop(kill=True)
+        self._kill_at = monotonic() + _GRACE_S
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a process of many tells: how far its run has come, and how it ended."""
+"""Progress reports from the processes of a batch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import msgspec
 
 from ..records import Part
 
+# The exit status that a shell gives a program ended by Ctrl-C.
+INTERRUPTED = 130
+
 
 class Ended(NamedTuple):
-    """A job that is over, by its place among them: what came of it, and how long its process took."""
+    """A finished job: its index in the batch, its last report, and the duration of its process in seconds."""
 
     place: int
     report: ProcessReport
@@ -20,9 +23,15 @@ class Ended(NamedTuple):
 
 
 class ProcessReport(Part, frozen=True):
-    """How far a process has come: its run, once it has begun, and how it ended, once it has.
+    """The progress of a process.
 
-    `error` says why there is no run; `reused` that there was one already.
+    Attributes:
+        store: The path of the run's store; "" before the run begins.
+        number: The run's number; None before the run begins.
+        status: The status of the run; ``running`` until the process ends.
+        reused: Whether an existing run stands for this one.
+        error: The reason why there is no run.
+        exit_status: The exit status of the process.
     """
 
     store: str = ""
@@ -33,14 +42,14 @@ class ProcessReport(Part, frozen=True):
     exit_status: int = 0
 
     def write(self, path: str) -> None:
-        """Put it in the place of the last one; who reads sees the one or the other."""
+        """Replace the report at `path` atomically: a reader sees the old or the new one."""
         staged = Path(f"{path}.new")
         staged.write_bytes(msgspec.json.encode(self))
         os.replace(staged, path)  # noqa: PTH105
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ProcessReport | None:
-        """The last one that was written, None where there is none yet."""
+        """Return the last report that was written to `path`, None before the first."""
         try:
             return msgspec.json.decode(Path(path).read_bytes(), type=cls)
         except FileNotFoundError:

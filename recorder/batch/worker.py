@@ -1,62 +1,31 @@
-"""The process of one cell: it reads its job from its standard input, and runs the experiment as `recorder run` does."""
+"""The process of one cell of a sweep."""
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from pathlib import Path
 
 import msgspec
 
-from ..capture.failure import own_traceback
 from ..errors import RecorderError
 from ..recording.entrypoint import load_target
 from ..recording.execution import Execution
-from ..recording.experiment import Experiment
-from .cells import Prepared, prepare_cell
+from .cells import prepare_cell
 from .job import CellJob, reuse_cell
-from .report import ProcessReport
-
-INTERRUPTED = 130
+from .program import run_job
+from .report import INTERRUPTED, ProcessReport
 
 
 def main() -> int:
-    """Carry out the job; the exit status is the run's."""
-    # Ctrl-C is ignored by what a shell starts in the background.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=CellJob)
-    _close_stdin()
-    try:
-        report = _carry_out(job)
-    except RecorderError as error:
-        report = ProcessReport(status="failed", error=str(error), exit_status=error.exit_status)
-    except KeyboardInterrupt:
-        report = ProcessReport(status="interrupted", exit_status=INTERRUPTED)
-    except BaseException as error:  # noqa: BLE001 - whatever the user's module raises while it is loaded
-        sys.stderr.write(own_traceback(error))
-        said = f"{type(error).__name__}: {error}"
-        report = ProcessReport(status="failed", error=said, exit_status=RecorderError.exit_status)
-    report.write(job.report)
-    return report.exit_status
-
-
-def _close_stdin() -> None:
-    """Whoever asks for input finds none."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it lasts as long as the process
+    """Run the cell that standard input describes, as `recorder run` does; return the exit status."""
+    return run_job(CellJob, _carry_out)
 
 
 def _carry_out(job: CellJob) -> ProcessReport:
     sys.argv[:] = job.argv
     experiment = load_target(job.target, cwd=Path.cwd())
-    return _run(experiment, prepare_cell(experiment, job.cell(experiment)), job)
-
-
-def _run(experiment: Experiment, prepared: Prepared, job: CellJob) -> ProcessReport:
-    assert prepared.call is not None  # a job of several ranks has no cells
+    prepared = prepare_cell(experiment, job.cell(experiment))
+    assert prepared.call is not None  # sweeps are refused in a job with several ranks
     if job.reuse or experiment.options.reuse:
         reused = reuse_cell(prepared.call, tags=job.tags)
         if reused is not None:
@@ -72,7 +41,7 @@ def _run(experiment: Experiment, prepared: Prepared, job: CellJob) -> ProcessRep
         execution.complete()
     except KeyboardInterrupt:
         status = INTERRUPTED
-    except BaseException:  # noqa: BLE001 - the experiment's own, which is in the record
+    except BaseException:  # noqa: BLE001 - the experiment's exception, which the record keeps
         sys.stderr.write(run.traceback)
         status = 0 if run.record.status == "finished" else RecorderError.exit_status
     return msgspec.structs.replace(begun, status=run.record.status, exit_status=status)

@@ -1,1 +1,1 @@
-"""Describe the things that decide a run, while it runs. Capture never sees the store."""
+"""Capture of everything that decides a run, while it runs. Capture does not know the store."""

@@ -1,4 +1,4 @@
-"""The config of a call: its arguments as bound, defaults applied, each as a form of the codec."""
+"""Bind the arguments of a call, choose its seed, and encode its config."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from .seeding.seed import draw_seed
 
 
 class EncodedConfig(NamedTuple):
-    """The arguments as forms under their parameters' names, and what the forms refer to.
+    """The arguments of a call as forms by parameter.
 
-    `objects` are payloads by digest; `opaque` the dotted names of what nothing could encode.
+    `objects` are the payloads that the forms refer to, by digest; `opaque` lists the dotted names of the values that
+    could not be encoded.
     """
 
     forms: dict[str, JSON]
@@ -33,9 +34,9 @@ def bind(
     *,
     seed: str | None,
 ) -> inspect.BoundArguments:
-    """The call's arguments under their parameters' names, defaults applied.
+    """Return the arguments of a call by parameter, with defaults applied.
 
-    A parameter named `seed` may be left out. Raises TypeError as the call itself would.
+    The parameter named `seed` may be missing. Raises TypeError if the arguments do not fit, as the call itself would.
     """
     if seed is not None and seed in signature.parameters:
         bound = signature.bind_partial(*args, **kwargs)
@@ -45,7 +46,7 @@ def bind(
             if _is_required(p) and name not in bound.arguments
         ]
         if missing and missing != [seed]:
-            signature.bind(*args, **kwargs)  # raises, in Python's own words
+            signature.bind(*args, **kwargs)  # raises with Python's message
     else:
         bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
@@ -64,9 +65,9 @@ def choose_seed(
     given: int | None = None,
     drawn: int | None = None,
 ) -> Seed:
-    """The seed of a call: the argument if it is an integer, else `given`, else `drawn`, else a fresh one.
+    """Return the seed of a call: the argument if it is an integer, else `given`, else `drawn`, else a new one.
 
-    A parameter for the seed that was bound to nothing, or to None, is handed the seed in `bound`.
+    If the function has the `parameter` and the argument is missing or None, the seed is put into `bound`.
     """
     takes = parameter is not None and parameter in bound.signature.parameters
     argument = bound.arguments.get(parameter) if parameter is not None and takes else None
@@ -94,29 +95,31 @@ def choose_seed(
 
 
 def _put(bound: inspect.BoundArguments, name: str, value: object) -> None:
-    # In the order of the parameters, as BoundArguments.args reads them.
+    # BoundArguments.args reads the arguments in the order of the parameters.
     bound.arguments[name] = value
     order = {name: i for i, name in enumerate(bound.signature.parameters)}
     bound.arguments = dict(sorted(bound.arguments.items(), key=lambda item: order[item[0]]))
 
 
 def as_integer(value: object) -> int | None:
-    """`value` as an int where it is an integer (NumPy's too) and no bool, else None."""
+    """Return `value` as an int if it is an integer (of NumPy too) but not a bool, else None."""
     if value is None or isinstance(value, bool):
         return None
     try:
         return operator.index(value)  # type: ignore[arg-type]
-    except Exception:  # noqa: BLE001 - anybody's __index__: a tensor's raises what it likes; then it is none
+    except Exception:  # noqa: BLE001 - any class's __index__ may raise anything, a tensor's does
         return None
 
 
 def encode_config(
     arguments: Mapping[str, Any], *, secrets: Secrets | None = None, receiver: str | None = None
 ) -> EncodedConfig:
-    """Each argument as a form, without credentials; nothing is refused, what nothing can encode is opaque.
+    """Encode each argument as a form, with credentials redacted; a value that cannot be encoded becomes opaque.
 
-    `secrets` says what else is one, and is told what was kept out; `receiver` names the argument that is a method's
-    instance, which is taken apart into its attributes where it can be.
+    Args:
+        arguments: The arguments by parameter.
+        secrets: The register of credentials, which also collects those redacted here.
+        receiver: The argument that holds a method's instance; it is encoded by its attributes where possible.
     """
     secrets = Secrets() if secrets is None else secrets
     known = -1
@@ -125,34 +128,35 @@ def encode_config(
         for name, value in arguments.items()
     }
     clean: dict[str, codec.Encoded] = {}
-    while known != secrets.count:  # what is found in one argument may stand in another
+    while known != secrets.count:  # a credential found in one argument may occur in another
         known = secrets.count
         clean = {
-            name: redact_encoded(one, secrets, place="config", path=name)
-            for name, one in encoded.items()
+            name: redact_encoded(value, secrets, place="config", path=name)
+            for name, value in encoded.items()
         }
     opaque = [
         secrets.scrub(f"{name}.{path}" if path else name, "config")
-        for name, one in encoded.items()
-        for path in one.opaque
+        for name, value in encoded.items()
+        for path in value.opaque
     ]
     return EncodedConfig(
-        {name: one.form for name, one in clean.items()},
-        {digest: payload for one in clean.values() for digest, payload in one.objects.items()},
+        {name: value.form for name, value in clean.items()},
+        {digest: payload for value in clean.values() for digest, payload in value.objects.items()},
         tuple(opaque),
     )
 
 
 def call_with(function: Callable[..., Any], values: Mapping[str, Any]) -> inspect.BoundArguments:
-    """The bound arguments of a recorded config: `values` by parameter, as `bind` gave them.
+    """Return the bound arguments for a recorded config: `values` by parameter, as returned by `bind`.
 
-    Raises TypeError where the function's parameters are others now.
+    Raises TypeError if the function's parameters have changed.
     """
     signature = inspect.signature(function)
     unknown = [name for name in values if name not in signature.parameters]
     missing = [n for n, p in signature.parameters.items() if _is_required(p) and n not in values]
     if unknown or missing:
-        said = [f"it takes no {n!r}" for n in unknown] + [f"it wants {n!r}" for n in missing]
-        raise TypeError(f"the function has changed: {', '.join(said)}: {signature}")
+        changes = [f"it has no parameter {name!r}" for name in unknown]
+        changes += [f"it requires {name!r}" for name in missing]
+        raise TypeError(f"the function has changed: {', '.join(changes)}: {signature}")
     ordered = {name: values[name] for name in signature.parameters if name in values}
     return inspect.BoundArguments(signature, ordered)

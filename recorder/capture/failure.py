@@ -8,7 +8,7 @@ from ..secrets.register import Secrets
 
 
 def describe_failure(error: BaseException, *, secrets: Secrets | None = None) -> Failure:
-    """The exception's class, text and traceback, without the recorder's own frames at its head, and credentials."""
+    """Describe an exception: its class, message, and traceback, without recorder's frames and without credentials."""
     secrets = Secrets() if secrets is None else secrets
     kind = type(error)
     return Failure(
@@ -19,7 +19,7 @@ def describe_failure(error: BaseException, *, secrets: Secrets | None = None) ->
 
 
 def own_traceback(error: BaseException) -> str:
-    """The traceback without the recorder's frames at its head."""
+    """Format the traceback without recorder's own frames at its start."""
     import traceback
 
     tb = error.__traceback__

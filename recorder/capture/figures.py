@@ -1,4 +1,4 @@
-"""Figures as bytes: matplotlib's and plotly's, the same for the same figure whenever they are drawn."""
+"""Figures of matplotlib and plotly as bytes that are equal for equal figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import PurePosixPath
 from typing import Any
 
-# What says when and by which version a file was made, by format; None leaves it out.
+# Metadata that contains the time or the version of the software, by format. None leaves it out.
 _METADATA: dict[str, dict[str, None]] = {
     ".png": {"Software": None},
     ".svg": {"Date": None, "Creator": None},
@@ -16,23 +16,23 @@ _METADATA: dict[str, dict[str, None]] = {
 
 
 def draw(figure: Any, name: str) -> tuple[str, bytes]:
-    """The name with the format's ending, and the file. Raises TypeError for what is no figure, or of another format.
+    """Render a figure and return its file name, with the suffix of the format, and its bytes.
 
-    An Axes or a grid of seaborn's stands for its figure.
+    An Axes or a seaborn grid stands for its figure. Raises TypeError if the object is not a figure.
     """
     if hasattr(figure, "write_html") and hasattr(figure, "to_json"):
         return _draw_plotly(figure, name)
     if not hasattr(figure, "savefig"):
         figure = getattr(figure, "figure", None)
     if not hasattr(figure, "savefig"):
-        raise TypeError("it is no figure of matplotlib or plotly")
+        raise TypeError("not a matplotlib or plotly figure")
     return _draw_matplotlib(figure, name)
 
 
 def _draw_plotly(figure: Any, name: str) -> tuple[str, bytes]:
     suffix = PurePosixPath(name).suffix
     if suffix == ".html":
-        # (Left out, the division's id is drawn at random.)
+        # Without an id, plotly draws one at random.
         page: str = figure.to_html(include_plotlyjs="cdn", div_id="figure")
         return name, page.encode()
     text: str = figure.to_json()
@@ -44,7 +44,7 @@ def _draw_matplotlib(figure: Any, name: str) -> tuple[str, bytes]:
     if suffix not in _METADATA:
         name, suffix = f"{name}.png", ".png"
     file = io.BytesIO()
-    # (Left out, the ids in an SVG are drawn at random.)
+    # Without a salt, matplotlib draws the ids in an SVG at random.
     with sys.modules["matplotlib"].rc_context({"svg.hashsalt": "recorder"}):
         figure.savefig(file, format=suffix[1:], metadata=_METADATA[suffix])
     return name, file.getvalue()

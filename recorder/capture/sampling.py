@@ -1,4 +1,4 @@
-"""Processor, memory and GPU use while a run lasts, sampled by a thread: what ``@record(usage=SECONDS)`` asks for."""
+"""A thread that samples CPU, memory, and GPU usage during a run, for ``@record(usage=SECONDS)``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Write = Callable[[dict[str, int | float]], None]
 
 
 def can_sample() -> bool:
-    """Whether psutil, without which there are no samples, can be imported; it is, from now on."""
+    """Import psutil, which sampling requires, and return True if it is installed."""
     try:
         import psutil  # noqa: F401
     except ImportError:
@@ -22,12 +22,12 @@ def can_sample() -> bool:
 
 
 class Sampler:
-    """Hands a sample to `write` every `interval_s`, and a last one when it is stopped.
+    """A thread that passes a sample to `write` every `interval_s` seconds, and a last one when stopped.
 
-    A sample has usage.cpu_percent (of one processor, since the last sample), usage.memory_bytes (resident), both of
-    this process and its children, and, where pynvml is installed, usage.gpuN.percent and usage.gpuN.memory_bytes of
-    each GPU as a whole, whoever uses it. Raises ImportError where psutil is not installed; anything else that goes
-    wrong ends the sampling, and is said in `problem`. `names` are the metrics that were written.
+    A sample has usage.cpu_percent (100 per processor, since the last sample) and usage.memory_bytes (resident), both
+    for this process and its children. If pynvml is installed, it also has usage.gpuN.percent and
+    usage.gpuN.memory_bytes of each whole GPU, whoever uses it. `names` are the metrics written so far. Any error
+    ends the sampling and is kept in `problem`. Raises ImportError if psutil is not installed.
     """
 
     def __init__(self, interval_s: float, write: Write) -> None:
@@ -45,7 +45,7 @@ class Sampler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take the last sample, and end; `problem` says what went wrong meanwhile, "" if nothing did."""
+        """Take the last sample and end the thread. `problem` is "" if everything worked."""
         self._stopped.set()
         self._thread.join()
         self._attempt(self._sample)
@@ -60,7 +60,7 @@ class Sampler:
             self._attempt(self._sample)
 
     def _attempt(self, act: Callable[[], None]) -> None:
-        """Nothing after the first failure."""
+        """Call `act`, unless an earlier call failed."""
         try:
             if not self.problem:
                 act()
@@ -84,7 +84,7 @@ class Sampler:
         }
 
     def _look(self) -> tuple[float, int]:
-        """Processor seconds so far, and bytes now, of the process and its children, those that ended included."""
+        """Return CPU seconds and current memory in bytes of the process and its children, including ended ones."""
         cpu_s, memory_bytes = 0.0, 0
         for process in (self._process, *self._process.children(recursive=True)):
             try:
@@ -99,7 +99,7 @@ class Sampler:
 
 
 class Gpus:
-    """NVIDIA's GPUs through pynvml; none where it, or the driver, is not installed."""
+    """NVIDIA GPUs through pynvml. Empty if pynvml or the driver is not installed."""
 
     def __init__(self) -> None:
         self._nvml: Any = None
@@ -117,19 +117,19 @@ class Gpus:
         self._nvml = pynvml
 
     def describe(self) -> dict[str, int | float]:
-        """Memory in bytes and percent of the time in which anything ran, by GPU; what one does not say is left out."""
+        """Return used memory in bytes and utilization in percent by GPU, as far as the driver reports them."""
         found: dict[str, int | float] = {}
         for index, handle in enumerate(self._handles):
             name = f"{SAMPLED}gpu{index}"
             try:
                 found[f"{name}.memory_bytes"] = int(self._nvml.nvmlDeviceGetMemoryInfo(handle).used)
                 found[f"{name}.percent"] = int(self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-            except self._nvml.NVMLError:  # a part of a GPU (MIG) has no utilisation
+            except self._nvml.NVMLError:  # a MIG instance has no utilization
                 continue
         return found
 
     def close(self) -> None:
-        """Give NVML back."""
+        """Shut down NVML."""
         if self._nvml is not None:
             self._nvml.nvmlShutdown()
             self._handles = []

@@ -1,4 +1,4 @@
-"""What a run takes: processor time and memory."""
+"""CPU time and memory of a run."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import sys
 
 from ..records import Usage
 
-# ru_maxrss is in kilobytes on Linux and in bytes on macOS: getrusage(2) of each.
+# ru_maxrss is in kilobytes on Linux and in bytes on macOS: see getrusage(2) of each.
 _RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 class Meter:
-    """Measures this process, and the children that it waits for, from its making to `stop`."""
+    """A measurement of this process, and of the children it waits for, from creation to `stop`."""
 
     def __init__(self) -> None:
         self._start = processor_times()
         self._peak_bytes = peak_memory_bytes()
 
     def stop(self) -> Usage:
-        """Seconds of processor time since the start, and the process's peak memory so far (None on Windows)."""
+        """Return CPU seconds since the start and the process's peak memory in bytes (None on Windows)."""
         user, system = (
             max(0.0, end - start) for end, start in zip(processor_times(), self._start, strict=True)
         )
@@ -32,9 +32,9 @@ class Meter:
 
 
 def processor_times() -> tuple[float, float]:
-    """Seconds that this process and the children it waited for have spent in user and in system mode.
+    """Return the user and system CPU seconds of this process and of the children it has waited for.
 
-    To the microsecond, where os.times() counts ticks of 10 ms; Windows has no getrusage, and finer os.times().
+    getrusage has a resolution of 1 µs, os.times() of 10 ms. Windows has no getrusage, but a finer os.times().
     """
     try:
         import resource
@@ -48,7 +48,7 @@ def processor_times() -> tuple[float, float]:
 
 
 def peak_memory_bytes() -> int | None:
-    """The largest resident size that this process has had; None where the platform does not say."""
+    """Return the peak resident memory of this process in bytes, or None if the platform does not report it."""
     try:
         import resource
     except ImportError:  # Windows

@@ -31,6 +31,7 @@ _COMMANDS = {
     "exec": ("exec_", "Run any command line, and record it."),
     "export": ("export", "Write runs, with all that belongs to them, into a zip file."),
     "gc": ("gc", "Remove what no run refers to."),
+    "guide": ("guide", "Read the guide in the terminal."),
     "remove": ("remove", "Put runs into the trash, or take them out again."),
     "diff": ("diff", "Say what differs between runs, or has changed since one."),
     "import": ("import_", "Bring in runs from an export, or from another store."),

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import DecodeError
 from ..records import JSON
+from .moved import present_name
 from .plain import Decode, Encode
 
 
@@ -27,6 +28,7 @@ def type_name(kind: type) -> str:
 def find_named(name: str) -> Any:
     """Import the module of ``module:QualName`` and return the object; raise DecodeError if there is no such object."""
     module, _, qualname = name.partition(":")
+    module, qualname = present_name(module, qualname)
     try:
         found: Any = sys.modules.get(module) or import_module(module)
         for part in qualname.split(".") if qualname else ():

@@ -1,4 +1,4 @@
-"""Texts and plain data as values of a type: of an annotation, or of an example where there is none."""
+"""Conversion of strings and plain data to the type of an annotation or of an example value."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import msgspec
 
 EMPTY = inspect.Parameter.empty
 
-# What a conversion that is not possible raises.
+# Errors raised by an impossible conversion.
 FAILED = (msgspec.ValidationError, ValueError, TypeError)
 
 
 def convert_text(text: str, hint: Any) -> Any:
-    """`text` as a value of the type `hint`; raises one of `FAILED`."""
+    """Convert a string to the type `hint`; raise one of `FAILED` if that is impossible."""
     if hint is str:
         return text
     error: Exception | None = None
@@ -32,16 +32,16 @@ def convert_text(text: str, hint: Any) -> Any:
 
 
 def convert_data(value: Any, hint: Any) -> Any:
-    """Plain data, as a file of JSON holds it, as a value of the type `hint`; raises one of `FAILED`."""
+    """Convert plain data, as in a JSON file, to the type `hint`; raise one of `FAILED` if that is impossible."""
     if isinstance(hint, type) and issubclass(hint, Enum) and value in hint.__members__:
         return hint[value]
     if isinstance(value, bool) and not _admits_bool(hint):
-        raise TypeError("a truth value")
+        raise TypeError("a bool")
     return msgspec.convert(value, hint, strict=False, dec_hook=_decode_other)
 
 
 def convert_like(text: str, example: Any) -> Any:
-    """`text` as a value of the example's type, where that is a plain one; raises one of `FAILED`."""
+    """Convert a string to the type of `example` if that is a plain type; raise one of `FAILED` if impossible."""
     kind = type(example)
     if kind is str:
         return text
@@ -51,13 +51,15 @@ def convert_like(text: str, example: Any) -> Any:
 
 
 def data_like(value: Any, example: Any) -> Any:
-    """Plain data as a value of the example's type, where that is a plain one; raises one of `FAILED`."""
+    """Convert plain data to the type of `example` if that is a plain type; raise one of `FAILED` if impossible."""
     kind = type(example)
     if kind in (int, float):
-        number = literal(value) if isinstance(value, str) else value  # YAML takes 1e-3 for a text
+        number = (
+            literal(value) if isinstance(value, str) else value
+        )  # YAML 1.1 reads 1e-3 as a string
         if isinstance(number, int | float) and not isinstance(number, bool):
             return float(number) if kind is float else number
-        raise TypeError("no number")
+        raise TypeError("not a number")
     if kind in (bool, str) and type(value) is not kind:
         raise TypeError(f"a {type(value).__name__}")
     if isinstance(example, PurePath | Enum):
@@ -66,7 +68,7 @@ def data_like(value: Any, example: Any) -> Any:
 
 
 def literal(text: str) -> Any:
-    """JSON where it is JSON, Python's True, False and None, else the text."""
+    """Parse JSON, or Python's True, False and None; return any other string unchanged."""
     plain = {"True": True, "False": False, "None": None}
     if text in plain:
         return plain[text]
@@ -77,7 +79,7 @@ def literal(text: str) -> Any:
 
 
 def find_hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations, resolved; one that cannot be resolved leaves its parameter without."""
+    """Return the resolved annotations of a function, without those that cannot be resolved."""
     try:
         return typing.get_type_hints(function)
     except (NameError, TypeError, AttributeError, SyntaxError):
@@ -86,8 +88,17 @@ def find_hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def type_name(hint: Any) -> str:
-    """A type as one would write it."""
+    """Return the source text of a type."""
     return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+
+
+def choices_of(hint: Any) -> tuple[str, ...]:
+    """Return the names of an enum's members, or the values of a Literal; () for other types."""
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return tuple(hint.__members__)
+    if typing.get_origin(hint) is typing.Literal:
+        return tuple(map(str, typing.get_args(hint)))
+    return ()
 
 
 def _admits_bool(hint: Any) -> bool:
@@ -95,11 +106,11 @@ def _admits_bool(hint: Any) -> bool:
 
 
 def _decode_other(kind: type, value: Any) -> Any:
-    """What msgspec does not know: paths, and pydantic's models."""
+    """Convert to types that msgspec does not know: paths and pydantic models."""
     if isinstance(kind, type) and issubclass(kind, PurePath) and isinstance(value, str):
         return kind(value)
     if isinstance(value, kind):
         return value
     if hasattr(kind, "model_validate"):
         return kind.model_validate(value)
-    raise NotImplementedError(f"{kind.__name__} cannot be written as a text")
+    raise NotImplementedError(f"{kind.__name__} cannot be written as a string")

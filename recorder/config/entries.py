@@ -1,4 +1,4 @@
-"""The entries of a value, by name: of dicts, sequences, dataclasses and pydantic models."""
+"""Access to the entries of dicts, sequences, dataclasses and pydantic models by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .conversion import EMPTY
 
 
 def get_entry(base: Any, name: str) -> Any:
-    """The entry, `EMPTY` where there is none."""
+    """Return an entry, or `EMPTY` if there is none."""
     if isinstance(base, dict):
         return base.get(name, EMPTY)
     if isinstance(base, list | tuple) and name.isdecimal() and int(name) < len(base):
@@ -19,7 +19,7 @@ def get_entry(base: Any, name: str) -> Any:
 
 
 def put_entry(base: Any, name: str, value: Any) -> Any:
-    """`base` with that entry set: a new object where it is frozen."""
+    """Set an entry and return `base`, or a new object if `base` is immutable."""
     if isinstance(base, dict):
         base[name] = value
         return base
@@ -35,7 +35,7 @@ def put_entry(base: Any, name: str, value: Any) -> Any:
 
 
 def hint_of_entry(base: Any, name: str) -> Any:
-    """The annotation of a field, `EMPTY` where there is none."""
+    """Return the annotation of a field, or `EMPTY` if there is none."""
     if isinstance(base, dict | list | tuple):
         return EMPTY
     try:
@@ -45,7 +45,16 @@ def hint_of_entry(base: Any, name: str) -> Any:
 
 
 def has_entries(value: Any) -> bool:
-    """Whether a table sets entries of the value, and does not take its place."""
+    """Return True if a table sets single entries of the value instead of replacing it."""
     if isinstance(value, dict):
         return bool(value)
     return dataclasses.is_dataclass(value) or hasattr(value, "model_copy")
+
+
+def names_of_entries(value: Any) -> list[str]:
+    """Return the names of the fields or string keys of a value, for suggestions."""
+    if isinstance(value, dict):
+        return [key for key in value if isinstance(key, str)]
+    if dataclasses.is_dataclass(value):
+        return [field.name for field in dataclasses.fields(value)]
+    return list(getattr(type(value), "model_fields", ()))

@@ -1,4 +1,4 @@
-"""Values from files: TOML, JSON or YAML, a table whose keys are the experiment's."""
+"""Config values from TOML, JSON and YAML files."""
 
 from __future__ import annotations
 
@@ -16,29 +16,31 @@ _EXTRA = "pip install 'run-recorder[config]'"
 
 
 def read_config(path: Path) -> list[Assignment]:
-    """What the file says, one assignment for each of its keys, which may be dotted.
+    """Return one assignment for each top-level key of a file; keys can be dotted.
 
-    Raises ConfigError for a file that is not there, cannot be read, or is no table, and where reading it needs a
-    package that is not installed.
+    Raises ConfigError if the file is missing, unreadable or not a table, or if a package for reading it is not
+    installed.
     """
     read = _READERS.get(path.suffix.lower())
     if read is None:
-        raise _error(path, f"no .toml, .json or .yaml: {path.suffix or 'no suffix'}")
+        suffix = path.suffix or "no suffix"
+        raise _error(path, f"expected a .toml, .json or .yaml file, not {suffix}")
     try:
         found = read(path.read_text("utf-8"))
     except OSError as error:
         raise _error(path, error.strerror or str(error)) from error
     except ImportError as error:
-        raise _error(path, f"reading it takes {error.name}: {_EXTRA}") from error
+        raise _error(path, f"reading this file needs {error.name}: {_EXTRA}") from error
     except _syntax_errors() as error:
         raise _error(path, " ".join(str(error).split())) from error
     if not isinstance(found, dict):
-        raise _error(path, f"it holds no table of values by key, but a {type(found).__name__}")
+        kind = type(found).__name__
+        raise _error(path, f"expected a table of values by key, but the file contains a {kind}")
     return [Assignment(str(key), value, "data", path.name) for key, value in found.items()]
 
 
-def _error(path: Path, what: str) -> ConfigError:
-    return ConfigError(f"--config {path}: {what}", key=str(path))
+def _error(path: Path, problem: str) -> ConfigError:
+    return ConfigError(f"--config {path}: {problem}", key=str(path))
 
 
 def _read_toml(text: str) -> Any:

@@ -1,7 +1,7 @@
-"""Where each value of a config comes from.
+"""Sources of config values.
 
-From below: the function's defaults, presets, files, each in the order in which they were named, and at the top what
-the command line says for itself.
+Later layers override earlier ones: defaults of the function, presets, files, settings on the command line. Presets and
+files apply in the order in which they are named.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ DEFAULT = "default"
 
 
 def source_of(key: str, assignments: Sequence[Assignment]) -> str:
-    """The source of the value of a dotted key: of the last of the assignments to it, or to what it is in or around."""
+    """Return the source of a dotted key: the last assignment to the key, to a part of it, or to a value around it."""
     return next((one.source for one in reversed(assignments) if _sets(one, key)), DEFAULT)
 
 
@@ -28,6 +28,6 @@ def _sets(one: Assignment, key: str) -> bool:
         if not isinstance(value, dict):
             break
         if step not in value:
-            return False  # a table sets the entries that it names
+            return False  # a table sets only the entries that it contains
         value = value[step]
     return True

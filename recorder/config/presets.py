@@ -1,13 +1,12 @@
-"""Named presets: functions beside the experiment that return values for its parameters."""
+"""Named presets: functions next to the experiment that return values for its parameters."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConfigError
-from .settings import Assignment
+from .settings import Assignment, did_you_mean
 
 Preset = Callable[[], Any]
 
@@ -15,9 +14,9 @@ Preset = Callable[[], Any]
 def call_presets(
     presets: Mapping[str, Preset], names: Sequence[str], *, experiment: str
 ) -> Iterator[Assignment]:
-    """What the presets of those names return, in turn; their keys may be dotted, their values are taken as they are.
+    """Call the presets in order and yield the returned values; keys can be dotted, and values are not converted.
 
-    Raises ConfigError for a name that there is none of, and for one that returns no mapping.
+    Raises ConfigError for an unknown name and for a preset that does not return a mapping.
     """
     for name in names:
         if name not in presets:
@@ -34,9 +33,7 @@ def call_presets(
 
 def _no_preset(presets: Mapping[str, Preset], name: str, experiment: str) -> ConfigError:
     if not presets:
-        advice = f"it has none: decorate a function that returns a dict with @{experiment}.preset"
+        advice = f"to add one, decorate a function that returns a dict with @{experiment}.preset"
         return ConfigError(f"{experiment} has no preset {name!r}: {advice}", key=name)
-    near = difflib.get_close_matches(name, presets, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    said = f"its presets are {', '.join(presets)}"
-    return ConfigError(f"{experiment} has no preset {name!r}{hint}: {said}", key=name)
+    message = f"{experiment} has no preset {name!r}{did_you_mean(name, presets)}"
+    return ConfigError(f"{message}: its presets are {', '.join(presets)}", key=name)

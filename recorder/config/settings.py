@@ -1,7 +1,8 @@
-"""``key=value`` from a command line, and values from files and presets, typed by the experiment's signature.
+"""``key=value`` settings from a command line, and values from files and presets, converted to the experiment's types.
 
-A text is read by its parameter's annotation, else by the type of its default (or recorded value), else as JSON, else
-as it stands. A dotted key sets one entry of a dict, or one field of a dataclass or pydantic model.
+The type of a value is the annotation of its parameter, or else the type of the default (or recorded value). Without
+either, a string is parsed as JSON, or kept if it is not JSON. A dotted key sets one entry of a dict, or one field of a
+dataclass or pydantic model.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..errors import ConfigError
 from .conversion import (
     EMPTY,
     FAILED,
+    choices_of,
     convert_data,
     convert_like,
     convert_text,
@@ -24,9 +26,9 @@ from .conversion import (
     find_hints,
     type_name,
 )
-from .entries import get_entry, has_entries, hint_of_entry, put_entry
+from .entries import get_entry, has_entries, hint_of_entry, names_of_entries, put_entry
 
-# A text of a command line, plain data of a file, or any value that Python code gave, which is taken as it is.
+# A string from a command line, plain data from a file, or a Python value that is not converted.
 Kind: TypeAlias = Literal["text", "data", "value"]
 
 COMMAND_LINE = "command line"
@@ -34,7 +36,7 @@ _IN_JSON = ("list", "dict", "tuple", "set", "frozenset")
 
 
 class Assignment(NamedTuple):
-    """A value for a dotted key, and where it comes from, as a person would say it."""
+    """A value for a dotted key, and its source for display."""
 
     key: str
     value: Any
@@ -43,31 +45,30 @@ class Assignment(NamedTuple):
 
 
 def split_setting(text: str) -> tuple[str, str]:
-    """``lr=0.2`` as its key and its value; raises ConfigError where it has no ``=``."""
+    """Split ``lr=0.2`` into key and value; raise ConfigError if there is no ``=``."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"{text!r} is no setting: write KEY=VALUE", key=text)
+        raise ConfigError(f"{text!r} is not a setting: write KEY=VALUE", key=text)
     return key.strip(), value
 
 
 def split_settings(texts: Sequence[str]) -> dict[str, str]:
-    """``["lr=0.2", "epochs=10"]`` as a mapping, of which the last counts for each key; raises ConfigError."""
+    """Convert ``["lr=0.2", "epochs=10"]`` to a mapping; the last value of a key wins. Raises ConfigError."""
     return dict(map(split_setting, texts))
 
 
 def apply_settings(
     function: Callable[..., Any], settings: Mapping[str, str], *, values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`values` (arguments by parameter) with the settings put in, typed.
+    """Return `values` (arguments by parameter) with the settings applied and converted to the types of `function`.
 
-    Nothing in `values` is changed in place. Raises ConfigError, with the signature, for an unknown key or a
-    value of the wrong type.
+    `values` is not changed. Raises ConfigError, with the signature, for an unknown key or a value of the wrong type.
     """
     return Settings(function).apply([Assignment(k, v) for k, v in settings.items()], values=values)
 
 
 class Settings:
-    """What a function's parameters take from texts and data."""
+    """The parameters of a function, to which values from strings and data are converted."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = function.__name__
@@ -82,9 +83,9 @@ class Settings:
     def apply(
         self, assignments: Iterable[Assignment], *, values: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """`values` with the assignments put in, one after the other; see `apply_settings`.
+        """Return `values` with the assignments applied in order; see `apply_settings`.
 
-        A table of a file sets the entries that it names where there are some; it takes the place of anything else.
+        A table from a file sets single entries of a dict, dataclass or model, and replaces any other value.
         """
         result = dict(values)
         for one in assignments:
@@ -98,11 +99,11 @@ class Settings:
         return self._complete(result, values)
 
     def takes(self, name: str) -> bool:
-        """Whether the function has a parameter for the name."""
+        """Return True if the function has a parameter for the name."""
         return self._extra is not None or name in self._signature.parameters
 
     def type_of(self, key: str, values: Mapping[str, Any]) -> tuple[Any, Any]:
-        """The annotation that a key's value is read by, and the value that is there; `EMPTY` where there is none."""
+        """Return the annotation and the present value of a dotted key, each `EMPTY` if there is none."""
         name, *path = key.split(".")
         parameter = self._parameter(name)
         if parameter is None:
@@ -153,11 +154,10 @@ class Settings:
         )
 
     def _set_extra(self, result: dict[str, Any], one: Assignment) -> None:
-        """A key that no parameter has: for ``**kwargs``, where the function takes them."""
+        """Set a key that is not a parameter in ``**kwargs``; raise ConfigError if there is no such parameter."""
         if self._extra is None:
-            near = difflib.get_close_matches(one.key, list(self._signature.parameters), n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise self._error(f"{self._name} takes no {one.key!r}{hint}", one.key)
+            hint = did_you_mean(one.key, self._signature.parameters)
+            raise self._error(f"{self._name} has no parameter {one.key!r}{hint}", one.key)
         old = dict(result.get(self._extra.name) or {})
         old[one.key] = self._read(one, EMPTY, old.get(one.key, EMPTY))
         result[self._extra.name] = old
@@ -172,11 +172,13 @@ class Settings:
         return value
 
     def _set_inside(self, base: Any, path: list[str], one: Assignment) -> Any:
-        """`base` with the entry at the dotted `path` set; `base` is a copy, changed in place."""
+        """Set the entry at the dotted `path` of `base`, which is a copy, and return `base`."""
         step, *rest = path
         inner = get_entry(base, step)
         if inner is EMPTY and not isinstance(base, dict):
-            raise self._error(f"{one.key!r}: {type(base).__name__} has no field {step!r}", one.key)
+            hint = did_you_mean(step, names_of_entries(base))
+            message = f"{one.key!r}: {type(base).__name__} has no field {step!r}{hint}"
+            raise self._error(message, one.key)
         if rest:
             value = self._set_inside({} if inner is EMPTY or inner is None else inner, rest, one)
         else:
@@ -192,14 +194,18 @@ class Settings:
                 return (convert_like if is_text else data_like)(one.value, example)
             return (convert_text if is_text else convert_data)(one.value, hint)
         except (*FAILED, NotImplementedError) as error:
-            kind = type_name(type(example) if hint is EMPTY or hint is Any else hint)
-            said = f"{one.key}={one.value!r} is no {kind}"
-            if is_text and kind.startswith(_IN_JSON):
-                said += " (which is written in JSON)"
-            raise self._error(said, one.key) from error
+            wanted = type(example) if hint is EMPTY or hint is Any else hint
+            kind, choices = type_name(wanted), choices_of(wanted)
+            message = f"{one.key}={one.value!r} is not of type {kind}"
+            if choices:
+                message = f"{one.key}={one.value!r} is not one of {', '.join(choices)}"
+                message += did_you_mean(str(one.value), choices)
+            elif is_text and kind.startswith(_IN_JSON):
+                message += ", which is written as JSON"
+            raise self._error(message, one.key) from error
 
     def _complete(self, result: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-        """Dataclasses and models of which there was none before their entries were set."""
+        """Convert dicts to dataclasses and models that did not exist before their entries were set."""
         for name, value in result.items():
             parameter = self._signature.parameters[name]
             there = values.get(name, parameter.default)
@@ -208,10 +214,16 @@ class Settings:
                 try:
                     result[name] = convert_data(value, hint)
                 except (*FAILED, NotImplementedError) as error:
-                    text = f"{name}={value!r} is no {type_name(hint)}: {error}"
-                    raise self._error(text, name) from error
+                    message = f"{name}={value!r} is not a valid {type_name(hint)}: {error}"
+                    raise self._error(message, name) from error
         return result
 
 
 def _is_exact(hint: Any) -> bool:
     return hint is not EMPTY and hint is not Any
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return `` (did you mean 'NAME'?)`` for the nearest of the names, or "" if none is near."""
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,1 +1,1 @@
-"""A recorded environment as requirements, as a lock file, or built again."""
+"""Recorded environments as requirements, lock files, and rebuilt virtual environments."""

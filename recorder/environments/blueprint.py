@@ -1,4 +1,4 @@
-"""What an environment is to be rebuilt from: a Python, requirements, and what cannot be had or is left out."""
+"""The plan for rebuilding an environment: a Python, requirements, and the packages that are unavailable or left out."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import msgspec
-
 from ..digest import PREFIX, digest_json
 from ..records import Part, Record
-from ..store.store import RunStore
 from .pythons import Python, find_python
+from .recorded import RecordedEnvironment
 from .requirements import Requirement, find_requirements
 
 RECORDER = "run-recorder"
-# What installs, and is imported by no experiment.
+# Installers, which no experiment imports.
 _INSTALLERS = ("pip", "uv")
 
 
 class Blueprint(Part, frozen=True):
-    """The Python that makes the environment, with its version; the lines of a requirements file.
+    """An environment to build.
 
-    `added` are requirements of recorder's own that the recorded environment does not have. `notes` say what comes out
-    otherwise than recorded, `missing` what cannot be had, and what to do about it. `environment` is the object that
-    the rebuilt one should describe.
+    Attributes:
+        python: The path of the Python that creates the environment.
+        version: The version of that Python.
+        lines: The lines of a requirements file, each pinned.
+        added: Requirements of recorder that the recorded environment lacks.
+        notes: Ways in which the rebuilt environment differs from the recorded one.
+        missing: Packages or Pythons that are unavailable, each with its cure.
+        environment: The environment object that the rebuilt environment should have.
     """
 
     python: str
@@ -38,63 +41,62 @@ class Blueprint(Part, frozen=True):
 
     @property
     def key(self) -> str:
-        """What tells one environment from another: the name of its folder."""
-        said = [self.python, self.version, self.lines, self.added]
-        return digest_json("rebuilt environment", said)[len(PREFIX) :][:32]
+        """The digest that names the environment's folder."""
+        decisive = [self.python, self.version, self.lines, self.added]
+        return digest_json("rebuilt environment", decisive)[len(PREFIX) :][:32]
 
 
-def draw(store: RunStore, record: Record) -> Blueprint:
-    """The blueprint of a run's environment. Nothing is asked of an index yet."""
-    if record.environment is None:
-        missing = "its environment was not recorded: replay it with --env PATH"
+def draw(environment: RecordedEnvironment, record: Record) -> Blueprint:
+    """Return the blueprint of a run's environment, without asking a package index."""
+    if not environment.is_known:
+        missing = "its environment was not recorded; try: --env PATH"
         return Blueprint(python="", version="", lines=(), missing=(missing,))
-    said: dict[str, Any] = msgspec.json.decode(store.read(record.environment))
-    python, lacks = _python(said)
-    drawn = [_judge(one, record) for one in find_requirements(said)]
-    lines = tuple(line for line, _, _ in drawn if line)
-    named = set(said.get("packages") or {})
+    python, unavailable = _find_python(environment)
+    judged = [_judge(one, record) for one in find_requirements(environment.described)]
     return Blueprint(
         python="" if python is None else python.path,
         version="" if python is None else python.version,
-        lines=lines,
-        added=tuple(_own_requirements(named)),
-        notes=(*_other_python(said, python), *(note for _, note, _ in drawn if note)),
-        missing=(*lacks, *(lack for _, _, lack in drawn if lack)),
-        environment=said,
+        lines=tuple(line for line, _, _ in judged if line),
+        added=tuple(_own_requirements(set(environment.packages))),
+        notes=(*_note_python(environment, python), *(note for _, note, _ in judged if note)),
+        missing=(*unavailable, *(missing for _, _, missing in judged if missing)),
+        environment=environment.described,
     )
 
 
-def _python(said: Mapping[str, Any]) -> tuple[Python | None, list[str]]:
-    recorded = said.get("python") or {}
-    version, kind = str(recorded.get("version") or ""), recorded.get("implementation", "CPython")
+def _find_python(environment: RecordedEnvironment) -> tuple[Python | None, list[str]]:
+    version, kind = environment.python_version, environment.implementation
     if kind != "CPython":
         return None, [
-            f"it ran with {kind} {version}: make an environment with it, and replay with --env PATH"
+            f"it ran with {kind} {version}, which recorder cannot install; create an environment with it and use"
+            " --env PATH"
         ]
     found = find_python(version)
     if found is None:
         minor = ".".join(version.split(".")[:2])
         return None, [
-            f"there is no Python {minor} on this machine: install it (`uv python install {minor}`, `pyenv install"
-            f" {minor}`), or replay with --env PATH"
+            f"no Python {minor} on this machine; install it (`uv python install {minor}`, `pyenv install {minor}`) or"
+            " use --env PATH"
         ]
     return found, []
 
 
-def _other_python(said: Mapping[str, Any], python: Python | None) -> Iterator[str]:
-    recorded = str((said.get("python") or {}).get("version") or "")
-    if python is not None and python.version != recorded:
-        yield f"it is rebuilt with Python {python.version}, not {recorded}, which is not on this machine"
+def _note_python(environment: RecordedEnvironment, python: Python | None) -> Iterator[str]:
+    if python is not None and python.version != environment.python_version:
+        yield (
+            f"its environment is rebuilt with Python {python.version}: {environment.python_version} is not on this"
+            " machine"
+        )
 
 
 def _judge(one: Requirement, record: Record) -> tuple[str, str, str]:
-    """The requirement's line, a note on it, and why it cannot be had; each "" where there is none."""
+    """Return a requirement's line, a note, and the reason why it is unavailable; "" for each that does not apply."""
     if one.name == RECORDER or one.name in _INSTALLERS:
         return "", "", ""
     if one.origin in ("editable", "local"):
         return _judge_local(one, record)
     if one.origin == "index" and not one.version:
-        return "", f"{one.name} did not say its version, and is left out", ""
+        return "", f"{one.name} is left out: its version was not recorded", ""
     return one.line, "", ""
 
 
@@ -103,21 +105,12 @@ def _judge_local(one: Requirement, record: Record) -> tuple[str, str, str]:
     if str(path) in _snapshotted(record):
         return "", f"{one.name} is left out: its code comes from the snapshot", ""
     if one.origin == "editable":
-        return (
-            "",
-            f"{one.name} was an editable install that the run had not imported, and is left out",
-            "",
-        )
+        note = f"{one.name} is left out: it was an editable install that the run did not import"
+        return "", note, ""
     if not path.exists():
-        return (
-            "",
-            "",
-            (
-                f"{one.name} {one.version} was installed from {path}, which is not there: put it there, or replay with"
-                " --env PATH"
-            ),
-        )
-    changed = f"{one.name} is installed from {path} as it is now" if path.is_dir() else ""
+        missing = f"{one.name} {one.version} was installed from {path}, which is gone; restore it or use --env PATH"
+        return "", "", missing
+    changed = f"{one.name} is installed from the current {path}" if path.is_dir() else ""
     return one.line, changed, ""
 
 
@@ -127,15 +120,15 @@ def _snapshotted(record: Record) -> Sequence[str]:
 
 
 def _own_requirements(named: set[str]) -> Iterator[str]:
-    """What this recorder requires and the recorded environment lacks, as it says itself."""
+    """Yield the requirements of this recorder that the recorded environment lacks."""
     from importlib.metadata import PackageNotFoundError, requires
 
     from ..capture.environment.distributions import name_of
 
     try:
-        said = requires(RECORDER) or []
+        requirements = requires(RECORDER) or []
     except PackageNotFoundError:
-        return  # found by sys.path: whoever did that has its requirements there
-    for requirement in said:
+        return  # imported through sys.path, where its requirements must be too
+    for requirement in requirements:
         if "extra ==" not in requirement and name_of(requirement) not in named:
             yield requirement

@@ -1,7 +1,7 @@
 """The packages of an environment as a lock file: PEP 751, https://packaging.python.org/en/latest/specifications/pylock-toml/.
 
-A record has no digests of what came from an index, and a lock file must: pip is asked which files it would take, by its
-user's own configuration, for the recorded version of Python.
+A lock file needs the digests of packages from an index, which a record does not have. pip reports which files it would
+install, with its user's configuration, for the recorded version of Python.
 """
 
 from __future__ import annotations
@@ -16,29 +16,35 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ..capture.environment.distributions import archive_sha256, normalise
+from ..capture.environment.distributions import archive_sha256, normalize
 from ..errors import LockError
 from ..secrets.urls import without_credentials
 from .pythons import Python, find_python
 from .rebuild import lacking_in
+from .recorded import RecordedEnvironment
 from .requirements import Requirement, find_requirements
 
-# A file by its URL and SHA-256.
+# URL and SHA-256.
 _File = tuple[str, str]
 
 
 def lock_lines(environment: Mapping[str, Any]) -> Iterator[str]:
-    """The lines of a ``pylock.toml`` for an environment object; what cannot be locked is a comment that says why.
+    """Yield the lines of a ``pylock.toml`` for an environment object.
 
-    Raises LockError where there is no Python of that version, or no pip, to ask.
+    A package that cannot be locked becomes a comment with the reason.
+
+    Raises:
+        LockError: There is no Python of that version on this machine, or pip fails.
     """
-    version = str((environment.get("python") or {}).get("version") or "")
+    version = RecordedEnvironment(described=environment).python_version
     minor = ".".join(version.split(".")[:2])
     python = find_python(version)
     if python is None:
-        raise LockError(f"there is no Python {minor} on this machine, for which pip could be asked")
+        raise LockError(
+            f"no Python {minor} on this machine, for which pip could choose the files; install it"
+        )
     required = find_requirements(environment)
-    files = _ask([one for one in required if one.origin == "index" and one.version], python)
+    files = _ask_pip([one for one in required if one.origin == "index" and one.version], python)
     yield 'lock-version = "1.0"'
     yield f"requires-python = {_text(f'=={minor}.*')}"
     yield 'created-by = "run-recorder"'
@@ -65,16 +71,16 @@ def _why(one: Requirement) -> str:
     if one.origin in ("editable", "local"):
         return f", which was installed from {one.url}"
     if one.origin == "index":
-        return ", which no index has" if one.version else ", which did not say its version"
+        return ", which no index has" if one.version else ", whose version was not recorded"
     return f", whose {'commit' if one.origin == 'vcs' else 'digest'} was not recorded"
 
 
 def _source(one: Requirement, files: Mapping[str, _File]) -> str | None:
-    """The key that says where the package is from; None where that is not known exactly."""
+    """Return the TOML key with the package's source, None where the exact source is unknown."""
     inside = f", subdirectory = {_text(one.subdirectory)}" if one.subdirectory else ""
     if one.origin == "vcs" and one.commit:
-        said = f"type = {_text(one.vcs)}, url = {_text(one.url)}, commit-id = {_text(one.commit)}"
-        return f"vcs = {{ {said}{inside} }}"
+        place = f"type = {_text(one.vcs)}, url = {_text(one.url)}, commit-id = {_text(one.commit)}"
+        return f"vcs = {{ {place}{inside} }}"
     if one.origin == "archive" and one.sha256:
         return f"archive = {{ url = {_text(one.url)}, {_hashes(one.sha256)}{inside} }}"
     if one.origin != "index" or one.name not in files:
@@ -90,12 +96,12 @@ def _hashes(sha256: str) -> str:
 
 
 def _text(value: str) -> str:
-    # A string of JSON is one of TOML: https://toml.io/en/v1.0.0#string
+    # A JSON string is a TOML string: https://toml.io/en/v1.0.0#string
     return json.dumps(value)
 
 
-def _ask(required: Sequence[Requirement], python: Python) -> dict[str, _File]:
-    """The file of each requirement that an index has, by its name."""
+def _ask_pip(required: Sequence[Requirement], python: Python) -> dict[str, _File]:
+    """Return the file of each requirement that an index has, by its name."""
     with tempfile.TemporaryDirectory() as folder:
         pinned = Path(folder) / "requirements.txt"
         lines = [one.line for one in required]
@@ -107,14 +113,14 @@ def _ask(required: Sequence[Requirement], python: Python) -> dict[str, _File]:
             name = lacking_in(done.stderr)
             fewer = [line for line in lines if name is None or not line.startswith(name)]
             if len(fewer) == len(lines):
-                last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-                raise LockError(f"pip could not say which files it would take: {last}")
+                last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+                raise LockError(f"pip could not report which files it would install: {last}")
             lines = fewer
     return {}
 
 
 def _report(pinned: Path, python: Python) -> subprocess.CompletedProcess[str]:
-    # `--python` is pip's from 22.3 on.
+    # pip has `--python` since 22.3.
     quiet = ("--quiet", "--no-input", "--disable-pip-version-check")
     asked = ("--dry-run", "--no-deps", "--ignore-installed", "--report", "-", "-r", str(pinned))
     command = [sys.executable, "-m", "pip", "--python", python.path, "install", *quiet, *asked]
@@ -126,8 +132,8 @@ def _report(pinned: Path, python: Python) -> subprocess.CompletedProcess[str]:
 
 def _files(report: Mapping[str, Any]) -> Iterator[tuple[str, _File]]:
     for one in report["install"]:
-        said = one["download_info"]
-        sha256 = archive_sha256(said)
+        download = one["download_info"]
+        sha256 = archive_sha256(download)
         if sha256:
-            name = normalise(one["metadata"]["name"])
-            yield name, (without_credentials(said["url"]), sha256)
+            name = normalize(one["metadata"]["name"])
+            yield name, (without_credentials(download["url"]), sha256)

@@ -1,4 +1,4 @@
-"""The Pythons of this machine, by version."""
+"""Search for a Python of a version on this machine."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 _VERSION = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
-_WITHIN_S = 30
+_TIMEOUT_S = 30
 
 
 class Python(NamedTuple):
-    """An interpreter by its `path`, and its version, as ``3.11.7``."""
+    """An interpreter: its path, and its version as ``3.11.7``."""
 
     path: str
     version: str
 
 
 def find_python(version: str) -> Python | None:
-    """One of that version, else of the same minor one, since that decides what can be installed; None without either.
+    """Return a Python of exactly that version, or else one of the same minor version; None where there is neither.
 
-    Looked for: this one, ``pythonX.Y`` on PATH, what pyenv and uv have installed, and Windows's launcher.
+    The minor version decides which packages can be installed. The search covers this interpreter, ``pythonX.Y`` on
+    PATH, the installations of pyenv and uv, and the launcher of Windows.
     """
     near: Python | None = None
     for path in _candidates(_minor(version)):
-        found = _ask(path)
+        found = _version_of(path)
         if found == version:
             return Python(path, found)
         if near is None and found is not None and _minor(found) == _minor(version):
@@ -37,7 +38,7 @@ def find_python(version: str) -> Python | None:
 
 
 def find_uv() -> list[str] | None:
-    """The command that is uv, where it can be had."""
+    """Return the command that runs uv, None where uv is not installed."""
     from importlib.util import find_spec
 
     path = shutil.which("uv")
@@ -62,15 +63,15 @@ def _candidates(minor: str) -> Iterator[str]:
         yield str(folder / "bin" / "python")
     uv = find_uv()
     if uv is not None:
-        yield from _said([*uv, "python", "find", "--no-python-downloads", minor])
+        yield from _first_line([*uv, "python", "find", "--no-python-downloads", minor])
     if os.name == "nt":
-        yield from _said(["py", f"-{minor}", "-c", "import sys; print(sys.executable)"])
+        yield from _first_line(["py", f"-{minor}", "-c", "import sys; print(sys.executable)"])
 
 
-def _said(command: list[str]) -> Iterator[str]:
-    """The first line that a command prints, where it succeeds."""
+def _first_line(command: list[str]) -> Iterator[str]:
+    """Yield the first line that a command prints, nothing where it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN_S)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError):
         return
     lines = done.stdout.split("\n")
@@ -78,7 +79,7 @@ def _said(command: list[str]) -> Iterator[str]:
         yield lines[0].strip()
 
 
-def _ask(path: str) -> str | None:
-    """The version of the interpreter at `path`; None where there is none that starts."""
-    # (Isolated: what this process imports from is not what another Python does.)
-    return next(_said([path, "-I", "-S", "-c", _VERSION]), None)
+def _version_of(path: str) -> str | None:
+    """Return the version of the interpreter at `path`, None where it does not start."""
+    # Isolated: this process's import path must not become that of another Python.
+    return next(_first_line([path, "-I", "-S", "-c", _VERSION]), None)

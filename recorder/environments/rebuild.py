@@ -1,14 +1,14 @@
-"""A recorded environment, built again: a virtual environment with the recorded Python and packages.
+"""Rebuild a recorded environment: a virtual environment with the recorded Python and packages.
 
 ::
 
     .recorder/envs/<key>/
-      lock     held by whoever builds it, alone, and by whoever uses it, together
+      lock     held exclusively while the environment is built, shared while it is used
       env/     the virtual environment
-      done     written last: without it what is there is half of one
+      done     written last: without it the environment is incomplete
 
-It is installed by uv where that can be had, else by pip, each as its user has configured it; what uv cannot get is
-asked of pip. Nothing but what was recorded is resolved: every requirement is pinned, and installed without its own.
+uv installs the packages where it is available, or else pip, each with its user's configuration; pip is tried where uv
+fails. No dependency is resolved: every requirement is pinned and installed without its own requirements.
 """
 
 from __future__ import annotations
@@ -33,36 +33,36 @@ from .pythons import find_uv
 
 Say = Callable[[str], None]
 
-# How pip and uv name what no index has.
+# How pip and uv name a package that no index has.
 _LACKING = (
     re.compile(r"No matching distribution found for ([^\s()]+)"),
     re.compile(r"Because (\S+) was not found in the package registry"),
     re.compile(r"there is no version of (\S+)"),
 )
-_SAID = re.compile(
+_PROGRESS = re.compile(
     r"\s*(Collecting|Downloading|Building wheel|Installing|Prepared|Resolved|Installed)\b"
 )
-# So many missing packages are named; each costs another question to the index.
+# Each missing package that a message names costs another request to the index.
 _MOST_NAMED = 20
 
 
 class Rebuilt(NamedTuple):
-    """An environment that is there: its interpreter, and descriptors that keep it from being collected."""
+    """An environment in use: its interpreter, and the descriptors that keep garbage collection away from it."""
 
     interpreter: str
     held: tuple[int, ...] = ()
 
 
 def describe_rebuilt(store: RunStore, blueprint: Blueprint) -> Interpreter:
-    """What will run in the environment: as it is, where it has been built, else as it is to be."""
+    """Return the interpreter of the environment: the built one, or else the one that a build will give."""
     folder = _folder(store, blueprint)
     if (folder / "done").is_file():
         return describe_interpreter(str(_python_in(folder / "env")), cache=store.path / "envs")
-    # What of the machine is the same in each is this process's.
+    # The facts of the machine are those of this process.
     now = describe_interpreter(sys.executable, cache=store.path / "envs")
-    said = blueprint.environment
-    python = {**(said.get("python") or {}), "version": blueprint.version}
-    environment = {**now.environment, "python": python, "packages": said.get("packages")}
+    recorded = blueprint.environment
+    python = {**(recorded.get("python") or {}), "version": blueprint.version}
+    environment = {**now.environment, "python": python, "packages": recorded.get("packages")}
     return Interpreter(path=blueprint.python, version=blueprint.version, environment=environment)
 
 
@@ -70,9 +70,10 @@ def describe_rebuilt(store: RunStore, blueprint: Blueprint) -> Interpreter:
 def rebuilt(
     store: RunStore, record: Record, blueprint: Blueprint, *, say: Say = lambda line: None
 ) -> Iterator[Rebuilt]:
-    """The environment, built where it is not there yet, and kept while the ``with`` block lasts.
+    """Provide the environment for the duration of the ``with`` block, and build it first where necessary.
 
-    Raises ReplayError where something cannot be had; nothing is left of the environment then.
+    Raises:
+        ReplayError: A package is unavailable or the build fails; nothing is left of the environment then.
     """
     folder = FolderLock(_folder(store, blueprint))
     while not (_share(folder) and (folder.path / "done").is_file()):
@@ -106,7 +107,7 @@ def _python_in(env: Path) -> Path:
 
 
 def _build(folder: Path, record: Record, blueprint: Blueprint, say: Say) -> None:
-    """Build it in the folder, whose lock is held alone; what a build that was killed has left is removed first."""
+    """Build the environment in the folder, whose lock is held exclusively; first remove the rest of a killed build."""
     env = folder / "env"
     if env.exists():
         remove_all(env)
@@ -133,22 +134,22 @@ class _Builder:
         by = "uv" if self._uv else "pip"
         self._say(
             f"building the environment of run {self._run}: Python {blueprint.version} with"
-            f" {len(blueprint.lines)} packages, by {by}; it is kept for the next time"
+            f" {len(blueprint.lines)} packages, using {by}; later replays use it again"
         )
         self._make()
         pinned = self._env / "requirements.txt"
         pinned.write_text("\n".join(blueprint.lines) + "\n", encoding="utf-8")
         self._install("--no-deps", "-r", str(pinned), lines=blueprint.lines)
         if blueprint.added:
-            # What recorder needs beside: its own requirements too, but nothing recorded in another version.
+            # With their dependencies, but no recorded package in another version.
             self._install("-c", str(pinned), *blueprint.added, lines=blueprint.added)
 
     def _make(self) -> None:
-        """An empty environment, with a pip of its own only where none outside can be pointed at it."""
+        """Create an empty environment, and install pip in it only where no pip outside can serve it."""
         python = self._blueprint.python
-        said = self._call([python, "-m", "pip", "--version"], quiet=True).stdout
-        version = re.match(r"pip (\d+)\.(\d+)", said)
-        # (`--python` is there from 22.3 on. ensurepip takes as long as the rest: 5 s.)
+        printed = self._call([python, "-m", "pip", "--version"], quiet=True).stdout
+        version = re.match(r"pip (\d+)\.(\d+)", printed)
+        # pip has `--python` since 22.3. ensurepip would take as long as everything else: 5 s.
         if version and (int(version[1]), int(version[2])) >= (22, 3):
             self._pip_command = [python, "-m", "pip", "--python", str(self._python)]
         make = [python, "-m", "venv", str(self._env)]
@@ -165,11 +166,11 @@ class _Builder:
             done = self._call([*self._uv, "pip", "install", "--python", str(self._python), *args])
             if done.returncode == 0:
                 return
-            self._say("uv could not get everything: asking pip")
+            self._say("uv could not install everything; trying pip")
             self._uv = None
             if self._pip_command is None:
                 ensure = [str(self._python), "-m", "ensurepip", "--default-pip"]
-                self._check(self._call(ensure), "pip cannot be had there")
+                self._check(self._call(ensure), "pip could not be installed there")
                 self._pip_command = [str(self._python), "-m", "pip"]
         done = self._call(self._pip(*args))
         if done.returncode:
@@ -185,60 +186,60 @@ class _Builder:
         assert self._pip_command is not None
         return [*self._pip_command, "install", *quiet, *args]
 
-    def _find_lacking(self, said: str, args: Sequence[str], lines: Sequence[str]) -> list[str]:
-        """All that no index has: pip stops at the first, so it is asked again without that, and installs nothing."""
+    def _find_lacking(self, printed: str, args: Sequence[str], lines: Sequence[str]) -> list[str]:
+        """Return all packages that no index has: pip stops at the first, so dry runs without it find the others."""
         lacking: list[str] = []
         rest, fewer = list(lines), self._env / "fewer.txt"
-        while (name := lacking_in(said)) and name not in lacking and len(lacking) < _MOST_NAMED:
+        while (name := lacking_in(printed)) and name not in lacking and len(lacking) < _MOST_NAMED:
             lacking.append(name)
             rest = [line for line in rest if not line.startswith(name)]
             fewer.write_text("\n".join(rest) + "\n", encoding="utf-8")
             asked = ("--dry-run", "--no-deps", "--ignore-installed", "-r", str(fewer))
-            said = self._call(self._pip(*asked), quiet=True).stdout
+            printed = self._call(self._pip(*asked), quiet=True).stdout
         return lacking
 
-    def _error(self, said: str, lacking: Sequence[str]) -> ReplayError:
+    def _error(self, printed: str, lacking: Sequence[str]) -> ReplayError:
         if lacking:
-            what = f"no index has {', '.join(lacking)}"
-            do = "give pip an index or a folder that has it (pip config, PIP_FIND_LINKS), or replay with --env PATH"
+            reason = f"no index has {', '.join(lacking)}"
+            cure = "give pip an index or a folder that has it (pip config, PIP_FIND_LINKS), or use --env PATH"
         else:
-            lines = [line for line in said.splitlines() if line.strip()]
+            lines = [line for line in printed.splitlines() if line.strip()]
             errors = [line for line in lines if line.lower().lstrip().startswith("error")]
-            what = (errors or lines or ["it said nothing"])[-1].strip()
-            do = "make the environment yourself, and replay with --env PATH"
-        message = f"the environment of run {self._run} cannot be rebuilt: {what}; {do}"
+            reason = (errors or lines or ["the installer printed nothing"])[-1].strip()
+            cure = "create the environment yourself, and use --env PATH"
+        message = f"the environment of run {self._run} cannot be rebuilt: {reason}; {cure}"
         return ReplayError(message, run=self._run)
 
-    def _check(self, done: subprocess.CompletedProcess[str], what: str) -> None:
+    def _check(self, done: subprocess.CompletedProcess[str], reason: str) -> None:
         if done.returncode:
-            last = (done.stdout.strip().splitlines() or [f"status {done.returncode}"])[-1]
-            message = f"the environment of run {self._run} cannot be rebuilt: {what} ({last})"
+            last = (done.stdout.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+            message = f"the environment of run {self._run} cannot be rebuilt: {reason} ({last}); try: --env PATH"
             raise ReplayError(message, run=self._run)
 
     def _call(
         self, command: Sequence[str], *, quiet: bool = False
     ) -> subprocess.CompletedProcess[str]:
-        """Run it to its end, saying what it is about; all that it printed is in stdout."""
-        # (What this process imports from, or is itself installed in, is nothing to the new environment.)
+        """Run a command, report its progress, and return its exit status and everything that it printed."""
+        # This process's import path and environment must not reach the new environment.
         env = {
             k: v
             for k, v in os.environ.items()
             if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
         }
-        said: list[str] = []
+        printed: list[str] = []
         with subprocess.Popen(
             list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", env=env,
         ) as process:  # fmt: skip
             assert process.stdout is not None
             for line in process.stdout:
-                said.append(line)
-                if not quiet and _SAID.match(line):
+                printed.append(line)
+                if not quiet and _PROGRESS.match(line):
                     self._say(f"  {line.strip()}")
-        return subprocess.CompletedProcess(list(command), process.returncode, "".join(said), "")
+        return subprocess.CompletedProcess(list(command), process.returncode, "".join(printed), "")
 
 
-def lacking_in(said: str) -> str | None:
-    """What no index has, as pip or uv said; None where they said nothing of the kind."""
-    found = (pattern.search(said) for pattern in _LACKING)
+def lacking_in(printed: str) -> str | None:
+    """Return the package that no index has according to the output of pip or uv, None where it names none."""
+    found = (pattern.search(printed) for pattern in _LACKING)
     return next((match[1].rstrip(",;") for match in found if match), None)

@@ -1,1 +1,1 @@
-"""From a call to a finished record: the experiment, its project, the run in progress, its outputs and inputs."""
+"""Record a call: from an experiment and its project to the run in progress, its inputs and outputs, and its record."""

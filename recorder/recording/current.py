@@ -1,7 +1,6 @@
-"""The run that this code is part of, and the functions that speak to it: `log`, `save`, `save_figure`,
-`track_input`, `rng`.
+"""The current run, and the functions that act on it: `log`, `save`, `save_figure`, `track_input`, `rng`, `jax_key`.
 
-This module is part of what `import recorder` costs, so it loads nothing of the rest until a run is spoken to.
+`import recorder` loads this module, so it loads nothing else of recorder until one of them is called.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ if TYPE_CHECKING:
 
 P = TypeVar("P", bound="str | os.PathLike[str]")
 
-# The run that this process is part of, set by `recorder exec` for the command and what it starts.
+# The id of the run that this process is part of; `recorder exec` sets it for its command.
 PARENT_VARIABLE = "RECORDER_PARENT"
 
 current: ContextVar[ActiveRun | None] = ContextVar("recorder_run", default=None)
 
 
 def current_run() -> ActiveRun | None:
-    """The run that this code is part of, None outside any.
+    """Return the run that the calling code is part of, None outside a run.
 
-    It belongs to the context: threads and processes that the experiment starts do not see it, a forked
-    child neither; asyncio tasks do.
+    The run belongs to the context: asyncio tasks see it; threads and processes that the experiment starts do not,
+    nor does a forked child.
     """
     run = current.get()
     return run if run is not None and run.is_ours else None
@@ -42,11 +41,14 @@ def current_run() -> ActiveRun | None:
 def log(
     values: Mapping[str, Any] | None = None, /, *, step: float | None = None, **named: Any
 ) -> None:
-    """Log metrics of the current run: ``log(step=epoch, loss=0.3)`` or ``log({"train": {"loss": 0.3}})``.
+    """Log metrics of the current run: ``log(loss=0.3, step=epoch)`` or ``log({"train": {"loss": 0.3}})``.
 
-    Values are numbers, booleans, or scalars of NumPy and PyTorch; `step` counts from 0 for each name
-    where it is left out. Outside a run it warns and does nothing; in a rank of a job that is not the
-    first it does nothing.
+    Outside a run it warns and does nothing. In a distributed job only the first rank logs; the others do nothing.
+
+    Args:
+        values: Metrics by name; a nested mapping gives dotted names (``train.loss``).
+        step: The step of the points; by default each metric counts its own from 0.
+        named: Metrics by name: numbers, booleans, or scalars of NumPy and PyTorch.
     """
     run = current.get()
     if run is None:
@@ -56,11 +58,13 @@ def log(
 
 
 def save(target: Any, *, name: str | None = None) -> None:
-    """Keep an output of the current run.
+    """Keep an output of the current run: ``save("model.npz")`` or ``save(value, name="weights")``.
 
-    ``save("model.npz")`` keeps the file or folder at that path, as it is now; ``save(value, name="...")``
-    keeps a value. A `str` or a Path is always a path. Outside a run it warns and does nothing; in a rank of a
-    job that is not the first it does nothing.
+    Outside a run it warns and does nothing. In a distributed job only the first rank saves; the others do nothing.
+
+    Args:
+        target: The path of a file or folder (a `str` or a Path), which is kept in its present state, or a value.
+        name: The output's name: required for a value, by default the path relative to the working directory.
     """
     run = current.get()
     if run is None:
@@ -70,12 +74,15 @@ def save(target: Any, *, name: str | None = None) -> None:
 
 
 def save_figure(figure: Any, name: str) -> None:
-    """Keep a figure of matplotlib or plotly as an output of the current run.
+    """Keep a matplotlib or plotly figure as an output of the current run: ``save_figure(fig, "loss")``.
 
-    ``save_figure(fig, "loss")`` is kept as ``loss.png``, or, of plotly, as ``loss.json``; ``save_figure(fig,
-    "loss.svg")`` in
-    that format. Nothing that tells the time or the version goes into the file. Outside a run it warns and does
-    nothing; in a rank of a job that is not the first it does nothing.
+    Timestamps and library versions are left out of the file, so that replays can be compared. Outside a run it warns
+    and does nothing. In a distributed job only the first rank saves; the others do nothing.
+
+    Args:
+        figure: A figure of matplotlib or plotly.
+        name: The output's name. Its suffix chooses the format (``"loss.svg"``); by default PNG for matplotlib and JSON
+            for plotly.
     """
     run = current.get()
     if run is None:
@@ -85,10 +92,10 @@ def save_figure(figure: Any, name: str) -> None:
 
 
 def track_input(path: P) -> P:
-    """Say that the current run reads the file, or the files below the folder, at `path`; returns `path`.
+    """Record the file at `path`, or every file below a folder, as an input of the current run; return `path`.
 
-    For what is not found without a word: files that a child process or a C library opens. They are digested as they
-    are now. Outside a run it only returns the path.
+    Files that Python opens are recorded automatically. Use this for files that a child process or a C library opens.
+    The files are digested in their present state. Outside a run this only returns the path.
     """
     run = current.get()
     if run is not None:
@@ -97,11 +104,11 @@ def track_input(path: P) -> P:
 
 
 def rng() -> np.random.Generator:
-    """A NumPy generator spawned from the current run's seed: another stream each call, the same in a replay.
+    """Return a new NumPy generator spawned from the current run's seed; a replay gets the same ones in order.
 
-    The call number n, counted from 0, gives ``default_rng(SeedSequence(seed).spawn(n + 1)[n])``. It belongs to the
-    context, as `current_run` does: make those for threads and processes in the run, and hand them over. Outside a
-    run it warns, and gives an unseeded generator. Needs NumPy.
+    Call number n, counted from 0, returns ``default_rng(SeedSequence(seed).spawn(n + 1)[n])``. Like `current_run`, this
+    depends on the context: create the generators of threads and processes in the run, and pass them on. Outside a
+    run it warns and returns an unseeded generator. Needs NumPy.
     """
     streams = _streams("rng")
     if streams is not None:
@@ -112,10 +119,10 @@ def rng() -> np.random.Generator:
 
 
 def jax_key() -> Any:
-    """A JAX key of the current run's seed: another one each call, the same in a replay. Needs JAX.
+    """Return a new JAX key derived from the current run's seed; a replay gets the same ones in order.
 
-    The call number n, counted from 0, gives ``jax.random.fold_in(jax.random.key(seed), n)``. Outside a run it warns,
-    and gives a key of the operating system's entropy.
+    Call number n, counted from 0, returns ``jax.random.fold_in(jax.random.key(seed), n)``. Outside a run it warns and
+    returns a key from the operating system's entropy. Needs JAX.
     """
     streams = _streams("jax_key")
     if streams is not None:
@@ -127,24 +134,24 @@ def jax_key() -> Any:
     return random.key(secrets.randbits(32))
 
 
-def _streams(what: str) -> Streams | None:
+def _streams(function: str) -> Streams | None:
     from ..capture.seeding.entropy import current_streams
 
     streams = current_streams()
     if streams is None:
-        message = f"{what}() outside a recorded run: not seeded"
+        message = f"{function}() outside a recorded run is not seeded: call it in a recorded function or in start_run"
         warnings.warn(message, RecorderWarning, stacklevel=3)
     return streams
 
 
 def current_parent() -> str | None:
-    """The id of the run that one which begins now is a part of: the current one, or the command's that started us."""
-    run = current.get()  # a forked child's is part of the run that it was forked in
+    """Return the id of the run that a new run is part of: the current one, or that of `recorder exec`."""
+    run = current.get()  # a forked child's run is part of the run that it was forked in
     return os.environ.get(PARENT_VARIABLE) or None if run is None else run.id
 
 
 def find_rank() -> Rank | None:
-    """This process's rank in a job of several; None where there is no job, and in a replay, which is one process."""
+    """Return this process's rank in a distributed job; None without a job, and in a replay, which is one process."""
     from ..capture.environment.ranks import find_rank
 
     rank = find_rank()
@@ -152,15 +159,15 @@ def find_rank() -> Rank | None:
 
 
 def is_replaying() -> bool:
-    """Whether this process replays a run, whose code is not to be spared anything."""
+    """Return whether this process replays a run."""
     from . import project
 
     return project.given is not None
 
 
-def _warn_outside(what: str) -> None:
+def _warn_outside(function: str) -> None:
     rank = find_rank()
     if rank is not None and not rank.is_first:
         return  # the first rank logs and saves for all
-    message = f"{what}() outside a recorded run: nothing is kept"
+    message = f"{function}() outside a recorded run keeps nothing: call it in a recorded function or in start_run"
     warnings.warn(message, RecorderWarning, stacklevel=3)

@@ -1,12 +1,12 @@
-"""The outputs that nobody named: files below the project's root or the working directory that a run wrote.
+"""Find the outputs that a run did not save: files that it wrote below the project's root or the working directory.
 
-Two sources say what was written: the audit hook, for what Python opened, and a look at the folders after the run,
-for what child processes and C libraries wrote. The second cannot tell one writer from another, so it counts only
-where no other run was in progress, and not for files that people edit meanwhile.
+There are two sources: the audit hook for files that Python opened, and a scan of the folders after the run for files
+that child processes and C libraries wrote. The scan cannot tell one writer from another, so it counts only if no
+other run was in progress, and it leaves out files that people edit.
 """
 
 # ruff: noqa: PTH111, PTH116, PTH118
-# Paths are text here, as in `recorder.capture.files.scan`.
+# Paths are strings here, as in `recorder.capture.files.scan`.
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from ..capture.code.file_filter import is_secret_file
 from ..capture.environment.process import working_directory
 from ..capture.files.audit_hook import Reading, Watch
 from ..capture.files.scan import (
@@ -30,20 +29,21 @@ from ..capture.files.scan import (
 from ..digest import digest_file
 from ..paths import is_within
 from ..records import Output, Record
+from ..secrets.filenames import is_secret_file
 from ..store.live.live import is_alive
 from ..store.store import RunStore
 
-# A record lists no more of them.
+# The most found files that a record lists.
 MAX_FOUND = 5_000
 
 _too_large: set[str] = set()
 
 
 class Finder:
-    """Looks, once a run is over, for the files that it wrote; made as the run begins.
+    """Finds the files that a run wrote, after its end; made when the run begins.
 
-    `live` is the run's live folder, `root` the project's. `report` is told what was not looked at or not kept.
-    `unlisted` are the names of the files that may be another run's.
+    `live` is the run's live folder, `root` the root of the project. `report` gets a message about anything that was
+    not scanned or not kept. `unlisted` has the names of files that may belong to another run.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Finder:
         self._report = report
         self._since_ns = stamp(live / "lock")
         self._open = open_files()
-        self._others = self._neighbours()
+        self._others = self._other_live_folders()
         self._cwd = os.path.realpath(working_directory() or live)
         self._root = None if root is None else os.path.realpath(root)
         self._folders = [f for f in (self._root, self._cwd) if f is not None]
@@ -71,10 +71,10 @@ class Finder:
         saved: Collection[str],
         readings: Collection[Reading],
     ) -> list[str]:
-        """The absolute paths of the files, sorted, links resolved.
+        """Return the absolute paths of the files, sorted, with links resolved.
 
-        `held` are the files of the snapshot, relative to the root; `saved` absolute paths that the run named, of
-        files and folders.
+        `held` are the files of the snapshot, relative to the root; `saved` the absolute paths of files and folders
+        that the run saved.
         """
         found = {path for path in watch.written if self._was_written(path)}
         unseen = {
@@ -84,20 +84,20 @@ class Finder:
         }
         if unseen and (not watch.is_alone or self._had_company(number)):
             self._report(
-                f"{len(unseen)} files that were written while other runs were in progress, {min(unseen)} among them,"
-                " may be theirs, and are not listed: save() those that matter"
+                f"{len(unseen)} files, such as {min(unseen)}, may have been written by another run in progress, and are"
+                " not listed as outputs: save() the ones that matter"
             )
             self.unlisted = tuple(map(self._name, sorted(unseen)[:MAX_FOUND]))
             unseen = set()
         kept = [path for path in sorted(found | unseen) if not _is_within_any(path, saved)]
         if len(kept) > MAX_FOUND:
             self._report(
-                f"{len(kept) - MAX_FOUND} files that the run wrote, after the first {MAX_FOUND}, are not listed"
+                f"the run wrote {len(kept)} files; only the first {MAX_FOUND} are listed: save() the folder"
             )
         return kept[:MAX_FOUND]
 
     def keep(self, path: str, *, limit_bytes: int) -> Output:
-        """The output, its file in the store unless it is larger than the limit. Raises OSError."""
+        """Return the output; its file is in the store unless it exceeds the limit. Raises OSError."""
         place, name = os.path.relpath(path, self._cwd), self._name(path)
         size = os.stat(path).st_size
         stored = size <= limit_bytes
@@ -106,8 +106,8 @@ class Finder:
         else:
             digest = digest_file(Path(path))
             self._report(
-                f"the output {name} is known by its digest only: it has {size} bytes, more than {limit_bytes}"
-                " (save() keeps it, or @record(keep_bytes=...))"
+                f"only the digest of output {name} is kept: it has {size} bytes, more than keep_bytes={limit_bytes};"
+                " call save(), or raise @record(keep_bytes=...)"
             )
         return Output(
             name=name,
@@ -127,12 +127,12 @@ class Finder:
         try:
             status = os.stat(path)
         except OSError:
-            return False  # a temporary file
+            return False  # a temporary file, gone by now
         changed = stat.S_ISREG(status.st_mode) and status.st_ctime_ns >= self._since_ns
         return changed and self._is_ours(path, status) and not self._is_left_out(path)
 
     def _is_ours(self, path: str, status: os.stat_result) -> bool:
-        """Below one of the folders, and not open before: such as the log that the shell sends the output to."""
+        """Return whether the file is in the folders and was not open before the run, like a log that a shell writes."""
         inside = any(is_within(path, folder) for folder in self._folders)
         return inside and (status.st_dev, status.st_ino) not in self._open
 
@@ -146,8 +146,8 @@ class Finder:
     def _scanned(
         self, watch: Watch, held: Collection[str], readings: Collection[Reading]
     ) -> Iterator[str]:
-        """What was written by whomever; what the run has read, and did not write, has only been touched."""
-        # Only a process of its own would write to the project's texts unseen.
+        """Yield the files written by any process; a file that the run read and did not write was only touched."""
+        # Only a child process could write to the project's source files unseen.
         texts = () if watch.has_children else held
         read = {reading.path: reading.mtime_ns for reading in readings}
         for folder in self._folders:
@@ -162,7 +162,7 @@ class Finder:
                     yield path
 
     def _scan(self, folder: str, unread: Collection[str]) -> list[tuple[str, os.stat_result]]:
-        if folder in _everybodys():
+        if folder in _shared_folders():
             return []
         if folder not in _too_large:
             exclude = (str(self._store.path), os.path.realpath(self._store.path))
@@ -171,31 +171,30 @@ class Finder:
             except TooManyError:
                 _too_large.add(folder)
         self._report(
-            f"{folder} holds more than {MAX_SCANNED} files: what child processes and C libraries wrote is not"
-            " looked for; save() what matters"
+            f"{folder} has more than {MAX_SCANNED} files, so outputs of child processes and C libraries are not found:"
+            " save() the ones that matter"
         )
         return []
 
-    def _neighbours(self) -> set[str]:
-        """The live folders of other runs."""
+    def _other_live_folders(self) -> set[str]:
         try:
             return set(os.listdir(self._live.parent)) - {self._live.name}  # noqa: PTH208
         except OSError:
             return set()
 
     def _had_company(self, number: int) -> bool:
-        """Whether a run of another process, that can have written here, was in progress meanwhile."""
+        """Return whether a run of another process that could write here was in progress in the meantime."""
         workspaces = os.path.realpath(self._store.path / "workspaces")
         if all(is_within(folder, workspaces) for folder in self._folders):
             return self._is_joined(number)
-        now = self._neighbours()
+        now = self._other_live_folders()
         if (self._others - now) or any(is_alive(self._live.parent / name) for name in now):
             return True
         last = self._store.newest(with_replays=True) or 0
         return last > number and _is_of_another(self._store.get(last))
 
     def _is_joined(self, number: int) -> bool:
-        """Whether another process recorded in this replay's workspace, which is nobody else's."""
+        """Return whether another process recorded in this replay's workspace, which no other run shares."""
         later = self._store.runs(last=(self._store.newest(with_replays=True) or 0) - number)
         return any(
             _is_of_another(run) and run.process and self._is_inside(run.process.cwd)
@@ -214,8 +213,8 @@ def _is_within_any(path: str, places: Collection[str]) -> bool:
     return any(is_within(path, place) for place in places)
 
 
-def _everybodys() -> tuple[str, ...]:
-    """Folders in which others than the run write as well."""
+def _shared_folders() -> tuple[str, ...]:
+    """Return folders in which other programs write as well."""
     import tempfile
 
     home = os.path.realpath(os.path.expanduser("~"))

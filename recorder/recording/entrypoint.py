@@ -1,15 +1,16 @@
 """Find and load the function of an experiment: from a file, a module, or a record.
 
-A script runs as ``__main__``, as it did when it was recorded, but for its main guard, which would start
-the program: the ``if __name__ == "__main__":`` blocks at its top level are left out. Where a script calls
-the experiment at its top level, loading ends at that call: everything before it has happened, as when it was
-recorded. Other experiments that are called on the way run, unrecorded.
+A script runs as ``__main__``, as when it was recorded, without its main guard, which would start the program: the
+``if __name__ == "__main__":`` blocks at its top level are left out. If a script calls the experiment at its top level,
+loading ends at that call: everything before it has happened, as when it was recorded. Other experiments called on the
+way run unrecorded.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
+import difflib
 import dis
 import importlib
 import inspect
@@ -24,21 +25,22 @@ from .experiment import Experiment, experiment_of, intercept
 
 
 class _Reached(BaseException):
-    """The script called the experiment that is being loaded."""
+    """Raised when the script calls the experiment that is being loaded."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
 
 
 def load_target(target: str, *, cwd: Path) -> Experiment:
-    """The experiment named ``FILE.py:NAME`` or ``package.module:NAME``, imported into this process.
+    """Import and return the experiment named ``FILE.py:NAME`` or ``package.module:NAME``.
 
-    A function that is not decorated becomes an experiment. Raises TargetError.
+    An undecorated function becomes an experiment. Raises TargetError.
     """
     where, _, name = target.rpartition(":")
     if not where or not name:
         raise TargetError(
-            f"{target!r} names no experiment: write FILE.py:NAME or MODULE:NAME", target=target
+            f"{target!r} does not name an experiment: write FILE.py:NAME or MODULE:NAME",
+            target=target,
         )
     file = (cwd / where).absolute()
     if where.endswith(".py") or file.is_file():
@@ -51,7 +53,7 @@ def load_target(target: str, *, cwd: Path) -> Experiment:
 
 
 def load_file(file: Path, qualname: str, *, target: str = "") -> Experiment:
-    """The experiment `qualname` of a file: a script, or a module of the package that it lies in."""
+    """Return the experiment `qualname` of a file: a script, or a module of the package that contains it."""
     package, root = _package_of(file)
     if package:
         sys.path.insert(0, str(root))
@@ -61,7 +63,7 @@ def load_file(file: Path, qualname: str, *, target: str = "") -> Experiment:
 
 
 def _package_of(file: Path) -> tuple[str, Path]:
-    """The dotted package that the file lies in, "" for none, and the folder to import it from."""
+    """Return the dotted name of the file's package, "" for none, and the folder to import it from."""
     parts: list[str] = []
     folder = file.parent
     while (folder / "__init__.py").is_file():
@@ -71,7 +73,7 @@ def _package_of(file: Path) -> tuple[str, Path]:
 
 
 def load_module(module: str, qualname: str, *, target: str = "") -> Experiment:
-    """The experiment `qualname` of an importable module."""
+    """Return the experiment `qualname` of an importable module."""
     target = target or f"{module}:{qualname}"
     with _Loading(qualname) as loading:
         try:
@@ -84,9 +86,9 @@ def load_module(module: str, qualname: str, *, target: str = "") -> Experiment:
 
 
 def load_script(file: Path, qualname: str, *, target: str = "") -> Experiment:
-    """The experiment `qualname` of a script, run as ``__main__`` without its main guard.
+    """Return the experiment `qualname` of a script, run as ``__main__`` without its main guard.
 
-    Where the function uses a name that only the guard sets, the guard runs too, up to the first call of the
+    If the function uses a name that only the guard defines, the guard runs too, up to the first call of the
     experiment.
     """
     target = target or f"{file.name}:{qualname}"
@@ -119,7 +121,7 @@ def _run_script(file: Path, tree: ast.Module, qualname: str, target: str) -> Exp
 
 
 class _Loading:
-    """While it lasts, a call of the experiment `qualname` ends the loading of its module."""
+    """A ``with`` block in which a call of the experiment `qualname` ends the loading of its module."""
 
     reached: Experiment | None = None
 
@@ -134,7 +136,7 @@ class _Loading:
         intercept(None)
         if isinstance(error, _Reached):
             self.reached = error.experiment
-        # A script that ends with sys.exit(main()) has defined everything by then.
+        # A script that ends with sys.exit(main()) has defined everything by that point.
         return isinstance(error, _Reached | SystemExit)
 
     def _intercept(
@@ -146,7 +148,7 @@ class _Loading:
 
 
 def resolve(module: ModuleType, qualname: str, *, target: str) -> Experiment:
-    """The experiment under that dotted name in the module; a name given to `@record` serves too."""
+    """Return the experiment with that dotted name in the module, or with that `@record(name=...)`."""
     found: Any = module
     for part in qualname.split("."):
         found = getattr(found, part, None)
@@ -158,7 +160,7 @@ def resolve(module: ModuleType, qualname: str, *, target: str) -> Experiment:
 
 
 def as_experiment(found: Any, *, target: str) -> Experiment:
-    """The experiment that a value is, or makes: a plain function becomes one. Raises TargetError."""
+    """Return a value as an experiment; a plain function becomes one. Raises TargetError."""
     found = getattr(found, "__func__", found)
     experiment = found if isinstance(found, Experiment) else experiment_of(found)
     if experiment is not None:
@@ -178,12 +180,15 @@ def _experiments(module: ModuleType) -> Iterator[Experiment]:
 def _no_such(module: ModuleType, qualname: str) -> str:
     names = sorted(experiment.name for experiment in _experiments(module))
     where = Path(module.__file__).name if module.__file__ else module.__name__
+    functions = [name for name, value in vars(module).items() if inspect.isfunction(value)]
+    near = difflib.get_close_matches(qualname, dict.fromkeys([*names, *functions]), n=1)
+    guess = f" (did you mean {near[0]!r}?)" if near else ""
     hint = f"its experiments are {', '.join(names)}" if names else "it has no recorded function"
-    return f"no {qualname!r} in {where}: {hint}"
+    return f"no {qualname!r} in {where}{guess}: {hint}"
 
 
 def _is_guard(node: ast.stmt) -> bool:
-    """Whether the statement is ``if __name__ == "__main__":``, either way round."""
+    """Return whether the statement is ``if __name__ == "__main__":``, in either order."""
     if not isinstance(node, ast.If) or not isinstance(node.test, ast.Compare):
         return False
     test = node.test
@@ -206,7 +211,7 @@ def _without_guards(tree: ast.Module) -> ast.Module:
 
 
 def _guarded_names(tree: ast.Module) -> set[str]:
-    """The names that the guards of the script set."""
+    """Return the names that the main guards of the script define."""
     guards = [node for node in tree.body if _is_guard(node)]
     return {
         node.id if isinstance(node, ast.Name) else (node.asname or node.name).partition(".")[0]
@@ -218,7 +223,7 @@ def _guarded_names(tree: ast.Module) -> set[str]:
 
 
 def _missing_names(function: Callable[..., Any], namespace: Mapping[str, Any]) -> set[str]:
-    """Global names that the function, or one of the script's functions that it names, cannot find."""
+    """Return the global names missing for the function and for the script's functions that it uses."""
     missing: set[str] = set()
     seen: set[CodeType] = set()
     waiting = [inspect.unwrap(function)]

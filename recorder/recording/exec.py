@@ -1,7 +1,8 @@
-"""A command line as an experiment: its arguments are the config, its exit status the result.
+"""Record a command line as an experiment: its arguments are the config, its exit status is the result.
 
-The run goes on in this process, the command in one of its own, with everything that both print recorded. What it
-writes below the working directory is its outputs. Runs that it records itself, with `@record`, are its children.
+The run lives in this process, the command in a child process; the output of both is recorded. The files that the
+command writes below the working directory are its outputs. Runs that the command records with `@record` are its
+children.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ from ..secrets.register import Secrets
 from ..store.format import FOLDER, VARIABLE
 from .current import PARENT_VARIABLE, current_parent
 from .invocation import Call
-from .project import Setting, find_setting
+from .project import Project, find_project
 from .run import ActiveRun
 
 SEED_VARIABLE = "RECORDER_SEED"
 _INTERPRETERS = ("python", "pypy", "bash", "sh", "zsh", "Rscript", "julia", "node", "ruby", "perl")
-# Told to us alone, as a rule: by `kill`, a job's scheduler, a closing terminal.
+# A terminal sends these to the command as well; `kill`, a scheduler and a closing terminal signal this process only.
 _FROM_TERMINAL = (signal.SIGINT, getattr(signal, "SIGQUIT", None))
 _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGINT")
 
 
 class Executed(NamedTuple):
-    """A command's ended run, and its exit status as a shell gives it: 128 and the signal for one that was killed."""
+    """The ended run of a command, and its exit status as in a shell: 128 plus the signal number if it was killed."""
 
     run: ActiveRun
     status: int
@@ -51,34 +52,44 @@ def prepare_command(
     seed: int | None = None,
     store: str | os.PathLike[str] | None = None,
 ) -> Call:
-    """What running the command here, in the working directory, would record.
+    """Return the call to record for the command, run in the working directory.
 
-    Raises TargetError for a command that is not there, StoreFormatError, or OSError where no store can be made.
+    Args:
+        argv: The command and its arguments.
+        name: The experiment's name; by default see `name_of`.
+        tags: Tags of the run.
+        seed: The seed, which the command finds in RECORDER_SEED; by default drawn.
+        store: The store's folder, by default RECORDER_STORE or that of the project around the working directory.
+
+    Raises:
+        TargetError: if the command does not exist.
+        StoreFormatError: if the store was written by a newer recorder.
+        OSError: if the store cannot be created.
     """
     if not argv or shutil.which(argv[0]) is None:
         raise TargetError(f"no command {argv[0] if argv else ''!r}", target=" ".join(argv[:1]))
-    given = Seed(value=draw_seed(), origin="drawn")
+    described = Seed(value=draw_seed(), origin="drawn")
     if seed is not None:
-        given = Seed(value=seed, origin="argument")
+        described = Seed(value=seed, origin="argument")
     name = name or name_of(argv)
     return Call(
         experiment=name,
         function=Function(module="", qualname=name, kind="command"),
         arguments=describe_argv(argv),
-        seed=given,
-        setting=_find_setting(store),
+        seed=described,
+        project=_find_project(store),
         tags=tuple(tags),
         parent=current_parent(),
     )
 
 
 def describe_argv(argv: Sequence[str]) -> dict[str, Any]:
-    """The config of a command: its arguments, without credentials."""
+    """Return the config of a command: its arguments, with credentials redacted."""
     return {"argv": list(Secrets().scrub_arguments(argv))}
 
 
 def name_of(argv: Sequence[str]) -> str:
-    """The program's name; of an interpreter's command line that of the script or module."""
+    """Return the program's name, or for an interpreter the name of the script or module that it runs."""
     program = Path(argv[0]).name
     if program.rstrip("0123456789.").removesuffix(".exe") not in _INTERPRETERS:
         return program
@@ -92,11 +103,11 @@ def name_of(argv: Sequence[str]) -> str:
     return Path(rest[0]).name if rest else program
 
 
-def _find_setting(store: str | os.PathLike[str] | None) -> Setting:
+def _find_project(store: str | os.PathLike[str] | None) -> Project:
     cwd = Path.cwd()
     root = find_root(None, cwd=cwd)
     folder = store or os.environ.get(VARIABLE) or root / FOLDER
-    return find_setting(Place("", None, False, False, False), store=folder)
+    return find_project(Place("", None, False, False, False), store=folder)
 
 
 def execute(
@@ -110,14 +121,14 @@ def execute(
     """Run the command in the working directory, as the run of `call`.
 
     Args:
-        call: See `prepare_command`.
+        call: The return value of `prepare_command`.
         argv: The command and its arguments.
-        inputs: Files and folders that it reads, beside the files that `argv` names.
-        outputs: Files and folders that it writes, beside what is below the working directory.
-        variables: For its environment, beside this process's.
+        inputs: Files and folders that it reads, in addition to the files named in `argv`.
+        outputs: Files and folders that it writes, in addition to those below the working directory.
+        variables: Environment variables, in addition to those of this process.
 
     Raises:
-        OSError: for an input that cannot be read; the run has failed then.
+        OSError: if an input cannot be read; the run is recorded as failed.
     """
     run = ActiveRun(call)
     try:
@@ -150,12 +161,12 @@ def _execute(
     elif code == 0:
         run.finish(0)
     else:
-        run.fail(CommandError(_said(code), status=status), result=status)
+        run.fail(CommandError(_describe_status(code), status=status), result=status)
     return status
 
 
 def _add_inputs(run: ActiveRun, argv: Sequence[str], inputs: Sequence[str]) -> None:
-    """Those that were named, and the data files among the arguments that no run has written."""
+    """Record the named inputs, and the data files among the arguments that are not the output of a run."""
     for path in inputs:
         run.add_input(path)
     known = run.store.known_outputs.read()
@@ -169,23 +180,23 @@ def _add_inputs(run: ActiveRun, argv: Sequence[str], inputs: Sequence[str]) -> N
 
 
 def _environment(run: ActiveRun, call: Call) -> dict[str, str]:
-    """What tells the command, and the runs that it records, what they are part of."""
+    """Return the command's environment, which tells its recorded runs their parent, store and seed."""
     seed = call.seed
-    said = {
+    environment = {
         **os.environ,
         PARENT_VARIABLE: run.id,
         VARIABLE: str(run.store.path),
         SEED_VARIABLE: str(seed.value),
     }
     if seed.origin == "argument":
-        said["PYTHONHASHSEED"] = str(seed.value % 2**32)
-    return said
+        environment["PYTHONHASHSEED"] = str(seed.value % 2**32)
+    return environment
 
 
 class _PassingOn:
-    """Passes the signals that come to this process on to the one in `to`; `received` are those that came.
+    """Forwards the signals that reach this process to the child in `to`; `received` lists them.
 
-    A terminal's Ctrl-C has reached it already.
+    Ctrl-C in a terminal reaches the child directly, so it is not forwarded.
     """
 
     to: subprocess.Popen[bytes] | None = None
@@ -205,13 +216,13 @@ class _PassingOn:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.received.append(number)
         if self.to is None:
-            raise KeyboardInterrupt  # it has not begun
+            raise KeyboardInterrupt  # the command has not started
         if number not in _FROM_TERMINAL or not _has_terminal():
             self.to.send_signal(number)
 
 
 def _has_terminal() -> bool:
-    """Whether we, and so the command, are what a terminal's Ctrl-C goes to."""
+    """Return whether this process, and so the command, is in the terminal's foreground process group."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
     except (OSError, AttributeError):
@@ -221,13 +232,13 @@ def _has_terminal() -> bool:
 def _save_outputs(
     run: ActiveRun, found: Sequence[str], named: Mapping[str, Mapping[str, Stamp]]
 ) -> None:
-    """Save what was found to be written, and what was named; `named` has how that had looked before."""
+    """Save the files that were found, and the named outputs; `named` has their stamps from before the command."""
     for path, before in named.items():
         if written(before, after := look_at(Path(path))):
             run.save(path)
         else:
-            said = "was not written" if after else "is not there"
-            run.warn(f"output {path} {said}: it is not kept")
+            problem = "was not written by the command" if after else "does not exist"
+            run.warn(f"output {path} {problem}: it is not kept")
     folders = [os.path.realpath(path) + os.sep for path in named]
     files = {os.path.realpath(path) for path in named}
     for path in found:
@@ -236,9 +247,9 @@ def _save_outputs(
             run.save(path)
 
 
-def _said(code: int) -> str:
+def _describe_status(code: int) -> str:
     if code >= 0:
-        return f"the command ended with status {code}"
+        return f"the command exited with status {code}"
     try:
         return f"the command was killed by {signal.Signals(-code).name}"
     except ValueError:

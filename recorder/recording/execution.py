@@ -1,4 +1,4 @@
-"""An experiment's call that was prepared beforehand, run to its end: what the command line and a replay do."""
+"""Carry out a call that was prepared beforehand: the path of the command line and of a replay."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from .current import current
 from .experiment import Experiment
-from .generators import drive, exhaust, exhaust_async, hand_on_async
+from .generators import drive, drive_async, exhaust, exhaust_async
 from .invocation import Call
+from .recorded_generators import Stream
 from .run import ActiveRun
 from .session import Recording
-from .yielding import Stream
 
 if TYPE_CHECKING:
     import inspect
 
 
 class Execution:
-    """A call that was prepared, as a `run` that has begun."""
+    """A prepared call; its `run` has begun."""
 
     def __init__(self, experiment: Experiment, call: Call, bound: inspect.BoundArguments) -> None:
         self._experiment = experiment
@@ -25,9 +25,9 @@ class Execution:
         self.run = ActiveRun(call)
 
     def complete(self, *, most: int | None = None) -> ActiveRun:
-        """Run it to its end, a generator until it is exhausted or so many values are there; the ended run.
+        """Carry the call out and return the ended run; a generator is closed after `most` values.
 
-        The function's own exception comes out.
+        Raises the function's own exception.
         """
         if self._experiment.is_generator or self._experiment.is_async_generator:
             self._exhaust(most)
@@ -42,7 +42,7 @@ class Execution:
         if self._experiment.is_generator:
             exhaust(drive(generator, stream), most=most)
             return
-        import asyncio  # 30 ms, a tenth of what it takes to start a replay
+        import asyncio  # 30 ms, a tenth of the time that a replay takes to start
 
-        recorded = hand_on_async(lambda args, kwargs: (generator, stream))
+        recorded = drive_async(lambda args, kwargs: (generator, stream))
         asyncio.run(exhaust_async(recorded(), most=most))

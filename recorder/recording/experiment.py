@@ -1,6 +1,6 @@
-"""An experiment: a recorded function, and how each call of it becomes a run.
+"""An experiment: a recorded function, and the way from each of its calls to a run.
 
-This module is what `import recorder` costs, so it loads nothing of the rest until an experiment is called.
+`import recorder` loads this module, so it loads nothing else of recorder until an experiment is called.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .current import current, current_parent, find_rank
-from .generators import Around, NothingAround, drive
+from .generators import Around, NothingAround, drive, exhaust, exhaust_async
 from .options import Options
 
 if TYPE_CHECKING:
@@ -21,25 +21,35 @@ if TYPE_CHECKING:
     from .invocation import Call
     from .reuse import Reused
     from .secondary_rank import Attendance
-    from .yielding import Stream
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-# A replay looks at every call of an experiment before it is made: see `intercept`.
+# A replay sees every call of an experiment before it is made: see `intercept`.
 Interceptor = Callable[["Experiment", Sequence[Any], Mapping[str, Any]], Any]
 _interceptor: Interceptor | None = None
 
 # inspect.CO_COROUTINE, CO_GENERATOR, CO_ASYNC_GENERATOR: importing inspect costs 15 ms.
 _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200
 
-# What a pickle of an experiment takes along.
+# The attributes that a pickle of an experiment keeps.
 _KEPT = ("function", "name", "options", "file", "place")
 
 
-class Experiment:
-    """A recorded function: its name, and how each call of it becomes a run.
+class Dispatch(NamedTuple):
+    """How one call is carried out: `start` calls the function with its arguments, within the context `around`.
 
-    `function` is the function as it was written; `options` what `@record` was told.
+    `around` is the context of the call of a function or coroutine, and of each step of a generator. If an earlier run
+    is reused, its result is in `reused`, and nothing is called.
+    """
+
+    start: Callable[[], Any]
+    around: Any
+    reused: Reused | None = None
+
+
+class Experiment:
+    """A recorded function, its name and its options; each call of it becomes a run.
+
+    `function` is the undecorated function, `options` the checked options of `@record`, and `presets` maps names to
+    functions that return values for parameters.
     """
 
     def __init__(
@@ -52,7 +62,7 @@ class Experiment:
         self.function = function
         self.name = name or _default_name(function)
         self.options = options
-        # Absolute as of now: the program may change its working directory before the first call.
+        # Made absolute now: the program may change its working directory before the first call.
         self.file = Path(function.__code__.co_filename).resolve()
         self.presets: dict[str, Callable[[], Any]] = {}
         self._described: dict[Path | None, Described] = {}
@@ -62,82 +72,156 @@ class Experiment:
 
     @property
     def is_coroutine(self) -> bool:
-        """Whether the function is an ``async def``."""
+        """Return whether the function is an ``async def`` without a ``yield``."""
         return bool(self.function.__code__.co_flags & _COROUTINE)
 
     @property
     def is_generator(self) -> bool:
-        """Whether the function is a generator function, async ones left out."""
+        """Return whether the function is a synchronous generator function."""
         return bool(self.function.__code__.co_flags & _GENERATOR)
 
     @property
     def is_async_generator(self) -> bool:
-        """Whether the function is an ``async def`` with a ``yield``."""
+        """Return whether the function is an ``async def`` with a ``yield``."""
         return bool(self.function.__code__.co_flags & _ASYNC_GENERATOR)
 
     @functools.cached_property
     def place(self) -> Place:
-        """Where the function stands."""
+        """The module and file that define the function."""
         from ..capture.code.function import locate
 
         return locate(self.function, code_file=self.file)
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:
-        """The function's."""
+        """The signature of the undecorated function."""
         import inspect
 
         return inspect.signature(self.function)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Its place too: in a worker process another program is __main__.
+        # The place is kept because another program is __main__ in a worker process.
         kept = {name: getattr(self, name) for name in _KEPT}
         return {**kept, "presets": {}, "_described": {}}
 
-    def preset(self, function: F, /) -> F:
-        """Take the function for a preset under its own name: what it returns are values for parameters by key."""
-        self.presets[function.__name__] = function
-        return function
+    # Calls
 
-    def main(self, args: Sequence[str] | None = None) -> NoReturn:
-        """The command line of a script of one's own: an option for each parameter, and those of ``recorder run``.
+    def call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run the function and record it; return its result or raise its exception unchanged."""
+        dispatch = self.dispatch(args, kwargs)
+        if dispatch.reused is not None:
+            return dispatch.reused.result
+        with dispatch.around as around:
+            around.result = dispatch.start()
+        return around.result
 
-        It reads `args`, the program's by default, and exits with the run's status.
+    async def call_async(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run a coroutine function and record it; return its result or raise its exception unchanged."""
+        dispatch = self.dispatch(args, kwargs)
+        if dispatch.reused is not None:
+            return dispatch.reused.result
+        with dispatch.around as around:
+            around.result = await dispatch.start()
+        return around.result
+
+    def iterate(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Generator[Any, Any, Any]:
+        """Run a generator function and record it; the run begins with the first step."""
+        dispatch = self.dispatch(args, kwargs)
+        return (yield from drive(dispatch.start(), dispatch.around))
+
+    def start_async(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[AsyncGenerator[Any, Any], Around]:
+        """Return an async generator to record, and the context of each of its steps."""
+        dispatch = self.dispatch(args, kwargs)
+        return dispatch.start(), dispatch.around
+
+    def dispatch(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Dispatch:
+        """Decide how a call is carried out.
+
+        In this order: a replay that loads the script takes the call over; a rank of a distributed job that is not
+        the first runs it unrecorded; an earlier run is reused; or a run is recorded, which has begun on return.
+
+        Raises:
+            TypeError: if the arguments do not fit the function, as the call itself would.
+            RecorderError: if the run cannot be recorded.
         """
         if _interceptor is not None:
-            raise SystemExit(0)  # the script is being loaded, and has defined everything by now
-        from importlib import import_module
+            return Dispatch(functools.partial(_interceptor, self, args, kwargs), NothingAround())
+        attendance = self.attend(args, kwargs)
+        if attendance is not None:
+            return Dispatch(self._start(attendance.bound), attendance)
+        call, bound = self.prepare(args, kwargs)
+        start = self._start(bound)
+        if self.options.reuse:
+            from .reuse import reuse
 
-        # By its name: the command line stands floors above, and only it knows click.
-        import_module(".cli.script", __package__).run_script(self, args)
-        raise AssertionError
+            call = call.capture()
+            reused = reuse(call)
+            if reused is not None:
+                return Dispatch(start, NothingAround(), reused)
+        if self.is_generator or self.is_async_generator:
+            from .recorded_generators import Stream
+            from .run import ActiveRun
+
+            return Dispatch(start, Stream(ActiveRun(call), current))
+        from .session import Recording
+
+        return Dispatch(start, Recording(call))
+
+    def _start(self, bound: inspect.BoundArguments) -> Callable[[], Any]:
+        return functools.partial(self.function, *bound.args, **bound.kwargs)
+
+    def attend(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Attendance | None:
+        """Return the unrecorded call of a rank that is not the first; None if the call is to be recorded.
+
+        Raises TypeError if the arguments do not fit the function.
+        """
+        rank = find_rank()
+        if rank is None or rank.is_first:
+            return None
+        from .secondary_rank import Attendance
+
+        return Attendance(
+            self.function,
+            args,
+            kwargs,
+            rank=rank,
+            experiment=self.name,
+            seed=self.options.seed,
+            stepwise=self.is_generator or self.is_async_generator,
+        )
 
     def prepare(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], *, given_seed: int | None = None
     ) -> tuple[Call, inspect.BoundArguments]:
-        """What a call with these arguments would record, and its bound arguments.
+        """Return the call as it would be recorded, and its bound arguments.
 
-        Raises TypeError as the call itself would, RecorderError where there can be no store.
+        `given_seed` is used if no argument sets the seed.
+
+        Raises:
+            TypeError: if the arguments do not fit the function.
+            RecorderError: if there can be no store.
         """
         from ..capture.code.function import find_receiver
         from ..capture.config import bind, choose_seed
         from ..capture.environment.ranks import draw_common_seed, warn_of_seed
         from ..records import Tolerance
         from .invocation import Call
-        from .project import find_setting
+        from .project import find_project
 
         bound = bind(self.signature, args, kwargs, seed=self.options.seed)
         rank = find_rank()
         common = None if rank is None else draw_common_seed(rank, experiment=self.name)
         seed = choose_seed(bound, parameter=self.options.seed, given=given_seed, drawn=common)
-        setting = find_setting(self.place, store=self.options.store)
-        described = self._describe(setting.root, bound.arguments)
+        project = find_project(self.place, store=self.options.store)
+        described = self._describe(project.root, bound.arguments)
         call = Call(
             experiment=self.name,
             function=described.function,
             arguments=bound.arguments,
             seed=seed,
-            setting=setting,
+            project=project,
             objects=tuple(described.objects.values()),
             tags=self.options.tags,
             strict=self.options.strict,
@@ -153,27 +237,6 @@ class Experiment:
             receiver=find_receiver(self.function, bound.arguments),
         )
         return call, bound
-
-    def attend(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Attendance | None:
-        """How a call runs in a rank of a job that is not the first; None where it is to be recorded.
-
-        Raises TypeError as the call itself would.
-        """
-        rank = find_rank()
-        if rank is None or rank.is_first:
-            return None
-        from .secondary_rank import Attendance
-
-        seed = self.options.seed
-        return Attendance(self.function, args, kwargs, rank=rank, experiment=self.name, seed=seed)
-
-    def _reuse(self, call: Call) -> Reused | None:
-        """The run that stands for a call from Python, where there is one, and that was asked for."""
-        if not self.options.reuse:
-            return None
-        from .reuse import reuse
-
-        return reuse(call)
 
     def _describe(self, root: Path | None, arguments: Mapping[str, Any]) -> Described:
         from ..capture.code.function import describe
@@ -194,87 +257,20 @@ class Experiment:
             self._described[root] = known
         return known
 
-    def call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Run the function and record it; its result or exception comes out unchanged."""
-        if _interceptor is not None:
-            return _interceptor(self, args, kwargs)
-        attendance = self.attend(args, kwargs)
-        if attendance is not None:
-            with attendance as bound:
-                return self.function(*bound.args, **bound.kwargs)
-        from .session import Recording
-
-        call, bound = self.prepare(args, kwargs)
-        reused = self._reuse(call)
-        if reused is not None:
-            return reused.result
-        with Recording(call) as recording:
-            recording.result = self.function(*bound.args, **bound.kwargs)
-        return recording.result
-
-    async def call_async(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """The same for a coroutine function."""
-        if _interceptor is not None:
-            return await _interceptor(self, args, kwargs)
-        attendance = self.attend(args, kwargs)
-        if attendance is not None:
-            with attendance as bound:
-                return await self.function(*bound.args, **bound.kwargs)
-        from .session import Recording
-
-        call, bound = self.prepare(args, kwargs)
-        reused = self._reuse(call)
-        if reused is not None:
-            return reused.result
-        with Recording(call) as recording:
-            recording.result = await self.function(*bound.args, **bound.kwargs)
-        return recording.result
-
-    def iterate(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Generator[Any, Any, Any]:
-        """The same for a generator function; the run begins with the first step."""
-        if _interceptor is not None:
-            return (yield from _interceptor(self, args, kwargs))
-        attendance = self.attend(args, kwargs)
-        if attendance is not None:
-            with attendance as bound:
-                return (yield from self.function(*bound.args, **bound.kwargs))
-        stream, bound = self.begin_stream(args, kwargs)
-        return (yield from drive(self.function(*bound.args, **bound.kwargs), stream))
-
-    def start_async(
-        self, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> tuple[AsyncGenerator[Any, Any], Around]:
-        """The same for an async generator function: the generator, and what is around each of its steps."""
-        if _interceptor is not None:
-            return _interceptor(self, args, kwargs), NothingAround()
-        attendance = self.attend(args, kwargs)
-        if attendance is not None:
-            return self.function(*attendance.bound.args, **attendance.bound.kwargs), NothingAround()
-        stream, bound = self.begin_stream(args, kwargs)
-        return self.function(*bound.args, **bound.kwargs), stream
-
-    def begin_stream(
-        self, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> tuple[Stream, inspect.BoundArguments]:
-        """A run for a generator that is about to take its first step, and its bound arguments."""
-        from .run import ActiveRun
-        from .yielding import Stream
-
-        call, bound = self.prepare(args, kwargs)
-        return Stream(ActiveRun(call), current), bound
-
     def invoke(self, bound: inspect.BoundArguments) -> Any:
-        """Call the function itself, unrecorded; a coroutine function in an event loop of its own."""
+        """Call the function unrecorded, to its end: a coroutine in a new event loop, a generator until exhausted."""
         result = self.function(*bound.args, **bound.kwargs)
-        if self.is_coroutine:
+        if self.is_generator:
+            return exhaust(result)
+        if self.is_coroutine or self.is_async_generator:
             import asyncio
 
-            return asyncio.run(result)
+            return asyncio.run(result if self.is_coroutine else exhaust_async(result))
         return result
 
 
 def experiment_of(function: object) -> Experiment | None:
-    """The experiment behind a recorded function, None for anything else."""
+    """Return the experiment behind a recorded function, None for anything else."""
     found = getattr(function, "__experiment__", None)
     return found if isinstance(found, Experiment) else None
 
@@ -285,8 +281,13 @@ def intercept(interceptor: Interceptor | None) -> None:
     _interceptor = interceptor
 
 
+def is_intercepted() -> bool:
+    """Return whether calls are handed to an interceptor: a replay is loading the script."""
+    return _interceptor is not None
+
+
 def is_recording() -> bool:
-    """Whether what begins now is to be recorded: not while a replay loads a script, nor in a job's further ranks."""
+    """Return whether a run that begins now is recorded: not while a script is loaded, nor in a secondary rank."""
     rank = find_rank()
     return _interceptor is None and (rank is None or rank.is_first)
 

@@ -1,4 +1,8 @@
-"""Generators handed on step by step, values sent and exceptions thrown in included; loads nothing of the rest."""
+"""Pass generators through step by step, with the values sent and the exceptions thrown into them.
+
+`import recorder` loads this module, so it loads nothing else of recorder. `recorder.recording.recorded_generators` has
+the part that records.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,13 @@ from typing import Any, Protocol
 
 
 class Around(Protocol):
-    """What is around each step of a generator, as a ``with`` block, and is told of what came of it."""
+    """The context of a call: a ``with`` block around a function, or around each step of a generator.
+
+    A function's return value goes into `result` within the block. A generator reports each value to `add`, and its
+    end to `finish`.
+    """
+
+    result: Any
 
     def __enter__(self) -> object: ...
 
@@ -21,14 +31,16 @@ class Around(Protocol):
     ) -> bool | None: ...
 
     def add(self, value: Any) -> None:
-        """A value was yielded."""
+        """Take note of a value that the generator yielded."""
 
     def finish(self, returned: Any = None, *, closed: bool = False) -> None:
-        """It was exhausted, or closed before that."""
+        """End the generator's context: it is exhausted, or was closed before that."""
 
 
 class NothingAround:
-    """Nothing around the steps."""
+    """The empty context."""
+
+    result: Any = None
 
     def __enter__(self) -> None:
         return None
@@ -37,14 +49,14 @@ class NothingAround:
         return None
 
     def add(self, value: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def finish(self, returned: Any = None, *, closed: bool = False) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def drive(generator: Generator[Any, Any, Any], around: Around) -> Generator[Any, Any, Any]:
-    """The same generator, `around` each of its steps."""
+    """Yield what the generator yields, with `around` entered for each of its steps."""
     step: Callable[[], Any] = partial(next, generator)
     while True:
         try:
@@ -65,14 +77,14 @@ def drive(generator: Generator[Any, Any, Any], around: Around) -> Generator[Any,
             step = partial(generator.throw, error)
         else:
             step = partial(generator.send, sent)
-        value = sent = None  # not kept alive while the body goes on
+        value = sent = None  # not kept alive while the body runs
 
 
 Start = Callable[[tuple[Any, ...], dict[str, Any]], tuple[AsyncGenerator[Any, Any], Around]]
 
 
-def hand_on_async(start: Start) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """An async generator function; `start` gives the generator behind a call of it, and what is around its steps."""
+def drive_async(start: Start) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """Return an async generator function; `start` gives the generator for a call, and the context of its steps."""
 
     async def recorded(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator, around = start(args, kwargs)
@@ -96,13 +108,13 @@ def hand_on_async(start: Start) -> Callable[..., AsyncGenerator[Any, Any]]:
                 step = partial(generator.athrow, error)
             else:
                 step = partial(generator.asend, sent)
-            value = sent = None  # not kept alive while the body goes on
+            value = sent = None  # not kept alive while the body runs
 
     return recorded
 
 
 def exhaust(generator: Generator[Any, Any, Any], *, most: int | None = None) -> Any:
-    """Go through the values and drop them, at most so many; what the generator returned."""
+    """Take and drop the values, at most `most`, and return the generator's return value; None if it was closed."""
     count = 0
     while most is None or count < most:
         try:
@@ -115,7 +127,7 @@ def exhaust(generator: Generator[Any, Any, Any], *, most: int | None = None) -> 
 
 
 async def exhaust_async(generator: AsyncGenerator[Any, Any], *, most: int | None = None) -> None:
-    """The same for an async generator."""
+    """Take and drop the values of an async generator, at most `most`, then close it."""
     count = 0
     while most is None or count < most:
         try:

@@ -1,28 +1,32 @@
-"""What is about to run."""
+"""A call that is about to be recorded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..records import Change, Function, Part, Ranks, Redacted, Seed, Tolerance
-from .project import Setting
+from .options import KEEP_BYTES
+from .project import Captured, Project
 
 
 class Call(Part, frozen=True):
-    """What is about to run: the experiment, its arguments by parameter, and how to record it.
+    """A call that is about to be recorded: the experiment, its arguments by parameter, and the recording options.
 
-    `objects` are the payloads that `function` names; `usage` the seconds between two samples of what the run uses;
-    `secrets`, `public` and `keep_bytes` are those of `@record`; `redacted` is what was left out of what is here;
-    `ranks` is the job whose first rank this process is; `receiver` the argument that holds a method's
-    instance.
+    `objects` are the payloads that `function` refers to; `usage` is the sampling interval in seconds; `secrets`,
+    `public` and `keep_bytes` (bytes) are options of `@record`; `redacted` lists the credentials left out of this value;
+    `ranks` is the distributed job whose first rank this process is; `receiver` names the argument that holds a
+    method's instance; `captured` is the state of the project, if it has been captured already.
     """
 
     experiment: str
     function: Function
     arguments: Mapping[str, Any]
     seed: Seed
-    setting: Setting
+    project: Project
+    captured: Captured | None = None
     objects: tuple[bytes, ...] = ()
     tags: tuple[str, ...] = ()
     strict: bool = False
@@ -34,7 +38,11 @@ class Call(Part, frozen=True):
     warnings: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     public: tuple[str, ...] = ()
-    keep_bytes: int = 100 * 1024 * 1024
+    keep_bytes: int = KEEP_BYTES
     redacted: tuple[Redacted, ...] = ()
     ranks: Ranks | None = None
     receiver: str | None = None
+
+    def capture(self) -> Call:
+        """Return the call with the state of its project, which is captured now unless it has been."""
+        return self if self.captured else replace(self, captured=self.project.capture())

@@ -1,4 +1,4 @@
-"""Everything that watches a run while it lasts, begun and ended together."""
+"""Start and stop everything that observes a run: console, files, seed, usage, and series."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ..capture.sampling import Sampler, can_sample
 from ..capture.seeding.seed import Planting, plant
 from ..capture.usage import Meter
 from ..formats.series import SeriesWriter
-from ..records import Runtime, Seed, Usage
+from ..records import Seed, Usage
 from ..secrets.register import Secrets
 from ..store.live.live import Live
 from .invocation import Call
 from .problems import Problems
-from .project import Setting
+from .project import Captured, Loaded
 
 
 class Observation:
-    """The console, the files, the seed, the use of the machine and the series of one run, which `started` then.
+    """The console, files, seed, resource usage and series of one run, which began at `started`.
 
-    `usage`, `duration_s`, `readings` and `runtime` (as it was at the end of the call) are there once it has stopped.
+    `usage`, `duration_s`, `readings` and `loaded` (the libraries loaded when the call ended) are set by `stop`.
     """
 
-    runtime: Runtime
+    loaded: Loaded
     usage: Usage
     duration_s: float
     readings: tuple[Reading, ...]
@@ -42,13 +42,13 @@ class Observation:
         *,
         started: datetime,
         live: Live,
-        setting: Setting,
+        captured: Captured,
         secrets: Secrets,
         report: Problems,
     ) -> None:
         self._report = report
         self._secrets = secrets
-        self._setting = setting
+        self._captured = captured
         self.series = SeriesWriter(live.series)
         age_s = (datetime.now(timezone.utc) - started).total_seconds()
         self._console = Console(
@@ -58,14 +58,16 @@ class Observation:
             since_s=monotonic() - age_s,
             values=secrets.values,
         )
-        with ExitStack() as undo:  # Ctrl-C may come at any moment, and a notebook goes on
+        with (
+            ExitStack() as undo
+        ):  # Ctrl-C may come at any moment, and a notebook's process continues
             self._start(call, undo)
             undo.pop_all()
         self._started = monotonic()
 
     def _start(self, call: Call, undo: ExitStack) -> None:
         attach()
-        self.watch: Watch = watch_inputs(exclude=self._setting.private)
+        self.watch: Watch = watch_inputs(exclude=self._captured.project.private)
         undo.callback(self.watch.stop)
         watch_hazards()
         undo.callback(unwatch_hazards)
@@ -82,39 +84,39 @@ class Observation:
 
     @property
     def sampled(self) -> frozenset[str]:
-        """The names of the metrics that were sampled."""
+        """The names of the sampled metrics."""
         return frozenset() if self._sampler is None else frozenset(self._sampler.names)
 
     def described(self, seed: Seed) -> Seed:
-        """The seed's record, with what of it is known only at the end."""
+        """Return the seed's record with the fields that are known only when the run ends."""
         return replace(seed, **self._planting.drawn)
 
     def pause(self) -> None:
-        """The code that runs from now on is not the run's: its seed and its watch are put aside."""
+        """Suspend the seed and the file watch, while code that does not belong to the run executes."""
         self._planting.pause()
         self.watch.pause()
 
     def resume(self) -> None:
-        """The run's code goes on."""
+        """Resume the seed and the file watch after `pause`."""
         self.watch.resume()
         self._planting.resume()
 
     def restore_seed(self) -> None:
-        """Put the generators back as they were, and nothing else: a forked child is not the run."""
+        """Restore the random generators and nothing else: a forked child has no part in the run."""
         self._planting.restore()
 
     def stop(self) -> None:
-        """End it; what could not be watched is reported."""
+        """Stop observing, and report what could not be observed."""
         self.duration_s = monotonic() - self._started
-        # Before the flags that `recorder run --deterministic` has set are put back.
+        # Before the flags set by `recorder run --deterministic` are restored.
         with guard():
-            self.runtime = self._setting.capture_runtime(self._report)
+            self.loaded = self._captured.describe_loaded(self._report)
         self._planting.restore()
         self.usage = self._meter.stop()
         if self._sampler is not None:
             self._sampler.stop()
             if self._sampler.problem:
-                self._report(f"sampling the usage ended early: {self._sampler.problem}")
+                self._report(f"sampling of resource usage ended early: {self._sampler.problem}")
         self._console.stop()
         self.readings = self.watch.stop()
         unwatch_hazards()

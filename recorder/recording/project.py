@@ -1,7 +1,7 @@
-"""Where runs take place: the store that they are written to, the root of their code, and its state.
+"""The project that a run belongs to, and the state of its code and environment.
 
-A process that records finds its setting from the experiment's file. A process that replays is given
-one, `given`, which holds for every run in it: the original's code, in a workspace, into the original's store.
+A process that records finds its project from the experiment's file. A process that replays gets one from `give`,
+which applies to every run in it: the recorded code, in a workspace, with the original run's store.
 """
 
 from __future__ import annotations
@@ -19,133 +19,136 @@ from ..capture.code.function import Place
 from ..capture.code.working_tree import WorkingTree
 from ..capture.environment.environment import describe_environment, redacted_variables
 from ..capture.environment.packages import Packages
-from ..capture.environment.runtime import DescribedRuntime, describe_runtime
+from ..capture.environment.runtime import describe_runtime
 from ..digest import canonical_json
 from ..errors import RecorderError
-from ..records import JSON, Code, Project, Redacted, Runtime
+from ..records import JSON, Code, EditableProject, Part, Redacted, Runtime
 from ..store.format import FOLDER, NAMES, VARIABLE, store_folder
 from ..store.store import RunStore
 
 Report = Callable[[str], None]
 
-# A replay's setting, for every run of this process.
-given: Setting | None = None
+# The project of a replay, for every run of this process.
+given: Project | None = None
 
 _stores: dict[Path, RunStore] = {}
 _kept: dict[tuple[Path, int, str], tuple[object, str]] = {}
 
 
-class Setting:
-    """The store, the root of the code, and, once captured, the code's and the environment's state.
+class Project(Part, frozen=True):
+    """The store that runs are written to, and the root of their code.
 
-    `redacted` are the credentials that were left out of the two. `moved` are the places from which a replay reads
-    files, each with the path that the program knows it by; `files` what the code's snapshot holds, where it is known.
+    In a replay, `code` is the recorded code and `files` the paths in its snapshot (None: read them from the store);
+    `moved` maps each place that the replay reads files from to the path that the program uses.
     """
 
-    def __init__(
-        self,
-        store: RunStore,
-        *,
-        root: Path | None,
-        code: Code | None = None,
-        moved: Mapping[str, str] | None = None,
-        files: frozenset[str] | None = None,
-    ) -> None:
-        self.store = store
-        self.moved = dict(moved or {})
-        self.root = root
-        self.code = code
-        self.environment: str | None = None
-        self.redacted: tuple[Redacted, ...] = ()
-        self._files: frozenset[str] = files or frozenset()
-        self._packages = Packages()
-        self._runtime: tuple[DescribedRuntime, Runtime] | None = None
-        self._fixed = code is not None
+    store: RunStore
+    root: Path | None
+    moved: Mapping[str, str] = {}
+    code: Code | None = None
+    files: frozenset[str] | None = None
 
     @property
     def private(self) -> tuple[str, ...]:
-        """What in the store's folder no run reads as an input; a replay's workspace is not among it."""
+        """The folders of the store whose files are never inputs; the workspaces of replays are not among them."""
         return _private(self.store.path)
 
-    def capture(self, report: Report) -> Setting:
-        """The same with the code and the environment as they are now; `report` is told what is missing."""
-        captured = Setting(self.store, root=self.root, code=self.code, moved=self.moved)
-        if not self._fixed and self.root is not None:
-            captured.code, captured._files, captured.redacted = capture_code(
-                self.store, self.root, report
-            )
-        elif self._files:
-            captured._files = self._files
-        elif self.code is not None and self.code.snapshot is not None:
-            captured._files = frozenset(self.store.snapshots.files(self.code.snapshot))
-        captured._capture_environment(report)
-        captured.capture_projects(report)
-        return captured
-
-    def capture_projects(self, report: Report) -> Code | None:
-        """The code, with the projects that have been imported by now: each as it is when it is first seen here."""
-        if self.code is None or self.root is None or self._fixed:
-            return self.code
-        known = {project.root for project in self.code.projects}
-        found = imported_projects(self._packages, root=self.root)
-        new = [p for p in found if str(p.root) not in known]
-        if new:
-            projects = [_capture_project(self.store, project, report) for project in new]
-            self.code = replace(self.code, projects=(*self.code.projects, *projects))
-        return self.code
-
-    def _capture_environment(self, report: Report) -> None:
-        environment = describe_environment(cache=self.store.path / "envs")
-        for problem in environment.problems:
-            report(problem)
-        self._packages = environment.packages
-        self.redacted += redacted_variables(environment.described)
-        runtime = describe_runtime(self._packages, report=report)
-        self.environment, start = _keep_shared(
-            self.store, environment=environment.described, runtime=runtime.described
-        )
-        self._runtime = runtime, Runtime(start=start, numerics=runtime.numerics)
-
-    def capture_runtime(self, report: Report) -> Runtime:
-        """What is loaded now, and how it is set, as a run's beginning; `report` is told what is missing.
-
-        The same one again where nothing has changed since the last, or since this was captured.
-        """
-        found = describe_runtime(self._packages, report=report)
-        if self._runtime is None or self._runtime[0] is not found:
-            (start,) = _keep_shared(self.store, runtime=found.described)
-            self._runtime = found, Runtime(start=start, numerics=found.numerics)
-        return self._runtime[1]
-
-    def snapshot_of(self, root: Path, report: Report) -> str | None:
-        """The snapshot of a project elsewhere as it is now."""
-        return _take_snapshot(self.store, root, report, outputs=frozenset())[1]
-
-    @property
-    def runtime(self) -> Runtime | None:
-        """The runtime as it was captured last."""
-        return None if self._runtime is None else self._runtime[1]
-
-    @property
-    def loaded(self) -> Mapping[str, JSON]:
-        """The runtime object as it was captured last; {} before that."""
-        return {} if self._runtime is None else self._runtime[0].described
-
     def known_as(self, path: str) -> str:
-        """The path by which the program knows the file that was read at `path`, which is absolute."""
+        """Return the path that the program uses for the file read at `path`, which is absolute."""
         for place, known in self.moved.items():
             if path == place or path.startswith(place + os.sep):
                 return known + path[len(place) :]
         return path
 
-    @property
-    def files(self) -> frozenset[str]:
-        """The files that the snapshot holds, relative to the root."""
-        return self._files
+    def capture(self) -> Captured:
+        """Capture the code and the environment in their present state."""
+        problems: list[str] = []
+        code, files, redacted = self._capture_code(problems.append)
+        environment = describe_environment(cache=self.store.path / "envs")
+        problems += environment.problems
+        runtime = describe_runtime(environment.packages, report=problems.append)
+        digest, start = _keep_shared(
+            self.store, environment=environment.described, runtime=runtime.described
+        )
+        captured = Captured(
+            project=self,
+            code=code,
+            files=files,
+            environment=digest,
+            loaded=Loaded(
+                runtime=Runtime(start=start, numerics=runtime.numerics), objects=runtime.described
+            ),
+            packages=environment.packages,
+            redacted=(*redacted, *redacted_variables(environment.described)),
+        )
+        code = captured.describe_code(problems.append)
+        return replace(captured, code=code, problems=tuple(problems))
+
+    def _capture_code(
+        self, report: Report
+    ) -> tuple[Code | None, frozenset[str], tuple[Redacted, ...]]:
+        if self.code is None:
+            none: frozenset[str] = frozenset()
+            return (
+                (None, none, ())
+                if self.root is None
+                else capture_code(self.store, self.root, report)
+            )
+        files, snapshot = self.files, self.code.snapshot
+        if not files and snapshot is not None:
+            files = frozenset(self.store.snapshots.files(snapshot))
+        return self.code, files or frozenset(), ()
+
+
+class Loaded(Part, frozen=True):
+    """The libraries loaded in the process and their settings; `objects` is the content of the runtime object."""
+
+    runtime: Runtime
+    objects: Mapping[str, JSON]
+
+
+class Captured(Part, frozen=True):
+    """The state of a project's code and environment at one moment.
+
+    `environment` is the digest of the environment object, `files` the paths in the snapshot relative to the root,
+    `redacted` the credentials left out of code and environment, `problems` the warnings about what is missing.
+    """
+
+    project: Project
+    code: Code | None
+    files: frozenset[str]
+    environment: str
+    loaded: Loaded
+    packages: Packages
+    redacted: tuple[Redacted, ...] = ()
+    problems: tuple[str, ...] = ()
 
     def holds(self, path: str | None) -> bool:
-        """Whether the snapshot holds the file at `path`, relative to the root."""
-        return path is not None and path in self._files
+        """Return whether the snapshot contains the file at `path`, relative to the root."""
+        return path is not None and path in self.files
+
+    def describe_code(self, report: Report) -> Code | None:
+        """Return the code, with the editable projects imported by now; each is captured when it is first seen."""
+        root = self.project.root
+        if self.code is None or root is None or self.project.code is not None:
+            return self.code
+        known = {project.root for project in self.code.projects}
+        found = imported_projects(self.packages, root=root)
+        new = [project for project in found if str(project.root) not in known]
+        if not new:
+            return self.code
+        projects = [_capture_project(self.project.store, project, report) for project in new]
+        return replace(self.code, projects=(*self.code.projects, *projects))
+
+    def describe_loaded(self, report: Report) -> Loaded:
+        """Return the libraries loaded now; the captured value itself if nothing has changed since."""
+        found = describe_runtime(self.packages, report=report)
+        if self.loaded.objects is found.described:
+            return self.loaded
+        (start,) = _keep_shared(self.project.store, runtime=found.described)
+        return Loaded(
+            runtime=Runtime(start=start, numerics=found.numerics), objects=found.described
+        )
 
 
 @lru_cache(maxsize=8)
@@ -153,18 +156,21 @@ def _private(store: Path) -> tuple[str, ...]:
     return tuple(str(store / name) for name in NAMES if name != "workspaces")
 
 
-def give(setting: Setting | None) -> None:
-    """Let every run of this process take place in `setting`; None ends that."""
+def give(project: Project | None) -> None:
+    """Make every run of this process take place in `project`; None ends that."""
     global given
-    given = setting
+    given = project
 
 
-def find_setting(place: Place, *, store: str | os.PathLike[str] | None) -> Setting:
-    """The setting of an experiment that stands at `place`; its store is made where there is none.
+def find_project(place: Place, *, store: str | os.PathLike[str] | None) -> Project:
+    """Return the project of an experiment defined at `place`; its store is created if there is none.
 
-    `store` wins over RECORDER_STORE, which wins over `.recorder` at the root of the git repository that
-    holds the file, else beside the file; for a notebook or REPL in the working directory.
-    Raises StoreFormatError, or OSError where the store cannot be made.
+    The store is `store`, else RECORDER_STORE, else `.recorder` at the root of the git repository that contains the
+    file, else next to the file; for a notebook or a REPL it is in the working directory.
+
+    Raises:
+        StoreFormatError: if the store was written by a newer recorder.
+        OSError: if the store cannot be created.
     """
     if given is not None:
         return given
@@ -177,11 +183,11 @@ def find_setting(place: Place, *, store: str | os.PathLike[str] | None) -> Setti
         folder = store_folder(Path(os.environ[VARIABLE]))
     else:
         folder = (cwd if place.file is None and not place.installed else root) / FOLDER
-    return Setting(_open(folder), root=root)
+    return Project(store=_open(folder), root=root)
 
 
 def _working_directory() -> Path:
-    """The working directory, or, where that has been deleted, the user's own folder."""
+    """Return the working directory, or the home directory if that has been deleted."""
     try:
         return Path.cwd()
     except FileNotFoundError:
@@ -189,7 +195,7 @@ def _working_directory() -> Path:
 
 
 def _open(folder: Path) -> RunStore:
-    """The store in the folder, opened once a process."""
+    """Return the store in the folder, opened once per process."""
     store = _stores.get(folder)
     if store is None or not os.path.exists(f"{folder}{os.sep}FORMAT"):  # noqa: PTH110
         store = _stores[folder] = RunStore(folder, create=True)
@@ -199,8 +205,8 @@ def _open(folder: Path) -> RunStore:
 def capture_code(
     store: RunStore, root: Path, report: Report
 ) -> tuple[Code, frozenset[str], tuple[Redacted, ...]]:
-    """The code at `root` as it is now, the files of its snapshot, and what was redacted."""
-    tree, snapshot = _take_snapshot(store, root, report, outputs=store.known_outputs.read())
+    """Capture the code at `root`; return it, the files of its snapshot, and the credentials left out."""
+    tree, snapshot = take_snapshot(store, root, report, outputs=store.known_outputs.read())
     code = Code(
         root=str(tree.root),
         snapshot=snapshot,
@@ -215,16 +221,16 @@ def capture_code(
     return code, frozenset(tree.files), tree.redacted
 
 
-def _capture_project(store: RunStore, project: FoundProject, report: Report) -> Project:
-    def say(what: str) -> None:
-        report(f"project {project.name}: {what}")
+def _capture_project(store: RunStore, project: FoundProject, report: Report) -> EditableProject:
+    def report_project(problem: str) -> None:
+        report(f"project {project.name}: {problem}")
 
     try:
-        tree, snapshot = _take_snapshot(store, project.root, say, outputs=frozenset())
+        tree, snapshot = take_snapshot(store, project.root, report_project)
     except OSError as error:
-        say(f"its code was not captured, so the run will not be replayable: {error}")
-        return Project(name=project.name, root=str(project.root))
-    return Project(
+        report_project(f"its code was not captured, so the run will not be replayable: {error}")
+        return EditableProject(name=project.name, root=str(project.root))
+    return EditableProject(
         name=project.name,
         root=str(tree.root),
         snapshot=snapshot,
@@ -234,10 +240,13 @@ def _capture_project(store: RunStore, project: FoundProject, report: Report) -> 
     )
 
 
-def _take_snapshot(
-    store: RunStore, root: Path, report: Report, *, outputs: frozenset[str]
+def take_snapshot(
+    store: RunStore, root: Path, report: Report, *, outputs: frozenset[str] = frozenset()
 ) -> tuple[WorkingTree, str | None]:
-    """The working tree at `root`, and the snapshot of it: the one that there is already where nothing has changed."""
+    """Return the working tree at `root` and its snapshot: the existing one if nothing has changed.
+
+    `outputs` are files that runs wrote, which are not code. The snapshot is None, with a report, if it cannot be taken.
+    """
     cache = store.path / "envs"
     tree = describe_tree(root, exclude=[store.path], outputs=outputs, cache=cache)
     for warning in tree.warnings:
@@ -255,11 +264,13 @@ def _take_snapshot(
 
 
 def _keep_shared(store: RunStore, **objects: dict[str, JSON]) -> list[str]:
-    """The digests of objects that many runs share, each written once a process while it stays the same one."""
+    """Store objects that many runs share, and return their digests; each is written once per process and state."""
     pid = os.getpid()
     known = [_kept.get((store.path, pid, kind)) for kind in objects]
-    digests = [one[1] for one in known if one is not None]
-    same = all(one and one[0] is value for one, value in zip(known, objects.values(), strict=True))
+    digests = [entry[1] for entry in known if entry is not None]
+    same = all(
+        entry and entry[0] is value for entry, value in zip(known, objects.values(), strict=True)
+    )
     if same and store.objects.keep(*digests):
         return digests
     digests = [store.objects.put_bytes(canonical_json(value)) for value in objects.values()]

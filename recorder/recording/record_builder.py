@@ -1,4 +1,4 @@
-"""The account of a run: its record as it begins, and as it ends."""
+"""Build the record of a run: once when it begins, and once when it ends."""
 
 from __future__ import annotations
 
@@ -19,18 +19,7 @@ from ..digest import digest_json
 from ..errors import HazardError
 from ..formats.points import SAMPLED
 from ..hazards import advise, inherent, say
-from ..records import (
-    JSON,
-    Hazard,
-    Input,
-    Metric,
-    Output,
-    Record,
-    Redacted,
-    Runtime,
-    Status,
-    fingerprint,
-)
+from ..records import JSON, Hazard, Metric, Output, Record, Redacted, Runtime, Status, fingerprint
 from ..secrets.register import Secrets
 from ..store.content.console import keep_arrivals
 from ..store.live.live import Live
@@ -42,7 +31,7 @@ from .problems import Problems
 
 
 class Ending(NamedTuple):
-    """How a run ended: with a result or an exception; `config` as it is now."""
+    """The end of a run: with a result or an exception; `config` is the config at that time."""
 
     status: Status
     result: Any
@@ -51,33 +40,39 @@ class Ending(NamedTuple):
     config: Mapping[str, Any]
 
 
-class Account:
-    """Writes down a call: what was there before it, and what came of it. What cannot be is reported."""
+class RecordBuilder:
+    """Writes down a call: the state before it, and its outcome. Anything that cannot be recorded is reported."""
 
     def __init__(self, call: Call, *, secrets: Secrets, report: Problems) -> None:
-        self.setting = call.setting
         self._call = call
         self._secrets = secrets
         self._report = report
         self._opaque: list[Hazard] = []
-        self._store = call.setting.store
+        self._store = call.project.store
+        root = call.project.root
+        self._root = None if root is None else str(root)
 
     # Beginning
 
     def begin(self, live: Live) -> Record:
-        """The record of the run that is about to begin, with all that can be captured before.
+        """Capture the project, and return the record of the run that is about to begin.
 
-        Raises RecorderError where it is strict and something cannot be, or may make a replay come out otherwise.
+        Raises:
+            RecorderError: if `strict` is set and something cannot be recorded, or a hazard is known beforehand.
         """
         call = self._call
         config = self._encode_config(call.arguments)
-        self.setting = call.setting.capture(self._report)
+        self.captured = call.captured or call.project.capture()
+        for problem in self.captured.problems:
+            self._report(problem)
         if call.usage and not can_sample():
-            self._report("usage= needs psutil: pip install 'run-recorder[usage]'; no samples")
+            self._report(
+                "resource usage is not sampled, because psutil is missing: pip install 'run-recorder[usage]'"
+            )
         self._keep(*call.objects, *config.objects.values())
         record = self._describe(live, config)
         if call.strict:
-            self._refuse_known(record)
+            self._refuse_known_hazards(record)
         return record
 
     def _encode_config(self, arguments: Mapping[str, Any]) -> EncodedConfig:
@@ -85,14 +80,14 @@ class Account:
         for name in config.opaque:
             self._opaque.append(Hazard(kind="opaque argument", detail=name))
             self._report(
-                f"argument {name!r} of {self._call.experiment} is opaque: nothing can encode it,"
+                f"argument {name!r} of {self._call.experiment} is opaque: it cannot be encoded,"
                 " so the run will not be replayable"
             )
         return config
 
     def _describe(self, live: Live, config: EncodedConfig) -> Record:
         process = describe_process(
-            root=self.setting.root, ranks=self._call.ranks, secrets=self._secrets
+            root=self._call.project.root, ranks=self._call.ranks, secrets=self._secrets
         )
         if not process.cwd or process.cwd.endswith(DELETED):
             self._report("the working directory has been deleted: a replay begins in an empty one")
@@ -103,9 +98,9 @@ class Account:
             started=datetime.now(timezone.utc),
             config=config.forms,
             seed_info=self._call.seed,
-            code=self.setting.code,
-            environment=self.setting.environment,
-            runtime=self.setting.runtime,
+            code=self.captured.code,
+            environment=self.captured.environment,
+            runtime=self.captured.loaded.runtime,
             process=process,
             tags=self._call.tags,
             parent=self._call.parent,
@@ -115,16 +110,16 @@ class Account:
             redacted=self._listed_secrets(),
         )
 
-    def _refuse_known(self, record: Record) -> None:
-        """With strict, a run is not started of which it is known that its replay may come out otherwise.
+    def _refuse_known_hazards(self, record: Record) -> None:
+        """Raise HazardError if a replay is known beforehand to differ possibly.
 
-        A credential is no such thing: the replay is given it, and it is checked.
+        A credential is no hazard here: the replay gets it from the user, and it is checked.
         """
-        known = known_hazards(record.function, root=self._root, runtime=self.setting.loaded)
-        if is_deterministic():
-            known = (
-                one for one in known if one.kind != "GPU"
-            )  # its algorithms are set as it starts
+        known = known_hazards(
+            record.function, root=self._root, runtime=self.captured.loaded.objects
+        )
+        if is_deterministic():  # deterministic algorithms are set when the run starts
+            known = (hazard for hazard in known if hazard.kind != "GPU")
         hazards = [*(one for one in inherent(record) if one.kind != "redacted"), *known]
         found = say(hazards)
         if found:
@@ -135,27 +130,25 @@ class Account:
             )
 
     def _listed_secrets(self) -> tuple[Redacted, ...]:
-        self._secrets.add(self.setting.redacted)
+        self._secrets.add(self.captured.redacted)
         return self._secrets.found
 
     def _keep(self, *payloads: bytes) -> None:
         for payload in payloads:
             self._store.objects.put_bytes(payload)
 
-    @property
-    def _root(self) -> str | None:
-        return None if self.setting.root is None else str(self.setting.root)
-
     # Ending
 
     def end(
         self, begun: Record, ending: Ending, observed: Observation, outputs: Outputs, *, live: Live
     ) -> Record:
-        """The whole record, everything that it names being in the store."""
+        """Return the complete record; everything that it refers to is in the store."""
         error = ending.error
-        result = outputs.keep_result(ending.result) if _has_result(ending) else None
+        has_result = error is None or ending.result is not None
+        result = outputs.keep_result(ending.result) if has_result else None
         kept = self._outputs(observed, outputs, number=begun.number)
         observed.series.close()
+        intake = Intake(self.captured, secrets=self._secrets, limit_bytes=self._call.keep_bytes)
         file = self._store.keep_file
         record = replace(
             begun,
@@ -163,9 +156,9 @@ class Account:
             finished=datetime.now(timezone.utc),
             duration_s=observed.duration_s,
             seed_info=observed.described(self._call.seed),
-            runtime=_runtime(begun.runtime, observed.runtime),
-            code=self.setting.capture_projects(self._report),
-            inputs=self._inputs(observed),
+            runtime=_runtime(begun.runtime, observed.loaded.runtime),
+            code=self.captured.describe_code(self._report),
+            inputs=intake.take(observed.readings),
             result=result,
             outputs=kept,
             unlisted=outputs.unlisted,
@@ -179,14 +172,20 @@ class Account:
             config=self._config(begun.config, ending.config),
             usage=observed.usage,
             note=ending.note,
-            warnings=tuple(self._report.said),
+            warnings=tuple(self._report.messages),
         )
-        hazards = self._hazards(record, observed, outputs)
+        hazards = find_hazards(
+            record,
+            root=self._root,
+            watch=observed.watch,
+            runtime=observed.loaded.objects,
+            opaque=[*self._opaque, *outputs.opaque],
+        )
         record = replace(record, redacted=self._listed_secrets(), hazards=hazards)
         return replace(record, fingerprint=fingerprint(record))
 
     def give_up(self, begun: Record, error: BaseException) -> Record:
-        """The record of a run that ends before its function is called."""
+        """Return the record of a run that ends before its function is called."""
         return replace(
             begun,
             status="interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
@@ -199,13 +198,13 @@ class Account:
         self, observed: Observation, outputs: Outputs, *, number: int
     ) -> tuple[Output, ...]:
         outputs.take_own_files()
-        if self._call.function.kind != "command":  # see `recorder.recording.exec`
+        if self._call.function.kind != "command":  # `recorder.recording.exec` finds those itself
             limit_bytes = self._call.keep_bytes
             outputs.take_found_files(observed, number=number, limit_bytes=limit_bytes)
         return outputs.all
 
     def _config(self, begun: dict[str, JSON], now: Mapping[str, Any]) -> dict[str, JSON]:
-        """As the run began, with what a block of code has put into it since."""
+        """Return the config at the beginning, with the values that a block of code has added since."""
         if self._call.function.kind != "block":
             return begun
         first = self._call.arguments
@@ -214,38 +213,20 @@ class Account:
         self._keep(*config.objects.values())
         return {**begun, **config.forms}
 
-    def _inputs(self, observed: Observation) -> tuple[Input, ...]:
-        limit_bytes = self._call.keep_bytes
-        intake = Intake(self.setting, secrets=self._secrets, limit_bytes=limit_bytes)
-        return intake.take(observed.readings)
-
     def _metrics(self, observed: Observation) -> dict[str, Metric]:
-        """The metrics; those of the run's own under the names that no verdict goes by are warned of."""
+        """Return the metrics; warn of a user's metric whose name is reserved for sampled ones."""
         metrics = observed.series.metrics(lambda value: codec.encode(value).form)
         for name in metrics:
             if name.startswith(SAMPLED) and name not in observed.sampled:
-                what = f"metric {name!r}: verdicts leave {SAMPLED}* out, which usage= samples"
-                self._report(what)
+                self._report(
+                    f"metric {name!r} is not compared by a replay, as {SAMPLED}* is reserved for sampled usage:"
+                    " log it under another name"
+                )
         return metrics
-
-    def _hazards(
-        self, record: Record, observed: Observation, outputs: Outputs
-    ) -> tuple[Hazard, ...]:
-        return find_hazards(
-            record,
-            root=self._root,
-            watch=observed.watch,
-            runtime=self.setting.loaded,
-            opaque=[*self._opaque, *outputs.opaque],
-        )
 
 
 def _runtime(begun: Runtime | None, ended: Runtime) -> Runtime:
-    """As the run began, with how it ended."""
+    """Return the runtime of the beginning together with that of the end."""
     if begun is None or begun.start == ended.start:
         return ended
     return Runtime(start=begun.start, end=ended.start, numerics=ended.numerics)
-
-
-def _has_result(ending: Ending) -> bool:
-    return ending.error is None or ending.result is not None

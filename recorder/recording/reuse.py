@@ -1,9 +1,9 @@
-"""Reuse: a finished run that decided everything as a call would, in place of the call.
+"""Reuse a finished run in place of a call, if everything that decides the call is the same.
 
-Before a run its inputs are not known, nor what it will load. So the code, the function, the config, the seed, the
-environment and how the process was started are matched first (`recorder.records.prospect`), and then what the found
-run read, and which other projects and native libraries it used, is held against what there is now. What it wrote
-below the project or the working directory is laid out again, as running it would.
+The inputs of a call and the libraries that it loads are unknown before it runs. So the code, function, config, seed,
+environment and process start are matched first (`recorder.records.prospect`); then the files that the matching run
+read, and its other projects and native libraries, are compared with the present ones. The files that it wrote below
+the project or the working directory are restored, as a call would write them.
 """
 
 from __future__ import annotations
@@ -18,72 +18,73 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .. import codec
-from ..capture.code.file_filter import is_secret_file
 from ..capture.config import encode_config
 from ..capture.environment.process import describe_process
 from ..capture.environment.runtime import numerics_of
 from ..digest import digest_file
 from ..errors import RecorderError
 from ..records import JSON, Input, Output, Record, prospect
+from ..secrets.filenames import is_secret_file
 from ..secrets.register import Secrets, secret_digest
 from ..store.query.catalogue import RUNS
 from ..store.signature import is_trusted
 from ..store.store import RunStore
 from .current import current, is_replaying
 from .invocation import Call
-from .project import Setting
+from .project import Captured, Project, take_snapshot
 
 _logger = logging.getLogger("recorder")
 
 
 class Reused(NamedTuple):
-    """The run that stands for a call, and what its function returned."""
+    """The run that replaces a call, and the return value of its function."""
 
     record: Record
     result: Any
 
 
 def reuse(call: Call) -> Reused | None:
-    """The newest run that can stand for the call, its files laid out; None where it has to run.
+    """Return the newest run that can replace the call, with its files restored; None if the call has to run.
 
-    A replay, and a run that has not finished, never can; nor one whose result cannot be read back, or came from
-    elsewhere; nor any in a job of several ranks, where the others would wait for the first.
+    Never reused are replays, runs that did not finish, runs whose result cannot be read back, and imported runs. In a
+    distributed job nothing is reused, as the other ranks would wait for the first.
     """
     if call.ranks is not None or is_replaying():
         return None
     expected = _foresee(call)
     if expected is None:
         return None
-    record, setting = expected
-    for found in _finished.find(setting.store, record):
-        reused = _take(found, setting) if _still_holds(found, setting) else None
+    record, captured = expected
+    for found in _finished.find(call.project.store, record):
+        reused = _take(found, captured.project) if _still_holds(found, captured) else None
         if reused is not None:
-            _report(reused, setting)
+            _report(reused, captured.project)
             return reused
     return None
 
 
-def _report(reused: Reused, setting: Setting) -> None:
-    """Say it, to a run around it too, whose inputs are what the reused one read."""
-    run, around = reused.record, current.get()
-    if around is not None and around.is_ours:
+def _report(reused: Reused, project: Project) -> None:
+    """Log the reuse, and add the reused run's inputs to those of an enclosing run."""
+    run, enclosing = reused.record, current.get()
+    if enclosing is not None and enclosing.is_ours:
         for item in run.inputs:
-            around.track_input(item.path if setting.root is None else setting.root / item.path)
+            enclosing.track_input(item.path if project.root is None else project.root / item.path)
     _logger.info("%s: run %d is reused", run.experiment, run.number)
 
 
-def _foresee(call: Call) -> tuple[Record, Setting] | None:
-    """The record that the call would begin with, and its setting as captured; None where that cannot be told.
+def _foresee(call: Call) -> tuple[Record, Captured] | None:
+    """Return the record that the call would begin with, and the captured project; None if they cannot be known.
 
-    A function that is known by its value alone may bear other values than one of the same text.
+    A pickled function is not known: two functions of the same source may close over different values.
     """
     if call.function.pickled is not None:
         return None
     secrets = Secrets(named=call.secrets, public=call.public)
     secrets.add(call.redacted)
     config = encode_config(call.arguments, secrets=secrets, receiver=call.receiver)
-    setting = call.setting.capture(_ignore)
-    if config.opaque or setting.code is None or setting.code.snapshot is None:
+    captured = call.captured or call.project.capture()
+    code = captured.code
+    if config.opaque or code is None or code.snapshot is None:
         return None
     record = Record(
         id="",
@@ -92,26 +93,26 @@ def _foresee(call: Call) -> tuple[Record, Setting] | None:
         started=datetime.now(timezone.utc),
         config=config.forms,
         seed_info=call.seed,
-        code=setting.code,
-        environment=setting.environment,
-        process=describe_process(root=setting.root, ranks=None, secrets=secrets),
+        code=code,
+        environment=captured.environment,
+        process=describe_process(root=call.project.root, ranks=None, secrets=secrets),
     )
-    return record, setting
+    return record, captured
 
 
 def _ignore(warning: str) -> None:
-    """The run itself says it, where there is one."""
+    """Drop a warning that the run itself reports, if there is one."""
 
 
 class _Finished:
-    """The finished runs of stores by what decided them beforehand; each is read once a process."""
+    """The finished runs of stores by their `prospect`; each run is read once per process."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[Path, str], set[int]] = {}
         self._numbers: dict[tuple[Path, str], dict[str, list[int]]] = {}
 
     def find(self, store: RunStore, wanted: Record) -> Iterator[Record]:
-        """Those that were decided as `wanted` would be, the newest first."""
+        """Yield the runs with the same `prospect` as `wanted`, newest first."""
         key = (store.path, wanted.experiment)
         numbers = self._numbers.setdefault(key, {})
         self._look(store, wanted.experiment, self._seen.setdefault(key, set()), numbers)
@@ -119,7 +120,7 @@ class _Finished:
             try:
                 yield store.get(number)
             except RecorderError:
-                continue  # it has been removed, or damaged
+                continue  # removed or damaged
 
     def _look(
         self, store: RunStore, experiment: str, seen: set[int], numbers: dict[str, list[int]]
@@ -135,7 +136,7 @@ class _Finished:
                         continue
                     self._add(document, numbers)
             except (RecorderError, msgspec.ValidationError):
-                pass  # damaged: `recorder check` says so
+                pass  # damaged: `recorder check` reports it
             seen.add(number)
 
     @staticmethod
@@ -148,32 +149,35 @@ class _Finished:
 _finished = _Finished()
 
 
-def _still_holds(record: Record, setting: Setting) -> bool:
-    """Whether what the run met on its way is as it was: inputs, other projects, libraries."""
+def _still_holds(record: Record, captured: Captured) -> bool:
+    """Return whether the run's inputs, other projects and native libraries are unchanged."""
+    store = captured.project.store
+    projects = () if record.code is None else record.code.projects
     return (
         is_trusted(record)
-        and _same_libraries(record, setting)
-        and all(_is_unchanged(item, setting) for item in record.inputs)
+        and _same_libraries(record, captured)
+        and all(_is_unchanged(item, captured) for item in record.inputs)
         and all(
-            setting.snapshot_of(Path(project.root), _ignore) == project.snapshot is not None
-            for project in (record.code.projects if record.code is not None else ())
+            take_snapshot(store, Path(project.root), _ignore)[1] == project.snapshot is not None
+            for project in projects
         )
     )
 
 
-def _same_libraries(record: Record, setting: Setting) -> bool:
-    """Whether what is loaded now was loaded then, as the run began or, in the same process before this, as it ended."""
-    ours, theirs = setting.runtime, record.runtime
-    if ours is None or theirs is None or ours.start == theirs.start:
-        return ours is not None and theirs is not None
-    started = numerics_of(msgspec.json.decode(setting.store.read(theirs.start)))
+def _same_libraries(record: Record, captured: Captured) -> bool:
+    """Return whether the libraries loaded now match the run's: at its start, or at its end (in a later call)."""
+    ours, theirs = captured.loaded.runtime, record.runtime
+    if theirs is None or ours.start == theirs.start:
+        return theirs is not None
+    started = numerics_of(msgspec.json.decode(captured.project.store.read(theirs.start)))
     return ours.numerics in (started, theirs.numerics)
 
 
-def _is_unchanged(item: Input, setting: Setting) -> bool:
-    if item.in_root and setting.holds(item.path):
+def _is_unchanged(item: Input, captured: Captured) -> bool:
+    if item.in_root and captured.holds(item.path):
         return True  # a file of the snapshot, which is the same
-    path = Path(item.path) if setting.root is None else setting.root / item.path
+    root = captured.project.root
+    path = Path(item.path) if root is None else root / item.path
     try:
         digest = digest_file(path)
     except OSError:
@@ -181,9 +185,9 @@ def _is_unchanged(item: Input, setting: Setting) -> bool:
     return item.digest in (digest, secret_digest(digest) if is_secret_file(item.path) else digest)
 
 
-def _take(record: Record, setting: Setting) -> Reused | None:
-    """The run's result, and its files in their places; None where one of them cannot be had."""
-    store = setting.store
+def _take(record: Record, project: Project) -> Reused | None:
+    """Return the run's result and restore its files; None if either is impossible."""
+    store = project.store
     if any(codec.has_tag(record.result, tag) for tag in ("$opaque", "$redacted")):
         return None
     try:
@@ -191,28 +195,28 @@ def _take(record: Record, setting: Setting) -> Reused | None:
         missing = [
             (output, place)
             for output in record.outputs
-            if (place := _place(output, setting)) is not None
+            if (place := _place(output, project)) is not None
             and not _is_there(output, place, store)
         ]
-        if not all(_can_lay_out(output, place, store) for output, place in missing):
+        if not all(_can_restore(output, place, store) for output, place in missing):
             return None
         for output, place in missing:
-            _lay_out(output, place, store)
+            _restore(output, place, store)
     except (RecorderError, OSError):
         return None
     return Reused(record, result)
 
 
-def _place(output: Output, setting: Setting) -> Path | None:
-    """Where the output lay; None for a value, and for what lay outside the project and the working directory."""
-    cwd, root = Path.cwd(), setting.root or Path.cwd()
+def _place(output: Output, project: Project) -> Path | None:
+    """Return the output's path; None for a value, and for a path outside the project and the working directory."""
+    cwd, root = Path.cwd(), project.root or Path.cwd()
     if output.path is None or output.kind == "value" or Path(output.path).is_absolute():
         return None
     place = Path(os.path.normpath(cwd / output.path))
     if not output.found and cwd != root and not place.exists():
-        place = root / output.path  # what was saved and lay outside the working directory
-    if place.is_relative_to(setting.store.path):
-        return None  # the run's own folder
+        place = root / output.path  # saved, outside the working directory
+    if place.is_relative_to(project.store.path):
+        return None  # in the run's folder
     return place if place.is_relative_to(root) or place.is_relative_to(cwd) else None
 
 
@@ -222,14 +226,14 @@ def _is_there(output: Output, place: Path, store: RunStore) -> bool:
     return place.is_file() and digest_file(place) == output.digest
 
 
-def _can_lay_out(output: Output, place: Path, store: RunStore) -> bool:
-    """A folder that is there with other files is left alone: the function would know what to do with them."""
+def _can_restore(output: Output, place: Path, store: RunStore) -> bool:
+    """Return whether the output can be restored; a folder that has other contents by now is left to the function."""
     if output.kind == "folder" and place.exists():
         return False
     return output.stored and store.objects.has(output.digest) and not place.is_dir()
 
 
-def _lay_out(output: Output, place: Path, store: RunStore) -> None:
+def _restore(output: Output, place: Path, store: RunStore) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     if output.kind == "folder":
         store.objects.restore_tree(output.digest, place)

@@ -1,4 +1,4 @@
-"""A run from its beginning to its end, as the current one."""
+"""A run from its beginning to its end, as the current run of its context."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from .sigint import Postponed
 
 
 class Recording:
-    """A run from its beginning to its end, as the current one of this context.
+    """A run from its beginning to its end, as the current run of this context.
 
-    Made, the run has begun; the ``with`` block ends it with `result`, or with the exception that leaves it.
+    The run has begun when this is made. The ``with`` block ends it with `result`, or with the exception that leaves
+    the block.
     """
 
     result: Any = None
 
     def __init__(self, call: Call | ActiveRun) -> None:
-        # Ctrl-C waits until there is somebody who ends the run.
+        # Ctrl-C waits until the block below can end the run.
         self._postponed = Postponed()
         self._postponed.begin()
         try:

@@ -1,4 +1,4 @@
-"""Ctrl-C while something is done that must not be left half done."""
+"""Postpone Ctrl-C during work that must not be interrupted halfway."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Postponed:
-    """Ctrl-C waits until the ``with`` block is over; a second one does not.
+    """A ``with`` block during which Ctrl-C waits until its end; a second Ctrl-C does not wait.
 
-    Where it would not raise KeyboardInterrupt anyway (in another thread, or with a handler of the program's own)
-    nothing is changed.
+    Nothing changes where Ctrl-C would not raise KeyboardInterrupt: in a thread other than the main one, or if the
+    program has installed a handler for it.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Postponed:
         self.end(is_raising=error is not None)
 
     def begin(self) -> None:
-        """From now on it waits, until `end`."""
+        """Postpone Ctrl-C from now on, until `end`."""
         is_main = threading.current_thread() is threading.main_thread()
         if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._before = signal.signal(signal.SIGINT, self._note)
@@ -38,7 +38,7 @@ class Postponed:
         self._came = True
 
     def end(self, *, is_raising: bool = False) -> None:
-        """It waits no longer: raises KeyboardInterrupt where one came, unless there is another exception."""
+        """Stop postponing; raise KeyboardInterrupt if Ctrl-C came, unless another exception is being raised."""
         before, self._before = self._before, None
         if before is not None:
             signal.signal(signal.SIGINT, before)

@@ -1,1 +1,1 @@
-"""Replay: run a record again in a clean workspace, and say what came of it."""
+"""Replay runs in a clean workspace and compare them with the records."""

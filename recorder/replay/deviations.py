@@ -1,4 +1,4 @@
-"""What is otherwise where a replay runs than where its run was recorded, in the order in which it may matter."""
+"""Differences between the recording and the replay environment, most relevant first."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from ..capture.seeding.determinism import THREADS
 from ..compare import ObjectReader
 from ..compare.environment import facts
 from ..environments.interpreter import Interpreter
+from ..environments.recorded import RecordedEnvironment
 from ..records import JSON, Part, Record
 from ..store.store import RunStore
 
-# What is compared beforehand: variables and locale are restored, and what is loaded shows only as it runs.
+# Variables and the locale are restored, and the loaded libraries are known only while the replay runs.
 _SECTIONS = ("python", "platform", "packages")
-# What of these decides what is computed. The rest is listed after it.
+# Facts that can decide a result; the others are listed after them.
 _MATTERS = (
     "python.version", "python.implementation", "python.gil", "python.optimize", "platform.system", "platform.machine",
     "platform.libc", "platform.cpu.model", "platform.cpu.instructions.", "platform.gpu", "platform.cuda",
 )  # fmt: skip
-# In this order; what begins with none of them comes last.
+# By likelihood of changing a result.
 _LIKELY = ("packages.", "python.", "platform.cpu.", "platform.gpu", "platform.cuda", "platform.machine",
            "platform.system", "platform.libc")  # fmt: skip
 _NOW = "now"
@@ -35,9 +36,13 @@ _THREADS_OF = {
 
 
 class Deviation(Part, frozen=True):
-    """A fact of the environment, by its key as in `recorder diff`, that is another one now; None where it is not there.
+    """A fact of the environment that differs from the recorded one.
 
-    `matters` says that it can decide what is computed: a package does if the run had imported it.
+    Attributes:
+        key: The fact's key as in `recorder diff`, ``packages.numpy``.
+        recorded: The recorded value; None where there was none.
+        now: The present value; None where there is none.
+        matters: Whether the fact can decide a result. A package can if the run imported it.
     """
 
     key: str
@@ -47,17 +52,16 @@ class Deviation(Part, frozen=True):
 
 
 def find_deviations(
-    store: RunStore, record: Record, interpreter: Interpreter
+    store: RunStore, record: Record, environment: RecordedEnvironment, interpreter: Interpreter
 ) -> tuple[Deviation, ...]:
-    """How `interpreter` and this machine differ from what the record says, what matters first."""
-    if record.environment is None or not interpreter.environment:
+    """Compare a run's environment with an interpreter and this machine; the most relevant differences come first."""
+    if not environment.is_known or not interpreter.environment:
         return ()
-    recorded: dict[str, Any] = msgspec.json.decode(store.read(record.environment))
     here = {name: interpreter.environment.get(name) for name in _SECTIONS}
     there = msgspec.structs.replace(record, environment=_NOW)
-    known = {_NOW: msgspec.json.encode({**recorded, **here})}
+    known = {_NOW: msgspec.json.encode({**environment.described, **here})}
     a, b = facts(record, there, _Objects(store.objects, known))
-    found = [
+    deviations = [
         Deviation(
             key=key,
             recorded=a.known.get(key),
@@ -67,55 +71,58 @@ def find_deviations(
         for key in dict.fromkeys([*a.known, *b.known])
         if key.startswith(_SECTIONS) and a.known.get(key) != b.known.get(key)
     ]
-    return tuple(sorted(found, key=_likelihood))
+    return tuple(sorted(deviations, key=_relevance))
 
 
-def _likelihood(deviation: Deviation) -> tuple[bool, int, int]:
-    """By which to sort: what is likelier to change what comes out first; a patch of Python is less than a package."""
-    key, step = deviation.key, _step(deviation)
+def _relevance(deviation: Deviation) -> tuple[bool, int, int]:
+    """Return the sort key; a patch version of Python ranks after a package."""
+    key, step = deviation.key, _version_step(deviation)
     place = next((i for i, group in enumerate(_LIKELY) if key.startswith(group)), len(_LIKELY))
     if key == "python.version" and step < 2:
         place = -1
     return not deviation.matters, place, step if key.startswith("packages.") else 0
 
 
-def _step(deviation: Deviation) -> int:
-    """The first part of a version that is another one: 0 for the major one, or where one side has none."""
+def _version_step(deviation: Deviation) -> int:
+    """Return the index of the first version part that differs: 0 for the major version."""
     sides = [str(side).split(" ")[0].split(".") for side in (deviation.recorded, deviation.now)]
     same = [a == b for a, b in zip(*sides, strict=False)]
     return same.index(False) if False in same else len(same)
 
 
-def thread_variables(store: RunStore, record: Record) -> dict[str, str]:
-    """The variables by which BLAS and OpenMP libraries take as many threads as they did, {} where they would anyway.
+def thread_variables(
+    store: RunStore, record: Record, environment: RecordedEnvironment
+) -> dict[str, str]:
+    """Return the variables that give BLAS and OpenMP libraries the recorded number of threads.
 
-    Without a variable they take one for each processor, and a sum that is split among another number is rounded
-    otherwise.
+    The result is {} where the libraries would use that number anyway. Without a variable they use one thread for each
+    processor, and a sum that is split among another number of threads rounds differently.
     """
-    said = {} if record.environment is None else msgspec.json.decode(store.read(record.environment))
-    if record.runtime is None or any(name in (said.get("variables") or {}) for name in THREADS):
+    if record.runtime is None or any(name in environment.variables for name in THREADS):
         return {}
-    # As the run began, where they were loaded by then: the program may have set another number since.
+    # The start of the run comes first: the program may have changed the number later.
     for digest in (record.runtime.start, record.runtime.last):
-        libraries = msgspec.json.decode(store.read(digest)).get("libraries") or []
+        libraries: list[dict[str, Any]] = (
+            msgspec.json.decode(store.read(digest)).get("libraries") or []
+        )
         if libraries:
             break
     here = processors()
     return {
-        _THREADS_OF[one["api"]]: str(one["threads"])
-        for one in libraries
-        if one.get("api") in _THREADS_OF and one.get("threads") not in (None, here)
+        _THREADS_OF[library["api"]]: str(library["threads"])
+        for library in libraries
+        if library.get("api") in _THREADS_OF and library.get("threads") not in (None, here)
     }
 
 
 def processors() -> int:
-    """How many processors this process may use."""
-    ask = getattr(os, "sched_getaffinity", None)
-    return len(ask(0)) if ask is not None else os.cpu_count() or 1
+    """Return the number of processors that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 class _Objects:
-    """The store's objects, and those that are known beside."""
+    """The objects of a store, and additional objects in memory."""
 
     def __init__(self, objects: ObjectReader, known: dict[str, bytes]) -> None:
         self._known = known
@@ -128,7 +135,7 @@ class _Objects:
 
 
 def describe_deviations(deviations: tuple[Deviation, ...]) -> Iterator[str]:
-    """In words: a line for each that matters, with instruction sets as one, and how many others there are."""
+    """Yield a line for each deviation that matters, one for all instruction sets, and the number of other packages."""
     sets = "platform.cpu.instructions."
     matter = [one for one in deviations if one.matters]
     for one in matter:
@@ -144,7 +151,7 @@ def describe_deviations(deviations: tuple[Deviation, ...]) -> Iterator[str]:
     packages = sum(one.key.startswith("packages.") for one in deviations if not one.matters)
     if packages:
         noun = "package" if packages == 1 else "packages"
-        yield f"{packages} {noun} that the run had not imported"
+        yield f"{packages} {noun} that the run did not import"
 
 
 def _name(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Replay a run: plan, workspace, a fresh process, and the verdict."""
+"""Replay a run: plan it, lay out a workspace, run it in a new process, and compare."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 
-from ..capture.code.file_filter import is_secret_file
+from ..batch.report import INTERRUPTED
 from ..compare.items import Verification
 from ..environments.rebuild import Rebuilt, rebuilt
 from ..errors import ConfigError, ReplayError
 from ..hazards import causes, rounding_causes
 from ..records import Part, Record, Verdict
+from ..secrets.filenames import is_secret_file
 from ..store.store import RunStore
 from .plan import Plan, make_plan
 from .request import Request
@@ -22,14 +23,18 @@ from .worker.job import ReplayReport
 from .worker.process import run_worker
 from .workspace.workspace import LiveTree, Workspace
 
-# An exit status as a shell gives it for a program that Ctrl-C ended.
-INTERRUPTED = 130
+# Verdicts that have a cause.
+_WITH_CAUSE = ("diverged", "close", "failed")
 
 
 class ReplayResult(Part, frozen=True):
-    """What came of a replay: the original's record, the replay's own, and the verification.
+    """A finished replay.
 
-    `verification` is None where the config was changed: there is nothing to hold it against.
+    Attributes:
+        original: The record of the run that was replayed.
+        record: The record of the replay.
+        plan: The plan of the replay.
+        verification: The comparison of both records; None where the config was changed.
     """
 
     original: Record
@@ -39,12 +44,12 @@ class ReplayResult(Part, frozen=True):
 
     @property
     def exit_status(self) -> int:
-        """0 reproduced or close, 1 diverged, 3 could not be done, 4 nothing could be verified."""
+        """0 reproduced or close, 1 diverged, 3 could not be done, 4 nothing verified, 130 interrupted."""
         return status_of(self.record, self.verification)
 
     @property
-    def is_otherwise(self) -> bool:
-        """Whether it ran, and came out otherwise than recorded; a replay that was spoilt did not."""
+    def has_diverged(self) -> bool:
+        """Whether the replay ran with another result or end than recorded; False for a replay that was spoiled."""
         if self.verification is None:
             return False
         verdict, status = self.verification.verdict, self.record.status
@@ -52,31 +57,27 @@ class ReplayResult(Part, frozen=True):
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """See `likely_causes`."""
+        """The likely causes of a divergence, see `likely_causes`."""
         return likely_causes(self.original, self.record, self.verification)
-
-
-# The verdicts that have a cause.
-_OTHERWISE = ("diverged", "close", "failed")
 
 
 def likely_causes(
     original: Record, record: Record, verification: Verification | None
 ) -> tuple[str, ...]:
-    """Where a replay came out otherwise: what had changed, and the hazards of both runs, each of which may be why.
+    """Return the likely causes of a divergence: changes since the recording, and the hazards of both runs.
 
-    Threads, which next to every program has, only where all else is ruled out and the numbers differ by little.
+    Nearly every program has threads, so they are named only where there is no other cause and numbers differ slightly.
     """
-    if verification is None or verification.verdict not in _OTHERWISE:
+    if verification is None or verification.verdict not in _WITH_CAUSE:
         return ()
-    found = (*verification.causes, *causes(original, record))
-    if not found and verification.is_rounding:
-        found = tuple(rounding_causes(original, record))
-    return found
+    likely = (*verification.causes, *causes(original, record))
+    if not likely and verification.is_rounding:
+        likely = tuple(rounding_causes(original, record))
+    return likely
 
 
 def status_of(record: Record, verification: Verification | None) -> int:
-    """The exit status that says how the replay `record` came out; `verification` as of `ReplayResult`."""
+    """Return the exit status of the replay `record`; `verification` is None for a changed config."""
     if record.status == "interrupted":
         return INTERRUPTED
     if verification is None:
@@ -95,15 +96,15 @@ def replay(
     """Run `record` again in a clean workspace, as a new run of the same store.
 
     Args:
-        store: Where the run is, and where its replay goes.
+        store: The store that has the run and receives the replay.
         record: The run.
-        request: How it is to be replayed.
-        stdout: A file descriptor for what the experiment prints, this process's stdout by default.
-        say: Called with each line about what the replay is going to do.
+        request: The options of the replay.
+        stdout: The file descriptor for the experiment's standard output; None for that of this process.
+        say: A function that is called with each line about the plan and its progress.
 
     Raises:
-        ReplayError: where it cannot be done; nothing has been recorded then.
-        ConfigError: for settings that the experiment does not take, and secrets that it does not need.
+        ReplayError: The run cannot be replayed; nothing was recorded.
+        ConfigError: The experiment does not take the settings, or does not need the secrets.
     """
     plan = make_plan(store, record, request=request)
     plan.check()
@@ -121,7 +122,7 @@ def carry_out(
     stdout: int | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> ReplayResult:
-    """Do what was planned, see `replay`: lay out the workspace, run the experiment, and give the verdict."""
+    """Carry out a plan: lay out the workspace, run the experiment, and compare. For the arguments see `replay`."""
     code = record.code if plan.live_code is None else plan.live_code
     run = msgspec.structs.replace(record, code=code)
     with contextlib.ExitStack() as stack:
@@ -129,10 +130,10 @@ def carry_out(
         if plan.blueprint is not None:
             python = stack.enter_context(rebuilt(store, record, plan.blueprint, say=say))
         workspace = stack.enter_context(
-            Workspace(store, run, sources=plan.sources, keep=request.keep)
+            Workspace(store, run, sources=plan.sources, keep=request.keep_workspace)
         )
-        if request.keep:
-            say(f"note: the workspace stays in {workspace.path}")
+        if request.keep_workspace:
+            say(f"note: keeping the workspace {workspace.path}")
         report = run_worker(store, run, workspace, plan, request, stdout, python=python)
     if report.run is None:
         raise _error(report, record)
@@ -143,30 +144,38 @@ def carry_out(
         return ReplayResult(original=record, record=new, plan=plan)
     verification = _verify(store, record, new, report, request)
     verification = msgspec.structs.replace(verification, causes=tuple(plan.causes()))
-    new = store.annotate(new.number, verdict=_verdict(record, verification, plan))
+    verdict = Verdict(
+        of=record.id,
+        verdict=verification.verdict,
+        counts=verification.counts,
+        reason=verification.reason,
+        live_code=plan.live_code is not None,
+    )
+    new = store.annotate(new.number, verdict=verdict)
     return ReplayResult(original=record, record=new, plan=plan, verification=verification)
 
 
 def _verify(
     store: RunStore, record: Record, new: Record, report: ReplayReport, request: Request
 ) -> Verification:
+    """Compare the replay with its original; it has failed where it ran or read anything from the live tree."""
     from ..compare.verify import verify
 
     verification = verify(record, new, store.objects, rtol=request.rtol, atol=request.atol)
     reason = ""
     if report.leaks:
         reason = f"{report.leaks[0]} was imported from the live tree, not from the snapshot"
-    elif changed := _changed_readings(store, record, new):
-        reason = f"{changed[0]} was read from the live tree, where it has changed since"
-    return (
-        msgspec.structs.replace(verification, verdict="failed", reason=reason)
-        if reason
-        else verification
-    )
+    elif changed := _changed_reads(store, record, new):
+        reason = (
+            f"{changed[0]} was read from the live tree, where it has changed since the recording"
+        )
+    if not reason:
+        return verification
+    return msgspec.structs.replace(verification, verdict="failed", reason=reason)
 
 
-def _changed_readings(store: RunStore, record: Record, new: Record) -> list[str]:
-    """The project's files that the replay found in the live tree, by absolute paths, with another content."""
+def _changed_reads(store: RunStore, record: Record, new: Record) -> list[str]:
+    """Return the absolute paths of project files that the replay read in the live tree with other content."""
     if record.code is None:
         return []
     live = LiveTree(Path(record.code.root), store=store.path)
@@ -179,16 +188,6 @@ def _changed_readings(store: RunStore, record: Record, new: Record) -> list[str]
         and (inside := live.inside(item.path)) is not None
         and recorded.get(inside) != item.digest
     ]
-
-
-def _verdict(record: Record, verification: Verification, plan: Plan) -> Verdict:
-    return Verdict(
-        of=record.id,
-        verdict=verification.verdict,
-        counts=verification.counts,
-        reason=verification.reason,
-        live_code=plan.live_code is not None,
-    )
 
 
 def _error(report: ReplayReport, record: Record) -> Exception:

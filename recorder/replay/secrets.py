@@ -1,6 +1,7 @@
-"""The values that a replay needs from its user: what was redacted in the config, and put back from a text.
+"""Redacted arguments that the user supplies for a replay.
 
-A value's keyed marker says whether the one given is the one recorded, without either being in the store.
+The store has a keyed marker for each redacted value. The marker confirms that a supplied value is the recorded one,
+while the store contains neither.
 """
 
 from __future__ import annotations
@@ -23,35 +24,35 @@ _PLACE = "config."
 
 
 def variable_of(key: str) -> str:
-    """The environment variable from which ``--secret KEY`` reads: ``db.password`` from RECORDER_SECRET_DB_PASSWORD."""
+    """Return the environment variable that ``--secret KEY`` reads: RECORDER_SECRET_DB_PASSWORD for ``db.password``."""
     return VARIABLE_PREFIX + "".join(c if c.isalnum() else "_" for c in key).upper()
 
 
 def find_needed(store: RunStore, record: Record) -> dict[str, JSON]:
-    """What stands in the config for each redacted value (``{"marker", "type"}``), by its key."""
+    """Return the placeholder of each redacted value in the config (``{"marker", "type"}``) by its key."""
     if not any(one.place.startswith(_PLACE) for one in record.redacted):
         return {}
-    found: dict[str, JSON] = {}
+    needed: dict[str, JSON] = {}
 
     def look(form: JSON, path: str, names: tuple[str, ...]) -> JSON:
         if tag_of(form) == "$redacted":
-            found[path] = form["$redacted"]
+            needed[path] = form["$redacted"]
         return form
 
     for name, form in record.config.items():
         codec.replace_parts(_inline(store, form), name, (name,), look)
-    return found
+    return needed
 
 
 def _inline(store: RunStore, form: JSON) -> JSON:
     try:
         return codec.inline(form, store.read)
     except RecorderError:
-        return form  # the object is missing, which the plan says
+        return form  # the plan reports the missing object
 
 
 def fill(store: RunStore, form: JSON, *, name: str, given: Mapping[str, JSON]) -> JSON:
-    """The argument's form with the forms of `given`, by key, in the place of what was redacted, None for the rest."""
+    """Replace the redacted parts of an argument's form by the forms in `given`, by key; None for the others."""
 
     def put(part: JSON, path: str, names: tuple[str, ...]) -> JSON:
         return given.get(path) if tag_of(part) == "$redacted" else part
@@ -60,14 +61,19 @@ def fill(store: RunStore, form: JSON, *, name: str, given: Mapping[str, JSON]) -
 
 
 def match(needed: Mapping[str, Any], text: str) -> tuple[JSON, bool]:
-    """The form of the value that a text gives, and whether it is the recorded one.
+    """Return the form of a value that is given as a string, and whether it is the recorded value.
 
-    Raises ConfigError where no text can give such a value.
+    Args:
+        needed: The placeholder, see `find_needed`.
+        text: The value as a string.
+
+    Raises:
+        ConfigError: No string can express a value of that type.
     """
     forms = list(_forms(str(needed["type"]), text))
     if not forms:
         raise ConfigError(
-            f"a redacted {needed['type']} cannot be given as a text: change it with --set"
+            f"a redacted {needed['type']} cannot be given as a string; change it with --set"
         )
     for form in forms:
         if marker_of(form) == needed["marker"]:
@@ -93,13 +99,13 @@ def _forms(type: str, text: str) -> Iterator[JSON]:
 
 
 def is_set(key: str, settings: Iterable[str]) -> bool:
-    """Whether one of the settings gives the key another value, by itself or with all that it lies in."""
+    """Return whether a setting replaces the value of the key, directly or with a part of the config around it."""
     plain = key.replace("[", ".").replace("]", "")
     return any(plain == one or plain.startswith(f"{one}.") for one in settings)
 
 
 class Given(msgspec.Struct, frozen=True):
-    """What came of the values given: a form for each key, what stands in the way, and what to say."""
+    """The supplied secrets: a form by key, obstacles to the replay, and notes."""
 
     forms: dict[str, JSON]
     blockers: tuple[str, ...] = ()
@@ -109,7 +115,11 @@ class Given(msgspec.Struct, frozen=True):
 def take_secrets(
     store: RunStore, record: Record, *, secrets: Mapping[str, str], settings: Iterable[str]
 ) -> Given:
-    """Hold the values given against the recorded markers. Raises ConfigError for a key that needs none."""
+    """Compare the supplied values with the recorded markers.
+
+    Raises:
+        ConfigError: The run needs no secret of that key.
+    """
     needed = find_needed(store, record)
     settings = tuple(settings)
     for key in secrets:
@@ -125,22 +135,19 @@ def take_secrets(
         given.forms[key] = form
         if not same and same_key(needed[key]["marker"]):
             blockers.append(
-                f"the value given for {key} is not the recorded one: to change it, write --set {key}=VALUE"
+                f"the value for {key} is not the recorded one; to change it: --set {key}=VALUE"
             )
         elif not same:
             notes.append(
-                f"whether {key} is the recorded value cannot be told: it was redacted under another key"
+                f"recorder cannot tell whether {key} is the recorded value: it was redacted with another key"
             )
     missing = [key for key in needed if key not in secrets and not is_set(key, settings)]
     if missing:
-        blockers.insert(0, _ask(missing))
+        options = " ".join(f"--secret {key}" for key in missing)
+        noun = "value" if len(missing) == 1 else "values"
+        blockers.insert(
+            0,
+            f"it needs the {noun} of {', '.join(missing)}, redacted in the store; add {options} (which reads"
+            f" {variable_of(missing[0])} or asks; or --secret KEY=VALUE)",
+        )
     return Given(given.forms, tuple(blockers), tuple(notes))
-
-
-def _ask(missing: list[str]) -> str:
-    options = " ".join(f"--secret {key}" for key in missing)
-    which = "value" if len(missing) == 1 else "values"
-    return (
-        f"it needs the {which} of {', '.join(missing)}, redacted in the store: add {options} (reads"
-        f" {variable_of(missing[0])}, or asks; --secret KEY=VALUE gives it)"
-    )

@@ -1,1 +1,1 @@
-"""Keep credentials out of the store: names, patterns, redaction, and the key that signs records."""
+"""Protection of credentials: names, formats, redaction, and the key that signs records."""

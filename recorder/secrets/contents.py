@@ -1,4 +1,4 @@
-"""The texts inside an object that only a pickle can hold, with the names under which it has them."""
+"""The strings inside an object that only a pickle can hold, with the names that lead to them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Any
 
-# What lies deeper, or behind more objects, is looked at only as the bytes of the pickle.
+# Deeper values, and those beyond this number of objects, are only searched as bytes of the pickle.
 _DEEPEST = 50
 _MOST = 20_000
 Named = tuple[str, Any]
 
 
 def texts_of(value: Any) -> Iterator[tuple[str, str]]:
-    """Name and text of each text in `value`, 50 levels deep and for 20,000 objects at most; "" without a name.
+    """Yield the name and the text of each string in `value`, 50 levels deep, for at most 20,000 objects.
 
-    What pydantic's SecretStr and its like hold is named ``secret``.
+    The name is "" if there is none. The content of types like pydantic's SecretStr is named ``secret``.
     """
     waiting: list[tuple[str, Any, int]] = [("", value, 0)]
     seen: set[int] = set()
@@ -49,7 +49,7 @@ def _inside(value: Any) -> Iterator[Named]:
 def _mapping(value: Mapping[Any, Any]) -> Iterator[Named]:
     try:
         items = list(value.items())
-    except Exception:  # noqa: BLE001 - anybody's mapping; one that cannot be listed shows its attributes still
+    except Exception:  # noqa: BLE001 - any class of mapping; if it cannot be listed, its attributes are searched
         return
     for key, item in items:
         yield (key if isinstance(key, str) else ""), item
@@ -68,7 +68,7 @@ def _attributes(value: Any) -> Iterator[Named]:
 
 
 def _function(function: FunctionType) -> Iterator[Named]:
-    """What a function by value takes along: the globals that it names, its closure, its defaults."""
+    """Yield the values that a function pickled by value contains: globals it names, its closure, and its defaults."""
     code = function.__code__
     for name in code.co_names:
         if name in function.__globals__:

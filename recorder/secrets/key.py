@@ -1,8 +1,8 @@
-"""The user's own key, which never lies in a store: what marks and signatures are made with.
+"""The user's secret key, kept outside every store, for redaction markers and signatures.
 
-It is 32 random bytes, made on first use, in a file that only the user can read: what RECORDER_KEY_FILE names, else
-``recorder/key`` in the user's folder for configuration (XDG_CONFIG_HOME, ``~/.config``; on Windows APPDATA). Who
-copies that file to another machine has the same key there.
+The key consists of 32 random bytes and is created on first use, in a file that only the user can read. The file is
+the one that RECORDER_KEY_FILE names, or else ``recorder/key`` in the user's configuration folder (XDG_CONFIG_HOME,
+``~/.config``, or APPDATA on Windows). To use the same key on another machine, copy the file there.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from ..errors import RecorderWarning
 
 VARIABLE = "RECORDER_KEY_FILE"
 KEY_BYTES = 32
-# On a filesystem without hard links the file is there for a moment before its text is.
+# On a filesystem without hard links, the file exists for a moment before its content does.
 _WHOLE_WITHIN_S = 2.0
 
 _keys: dict[Path | None, bytes] = {}
 
 
 def key_file() -> Path:
-    """Where the key is, or will be. Raises OSError where the user has no folder of their own."""
+    """Return the path of the key file, which may not exist yet. Raises OSError if the user has no home folder."""
     read = os.environ.get
     named, folder = read(VARIABLE), read("XDG_CONFIG_HOME") or (os.name == "nt" and read("APPDATA"))
     return _key_file(named, folder or None, read("HOME"))
 
 
-@functools.lru_cache(maxsize=4)  # it is asked for four times at each recorded call
+@functools.lru_cache(maxsize=4)  # each recorded call asks four times
 def _key_file(named: str | None, folder: str | None, home: str | None) -> Path:
     if named:
         return Path(named).expanduser().absolute()
     try:
         return (Path(folder) if folder else Path.home() / ".config") / "recorder" / "key"
-    except RuntimeError as error:  # no home: a uid that nobody has entered, in a container
+    except RuntimeError as error:  # no home folder, such as for an unknown uid in a container
         raise OSError(str(error)) from error
 
 
 def key() -> bytes:
-    """The key: 32 bytes, the same in every process of this user.
+    """Return the key, 32 bytes, the same in every process of this user.
 
-    Where the file can be neither read nor made, a warning, and a key of this process alone.
+    If the file can be neither read nor created, warn and return a key for this process only.
     """
     try:
         file = key_file()
@@ -62,9 +62,9 @@ def key() -> bytes:
 
 
 def derive(purpose: str) -> bytes:
-    """A key for one purpose, 32 bytes: who learns it learns neither the key nor that of another purpose.
+    """Derive a key of 32 bytes for one purpose, which reveals neither the main key nor other derived keys.
 
-    `purpose` is a constant of the caller's, such as ``"recorder redacted values 1"``.
+    `purpose` is a constant of the caller, such as ``"recorder redacted values 1"``.
     """
     return _derive(key(), purpose)
 
@@ -75,7 +75,7 @@ def _derive(material: bytes, purpose: str) -> bytes:
 
 
 def is_lasting() -> bool:
-    """Whether other processes have the same key, and later ones will."""
+    """Return True if other and later processes have the same key."""
     try:
         file = key_file()
         return _read(file) == key()
@@ -86,8 +86,8 @@ def is_lasting() -> bool:
 def _of_this_process(file: Path | None, error: Exception) -> bytes:
     where = "" if file is None else f" in {file}"
     warnings.warn(
-        f"there is no key{where} ({error}): this process takes one of its own, so what is marked or signed with it"
-        f" can be told apart by no other; name a file that can be written with {VARIABLE}",
+        f"using a temporary key, because there is no key{where} ({error}): other processes cannot verify what this run"
+        f" signs; set {VARIABLE} to a file that can be written",
         RecorderWarning,
         stacklevel=2,
     )
@@ -95,31 +95,31 @@ def _of_this_process(file: Path | None, error: Exception) -> bytes:
 
 
 def _read(file: Path) -> bytes:
-    """The key in the file. Raises OSError, and ValueError where it holds something else."""
+    """Read the key from the file. Raises OSError, or ValueError for other content."""
     until = time.monotonic() + _WHOLE_WITHIN_S
     while not (text := file.read_text(encoding="ascii")) and time.monotonic() < until:
         time.sleep(0.01)
     found = bytes.fromhex(text)
     if len(found) != KEY_BYTES:
-        raise ValueError(f"it holds {len(found)} bytes, not {KEY_BYTES}: restore it, or remove it")
+        raise ValueError(f"it holds {len(found)} bytes, not {KEY_BYTES}: restore or remove it")
     if os.name != "nt" and stat.S_IMODE(file.stat().st_mode) & 0o077:
-        message = f"others can read the key {file}: chmod 600 {file}"
+        message = f"other users can read the key {file}; run: chmod 600 {file}"
         warnings.warn(message, RecorderWarning, stacklevel=4)
     return found
 
 
 def _make(file: Path) -> bytes:
-    """A fresh key in the file; another process's where that was faster."""
+    """Create a key in the file, or read the one of a process that was faster."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = os.urandom(KEY_BYTES)
     staged = file.with_name(f"{file.name}.{os.urandom(8).hex()}")
     try:
         _write(staged, made)
-        # Whole or not at all, and the first one stays: a link does not take the place of what is there.
+        # A link is atomic and never replaces an existing file, so the first process wins.
         os.link(staged, file)
     except FileExistsError:
         return _read(file)
-    except OSError:  # a filesystem without hard links, or one that cannot be written at all
+    except OSError:  # a filesystem without hard links, or one that cannot be written
         try:
             _write(file, made)
         except FileExistsError:
@@ -130,7 +130,7 @@ def _make(file: Path) -> bytes:
 
 
 def _write(file: Path, made: bytes) -> None:
-    """Raises FileExistsError where the file is there."""
+    """Write a new key file. Raises FileExistsError if it exists."""
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(fd, f"{made.hex()}\n".encode())

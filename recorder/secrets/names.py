@@ -1,8 +1,8 @@
-"""Names that promise a credential: ``db_password``, ``apiKey``, ``HF_TOKEN``, but not ``pad_token`` or ``max_tokens``.
+"""Names that suggest a credential: ``db_password``, ``apiKey``, ``HF_TOKEN``, but not ``pad_token`` or ``max_tokens``.
 
-A name is taken apart into words. What a word like *password* or *secret* stands for is a credential, unless the last
-word says that it is something about one (its length, its file, its policy). *token*, *key* and *auth* mean other
-things too, in a language model more often than not, and count only in the company that makes them credentials.
+A name is split into words. A word such as *password* or *secret* marks a credential, unless the last word names a
+property of one (its length, its file, its policy). *token*, *key*, and *auth* have other meanings too, in language
+models more often than not, so they count only together with certain other words.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import re
 from typing import Literal
 
-Kind = Literal["password", "secret", "token", "auth"]
+SecretKind = Literal["password", "secret", "token", "auth"]
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
@@ -29,7 +29,7 @@ _SECRETS = _set(
 _COMPOUND = (
     "password", "passwd", "passphrase", "apikey", "secretkey", "privatekey", "accesskey", "authtoken", "accesstoken",
 )  # fmt: skip
-# What a thing about a credential ends with.
+# Last words that name a property of a credential.
 _ABOUT = _set(
     "length len size count file files filename path paths dir folder name names id ids type kind mode method policy"
     " field column col index idx dim prob probability rate ratio weight loss metric score accuracy format style url"
@@ -37,7 +37,7 @@ _ABOUT = _set(
     " maximum version location source provider manager class cls fn func function template regex pattern prompt label"
     " strategy env var variable prefix suffix scheme algorithm alg model dataset domain task vocab embedding"
 )
-# What makes a key one that opens something.
+# Words before "key" that make it a credential.
 _KEY_OF = _set(
     "api access private secret account auth signing sign encryption encrypt decryption master deploy ssh gpg service"
     " subscription storage consumer app application license wandb openai anthropic hf huggingface aws azure gcp shared"
@@ -46,7 +46,7 @@ _KEY_OF = _set(
 _PASS_OF = _set(
     "db database user smtp mysql postgres pg ftp mail email root admin login imap ssh redis mongo sudo"
 )
-# What makes a token a piece of text, or a number of them.
+# Words before "token" that make it a piece of text, or a number of them.
 _TOKEN_OF_TEXT = _set(
     "pad padding eos bos unk unknown mask masked sep cls special start end stop begin image img video audio vision"
     " class prompt trigger placeholder delimiter separator max min num n per first last next prev previous vocab word"
@@ -66,8 +66,8 @@ _PLACEHOLDER = re.compile(r"\$\{?\w+\}?|\{\{.*\}\}|<[^<>]*>|\*+|%\w+%|\[redacted
 
 
 @functools.lru_cache(maxsize=4096)
-def kind_of(name: str) -> Kind | None:
-    """What kind of credential the name promises, None for none."""
+def kind_of(name: str) -> SecretKind | None:
+    """Return the kind of credential that the name suggests, or None."""
     words = [word.lower() for word in _WORDS.findall(name)]
     if not words or words[-1] in _ABOUT:
         return None
@@ -87,13 +87,13 @@ def kind_of(name: str) -> Kind | None:
 
 @functools.lru_cache(maxsize=4096)
 def is_about(name: str) -> bool:
-    """Whether the name is that of something harmless beside a credential: its user, host or type."""
+    """Return True if the name is of something harmless that accompanies a credential: its user, host, or type."""
     words = _WORDS.findall(name)
     return bool(words) and words[-1].lower() in _ABOUT
 
 
-def promises_secret(kind: Kind | None, value: str) -> bool:
-    """Whether a text under a name of that kind is a credential, and not empty, a placeholder or a scheme."""
+def promises_secret(kind: SecretKind | None, value: str) -> bool:
+    """Return True if a string under a name of that kind is a credential, not empty, a placeholder, or a scheme."""
     if kind is None or not value.strip() or _PLACEHOLDER.fullmatch(value):
         return False
     if kind == "token":

@@ -1,12 +1,13 @@
-"""Texts that are credentials by their form: URLs with a password, and the key formats of well-known services.
+"""Credentials recognized by their format: URLs with a password, and the keys of well-known services.
 
 Sources: the rules of gitleaks (https://github.com/gitleaks/gitleaks) and detect-secrets
-(https://github.com/Yelp/detect-secrets). Only formats with a beginning of their own are here: forty hex digits
-are a commit far more often than a key.
+(https://github.com/Yelp/detect-secrets). Only formats with a distinctive prefix are included: 40 hex digits are far
+more often a commit than a key.
 
-It looks at bytes, and imports nothing of recorder's: the tee's process does too. One expression of all formats would
-read 6 MB of a console a second. So most of a text is ruled out first, at some 100 MB a second: a key is a run of 16
-letters, digits, ``_`` and ``-``, and what is none contains one of a few words.
+The module works on bytes and imports nothing else of recorder, because the tee process uses it too. A single regular
+expression for all formats would process 6 MB of console output per second. So most of a text is ruled out first, at
+some 100 MB per second: a key contains a run of 16 letters, digits, ``_``, and ``-``, and the other formats contain one
+of a few words.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ import functools
 import re
 from collections.abc import Iterable, Iterator
 
-# A value that only stands for one: ${VARIABLE}, {{ template }}, <password>, ***, None.
+# Placeholders are not credentials: ${VARIABLE}, {{ template }}, <password>, ***, None.
 _NO_PLACEHOLDER = r"(?![*{<$%]|None\b|null\b|[Tt]rue\b|[Ff]alse\b|\[redacted\])"
 _TOKEN = r"[A-Za-z0-9_-]"
 _VALUE = r"""[^\s"'`,;&<>{}()\[\]\\]{4,400}"""
 _ASSIGNED = r"""(?:=["']?|["']\s?:\s?["'])"""
 _RUN = 16
-# What is shorter and has neither = nor : in it is no credential by its form.
+# A shorter text without = and : cannot have the format of a credential.
 SHORTEST = _RUN
 
-# Each has a run of `_RUN`, the first after at most five characters; it begins with one of `_HEADS`.
+# Each contains a run of `_RUN`, after at most five characters, and begins with one of `_HEADS`.
 KEYS: dict[str, str] = {
     "an AWS key": (
         r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"
@@ -58,7 +59,7 @@ _HEADS = (
     " glagent- glimt- gloas- glwt- xox xapp- sk- gsk_ xai- pplx- nvapi- r8_ lsv2_ hf_ api_org_ AIza ya29. GOCSPX- sk_"
     " rk_ whsec_ npm_ pypi-AgE dckr_ SG. dapi doo_v1 dop_v1 dor_v1 hvs. glsa_ ATATT3 AGE-SECRET ops_eyJ wandb_v1_ eyJ"
 )
-# Each contains one of its words, in lower case.
+# Each contains one of its words in lowercase.
 OTHERS: dict[str, tuple[str, tuple[bytes, ...]]] = {
     "a URL with a password": (
         rf"""://[^\s/:@"'<>]{{0,100}}:{_NO_PLACEHOLDER}([^\s/"'<>]{{1,200}})@(?=[\w\[.-])""",
@@ -102,7 +103,7 @@ OTHERS: dict[str, tuple[str, tuple[bytes, ...]]] = {
 
 @functools.cache
 def _keys() -> re.Pattern[bytes]:
-    """All of `KEYS`: 9 ms to compile, which most processes need not spend."""
+    """Compile all of `KEYS` on first use. It takes 9 ms, which most processes need not spend."""
     return re.compile("|".join(KEYS.values()).encode())
 
 
@@ -111,14 +112,14 @@ _others = [(re.compile(pattern.encode()), words) for pattern, words in OTHERS.va
 _ALPHABET = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _AS_RUNS = bytes(97 if byte in _ALPHABET else 32 for byte in range(256))
 _LONG = b"a" * _RUN
-# What is shorter and has neither = nor : in it is none of `OTHERS`.
+# A shorter text without = and : cannot match any of `OTHERS`.
 _SHORT = 24
 
 Span = tuple[int, int]
 
 
 def find(data: bytes, values: Iterable[bytes] = ()) -> list[Span]:
-    """Where in `data` credentials stand, in order and apart: known formats, and each of `values`."""
+    """Return the spans of credentials in `data`, sorted and disjoint: known formats, and each of `values`."""
     found = list(_find_keys(data))
     if b"://" in data:
         found += _spans(_others[0][0], data)
@@ -169,8 +170,8 @@ def _merge(spans: list[Span]) -> list[Span]:
 
 
 def name_of(data: bytes) -> str:
-    """Which format the first credential in `data` has, in words; "" where there is none."""
-    for name, pattern in [*KEYS.items(), *((name, one) for name, (one, _) in OTHERS.items())]:
+    """Return the name of the format of the first credential in `data`, or ""."""
+    for name, pattern in [*KEYS.items(), *((name, other) for name, (other, _) in OTHERS.items())]:
         if re.search(pattern.encode(), data):
             return name
     return ""

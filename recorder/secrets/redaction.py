@@ -1,7 +1,7 @@
-"""Forms without credentials: each one gives way to ``{"$redacted": ...}`` before anything is written.
+"""Redaction of encoded values: each credential is replaced by ``{"$redacted": ...}`` before anything is written.
 
-A value is redacted whole: a URL with a password in it, or an object that only a pickle holds and that holds one
-somewhere, as much as a password by itself.
+A value is redacted as a whole: a URL that contains a password, or a pickled object that contains one anywhere, just
+like a plain password.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .contents import texts_of
 from .names import is_about, kind_of, promises_secret
 from .register import Secrets
 
-# A longer payload is looked at by its attributes only: it would take a second.
+# Searching a larger payload would take a second, so only its attributes are searched.
 MAX_PAYLOAD_BYTES = 1 << 25
 _BYTES = frozenset({"$str", "$bytes", "$bytearray", "$uuid"})
 _SAFE = frozenset(
@@ -38,7 +38,7 @@ _INSIDE = frozenset(
 
 
 class Redaction:
-    """Takes the credentials out of forms, and lists them in `secrets` under ``PLACE.path``."""
+    """A redaction of forms that lists each credential in `secrets` under ``PLACE.path``."""
 
     def __init__(
         self, secrets: Secrets, *, place: str, encoded: codec.Encoded, by_name: bool = True
@@ -49,7 +49,7 @@ class Redaction:
         self._by_name = by_name
 
     def apply(self, form: JSON, path: str = "") -> JSON:
-        """The form without credentials; the same form where there is none."""
+        """Return the form without credentials, or the same form if it has none."""
         if not isinstance(form, list | dict):
             return self._replace(form, path, (path,) if path else ())
         return codec.replace_parts(form, path, (path,) if path else (), self._replace)
@@ -81,7 +81,7 @@ class Redaction:
             self._secrets.know(form, f"the value of {where}")
         return codec.redacted(self._secrets.note(where, form, reason), type=type)
 
-    # Why
+    # Reasons
 
     def _named_reason(self, path: str) -> str:
         named = self._secrets.named
@@ -107,7 +107,7 @@ class Redaction:
         return ""
 
     def _number_reason(self, path: str, names: tuple[str, ...]) -> str:
-        """A number is a password, and nothing else that a name may promise."""
+        """Return the reason to redact a number. A name can mark a number only as a password."""
         if self._by_name and names and kind_of(names[-1]) == "password":
             return f"the name {names[-1]}"
         return self._named_reason(path)
@@ -125,8 +125,8 @@ class Redaction:
         text = _text_in(form, tag)
         if text is not None:
             self._secrets.know(text, f"the value of {path}")
-        said = form[tag]
-        type = str(said["type"]) if isinstance(said, dict) and "type" in said else tag[1:]
+        content = form[tag]
+        type = str(content["type"]) if isinstance(content, dict) and "type" in content else tag[1:]
         if tag == "$secret":
             type = f"secret {type}"
         return self._redact(form, path, reason, type)
@@ -149,14 +149,14 @@ class Redaction:
         return ""
 
     def _set(self, form: JSON, tag: str, path: str, names: tuple[str, ...]) -> JSON:
-        """A set has no places of its own: it is redacted as a whole."""
+        """Redact a set as a whole, because its items have no paths."""
         for item in form[tag]:
             if codec.replace_parts(item, path, names, self._replace) != item:
                 return self._redact(form, path, "a set with a credential in it", tag[1:])
         return form
 
     def _clean_keys(self, form: dict[str, JSON], path: str) -> JSON:
-        """A dict whose keys hold credentials is redacted as a whole: a key is a place's name."""
+        """Redact a dict as a whole if a key contains a credential, because keys appear in paths."""
         for key in form:
             reason = self._secrets.reason(key)
             if reason:
@@ -184,7 +184,7 @@ class Redaction:
 
 
 def _text_in(form: JSON, tag: str) -> str | None:
-    """The text or bytes, as text, that a form says in another way than as text; None for any other."""
+    """Return the string that a tagged form of a string or of bytes represents, or None for any other form."""
     if tag == "$secret":
         inner = form[tag]["value"]
         return inner if isinstance(inner, str) else _text_in(inner, tag_of(inner) or "")
@@ -200,32 +200,29 @@ def _no_payload(digest: str) -> bytes:
     raise KeyError(digest)
 
 
-def _texts(said: Any) -> Iterator[str]:
-    """Every text in what stands under a tag."""
-    if isinstance(said, str):
-        yield said
-    elif isinstance(said, dict):
-        for value in said.values():
+def _texts(content: Any) -> Iterator[str]:
+    """Yield every string in the content of a tagged form."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict):
+        for value in content.values():
             yield from _texts(value)
-    elif isinstance(said, list):
-        for value in said:
+    elif isinstance(content, list):
+        for value in content:
             yield from _texts(value)
 
 
 def redact_encoded(
     encoded: codec.Encoded, secrets: Secrets, *, place: str, path: str = "", by_name: bool = True
 ) -> codec.Encoded:
-    """An encoded value (with no `inline_limit`) without credentials, outlined; only the payloads that it still names.
+    """Redact an encoded value (with no `inline_limit`), outline it, and drop the payloads it no longer refers to.
 
-    Without `by_name` it is by its looks alone that a text is a credential.
+    If `by_name` is False, names are ignored and only formats and known credentials are redacted.
     """
     redaction = Redaction(secrets, place=place, encoded=encoded, by_name=by_name)
     form = redaction.apply(encoded.form, path)
-    if form is None or type(form) in (
-        bool,
-        int,
-        float,
-    ):  # most of a config: there is nothing in it to outline
+    # Most values of a config are scalars, which need no outlining.
+    if form is None or type(form) in (bool, int, float):
         return encoded if form is encoded.form else encoded._replace(form=form, objects={})
     objects = dict(encoded.objects)
     form = codec.outline(form, objects)

@@ -1,7 +1,7 @@
-"""The credentials of a run: what is known of them, and what was kept out of its record because of them.
+"""The credentials of a run: the known ones, and the places where each was redacted.
 
-What a credential is, by its name, is in `names`; by its form, in `formats`. What was seen under a credential's name,
-in the config or among the environment variables, is a credential wherever else it turns up.
+`.names` recognizes credentials by name, `.patterns` by format. A value found under such a name, in the config or in
+the environment variables, counts as a credential wherever else it appears.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from ..digest import PREFIX, canonical_json, keyed_digest
 from ..records import JSON, Redacted
 from . import patterns
 from .key import derive
-from .names import Kind, kind_of, promises_secret
+from .names import SecretKind, kind_of, promises_secret
 from .scrub import REDACTED
 
-# A shorter text is too often part of something else to be looked for everywhere.
+# A shorter text is too often part of another one to be searched for everywhere.
 KNOWN_CHARACTERS = 8
 _MAX_VALUE = 1 << 16
 
 
 def marker_of(form: JSON) -> str:
-    """The keyed marker of a value's form: ``KEY-MARKER``, hex digits; the first part tells one key from another."""
+    """Return the keyed marker of a value's form, ``KEY-MARKER`` in hex digits. KEY identifies the user's key."""
     digest = keyed_digest(
         canonical_json(codec.canonical(form)), key=derive("recorder redacted value 1")
     )
@@ -35,20 +35,19 @@ def marker_of(form: JSON) -> str:
 
 
 def same_key(marker: str) -> bool:
-    """Whether a marker was made with the key that this process has."""
+    """Return True if the marker was made with this process's key."""
     return marker.partition("-")[0] == derive("recorder key name 1").hex()[:8]
 
 
 def secret_digest(digest: str) -> str:
-    """The keyed digest of a file of credentials: nobody can find out a short one's content by trying."""
+    """Return the keyed digest of a file of credentials. Short contents cannot be guessed from it."""
     return PREFIX + keyed_digest(digest.encode(), key=derive("recorder secret file 1")).hex()
 
 
 class Secrets:
-    """The credentials of one run, and the places where each was kept out.
+    """The credentials of one run, and the places where each was redacted.
 
-    `named` are the config keys (dotted) whose values are credentials whatever they look like, `public` those that
-    are none.
+    `named` are config keys (dotted) whose values are always credentials, `public` those whose values never are.
     """
 
     def __init__(self, *, named: Sequence[str] = (), public: Sequence[str] = ()) -> None:
@@ -60,24 +59,24 @@ class Secrets:
 
     @property
     def found(self) -> tuple[Redacted, ...]:
-        """What was kept out, in the order of its places."""
-        return tuple(sorted(self._found.values(), key=lambda one: (one.place, one.marker)))
+        """The redacted values, sorted by place."""
+        return tuple(sorted(self._found.values(), key=lambda found: (found.place, found.marker)))
 
     @property
     def count(self) -> int:
-        """How many credentials are known by their text."""
+        """The number of credentials known by their text."""
         return len(self._known)
 
     @property
     def values(self) -> tuple[bytes, ...]:
-        """The known credentials, as they may be written in a text."""
+        """The known credentials as they may appear in a text."""
         if self._bytes is None:
             texts = {variant for text in self._known for variant in _variants(text)}
             self._bytes = tuple(text.encode("utf-8", "surrogatepass") for text in texts)
         return self._bytes
 
     def know(self, text: str, reason: str) -> bool:
-        """Look for this text everywhere from now on; whether that is new."""
+        """Search for this text everywhere from now on, and return True if it was not known before."""
         if not KNOWN_CHARACTERS <= len(text) <= _MAX_VALUE or text in self._known:
             return False
         self._known[text] = reason
@@ -85,31 +84,31 @@ class Secrets:
         return True
 
     def note(self, place: str, form: JSON, reason: str) -> str:
-        """List a value that was kept out; its marker."""
+        """List a redacted value and return its marker."""
         marker = marker_of(form)
         self._found.setdefault((place, marker), Redacted(place=place, marker=marker, reason=reason))
         return marker
 
     def add(self, found: Sequence[Redacted]) -> None:
-        """List what was kept out elsewhere."""
-        self._found.update({(one.place, one.marker): one for one in found})
+        """List values that were redacted elsewhere."""
+        self._found.update({(item.place, item.marker): item for item in found})
 
     def reason(self, text: str) -> str:
-        """Why the text is, or holds, a credential, whatever its name; "" where it does not."""
+        """Return the reason why the text is or contains a credential, whatever its name, or ""."""
         for known, reason in self._known.items():
             if known in text:
                 return reason
         return format_of(text)
 
     def payload_reason(self, data: bytes) -> str:
-        """The same for bytes."""
+        """Return the reason why the bytes contain a credential, or ""."""
         for known, reason in self._known.items():
             if known.encode("utf-8", "surrogatepass") in data:
                 return reason
         return (patterns.name_of(data) or "a known format") if patterns.find(data) else ""
 
     def scrub(self, text: str, place: str) -> str:
-        """The text without credentials; what was taken out is listed under `place`."""
+        """Return the text without credentials. What was removed is listed under `place`."""
         data = text.encode("utf-8", "surrogatepass")
         parts: list[bytes] = []
         at = 0
@@ -122,18 +121,18 @@ class Secrets:
         return b"".join((*parts, data[at:])).decode("utf-8", "surrogatepass")
 
     def note_text(self, place: str, data: bytes) -> None:
-        """List a credential that was taken out of a text."""
+        """List a credential that was removed from a text."""
         text = data.decode("utf-8", "surrogateescape")
         known = self._known.get(text)
         form = codec.encode(text, inline_limit=None).form
         self.note(place, form, known or patterns.name_of(data) or "a credential in a text")
 
     def is_named(self, path: str, keys: Sequence[str]) -> bool:
-        """Whether the user has named that place of the config, or one that it lies in."""
+        """Return True if the user named that place of the config, or one that contains it."""
         return any(_lies_in(path, name) for name in keys)
 
     def scrub_arguments(self, argv: Sequence[str]) -> tuple[str, ...]:
-        """A command line without credentials: values of options whose names promise one, and what looks like one."""
+        """Return a command line without credentials: values of options with telling names, and known formats."""
         found: list[str] = []
         for i, arg in enumerate(argv):
             place = f"argv[{i}]"
@@ -154,7 +153,7 @@ class Secrets:
 
 
 def format_of(text: str) -> str:
-    """Which known format a credential in the text has, in words; "" where there is none."""
+    """Return the name of the known format of a credential in the text, or ""."""
     if len(text) < patterns.SHORTEST and "=" not in text and ":" not in text:
         return ""
     return _short_format(text) if len(text) <= 256 else _format_in(text)
@@ -165,7 +164,7 @@ def _format_in(text: str) -> str:
     return (patterns.name_of(data) or "a known format") if patterns.find(data) else ""
 
 
-# A sweep has the same texts in every run.
+# In a sweep, every run has the same strings.
 _short_format = functools.lru_cache(maxsize=2048)(_format_in)
 
 
@@ -173,7 +172,7 @@ def _is_value(option: str, arg: str) -> bool:
     return not arg.startswith("--") and promises_secret(_argument_kind(option), arg)
 
 
-def _argument_kind(option: str) -> Kind | None:
+def _argument_kind(option: str) -> SecretKind | None:
     return kind_of(option.lstrip("-+").rpartition(".")[2])
 
 
@@ -182,7 +181,7 @@ def _lies_in(path: str, name: str) -> bool:
 
 
 def _variants(text: str) -> Iterator[str]:
-    """The text as it is, and as repr, JSON and URLs write it."""
+    """Yield the text as it is, and as repr, JSON, and URLs write it."""
     yield text
     yield repr(text)[1:-1]
     yield json.dumps(text)[1:-1]
@@ -191,7 +190,7 @@ def _variants(text: str) -> Iterator[str]:
 
 
 def known_variables() -> Mapping[str, str]:
-    """The values of this process's environment variables whose names promise a credential, and why, by value."""
+    """Return the credentials in this process's environment variables, with the reason, by value."""
     found = {}
     for name in os.environ:
         kind = kind_of(name)
@@ -208,7 +207,7 @@ def known_variables() -> Mapping[str, str]:
 
 @functools.lru_cache(maxsize=64)
 def _is_path(value: str) -> bool:
-    """GOOGLE_APPLICATION_CREDENTIALS names a file, and a file's name is no secret."""
+    """Return True for the path of an existing file, as in GOOGLE_APPLICATION_CREDENTIALS. A path is not a secret."""
     try:
         return value.startswith(("/", "~", ".")) and Path(value).expanduser().exists()
     except (OSError, ValueError, RuntimeError):

@@ -1,15 +1,16 @@
-"""Taking credentials out of a stream of bytes, however it is cut into pieces.
+"""Removal of credentials from a stream of bytes that arrives in arbitrary pieces.
 
-It imports nothing of recorder's, and nothing slow: the tee's process uses it too, and starts with each program.
+The module imports nothing else of recorder, and nothing slow, because the tee process uses it and starts with each
+program.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-# What stands in a text in the place of a credential.
+# The replacement for a credential in a text.
 REDACTED = b"[redacted]"
-# No more than this of a line without an end is held back, and of a private key without one.
+# The limits on held-back data: for a line without an end, and for a private key without one.
 HELD_BYTES = 1 << 13
 _HELD_KEY_BYTES = 1 << 15
 _BEGIN, _END = b"-----BEGIN ", b"-----END"
@@ -18,7 +19,7 @@ Find = Callable[[bytes, Iterable[bytes]], list[tuple[int, int]]]
 
 
 class Rules:
-    """What is taken out: what `find` finds, and `values`, the credentials that are known by their text."""
+    """The rules for removal: the function `find`, and `values`, the credentials known by their text."""
 
     values: tuple[bytes, ...]
 
@@ -27,23 +28,23 @@ class Rules:
         self.set_values(())
 
     def set_values(self, values: Iterable[bytes]) -> None:
-        """Take out these from now on, whoever uses these rules."""
+        """Set the values to remove, for all users of these rules."""
         self.values = tuple(sorted(values, key=len, reverse=True))
-        # A value of several lines can begin on one that has ended.
+        # A value of several lines can begin on a line that has ended.
         self.heads = [
-            (one[: one.index(b"\n") + 1], len(one)) for one in self.values if b"\n" in one
+            (value[: value.index(b"\n") + 1], len(value)) for value in self.values if b"\n" in value
         ]
 
     def spans(self, data: bytes) -> list[tuple[int, int]]:
-        """Where credentials stand in `data`."""
+        """Return the spans of credentials in `data`."""
         return self._find(data, self.values)
 
 
 class Scrubber:
-    """One stream. A credential never spans two lines, but for private keys and values that have lines themselves: so
-    the beginning of a line is held back until its end comes, or `flush`.
+    """A scrubber for one stream.
 
-    `found` are the credentials taken out; whoever reads them takes them off.
+    Only private keys and multi-line values span lines. So the beginning of a line is held back until the line ends,
+    or until `flush`. `found` are the removed credentials; its reader empties it.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -52,23 +53,23 @@ class Scrubber:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Take in `data`; what may be written by now."""
+        """Take in `data` and return the bytes that can be written now."""
         data = self._held + data
         clean, self._held = self._clean(data, self._safe(data))
         return clean
 
     def flush(self) -> bytes:
-        """What is held back, at the end."""
+        """Return the held-back bytes at the end."""
         clean, self._held = self._clean(self._held, len(self._held))
         return clean
 
     @property
     def is_holding(self) -> bool:
-        """Whether the beginning of a line is held back."""
+        """True while the beginning of a line is held back."""
         return bool(self._held)
 
     def _safe(self, data: bytes) -> int:
-        """Up to where `data` can be looked at: what comes later changes nothing there."""
+        """Return the position up to which later data cannot change the result."""
         safe = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         begin = data.rfind(_BEGIN)
         if 0 <= begin < safe and len(data) - begin < _HELD_KEY_BYTES:
@@ -82,13 +83,13 @@ class Scrubber:
         return safe if len(data) - safe <= HELD_BYTES or safe == begin else len(data) - HELD_BYTES
 
     def _may_span(self, data: bytes, safe: int) -> bool:
-        """Whether a credential may begin before `safe` and end after it."""
+        """Return True if a credential can begin before `safe` and end after it."""
         if data[safe - 1 : safe] not in (b"\n", b"\r") or _BEGIN in data:
             return True
         return any(head in data for head, _ in self.rules.heads)
 
     def _clean(self, data: bytes, safe: int) -> tuple[bytes, bytes]:
-        """`data` up to `safe`, scrubbed, and the rest as it is; what stands across `safe` is taken out whole."""
+        """Return `data` up to `safe` scrubbed, and the rest unchanged. A credential across `safe` is removed whole."""
         if not safe:
             return b"", data
         parts: list[bytes] = []
@@ -97,7 +98,7 @@ class Scrubber:
             if start >= safe:
                 break
             if end == len(data) > safe and end - start < HELD_BYTES:
-                safe = start  # it may go on in what comes
+                safe = start  # it may continue in later data
                 break
             self.found.append(data[start:end])
             parts += (data[at:start], REDACTED)

@@ -1,4 +1,4 @@
-"""URLs of repositories, without the credentials that they may hold."""
+"""Removal of credentials from the URLs of repositories."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _USER = re.compile(r"^([\w.+-]+://)([^/\s]*)@")
 
 
 def without_credentials(url: str) -> str:
-    """The URL without a user's name, password or token before the host (``ssh://git@`` stays), or in its query."""
+    """Return the URL without a user, password, or token before the host (``ssh://git@`` is kept) or in its query."""
     found = _USER.match(url)
     if found is not None:
         name, colon, _ = found[2].partition(":")
@@ -27,7 +27,7 @@ def without_credentials(url: str) -> str:
 
 
 def redact_url(url: str, place: str) -> tuple[Redacted, ...]:
-    """What is listed of a URL that `without_credentials` takes some out of."""
+    """Return the list entry for a URL from which `without_credentials` removes something."""
     if without_credentials(url) == url:
         return ()
     return (Redacted(place=place, marker=marker_of(url), reason="a URL with a credential"),)

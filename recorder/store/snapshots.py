@@ -525,7 +525,7 @@ class Snapshots:
             variables["GIT_OBJECT_DIRECTORY"] = str(objects)
             variables["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _alternate(self.git_dir / "objects")
         cwd = tree or self.git_dir.parent
-        return run_git([*where, *args], cwd=cwd, said=said, variables=variables, inherited=held)
+        return run_git([*where, *args], cwd=cwd, stdin=said, variables=variables, inherited=held)
 
 
 def _alternate(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Several runs of one command line: each a process and a run of its own, whatever becomes of the others."""
+"""Tests of sweeps: several runs of one command line, each in a separate process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TRAIN = """
 
 @pytest.fixture
 def sweeping(project: Project) -> Project:
-    """A project with the experiments, committed, and what they write ignored."""
+    """Return a committed project with the experiments, whose outputs git ignores."""
     project.write("train.py", TRAIN)
     project.write(".gitignore", "begun-*")
     project.commit()
@@ -58,7 +58,7 @@ def runs(project: Project) -> list[dict[str, Any]]:
 
 
 def test_a_grid_is_a_run_for_each_cell(sweeping: Project) -> None:
-    """Each combination is recorded in a process of its own; one that fails or dies stops none, and the status says so."""
+    """Each combination runs in a separate process; one that fails or dies does not stop the others."""
     values = ["lr=0.1,6,-1", "opt=a,b", "seed=0:2"]
     done = sweeping.recorder("run", "train.py:train", *values, "--tag", "t", "-j", "3", status=3)
     found = runs(sweeping)
@@ -73,7 +73,7 @@ def test_a_grid_is_a_run_for_each_cell(sweeping: Project) -> None:
     assert sweep.startswith("sweep-") and {tuple(one["tags"]) for one in found} == {
         ("own", "t", sweep)
     }
-    assert "opt=a,b is one text" in done.stderr
+    assert "opt=a,b is one string" in done.stderr
     assert "ValueError: diverged [at] once" in done.stderr and "killed by signal 9" in done.stderr
     assert f"2 finished, 4 failed: recorder list --tag {sweep}" in done.stderr
     assert "printed by" not in done.stdout + done.stderr
@@ -83,7 +83,7 @@ def test_a_grid_is_a_run_for_each_cell(sweeping: Project) -> None:
 
 
 def test_repeat_counts_seeds_up(sweeping: Project) -> None:
-    """--repeat N takes N seeds from --seed, the parameter's own, or 0; with or without a parameter for it."""
+    """--repeat N uses N seeds that start at --seed, the parameter's value, or 0."""
     sweeping.recorder("run", "train.py:train", "lr=1,2", "--repeat", "2")
     sweeping.recorder("run", "train.py:train", "--repeat", "2", "--seed", "5")
     sweeping.recorder("run", "train.py:drawn", "--repeat", "2", "--seed", "8")
@@ -91,14 +91,14 @@ def test_repeat_counts_seeds_up(sweeping: Project) -> None:
     assert [one["seed_info"]["value"] for one in found] == [0, 1, 0, 1, 5, 6, 8, 9]
     assert [one["config"]["lr"] for one in found[:4]] == [1.0, 1.0, 2.0, 2.0]
     assert found[-1]["result"] != found[-2]["result"]
-    said = sweeping.recorder("run", "train.py:drawn", "seed=0:3", status=2).stderr
-    assert "drawn takes no 'seed': --seed N, or --repeat N" in said
+    stderr = sweeping.recorder("run", "train.py:drawn", "seed=0:3", status=2).stderr
+    assert "drawn has no parameter 'seed'; to seed its generators: --seed N or --repeat N" in stderr
     again = json.loads(sweeping.recorder("replay", "8", "--json").stdout)
     assert again["verdict"] == "reproduced"
 
 
 def test_what_would_run_is_said_and_not_run(sweeping: Project) -> None:
-    """--dry-run has a line for each run, and leaves no store."""
+    """--dry-run prints a line for each run, and creates no store."""
     done = sweeping.recorder("run", "train.py:train", "lr=1,2", "--repeat", "2", "--dry-run")
     assert [line.split() for line in done.stdout.splitlines()] == [
         ["train:", "4", "runs"], ["lr", "seed"], ["1", "0"], ["1", "1"], ["2", "0"], ["2", "1"],
@@ -107,11 +107,11 @@ def test_what_would_run_is_said_and_not_run(sweeping: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["seed=0:101"], "101 runs, more than 100: say --yes"),
         (["seed=0:3", "--repeat", "2"], "--repeat and several values of seed"),
-        (["seed=3", "--seed", "2"], "--seed and seed= are both given"),
+        (["seed=3", "--seed", "2"], "--seed and seed= exclude each other"),
         (["lr=0.1,x"], "lr='x' is no float"),
         (["--config", "none.toml"], "none.toml: No such file"),
         (["lr=1,2", "-j", "0"], "-j"),
@@ -119,16 +119,16 @@ def test_what_would_run_is_said_and_not_run(sweeping: Project) -> None:
     ],
 )
 def test_a_mistake_is_said_before_anything_runs(
-    sweeping: Project, arguments: list[str], said: str
+    sweeping: Project, arguments: list[str], message: str
 ) -> None:
-    """Too many runs without a word, contradictions and wrong values are wrong usage; nothing is recorded."""
+    """Too many runs without --yes, contradictions, and wrong values are usage errors, and nothing is recorded."""
     done = sweeping.recorder("run", "train.py:train", *arguments, status=2)
-    assert said in done.stderr
+    assert message in done.stderr
     assert not (sweeping.root / ".recorder").exists()
 
 
 def test_a_cell_that_cannot_be_loaded_fails_alone(sweeping: Project) -> None:
-    """Where a worker finds the module broken, there is no run, and the reason is said."""
+    """A cell whose module cannot be imported has no run, and the reason is reported."""
     sweeping.write(
         "broken.py",
         "import sys\nif sys.argv[0] != 'broken.py' or len(sys.orig_argv) < 6: 1 / 0\n"
@@ -141,13 +141,13 @@ def test_a_cell_that_cannot_be_loaded_fails_alone(sweeping: Project) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_a_sweep_keeps_what_there_is(sweeping: Project, number: int) -> None:
-    """Ctrl-C or SIGTERM begins no more, interrupts what runs, keeps what has finished, and the status is 130."""
+    """Ctrl-C or SIGTERM begins no more runs, interrupts the running ones, and ends with status 130."""
     command = [sys.executable, "-m", "recorder", "run", "train.py:train", "seed=0:6", "-j", "2"]
     process = subprocess.Popen(
         [*command, "wait=60"], cwd=sweeping.root, env=sweeping.env, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    # The first two would wait for a minute.
+    # The first two wait for a minute.
     wait_for(lambda: len(list(sweeping.root.glob("begun-*"))) == 2)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
@@ -157,27 +157,27 @@ def test_interrupted_a_sweep_keeps_what_there_is(sweeping: Project, number: int)
     assert not list((sweeping.root / ".recorder" / "live").glob("*/stdout"))
 
 
-def wait_for(what: Any) -> None:
+def wait_for(condition: Any) -> None:
     deadline = time.monotonic() + 60
-    while not what():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a Unix terminal")
 def test_on_a_terminal_there_is_a_bar_and_a_table(sweeping: Project) -> None:
-    """On a terminal a sweep asks above 100 runs, shows a bar with what runs under it, and ends with the table."""
+    """A sweep on a terminal shows a progress bar with the running cells, and ends with the table."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "recorder", "run", "train.py:train", "lr=1,6", "wait=0.5", "-j", "2"],
         cwd=sweeping.root, env={**sweeping.env, "TERM": "xterm", "COLUMNS": "100"}, stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip
     os.close(theirs)
-    said = read_all(ours)
+    printed = read_all(ours)
     assert process.wait(timeout=60) == 3
-    assert "0/2" in said and "2/2" in said and "1 failed" in said
-    assert "ValueError: diverged [at] once" in said
-    assert "1 finished, 1 failed: recorder list --tag" in said
+    assert "0/2" in printed and "2/2" in printed and "1 failed" in printed
+    assert "ValueError: diverged [at] once" in printed
+    assert "1 finished, 1 failed: recorder list --tag" in printed
 
 
 def read_all(descriptor: int) -> str:
@@ -185,7 +185,7 @@ def read_all(descriptor: int) -> str:
     while True:
         try:
             data = os.read(descriptor, 65536)
-        except OSError:  # the other end is closed
+        except OSError:  # the process has closed the terminal
             return found.decode(errors="replace")
         if not data:
             return found.decode(errors="replace")
@@ -193,7 +193,7 @@ def read_all(descriptor: int) -> str:
 
 
 def test_a_report_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
-    """What a worker tells takes the place of what it has told."""
+    """A report replaces the one before, and a reader sees either of them whole."""
     place = str(tmp_path / "0.json")
     assert ProcessReport.read(place) is None
     for report in (

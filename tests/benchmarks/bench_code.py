@@ -24,12 +24,12 @@ PROCESSES = 9
 SNAPSHOT = """
 import sys, time
 from pathlib import Path
-from recorder.recording.project import Setting, _take_snapshot
-from recorder.store.store import Store
+from recorder.recording.project import take_snapshot
+from recorder.store.store import RunStore
 now = time.perf_counter
-root, store = Path(sys.argv[1]), Store(sys.argv[2], create=True)
+root, store = Path(sys.argv[1]), RunStore(sys.argv[2], create=True)
 def act():
-    tree, snapshot = _take_snapshot(store, root, print, outputs=frozenset())
+    tree, snapshot = take_snapshot(store, root, print)
     assert len(tree.files) == FILES and snapshot
 start = now(); act(); first = now() - start
 again = []

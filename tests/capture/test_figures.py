@@ -1,4 +1,4 @@
-"""`figure` and `input`, held against the real libraries and real runs."""
+"""Tests for `save_figure` and `track_input` with real libraries and runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ run()
 
 
 def test_figures_are_outputs(project: Project) -> None:
-    """Figures are kept in the format of their names and replay identical; what is none is warned about."""
+    """Figures are saved in the format of their names and replay identical, and other objects cause a warning."""
     project.write("run.py", PLOTS)
     project.python("run.py")
     store = RunStore(project.root / ".recorder")
@@ -42,16 +42,14 @@ def test_figures_are_outputs(project: Project) -> None:
     kept = {output.name: store.read(output.digest) for output in record.outputs}
     assert list(kept) == ["line.svg", "plots/line.png", "scatter.html", "scatter.json"]
     assert kept["plots/line.png"].startswith(b"\x89PNG") and b"<svg" in kept["line.svg"]
-    assert record.warnings == (
-        "figure 'bad' was not saved: it is no figure of matplotlib or plotly",
-    )
+    assert record.warnings == ("figure 'bad' was not saved: not a matplotlib or plotly figure",)
     done = project.recorder("replay", str(record.number))
     assert done.stdout.count("output   ") == 4 and "reproduced" in done.stdout
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_a_figure_drawn_twice_is_the_same(suffix: str) -> None:
-    """Equal figures are equal bytes, whenever they are drawn."""
+    """Equal figures have equal bytes whenever they are drawn."""
     import matplotlib.figure
 
     def once() -> bytes:
@@ -63,7 +61,7 @@ def test_a_figure_drawn_twice_is_the_same(suffix: str) -> None:
 
 
 def test_input_outside_a_run(tmp_path: Path) -> None:
-    """Outside a run `input` gives the path back and says nothing; `figure` warns as `save` does."""
+    """Outside a run, `track_input` returns the path silently, and `save_figure` warns as `save` does."""
     missing = tmp_path / "missing"
     assert recorder.track_input(missing) is missing
     with pytest.warns(RecorderWarning, match="figure.* outside a recorded run"):
@@ -71,7 +69,7 @@ def test_input_outside_a_run(tmp_path: Path) -> None:
 
 
 def test_input_in_a_run(project: Project) -> None:
-    """What `input` names is an input, though only a child process reads it; a missing one is warned about."""
+    """A file passed to `track_input` is an input even if only a child process reads it, and a missing one warns."""
     project.write("data/a.csv", "1")
     project.write(
         "run.py",

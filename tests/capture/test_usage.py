@@ -1,4 +1,4 @@
-"""What a run takes: measured at its end, and sampled while it lasts where that is asked for."""
+"""Tests for CPU time and memory: measured at the end, and sampled during a run on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recorder.store.store import RunStore
 
 
 def test_usage_is_measured() -> None:
-    """Processor time, that of children included, and memory are about what was used."""
+    """CPU time, including that of children, and memory are about right."""
     meter = Meter()
     subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
     sum(range(3_000_000))
@@ -26,7 +26,7 @@ def test_usage_is_measured() -> None:
 
 
 def test_a_short_run_has_processor_time() -> None:
-    """A millisecond of work is measured, where the clock's ticks are ten."""
+    """A millisecond of work is measured, although clock ticks are 10 ms."""
     meter = Meter()
     start = time.perf_counter()
     while time.perf_counter() - start < 0.001:
@@ -37,7 +37,7 @@ def test_a_short_run_has_processor_time() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no getrusage")
 def test_a_peak_of_an_earlier_run_is_told_from_ones_own() -> None:
-    """The process's peak is that of this run only where it is higher than it was before."""
+    """The process's peak memory counts for a run only if it is higher than before the run."""
     Meter()
     idle = Meter().stop()
     assert idle.peak_memory_bytes is not None
@@ -51,7 +51,7 @@ def test_a_peak_of_an_earlier_run_is_told_from_ones_own() -> None:
 
 
 def test_samples_of_work_and_memory() -> None:
-    """A busy process shows as such, a child's memory counts, and a sample is taken even of a short run."""
+    """Samples show a busy process and a child's memory, and a short run has a sample too."""
     samples: list[dict[str, int | float]] = []
     sampler = Sampler(3600, samples.append)
     start = time.process_time()
@@ -65,7 +65,7 @@ def test_samples_of_work_and_memory() -> None:
 
 
 def test_a_sample_that_fails_ends_the_sampling() -> None:
-    """The reason is kept, and the thread ends without a traceback."""
+    """A failing sample ends the thread without a traceback, and the reason is kept."""
 
     def refuse(sample: object) -> None:
         raise OSError("no space left")
@@ -92,7 +92,7 @@ f()
 
 
 def test_a_sampled_run(project: Project) -> None:
-    """The samples are metrics of the run; neither a replay's verdict nor a diff nor the list of runs goes by them."""
+    """Samples are metrics of the run, but are ignored by verdicts, diffs, and the list of runs."""
     project.write("e.py", SAMPLED)
     project.python("e.py")
     store = RunStore(project.root)
@@ -107,14 +107,14 @@ def test_a_sampled_run(project: Project) -> None:
 
 
 def test_only_samples_are_no_evidence(project: Project) -> None:
-    """A run that left nothing but samples verifies nothing."""
+    """A replay of a run with nothing but samples verifies nothing."""
     project.write("e.py", SAMPLED.replace("    log(loss=1.0)\n", "").replace("return 1", "return"))
     project.python("e.py")
     assert "nothing verified" in project.recorder("replay", "1", status=4).stdout
 
 
 def test_without_psutil(project: Project) -> None:
-    """Asked for without psutil there is a warning and no samples, and with strict no run; it is loaded only then."""
+    """Without psutil, sampling causes a warning, or an error with strict=True, and psutil is imported only on request."""
     project.write("psutil.py", "raise ImportError('none')")
     project.write("e.py", SAMPLED)
     assert "needs psutil" in project.python("e.py").stderr
@@ -130,7 +130,7 @@ def test_without_psutil(project: Project) -> None:
 
 
 def test_a_metric_under_a_sampled_name(project: Project) -> None:
-    """A metric of one's own that a replay would leave out is kept, with a warning."""
+    """A user's metric with a sampled name is kept, with a warning that replays ignore it."""
     project.write("e.py", SAMPLED.replace("loss=1.0", "{'usage.mine': 2}"))
     project.python("e.py")
     (run,) = RunStore(project.root).runs()
@@ -138,7 +138,7 @@ def test_a_metric_under_a_sampled_name(project: Project) -> None:
 
 
 def test_an_interval_must_be_positive() -> None:
-    """Anything else is refused where the function is decorated."""
+    """An interval that is not positive is refused by the decorator."""
     for wrong in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="usage="):
             record(usage=wrong)

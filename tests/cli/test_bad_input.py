@@ -58,7 +58,7 @@ def test_an_unknown_key(recorded: Project) -> None:
     """An unknown key in run or --set ends with 2, shows the signature, and records nothing."""
     for command in (["run", "exp.py:f", "y=2"], ["replay", "1", "--set", "y=2"]):
         said = one_line(recorded.recorder(*command, status=2))
-        assert "no 'y'" in said and "f(x: int = 1, name: str = 'a')" in said
+        assert "'y'" in said and "f(x: int = 1, name: str = 'a')" in said
     assert len(json.loads(recorded.recorder("list", "--json").stdout)) == 1
 
 
@@ -66,8 +66,23 @@ def test_a_value_of_the_wrong_type(recorded: Project) -> None:
     """A value of the wrong type ends with 2, shows the signature, and records nothing."""
     for command in (["run", "exp.py:f", "x=fast"], ["replay", "1", "--set", "x=fast"]):
         said = one_line(recorded.recorder(*command, status=2))
-        assert "x='fast' is no int" in said and "f(x: int = 1, name: str = 'a')" in said
+        assert "x='fast' is not of type int" in said and "f(x: int = 1, name: str = 'a')" in said
     assert len(json.loads(recorded.recorder("list", "--json").stdout)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (["--x", "2"], "write x=2"),
+        (["--x=2"], "write x=2"),
+        (["--my-name"], "write my_name=VALUE"),
+        (["--sed", "3"], "(did you mean --seed?)"),
+    ],
+)
+def test_an_option_for_a_parameter(recorded: Project, options: list[str], advice: str) -> None:
+    """`run --x 2` ends with 2 and shows how to set a parameter, and a misspelt option has the nearest one."""
+    done = recorded.recorder("run", "exp.py:f", *options, status=2)
+    assert f"no option {options[0].partition('=')[0]}" in done.stderr and advice in done.stderr
 
 
 def test_a_missing_argument(project: Project) -> None:
@@ -81,6 +96,7 @@ def test_a_missing_argument(project: Project) -> None:
     ("target", "word"),
     [
         ("exp.py:g", "its experiments are f"),
+        ("exp.py:ff", "did you mean 'f'?"),
         ("none.py:f", "no file none.py"),
         ("exp.py", "FILE.py:NAME"),
         ("no.such.module:f", "no module"),
@@ -113,7 +129,7 @@ def test_a_function_that_is_not_in_the_snapshot(recorded: Project) -> None:
     recorded.python("-c", code)
     size = journal.stat().st_size
     said = one_line(recorded.recorder("replay", "1", status=3))
-    assert "somebody has changed it" in said
+    assert "its record was changed after you signed it" in said
     assert journal.stat().st_size == size
     done = recorded.recorder("replay", "1", "--trust", status=3)
     assert "run 1" in done.stderr and "no 'gone' in exp.py" in done.stderr
@@ -246,7 +262,7 @@ def test_what_cannot_be_encoded(project: Project) -> None:
     done = project.python("exp.py")
     assert "argument 'lock' of f is opaque" in done.stderr
     assert done.stdout == "ran\n"
-    assert "argument 'lock' was opaque" in one_line(project.recorder("replay", "1", status=3))
+    assert "argument 'lock' is opaque" in one_line(project.recorder("replay", "1", status=3))
     done = project.python("exp.py", "strict", status=1)
     assert "ran" not in done.stdout
     assert "argument 'lock' of f is opaque" in done.stderr

@@ -61,6 +61,7 @@ DONE: dict[str, tuple[int, str]] = {
     "gc": (0, "run in the trash  2"),
     "import": (0, "2 are in the trash here"),
     "check": (0, "everything is as it was written"),
+    "guide": (0, "# Replay a run"),
 }
 # They start processes that import the project as its own programs do: here that would be the test's.
 APART = ("run", "replay", "exec")
@@ -123,3 +124,12 @@ def test_each_example_is_done(do: Callable[[list[str]], Said]) -> None:
             said = do(words[1:])
             assert (said.status, text in said.out) == (status, True), (example, said)
             assert "Traceback" not in said.err, (example, said)
+
+
+def test_help_shows_no_ranges_of_numbers() -> None:
+    """The help of no command shows a range such as ``[x>=1]``."""
+    context = click.Context(cli, info_name="recorder")
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert not re.search(r"\[[^]]*x[<>]", command.get_help(context)), name

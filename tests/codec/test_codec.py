@@ -1,4 +1,4 @@
-"""Values and bytes: what a value was, exactly, and whether two values are the same."""
+"""Tests of encoding, decoding, identity and comparison of values."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Loud:
     x: int
 
     def __post_init__(self) -> None:
-        raise AssertionError("decoding runs no code of the user's")
+        raise AssertionError("decoding must not run code of the user")
 
 
 class Point(NamedTuple):
@@ -68,8 +68,8 @@ class Unreadable:
         raise RuntimeError("no pickle")
 
 
-def there_and_back(value: Any) -> Any:
-    """The value, encoded and decoded, through JSON text as the journal has it."""
+def round_trip(value: Any) -> Any:
+    """Encode the value, pass it through JSON text as the journal does, and decode it."""
     encoded = codec.encode(value)
     form = json.loads(json.dumps(encoded.form, allow_nan=False))
     assert codec.references(form) <= set(encoded.objects)
@@ -77,7 +77,7 @@ def there_and_back(value: Any) -> Any:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal, of the same types all the way down, NaN being itself, -0.0 no 0.0, an empty range not any other."""
+    """Return True for equal values of the same types at all levels; NaN equals NaN, and -0.0 differs from 0.0."""
     if type(a) is not type(b):
         return False
     if isinstance(a, float):
@@ -94,25 +94,25 @@ def same(a: Any, b: Any) -> bool:
 
 
 @given(VALUES)
-def test_values_come_back_as_they_were(value: Any) -> None:
-    """A value of Python's own types comes back equal and of the same types, whatever is inside it."""
+def test_values_are_restored_exactly(value: Any) -> None:
+    """A value of built-in types is decoded to an equal value of the same types."""
     encoded = codec.encode(value)
     assert encoded.opaque == ()
     assert "$pickle" not in json.dumps(encoded.form)
-    assert same(there_and_back(value), value)
+    assert same(round_trip(value), value)
 
 
 @given(VALUES)
 def test_a_decoded_value_has_the_same_identity(value: Any) -> None:
-    """Encoding what was decoded gives the same identity."""
-    assert codec.identity(codec.encode(there_and_back(value)).form) == codec.identity(
+    """Encoding a decoded value gives the same identity."""
+    assert codec.identity(codec.encode(round_trip(value)).form) == codec.identity(
         codec.encode(value).form
     )
 
 
 @given(PLAIN_JSON)
 def test_plain_json_is_its_own_form(value: Any) -> None:
-    """What JSON says exactly is not tagged, but for dicts whose keys look like tags."""
+    """A plain JSON value without keys that look like tags is its own form."""
     if "$" not in json.dumps(value):
         assert codec.encode(value, inline_limit=1 << 30).form == value
 
@@ -128,23 +128,23 @@ def test_plain_json_is_its_own_form(value: Any) -> None:
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
-def test_each_type_comes_back(value: Any) -> None:
-    """A value of each of these types comes back equal and of its own type, not of its base."""
-    found = there_and_back(value)
+def test_types_are_restored_exactly(value: Any) -> None:
+    """A value of each of these types is decoded to the exact type, not to its base class."""
+    found = round_trip(value)
     assert type(found) is type(value)
     assert repr(found) == repr(value)
 
 
-def test_a_pydantic_model_comes_back() -> None:
-    """A pydantic model comes back with its fields."""
-    assert there_and_back(Model(width=5, inner={"a": 1.0})) == Model(width=5, inner={"a": 1.0})
+def test_pydantic_models_are_restored() -> None:
+    """A pydantic model is decoded with its fields."""
+    assert round_trip(Model(width=5, inner={"a": 1.0})) == Model(width=5, inner={"a": 1.0})
 
 
 def test_decoding_runs_no_init() -> None:
-    """A dataclass is filled, not initialised."""
+    """Decoding a dataclass does not call its __init__."""
     value = object.__new__(Loud)
     value.x = 3
-    assert there_and_back(value).x == 3
+    assert round_trip(value).x == 3
 
 
 @pytest.mark.parametrize(
@@ -156,53 +156,53 @@ def test_decoding_runs_no_init() -> None:
     ],
     ids=lambda a: f"{a.dtype}{a.shape}",
 )  # fmt: skip
-def test_arrays_come_back(array: np.ndarray) -> None:
-    """An array of any plain dtype, shape and order comes back as it was, from a .npy object without pickles."""
+def test_arrays_are_restored(array: np.ndarray) -> None:
+    """An array of any plain dtype, shape and order is restored exactly from a .npy object."""
     encoded = codec.encode(array)
     assert codec.tag_of(encoded.form) == "$array"
-    found = there_and_back(array)
+    found = round_trip(array)
     assert found.dtype == array.dtype and found.shape == array.shape
     assert found.tobytes() == array.tobytes()
 
 
 def test_arrays_of_objects_are_pickled() -> None:
-    """An array of Python objects, which .npy cannot hold, is pickled."""
+    """An array of Python objects is pickled."""
     array = np.array([{"a": 1}, None], dtype=object)
     assert codec.tag_of(codec.encode(array).form) == "$pickle"
-    assert list(there_and_back(array)) == [{"a": 1}, None]
+    assert list(round_trip(array)) == [{"a": 1}, None]
 
 
-def test_frames_come_back() -> None:
-    """A frame, a series and an index come back from parquet; what parquet cannot hold is pickled."""
+def test_frames_are_restored() -> None:
+    """DataFrame, Series and Index are restored from parquet, and a frame that parquet cannot hold from a pickle."""
     frame = pd.DataFrame(
         {"a": [1, 2], "b": ["x", None], "c": pd.to_datetime(["2020", "2021"])}, index=[5, 7]
     )
     assert codec.tag_of(codec.encode(frame).form) == "$frame"
-    pd.testing.assert_frame_equal(there_and_back(frame), frame)
-    pd.testing.assert_series_equal(there_and_back(frame["a"]), frame["a"])
+    pd.testing.assert_frame_equal(round_trip(frame), frame)
+    pd.testing.assert_series_equal(round_trip(frame["a"]), frame["a"])
     mixed = pd.DataFrame({1: [1, "a"]})
     assert codec.tag_of(codec.encode(mixed).form) == "$pickle"
-    pd.testing.assert_frame_equal(there_and_back(mixed), mixed)
+    pd.testing.assert_frame_equal(round_trip(mixed), mixed)
 
 
-def test_tensors_come_back() -> None:
-    """A tensor comes back with its dtype, bfloat16 too, and what it requires; a state dict is a dict of tensors."""
+def test_tensors_are_restored() -> None:
+    """A tensor is restored with its dtype, including bfloat16, and with requires_grad."""
     torch = pytest.importorskip("torch")
     for tensor in (
         torch.arange(6.0).reshape(2, 3),
         torch.ones(3, dtype=torch.bfloat16),
         torch.tensor(True),
     ):
-        found = there_and_back(tensor)
+        found = round_trip(tensor)
         assert found.dtype == tensor.dtype and torch.equal(found, tensor)
-    assert there_and_back(torch.ones(2, requires_grad=True)).requires_grad
+    assert round_trip(torch.ones(2, requires_grad=True)).requires_grad
     state = torch.nn.Linear(2, 1).state_dict()
-    found = there_and_back(state)
+    found = round_trip(state)
     assert type(found) is type(state) and torch.equal(found["weight"], state["weight"])
 
 
 def test_other_objects_are_pickled_and_their_version_is_checked() -> None:
-    """An object of a class with state is pickled; a pickle of another Python is refused before it is loaded."""
+    """Other objects are pickled, and a pickle of another Python version is refused."""
     encoded = codec.encode(collections.ChainMap({"a": 1}))
     assert codec.decode(encoded.form, encoded.objects.__getitem__) == {"a": 1}
     encoded.form["$pickle"]["python"] = "3.1"
@@ -215,33 +215,33 @@ def test_other_objects_are_pickled_and_their_version_is_checked() -> None:
     [threading.Lock(), (i for i in ()), Unreadable()],
     ids=["lock", "generator", "unreadable"],
 )
-def test_what_nothing_can_encode_is_opaque(value: Any) -> None:
-    """A value that cannot be pickled is opaque at its place; what is around it is kept."""
+def test_values_that_cannot_be_encoded_are_opaque(value: Any) -> None:
+    """A value that cannot be pickled is opaque, and the values around it are kept."""
     encoded = codec.encode({"good": [1, (2,)], "bad": {"deep": value}})
     assert encoded.opaque == ("bad.deep",)
     assert encoded.form["good"] == [1, {"$tuple": [2]}]
-    with pytest.raises(DecodeError, match="opaque"):
+    with pytest.raises(DecodeError, match="could not be encoded"):
         codec.decode(encoded.form, encoded.objects.__getitem__)
 
 
 def test_a_value_that_contains_itself() -> None:
-    """A cycle, and a list nested very deep, are pickled whole."""
+    """Cyclic and deeply nested values are pickled as a whole."""
     cycle: list[Any] = [1]
     cycle.append(cycle)
-    found = there_and_back(cycle)
+    found = round_trip(cycle)
     assert found[1] is found
     deep: list[Any] = []
     for _ in range(400):
         deep = [deep]
-    assert there_and_back(deep) == deep
+    assert round_trip(deep) == deep
 
 
 def test_a_large_value_is_an_object() -> None:
-    """A form of more than 4 KB is an object, decoded, compared and identified as the form itself."""
+    """A form of more than 4 KB becomes an object with the same value, comparison and identity."""
     large, limit = list(range(5000)), 1 << 30
     encoded = codec.encode(large)
     assert len(json.dumps(encoded.form)) < 500
-    assert there_and_back(large) == large
+    assert round_trip(large) == large
     assert codec.identity(encoded.form) == codec.identity(
         codec.encode(large, inline_limit=limit).form
     )
@@ -252,7 +252,7 @@ def test_a_large_value_is_an_object() -> None:
 
 
 def test_identity_tells_types_apart() -> None:
-    """1, 1.0, True, "1", and a list, tuple and set of the same have identities of their own."""
+    """Equal values of different types have different identities."""
     values = [
         1,
         1.0,
@@ -275,8 +275,8 @@ def test_identity_tells_types_apart() -> None:
     )
 
 
-def test_identity_has_no_order_where_there_is_none() -> None:
-    """Equal dicts in another order, and sets under another hash seed, have the same identity."""
+def test_identity_ignores_the_order_of_dicts_and_sets() -> None:
+    """The order of dicts and sets does not affect the identity."""
     assert codec.identity({"a": 1, "b": 2}) == codec.identity({"b": 2, "a": 1})
     one, other = codec.encode({1: "a", (2,): "b"}).form, codec.encode({(2,): "b", 1: "a"}).form
     assert codec.identity(one) == codec.identity(other)
@@ -309,13 +309,13 @@ PINNED = [
 
 @pytest.mark.parametrize(("value", "digest"), PINNED, ids=["dict", "tuple", "nan", "array"])
 def test_identities_never_change(value: Any, digest: str) -> None:
-    """The identity of a value is the same in every version: records are compared by it."""
+    """Identities are stable across versions, because records are compared by them."""
     assert codec.identity(codec.encode(value).form) == digest
 
 
 @given(st.dictionaries(st.text(), VALUES, max_size=4))
 def test_flatten_loses_nothing_and_describe_never_fails(config: dict[str, Any]) -> None:
-    """Every leaf of a config keeps a key of its own, and each has a text of at most the width."""
+    """Every leaf of a config has a unique key and a description within the width."""
     forms = {key: codec.encode(value).form for key, value in config.items()}
     flat = codec.flatten(forms)
     assert len(flat) >= len(forms)
@@ -324,13 +324,13 @@ def test_flatten_loses_nothing_and_describe_never_fails(config: dict[str, Any]) 
 
 
 def test_flatten_gives_dotted_keys() -> None:
-    """Nested dicts and dataclasses have dotted keys; a key with a dot in it stays whole."""
+    """Nested dicts and dataclasses get dotted keys; dicts with a key that contains a dot are not flattened."""
     forms = {"o": codec.encode(Optim(0.1)).form, "d": {"a": {"b": 1}, "e": {}}, "k": {"x.y": 1}}
     assert list(codec.flatten(forms)) == ["o.lr", "o.betas", "d.a.b", "d.e", "k"]
 
 
 def compared(a: Any, b: Any, **tolerance: float) -> codec.Comparison:
-    """The comparison of two values."""
+    """Compare two values."""
     left, right = codec.encode(a), codec.encode(b)
     payloads = {**left.objects, **right.objects}
     return codec.compare(left.form, right.form, load=payloads.__getitem__, **tolerance)
@@ -338,13 +338,13 @@ def compared(a: Any, b: Any, **tolerance: float) -> codec.Comparison:
 
 @given(VALUES)
 def test_a_value_is_identical_to_itself(value: Any) -> None:
-    """A value compared with itself is identical."""
+    """A value is identical to itself."""
     assert compared(value, value).verdict == "identical"
 
 
 @given(VALUES, VALUES)
 def test_different_values_are_never_identical(a: Any, b: Any) -> None:
-    """Values that differ in value or type are never called identical, either way round."""
+    """Values that differ in value or type are never identical, in either direction."""
     verdicts = {compared(a, b).verdict, compared(b, a).verdict}
     if same(a, b):
         assert verdicts == {"identical"}
@@ -356,7 +356,7 @@ def test_different_values_are_never_identical(a: Any, b: Any) -> None:
 
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False), st.floats(0, 1), st.floats(0, 1))
 def test_closeness_is_the_formula(a: float, b: float, rtol: float, atol: float) -> None:
-    """Two numbers are close exactly where |a-b| <= atol + rtol * max(|a|, |b|)."""
+    """Two numbers are close exactly if |a-b| <= atol + rtol * max(|a|, |b|)."""
     verdict = compared(a, b, rtol=rtol, atol=atol).verdict
     finite = math.isfinite(a) and math.isfinite(b)
     if repr(a) == repr(b):
@@ -370,7 +370,7 @@ def test_closeness_is_the_formula(a: float, b: float, rtol: float, atol: float) 
 
 
 def test_differences_are_located() -> None:
-    """Each difference has its path, both sides, and for numbers how large it is."""
+    """Each difference has its path and both sides, and for numbers the errors."""
     found = compared({"a": [1, 2.0], "b": (1,), "c": 1}, {"a": [1, 2.5], "b": (1, 9), "d": 1})
     assert [(d.path, d.what) for d in found.differences] == [
         ("a[1]", "changed"), ("b[1]", "added"), ("c", "removed"), ("d", "added")
@@ -379,7 +379,7 @@ def test_differences_are_located() -> None:
 
 
 def test_one_element_of_a_million() -> None:
-    """One element of a million is found, with its index and its size."""
+    """One differing element of a million is found with its index."""
     a = np.zeros((1000, 1000))
     b = a.copy()
     b[123, 456] = 1e-9
@@ -396,15 +396,15 @@ def test_one_element_of_a_million() -> None:
 
 
 def test_the_same_array_in_another_order_is_equal() -> None:
-    """An array in C and in Fortran order is equal, though its bytes differ; NaN is equal to NaN."""
+    """Arrays in C and Fortran order are equal although their bytes differ."""
     a = np.array([[1.0, math.nan], [3.0, 4.0]])
     assert compared(a, np.asfortranarray(a)).verdict == "equal"
     assert compared(a, a[:1]).differences[0].what == "shape"
     assert compared(a, a.astype("f4")).differences[0].what == "dtype"
 
 
-def test_pickles_are_not_looked_into() -> None:
-    """Two pickles that differ are opaque, the same one is identical; opaque is never identical."""
+def test_pickles_are_compared_as_bytes() -> None:
+    """Pickles that differ are opaque, and equal pickles are identical."""
     assert (
         compared(collections.ChainMap({"a": 1}), collections.ChainMap({"a": 2})).verdict == "opaque"
     )
@@ -438,8 +438,8 @@ FORMS = st.recursive(
 
 
 @given(FORMS)
-def test_a_damaged_form_is_an_error_of_its_own(form: Any) -> None:
-    """Whatever stands in a form, decoding it gives a value or a DecodeError, nothing else."""
+def test_a_damaged_form_raises_decode_error(form: Any) -> None:
+    """Decoding any form gives a value or raises DecodeError."""
 
     def load(digest: str) -> bytes:
         raise DecodeError("no payload")
@@ -450,8 +450,8 @@ def test_a_damaged_form_is_an_error_of_its_own(form: Any) -> None:
         assert str(error)
 
 
-def test_canonical_json_refuses_what_it_would_merge() -> None:
-    """Canonical JSON takes string keys and finite numbers only."""
+def test_canonical_json_refuses_other_keys_and_numbers() -> None:
+    """Canonical JSON accepts only string keys and finite numbers."""
     assert canonical_json({"b": [1, 1.0, True], "a": "é"}) == '{"a":"é","b":[1,1.0,true]}'.encode()
     for bad in ({1: "a"}, [math.nan], {"a": {True: 1}}):
         with pytest.raises((TypeError, ValueError)):

@@ -1,4 +1,4 @@
-"""What `recorder diff` says of two environments: what decides numbers first, and nothing that one side did not look at."""
+"""Tests of the environment section of a diff: the order of its entries, and facts that only one side recorded."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ RUNTIME: dict[str, Any] = {
 
 @pytest.fixture
 def objects(tmp_path: Path) -> Objects:
-    """Where environments and runtimes are kept."""
+    """Return the objects of an empty store."""
     return RunStore(tmp_path, create=True).objects
 
 
 def changed(value: dict[str, Any], *path: str | int, to: Any) -> dict[str, Any]:
-    """A copy in which one place holds something else."""
+    """Return a copy with one value changed."""
     copy = json.loads(json.dumps(value))
     inside: Any = copy
     for step in path[:-1]:
@@ -61,7 +61,7 @@ def run(
     end: dict[str, Any] | None = None,
     **process: Any,
 ) -> Record:
-    """A record with these."""
+    """Return a record with the given environment, runtime and process."""
 
     def put(value: dict[str, Any] | None) -> str | None:
         return None if value is None else objects.put_bytes(canonical_json(value))
@@ -79,17 +79,17 @@ def run(
 
 
 def entries(a: Record, b: Record, objects: Objects) -> list[Entry]:
-    """The section's."""
+    """Return the entries of the section."""
     return list(diff(a, b, objects).sections["environment"])
 
 
 def test_the_same_environments(objects: Objects) -> None:
-    """Equal ones do not differ, though one was loaded in another order of things."""
+    """Equal environments do not differ."""
     assert entries(run(objects), run(objects), objects) == []
 
 
-def test_what_was_imported_comes_first(objects: Objects) -> None:
-    """A package that a run imported stands before everything, one that is merely installed after it."""
+def test_imported_packages_come_first(objects: Objects) -> None:
+    """A package that a run imported comes first, and a package that is only installed comes last."""
     other = changed(ENVIRONMENT, "packages", "numpy", "version", to="2.0")
     other = changed(
         other, "packages", "attrs", to={"version": "1", "url": "file:///x", "editable": True}
@@ -107,7 +107,7 @@ def test_what_was_imported_comes_first(objects: Objects) -> None:
 
 
 def test_hardware_flags_and_libraries(objects: Objects) -> None:
-    """Each is a difference of its own: instruction sets one by one, libraries of one name told apart."""
+    """Instruction sets, GPUs, flags and libraries of one name are separate differences."""
     environment = changed(ENVIRONMENT, "platform", "cpu", "instructions", to=["avx2", "avx512f"])
     environment = changed(environment, "platform", "gpu", 0, "driver", to="560")
     runtime = changed(RUNTIME, "torch", "are_deterministic_algorithms_enabled", to=True)
@@ -129,7 +129,7 @@ def test_hardware_flags_and_libraries(objects: Objects) -> None:
 
 
 def test_flags_at_the_beginning(objects: Objects) -> None:
-    """A flag that only began otherwise is said to have; one that stayed so is said once."""
+    """A flag that differs only at the beginning is reported as such; one that differs throughout is reported once."""
     other = changed(RUNTIME, "torch", "are_deterministic_algorithms_enabled", to=True)
     (begun,) = entries(run(objects), run(objects, start=other, end=RUNTIME), objects)
     assert begun.key == "torch, at the beginning, are_deterministic_algorithms_enabled"
@@ -137,8 +137,8 @@ def test_flags_at_the_beginning(objects: Objects) -> None:
     assert stayed.key == "torch.are_deterministic_algorithms_enabled"
 
 
-def test_what_one_side_did_not_look_at_is_no_difference(objects: Objects) -> None:
-    """A run of an earlier version, without a runtime and with less in its environment, differs by what both know."""
+def test_facts_that_only_one_side_recorded_are_ignored(objects: Objects) -> None:
+    """Facts that an earlier version of recorder did not record are not reported as differences."""
     old = changed(ENVIRONMENT, "python", to={"version": "3.12.1", "later": True})
     del old["variables"]
     del old["platform"]["cpu"]["instructions"]

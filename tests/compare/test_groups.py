@@ -1,4 +1,4 @@
-"""Runs in groups: `recorder list --group-by`, and what `recorder list` says of all of them."""
+"""Tests of groups of runs, and of the summary lines of `recorder list`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recorder.store.store import RunStore
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Runs of two experiments over a grid with seeds, of which some fail."""
+    """Record two experiments over a grid with seeds; some runs fail."""
     root = tmp_path_factory.mktemp("groups") / "project"
     root.mkdir()
     project = Project(root)
@@ -51,7 +51,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_means_over_the_finished_runs(runs: Project) -> None:
-    """A group has the mean, the sample's deviation, the least and the greatest of each metric of its finished runs."""
+    """A group has the mean, sample deviation, minimum and maximum of each metric of its finished runs."""
     groups = group(RunStore(runs.root).runs(where='experiment == "train"'), [parse_key("lr")])
     assert [(one.values, len(one.runs), one.finished) for one in groups] == [
         ((0.02,), 6, 6), ((0.1,), 6, 6), ((0.5,), 6, 0)
@@ -63,8 +63,8 @@ def test_means_over_the_finished_runs(runs: Project) -> None:
     assert (spread.min, spread.max) == (1.0, 1.02) and groups[2].metrics == {}
 
 
-def test_a_line_for_each_group(runs: Project) -> None:
-    """The table has the values, how many runs, means with deviations, and the runs' numbers."""
+def test_the_table_has_one_line_per_group(runs: Project) -> None:
+    """The table shows the values, the number of runs, the means with deviations, and the run numbers."""
     said = runs.recorder("list", "-e", "train", "--group-by", "lr,kind").stdout.splitlines()
     assert said[0].split() == ["lr", "kind", "runs", "finished", "accuracy", "numbers"]
     assert said[1].split() == ["0.02", "adam", "3", "3", "0.210", "±", "0.010", "3,", "9,", "15"]
@@ -74,7 +74,7 @@ def test_a_line_for_each_group(runs: Project) -> None:
 
 
 def test_groups_for_programs(runs: Project) -> None:
-    """CSV and JSON hold the same figures unrounded; runs without the name are a group at the end."""
+    """CSV and JSON contain the same figures unrounded; runs without a value form the last group."""
     found = json.loads(runs.recorder("list", "-g", "lr", "--json").stdout)
     assert [one["group"]["lr"] for one in found] == [0.02, 0.1, 0.5, None]
     assert found[0]["runs"] == [3, 4, 9, 10, 15, 16]
@@ -85,15 +85,15 @@ def test_groups_for_programs(runs: Project) -> None:
 
 
 def test_values_have_an_order() -> None:
-    """NaN, numbers, texts, lists and what is not there can be sorted together."""
+    """NaN, numbers, strings, lists and None can be sorted together."""
     values = [None, "b", [2], 3, float("nan"), True, "a"]
     assert [str(v) for v in sorted(values, key=in_order)] == [
         "nan", "True", "3", "a", "b", "[2]", "None"
     ]  # fmt: skip
 
 
-def test_what_is_the_same_is_said_once(runs: Project) -> None:
-    """What does not vary among all runs, or those of an experiment, stands above the table and not in it."""
+def test_constant_values_are_shown_once(runs: Project) -> None:
+    """Values that are the same in all runs, or in all runs of an experiment, are shown above the table."""
     said = runs.recorder("list", "-e", "train", "--where", "lr < 0.5").stdout.splitlines()
     assert said[0] == "all: experiment=train  status=finished  width=3"
     assert said[1].split() == ["run", "age", "duration", "lr", "kind", "seed", "accuracy"]
@@ -105,7 +105,7 @@ def test_what_is_the_same_is_said_once(runs: Project) -> None:
 
 
 def test_a_long_table_is_cut(project: Project) -> None:
-    """Of many runs a table has the newest, and says so; --all and programs get all of them."""
+    """A long table shows the newest runs and states the total; --all, CSV and JSON show all of them."""
     project.write(
         "many.py",
         "from recorder import record\n\n@record\ndef f(x): pass\n\nfor x in range(52): f(x)\n",
@@ -122,7 +122,7 @@ def test_a_long_table_is_cut(project: Project) -> None:
 
 
 def test_an_empty_store_says_how_to_begin(project: Project) -> None:
-    """A store without runs, and a query that no run satisfies, are said in a line."""
+    """A store without runs, and a missing store, are reported in one line."""
     RunStore(project.root / ".recorder", create=True)
     assert project.recorder("list").stdout.startswith("no runs yet in ")
     assert "no store in" in project.recorder("list", status=3, cwd=project.root.parent).stderr

@@ -1,4 +1,4 @@
-"""The verdict: planted divergences, each found and located."""
+"""Tests of the verdict: planted divergences are found and located."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from recorder.compare.verify import Item, Verification, verify
 from recorder.digest import digest_bytes
 from recorder.errors import DamageError
 from recorder.formats.points import Columns
-from recorder.recording.tolerance import declare
+from recorder.recording.options import declare_tolerance as declare
 from recorder.records import (
     Code,
     Failure,
@@ -42,7 +42,7 @@ from recorder.store.objects.objects import Objects
 
 
 class Made:
-    """Records made by hand, and the objects that they name."""
+    """Records made by hand, and the objects that they refer to."""
 
     def __init__(self, folder: Path) -> None:
         for name in ("objects", "staging"):
@@ -50,7 +50,7 @@ class Made:
         self.objects = Objects(folder / "objects", staging=folder / "staging")
 
     def form(self, value: Any) -> Any:
-        """The form of a value, its payloads kept."""
+        """Return the form of a value and store its payloads."""
         encoded = codec.encode(value)
         for payload in encoded.objects.values():
             self.objects.put_bytes(payload)
@@ -59,7 +59,7 @@ class Made:
     def record(
         self, result: Any = None, *, outputs: dict[str, Any] | None = None, **fields: Any
     ) -> Record:
-        """A finished record: outputs are files where they are bytes, folders where dicts of bytes, else values."""
+        """Return a finished record whose outputs are files (bytes), folders (paths) or values."""
         fields.setdefault("status", "finished")
         fields.setdefault("config", {})
         fields["config"] = {key: self.form(value) for key, value in fields["config"].items()}
@@ -74,7 +74,7 @@ class Made:
         )
 
     def output(self, name: str, value: Any) -> Output:
-        """One output."""
+        """Return an output."""
         if isinstance(value, bytes):
             return Output(
                 name=name, kind="file", digest=self.objects.put_bytes(value), size_bytes=len(value)
@@ -86,7 +86,7 @@ class Made:
         return Output(name=name, kind="value", digest=codec.identity(form), size_bytes=1, form=form)
 
     def series(self, **points: list[float]) -> StoredBytes:
-        """The series of metrics."""
+        """Return the series of metrics."""
         lines = [
             f"{name},{i},0.0,{v!r}\n"
             for name, values in points.items()
@@ -98,24 +98,24 @@ class Made:
         return StoredBytes(digest=self.objects.put_bytes(data), size_bytes=len(data))
 
     def verify(self, a: Record, b: Record, **tolerance: float) -> Verification:
-        """The verdict on `b` as a replay of `a`."""
+        """Return the verdict on `b` as a replay of `a`."""
         return verify(a, b, self.objects, **tolerance)
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
-    """No records yet."""
+    """Return an empty maker of records."""
     return Made(tmp_path)
 
 
 def only(found: Verification) -> Item:
-    """The one item of a verification."""
+    """Return the single item of a verification."""
     (item,) = found.items
     return item
 
 
 def test_the_same_is_reproduced(made: Made) -> None:
-    """Result, outputs and series that are the same are identical, and the run is reproduced."""
+    """A run with the same result, outputs and series is reproduced."""
     record = made.record(
         {"a": 1.5}, outputs={"f": b"x", "v": [1]}, series=made.series(loss=[1.0, float("nan")])
     )
@@ -126,7 +126,7 @@ def test_the_same_is_reproduced(made: Made) -> None:
 
 
 def test_nothing_is_no_success(made: Made) -> None:
-    """A None with nothing else is nothing verified; so is what cannot be looked into."""
+    """A result of None, or an opaque result, without other evidence is "nothing verified"."""
     assert made.verify(made.record(), made.record()).verdict == "nothing verified"
     import threading
 
@@ -137,8 +137,8 @@ def test_nothing_is_no_success(made: Made) -> None:
     assert found.verdict == "reproduced" and "result" in found.reason
 
 
-def test_a_log_that_nobody_saved_does_not_decide(made: Made) -> None:
-    """A found ``*.log``, or an event file whose name has the time, is reported only; what was saved counts."""
+def test_a_discovered_log_does_not_decide(made: Made) -> None:
+    """A discovered log does not decide; a saved one does."""
 
     def run(log: bytes, events: str, *, found: bool) -> Record:
         record = made.record(1, outputs={"runs/train.log": log, events: b"x"})
@@ -160,7 +160,7 @@ def test_a_log_that_nobody_saved_does_not_decide(made: Made) -> None:
 
 
 def test_the_console_does_not_decide(made: Made) -> None:
-    """A console that differs is reported with its first line, and does not change the verdict."""
+    """A difference in the console is reported with its first line and does not affect the verdict."""
     a, b = (
         made.record(
             1, stdout=StoredBytes(digest="x", size_bytes=1, text=f"same\n{text} 0x7f00aa11\n")
@@ -177,7 +177,7 @@ def test_the_console_does_not_decide(made: Made) -> None:
 
 
 def test_the_workspace_is_the_recorded_place(made: Made) -> None:
-    """A program that prints its folder prints another one in a replay, which is no difference."""
+    """The workspace folder in the console of a replay is not a difference."""
     root = "/home/a/project"
     workspace = f"/home/a/project/.recorder/workspaces/{'0a' * 10}/files"
     a, b = (
@@ -196,7 +196,7 @@ def test_the_workspace_is_the_recorded_place(made: Made) -> None:
 
 
 def test_a_series_that_departs_at_step_400(made: Made) -> None:
-    """A series that departs is located: the first step, how far apart there and at the end."""
+    """A differing series is located by its first step, with the errors there and at the end."""
     steady = [1.0 / (i + 1) for i in range(1000)]
     off = [v if i < 400 else v * 1.01 for i, v in enumerate(steady)]
     a, b = (
@@ -214,15 +214,15 @@ def test_a_series_that_departs_at_step_400(made: Made) -> None:
 
 
 def test_series_missing_and_extra(made: Made) -> None:
-    """A series that only one has counts, either way."""
+    """A series that only one run has is a difference."""
     a, b = made.record(1, series=made.series(x=[1])), made.record(1, series=made.series(y=[1]))
     found = made.verify(a, b)
     assert found.verdict == "diverged"
     assert {item.name: item.verdict for item in found.items[1:]} == {"x": "missing", "y": "extra"}
 
 
-def test_series_are_held_by_their_steps(made: Made) -> None:
-    """Steps that are missing or extra are named; times do not count; NaN equals NaN; 1 and 1.0 are equal."""
+def test_series_are_compared_by_step(made: Made) -> None:
+    """Missing and extra steps are named, times do not matter, NaN equals NaN, and 1 equals 1.0."""
 
     def series(*points: tuple[Any, Any], time: float = 0.0) -> Record:
         text = "name,step,time_s,value\n" + "".join(f"x,{s},{time},{v!r}\n" for s, v in points)
@@ -254,7 +254,7 @@ def test_series_are_held_by_their_steps(made: Made) -> None:
     st.lists(st.floats(), min_size=1, max_size=20),
 )
 def test_the_laws_of_series(a: list[float], b: list[float]) -> None:
-    """A series is identical to itself, and the verdict on two is the same both ways, at any tolerance."""
+    """Comparison of series is reflexive and symmetric at any tolerance."""
     one, other = (Columns([str(i) for i in range(len(v))], [repr(x) for x in v]) for v in (a, b))
     ranks = {"identical": 0, "equal": 0, "close": 1, "different": 2}
     last = 2
@@ -268,8 +268,8 @@ def test_the_laws_of_series(a: list[float], b: list[float]) -> None:
     assert compare_series("x", one, one, Numbers()).verdict == "identical"
 
 
-def test_many_points_are_counted_as_few_are(made: Made) -> None:
-    """A long series, which NumPy counts, comes to the same as a short one; integers in it are exact."""
+def test_long_series_give_the_same_result_as_short_ones(made: Made) -> None:
+    """A long series, compared with NumPy, gives the same result as a short one; integers are exact."""
     values = [1.5 + i for i in range(60_000)]
     off = [v * 1.001 for v in values]
     for rtol, verdict in ((0.01, "close"), (1e-5, "different")):
@@ -288,7 +288,7 @@ def test_many_points_are_counted_as_few_are(made: Made) -> None:
 
 
 def test_declared_tolerances(made: Made) -> None:
-    """What the experiment declared holds for the names that it was declared for, and gives way to what is asked for."""
+    """Declared tolerances apply to the matching names, and an explicit tolerance replaces them."""
     values = {"loss": 1.0, "deep": {"acc": 2.0}}
     off = {"loss": 1.001, "deep": {"acc": 2.02}}
 
@@ -322,14 +322,14 @@ def test_declared_tolerances(made: Made) -> None:
     ("tolerance", "error"),
     [(-1, ValueError), (float("nan"), ValueError), (float("inf"), ValueError), ("x", TypeError), ({1: 1}, TypeError), ({"a": "b"}, TypeError), ({"a": {"tol": 1}}, TypeError), (True, TypeError)],
 )  # fmt: skip
-def test_tolerances_that_are_none(tolerance: Any, error: type[Exception]) -> None:
-    """A tolerance that is none is refused where it is declared."""
+def test_invalid_tolerances_are_refused(tolerance: Any, error: type[Exception]) -> None:
+    """An invalid tolerance is refused where it is declared."""
     with pytest.raises(error, match=r"tolerance|rtol"):
         record(tolerance=tolerance)(lambda: None)
 
 
 def test_many_differences_in_a_folder(made: Made, tmp_path: Path) -> None:
-    """A difference that is not listed still counts: a folder is not close for its first hundred differences."""
+    """A difference beyond the listed ones still affects the verdict."""
     for name, last in (("a", 1.0), ("b", 9.0)):
         (tmp_path / name).mkdir()
         values = [1.0 if name == "a" else 1.001] * 200 + [last]
@@ -341,7 +341,7 @@ def test_many_differences_in_a_folder(made: Made, tmp_path: Path) -> None:
 
 
 def test_a_damaged_object_is_no_divergence(made: Made) -> None:
-    """An output whose object is damaged is said to be that, rather than different."""
+    """A damaged object raises an error instead of counting as a difference."""
     a, b = (made.record(1, outputs={"f": data}) for data in (b"one", b"two"))
     path = made.objects.path(a.outputs[0].digest)
     path.chmod(0o644)
@@ -351,7 +351,7 @@ def test_a_damaged_object_is_no_divergence(made: Made) -> None:
 
 
 def test_outputs_missing_extra_and_swapped(made: Made) -> None:
-    """Outputs count both ways; swapped contents are said to be swapped."""
+    """Missing and extra outputs are differences, and swapped contents are reported as swapped."""
     a = made.record(1, outputs={"one": b"1", "two": b"2", "gone": b"3"})
     b = made.record(1, outputs={"one": b"2", "two": b"1", "new": b"3"})
     found = {item.name: item for item in made.verify(a, b).items}
@@ -360,8 +360,8 @@ def test_outputs_missing_extra_and_swapped(made: Made) -> None:
     assert found["gone"].detail.endswith("the same bytes as new there")
 
 
-def test_what_rounding_may_have_done(made: Made) -> None:
-    """Numbers that are off by little are told from those that are far off, from texts, and from missing steps."""
+def test_rounding_errors_are_recognized(made: Made) -> None:
+    """Small numeric errors are distinguished from large ones, from strings and from missing steps."""
     a = made.record({"x": 1.0, "s": "a"}, series=made.series(loss=[1.0, 2.0]))
 
     def is_rounding(result: dict[str, Any], loss: list[float]) -> bool:
@@ -375,8 +375,8 @@ def test_what_rounding_may_have_done(made: Made) -> None:
     assert not is_rounding({"x": 1 + 1e-9, "s": "a"}, [1.0])
 
 
-def test_what_may_be_another_runs_does_not_decide(made: Made) -> None:
-    """A found file of one run, which the other one or a run beside it wrote too, is reported only."""
+def test_files_of_concurrent_runs_do_not_decide(made: Made) -> None:
+    """A discovered file that a concurrent run may have written does not decide."""
     saved = made.record(1, outputs={"child.txt": b"1"})
     found_one = msgspec.structs.replace(saved.outputs[0], found=True)
     found = msgspec.structs.replace(saved, outputs=(found_one,))
@@ -385,14 +385,14 @@ def test_what_may_be_another_runs_does_not_decide(made: Made) -> None:
         verification = made.verify(a, b)
         assert verification.verdict == "reproduced" and verification.counts == {"identical": 1}
         item = verification.items[-1]
-        assert (item.verdict, item.decides) == (verdict, False) and "nobody can tell" in item.detail
-    # It counts where it was saved, and where the run that lacks it is sure not to have written it.
+        assert (item.verdict, item.decides) == (verdict, False) and "concurrent run" in item.detail
+    # A saved file decides, and so does a file that the other run certainly did not write.
     assert made.verify(saved, unsure).verdict == made.verify(unsure, saved).verdict == "diverged"
     assert made.verify(made.record(1), found).verdict == "diverged"
 
 
 def test_folders_are_compared_path_by_path(made: Made, tmp_path: Path) -> None:
-    """In a folder the file, and the place in it, is named."""
+    """A difference in a folder has the path of the file and the place in it."""
     for name, text in (("a", "x,y\n1,2\n"), ("b", "x,y\n1,3\n")):
         (tmp_path / name / "deep").mkdir(parents=True)
         (tmp_path / name / "deep" / "t.csv").write_text(text)
@@ -403,7 +403,7 @@ def test_folders_are_compared_path_by_path(made: Made, tmp_path: Path) -> None:
 
 
 def test_how_it_ended(made: Made) -> None:
-    """The same exception reproduces, another one does not, and a replay that fails has failed."""
+    """The same exception reproduces, another exception diverges, and a replay that fails has failed."""
 
     def failed(kind: str, message: str) -> Record:
         failure = Failure(type=kind, message=message, traceback="")
@@ -421,8 +421,8 @@ def test_how_it_ended(made: Made) -> None:
 
 
 @pytest.mark.parametrize("status", ["lost", "interrupted"])
-def test_a_run_that_was_cut_is_compared_as_far_as_it_came(made: Made, status: str) -> None:
-    """What only the replay came to does not count; what the run had come to does."""
+def test_a_cut_run_is_compared_up_to_its_end(made: Made, status: str) -> None:
+    """A killed or interrupted run is compared only up to the point of its end."""
     failure = Failure(type="builtins.KeyboardInterrupt", message="", traceback="")
     cut = made.record(
         status=status,
@@ -433,14 +433,14 @@ def test_a_run_that_was_cut_is_compared_as_far_as_it_came(made: Made, status: st
     whole = {"f": b"x", "g": b"y"}
     going_on = made.record(3, outputs=whole, series=made.series(loss=[1.0, 0.5, 0.2], acc=[1.0]))
     found = made.verify(cut, going_on)
-    assert found.verdict == "reproduced" and "as far as" in found.reason
+    assert found.verdict == "reproduced" and "up to the point" in found.reason
     other = made.record(3, outputs=whole, series=made.series(loss=[1.0, 0.4, 0.2]))
     assert made.verify(cut, other).verdict == "diverged"
     assert made.verify(made.record(status=status), going_on).verdict == "nothing verified"
 
 
-def test_a_value_is_opaque_file_kinds_differ(made: Made) -> None:
-    """An output that was a file and is a value now is different."""
+def test_a_file_differs_from_a_value(made: Made) -> None:
+    """A file and a value with the same name are different."""
     item = made.verify(made.record(1, outputs={"x": b"1"}), made.record(1, outputs={"x": 1})).items[
         1
     ]
@@ -448,7 +448,7 @@ def test_a_value_is_opaque_file_kinds_differ(made: Made) -> None:
 
 
 def zipped(members: dict[str, bytes], year: int) -> bytes:
-    """A zip of the members, with times of that year."""
+    """Return a zip of the members with times of the given year."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name, data in members.items():
@@ -457,14 +457,14 @@ def zipped(members: dict[str, bytes], year: int) -> bytes:
 
 
 def npy(array: np.ndarray) -> bytes:
-    """The array as a .npy file."""
+    """Return the array as a .npy file."""
     stream = io.BytesIO()
     np.save(stream, array)
     return stream.getvalue()
 
 
 def npz(**arrays: np.ndarray) -> bytes:
-    """The arrays as a .npz file."""
+    """Return the arrays as a .npz file."""
     stream = io.BytesIO()
     np.savez(stream, **arrays)
     return stream.getvalue()
@@ -500,7 +500,7 @@ CASES = [
     ids=[f"{c[0]}-{c[3]}-{i}" for i, c in enumerate(CASES)],
 )
 def test_files_by_their_format(name: str, a: bytes, b: bytes, verdict: str, path: str) -> None:
-    """The same content in other bytes is equal, and other content is located, by what the format is."""
+    """Equal content in different bytes is equal, and differing content is located according to the format."""
     found = compare_files(name, a, b)
     assert found.verdict == verdict
     assert [d.path for d in found.differences[:1]] == ([path] if path else [])
@@ -509,7 +509,7 @@ def test_files_by_their_format(name: str, a: bytes, b: bytes, verdict: str, path
 
 
 def test_torch_checkpoints_under_two_names(tmp_path: Path) -> None:
-    """The same state saved under two names is equal; one weight that differs is not."""
+    """The same state saved under two names is equal; one differing weight is found."""
     torch = pytest.importorskip("torch")
     model = torch.nn.Linear(3, 2)
     torch.save(model.state_dict(), tmp_path / "one.pt")
@@ -538,7 +538,7 @@ def test_numbers_in_files_are_close() -> None:
 
 
 def test_diff_of_a_run_with_itself(made: Made) -> None:
-    """A run differs in nothing from itself."""
+    """A run does not differ from itself."""
     record = made.record({"a": [1]}, config={"x": (1, 2)}, outputs={"f": b"x"})
     assert diff(record, record, made.objects).same
 
@@ -548,7 +548,7 @@ def test_diff_of_a_run_with_itself(made: Made) -> None:
     st.dictionaries(st.sampled_from("abcd"), VALUES),
 )
 def test_diff_is_symmetric(a: dict[str, Any], b: dict[str, Any]) -> None:
-    """What is added one way is removed the other way, and the config is the same just when its identity is."""
+    """Swapping the runs swaps added and removed, and configs are the same exactly if their identities are."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -562,7 +562,7 @@ def test_diff_is_symmetric(a: dict[str, Any], b: dict[str, Any]) -> None:
 
 
 def test_the_sections_of_a_diff(made: Made) -> None:
-    """Each section names what differs, typed, and JSON can say all of it."""
+    """Each section has its differences, and the diff is valid JSON."""
     environments = [
         made.objects.put_bytes(
             json.dumps({"packages": {"numpy": {"version": v}}, "python": {"version": "3"}}).encode()

@@ -1,4 +1,4 @@
-"""Several values for a key: what is one value, what is several, and that nothing else is possible."""
+"""Tests of several values for a key: which strings are one value, and which are several."""
 
 from __future__ import annotations
 
@@ -66,10 +66,8 @@ def texts_of(function: Any, *texts: str) -> list[tuple[str, ...]]:
         ('d={"x":1},{"x":2}', ['{"x":1}', '{"x":2}']),
     ],
 )
-def test_what_a_parameter_takes_is_one_value_else_its_parts_are(
-    text: str, values: list[str]
-) -> None:
-    """A text that the type takes is one value; one that it does not take is several, where each part is one."""
+def test_a_string_that_the_type_accepts_is_one_value(text: str, values: list[str]) -> None:
+    """A string that the type accepts is one value; any other string is several if each part is one."""
     assert texts_of(typed, text) == [tuple(values)]
 
 
@@ -80,8 +78,8 @@ def test_what_a_parameter_takes_is_one_value_else_its_parts_are(
         ("x=[1,2]", ["[1,2]"]), ("n=1,2", ["1", "2"]), ("other=1,2", ["1", "2"]), ("x=hello, world", ["hello, world"]),
     ],
 )  # fmt: skip
-def test_without_a_type_numbers_are_several_and_texts_one(text: str, values: list[str]) -> None:
-    """Where nothing says what is wanted, JSON between commas is several values, any other text one."""
+def test_without_a_type_only_json_is_split(text: str, values: list[str]) -> None:
+    """Without annotation and default, comma-separated JSON is several values and any other string is one."""
     assert texts_of(untyped, text) == [tuple(values)]
 
 
@@ -97,37 +95,44 @@ def test_without_a_type_numbers_are_several_and_texts_one(text: str, values: lis
         "i=0:5:0",
         "i=0:10000000",
         "i=0:0.5:0.1",
+        "f=0.1:0.5",
+        "f=0:1",
+        "f=0:1e999999",
+        "i=0:1e999999",
+        "i=0:1:1e-999999",
+        f"i=0:{'9' * 20_000}",
+        "i=0:1e99999999999999999999:1",
     ],
 )
-def test_what_is_neither_one_nor_several_is_refused(text: str) -> None:
-    """A part of the wrong type, an empty one, an empty or endless range: each is an error that names the key."""
+def test_strings_that_are_neither_one_value_nor_several_are_refused(text: str) -> None:
+    """A part of the wrong type, an empty part, and an empty or endless range raise an error with the key."""
     with pytest.raises(ConfigError) as caught:
         texts_of(typed, text)
     assert caught.value.key == text.partition("=")[0]
 
 
-def test_a_key_that_is_given_again_has_several_values() -> None:
-    """A key more than once takes each of its values, in the place where it came first."""
+def test_a_repeated_key_has_several_values() -> None:
+    """A key given more than once has all the values, in the position of the first one."""
     assert texts_of(typed, "s=a,b", "i=1", "s=c") == [("a,b", "c"), ("1",)]
 
 
-def test_a_text_with_commas_that_is_one_value_is_noted() -> None:
-    """Who may have meant several is told how to say so; prose with commas is not met with a word."""
+def test_a_string_with_commas_that_is_one_value_has_a_note() -> None:
+    """A string that was perhaps meant as several values gets a note on how to write them; prose gets none."""
     one, two = find_axes(Settings(typed), ["s=adam,sgd", "d.name=hello, world"], values={})
-    assert one.note == "s=adam,sgd is one text; for a run each, write s=adam s=sgd"
+    assert one.note == "s=adam,sgd is one string; for one run per value, write s=adam s=sgd"
     assert two.note == ""
 
 
-def test_every_combination_comes_once_the_last_key_fastest() -> None:
-    """The cells are the product of the axes, in the order of nested loops."""
+def test_combinations_are_in_the_order_of_nested_loops() -> None:
+    """The cells are the product of the axes in the order of nested loops."""
     cells = list(cross([Axis("a", ("1", "2")), Axis("b", ("x", "y"))]))
     assert [tuple(one.value for one in cell) for cell in cells] == [
         ("1", "x"), ("1", "y"), ("2", "x"), ("2", "y"),
     ]  # fmt: skip
 
 
-def test_too_many_combinations_are_refused_before_they_are_made() -> None:
-    """A product that nobody means is an error, at once."""
+def test_too_many_combinations_are_refused() -> None:
+    """A product with too many combinations raises an error at once."""
     with pytest.raises(ConfigError, match="10,000,000,000 combinations"):
         list(cross([Axis(key, tuple(map(str, range(100_000)))) for key in "ab"]))
 
@@ -140,29 +145,29 @@ PLAIN = st.recursive(
 
 
 @given(st.lists(PLAIN, min_size=1, max_size=5))
-def test_json_values_between_commas_come_apart_as_they_were(values: list[Any]) -> None:
-    """Whatever is in lists, dicts and quotes, JSON values that are joined by commas come apart into the same ones."""
+def test_joined_json_values_are_split_into_the_same_values(values: list[Any]) -> None:
+    """Joining JSON values by commas and splitting the string gives the same values."""
     parts = split_alternatives(",".join(json.dumps(value) for value in values))
     assert [json.loads(part) for part in parts] == values
 
 
 @given(st.text().filter(lambda text: "=" not in text))
-def test_any_text_is_one_value_of_a_parameter_for_texts(text: str) -> None:
-    """No text is ever taken apart where a text is wanted, and none is changed."""
+def test_a_str_parameter_takes_any_string(text: str) -> None:
+    """A str parameter gets every string unchanged as one value."""
     assert texts_of(typed, f"s={text}") == [(text,)]
     assert Settings(typed).apply([next(cross([Axis("s", (text,))]))[0]], values={}) == {"s": text}
 
 
 @given(st.lists(st.lists(st.integers()), min_size=1, max_size=4))
-def test_lists_between_commas_are_values_of_a_parameter_for_lists(lists: list[list[int]]) -> None:
-    """A list in JSON is one value, several are as many: never the elements."""
+def test_a_list_parameter_takes_lists(lists: list[list[int]]) -> None:
+    """A JSON list is one value of a list parameter, and several lists are as many values."""
     (texts,) = texts_of(typed, "ls=" + ",".join(json.dumps(one) for one in lists))
     assert [json.loads(text) for text in texts] == lists
 
 
 @given(st.integers(-50, 50), st.integers(-50, 50), st.integers(-7, 7).filter(bool))
-def test_a_range_is_pythons(first: int, end: int, step: int) -> None:
-    """FIRST:END:STEP gives the numbers that range() gives, and is refused where that gives none."""
+def test_a_range_equals_the_range_of_python(first: int, end: int, step: int) -> None:
+    """FIRST:END:STEP gives the numbers of range(), and is refused if there are none."""
     expected = list(range(first, end, step))
     if not expected:
         with pytest.raises(ConfigError):
@@ -172,9 +177,7 @@ def test_a_range_is_pythons(first: int, end: int, step: int) -> None:
 
 
 @given(st.decimals("-5", "5", places=2), st.integers(1, 30), st.decimals("0.01", "1", places=2))
-def test_a_range_of_decimals_has_the_numbers_as_one_writes_them(
-    first: Decimal, count: int, step: Decimal
-) -> None:
-    """0.1:0.5:0.1 ends with 0.4, and no sum of floats is seen in it."""
+def test_a_range_of_decimals_is_exact(first: Decimal, count: int, step: Decimal) -> None:
+    """0.1:0.5:0.1 ends with exactly 0.4, without rounding errors."""
     (texts,) = texts_of(typed, f"f={first}:{first + step * count}:{step}")
     assert [Decimal(text) for text in texts] == [first + step * n for n in range(count)]

@@ -1,4 +1,4 @@
-"""Presets, files and the command line over each other: whose value counts, and that its source is said."""
+"""Tests of presets, files and the command line as layers, and of the reported sources."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def apply(*assignments: Assignment) -> dict[str, Any]:
     ],
 )
 def test_files_of_each_kind_are_read(tmp_path: Path, name: str, text: str) -> None:
-    """TOML, JSON and YAML say the same, typed as the parameters are; a table sets the entries that it names."""
+    """TOML, JSON and YAML files give the same typed values; a table sets only the entries that it contains."""
     (tmp_path / name).write_text(text)
     found = apply(*read_config(tmp_path / name))
     assert found == {"lr": 1.0, "free": [1, "a"], "optim": Optim(lr=5.0, name="adam")}
@@ -87,8 +87,10 @@ def test_files_of_each_kind_are_read(tmp_path: Path, name: str, text: str) -> No
         (Assignment("lr", "as it is", "value"), {"lr": "as it is"}),
     ],
 )
-def test_data_is_typed_and_put_in(assignment: Assignment, value: dict[str, Any]) -> None:
-    """Data of a file is converted as texts are, entries are set in what is there, and a preset's value is as it is."""
+def test_data_is_converted_to_the_types_of_the_parameters(
+    assignment: Assignment, value: dict[str, Any]
+) -> None:
+    """Data of a file is converted like strings, entries are set in place, and values of presets are unchanged."""
     found = apply(assignment)
     assert found == value
     assert [type(one) for one in found.values()] == [type(one) for one in value.values()]
@@ -105,7 +107,7 @@ def test_data_is_typed_and_put_in(assignment: Assignment, value: dict[str, Any])
     ],
 )
 def test_wrong_data_names_the_file(assignment: Assignment) -> None:
-    """A value of the wrong type, or for a key that is none, is an error that names its file and the signature."""
+    """A value of the wrong type and an unknown key raise an error with the file and the signature."""
     with pytest.raises(ConfigError, match=r"^base\.json: .*train\(lr: "):
         apply(assignment)
 
@@ -116,7 +118,7 @@ def test_wrong_data_names_the_file(assignment: Assignment) -> None:
         ("c.json", "{", "Expecting"),
         ("c.toml", "a = ", "nvalid"),
         ("c.yaml", "a: [", "while parsing"),
-        ("c.json", "[1]", "no table"),
+        ("c.json", "[1]", "expected a table"),
         ("c.ini", "", ".toml, .json or .yaml"),
         (None, "", "No such file"),
     ],
@@ -124,7 +126,7 @@ def test_wrong_data_names_the_file(assignment: Assignment) -> None:
 def test_a_file_that_cannot_be_read_is_one_line(
     tmp_path: Path, name: str | None, text: str, said: str
 ) -> None:
-    """A file that is broken, of another kind, or not there is named, in one line."""
+    """A file that is broken, missing or of another kind raises a one-line error with its name."""
     if name is not None:
         (tmp_path / name).write_text(text)
     with pytest.raises(ConfigError) as caught:
@@ -134,10 +136,10 @@ def test_a_file_that_cannot_be_read_is_one_line(
 
 
 @pytest.mark.parametrize(("suffix", "package"), [("yaml", "yaml"), ("toml", "tomllib")])
-def test_a_package_that_is_missing_is_named(
+def test_a_missing_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, package: str
 ) -> None:
-    """Without what reads the file, the error says how to install it."""
+    """If the package that reads a file is missing, the error states how to install it."""
     for name in (package, "tomli"):
         monkeypatch.setitem(sys.modules, name, None)
     file = tmp_path / f"c.{suffix}"
@@ -151,8 +153,8 @@ def test_a_package_that_is_missing_is_named(
         st.sampled_from(["lr", "count", "name"]), st.floats(0, 9) | st.integers(0, 9), max_size=3
     )
 )
-def test_a_file_and_the_command_line_read_alike(values: dict[str, Any]) -> None:
-    """A number has the same value from JSON as from a text, and a number for a text is refused."""
+def test_files_and_the_command_line_give_equal_values(values: dict[str, Any]) -> None:
+    """A number from JSON equals the number from a string, and a number for a str parameter is refused."""
     for key, value in values.items():
         if key == "name":
             with pytest.raises(ConfigError):
@@ -172,7 +174,7 @@ TABLES = st.dictionaries(
 
 
 def merged(there: Any, new: Any) -> Any:
-    """What comes of a table over another one, written down once more; no table takes the place of a number."""
+    """Merge two tables with an independent implementation; raise ValueError for a table in place of a number."""
     if isinstance(there, int) and isinstance(new, dict):
         raise ValueError
     if not (isinstance(new, dict) and new and isinstance(there, dict) and there):
@@ -181,10 +183,10 @@ def merged(there: Any, new: Any) -> Any:
 
 
 @given(TABLES, TABLES, TABLES)
-def test_tables_over_each_other_are_merged_entry_by_entry(
+def test_tables_are_merged_entry_by_entry(
     first: dict[str, Any], second: dict[str, Any], third: dict[str, Any]
 ) -> None:
-    """Of several files each sets the entries that it names, at any depth, and changes none of those below it."""
+    """Each file sets only the entries that it contains, at any depth."""
 
     def f(table: dict = first) -> None: ...  # type: ignore[type-arg]
 
@@ -195,15 +197,15 @@ def test_tables_over_each_other_are_merged_entry_by_entry(
     try:
         expected = merged(merged(first, second), third)
     except ValueError:
-        with pytest.raises(ConfigError, match="is no int"):
+        with pytest.raises(ConfigError, match="is not of type int"):
             apply_both()
     else:
         assert apply_both() == {"table": expected}
     assert json.dumps(first) == before
 
 
-def test_the_last_source_of_a_key_is_said() -> None:
-    """The source of a value is the last layer that set it, whole, in part, or with what it stands in."""
+def test_the_source_of_a_key_is_the_last_layer() -> None:
+    """The source of a value is the last layer that set it, a part of it, or a value around it."""
     layers = [
         Assignment("optim.lr", 1.0, "value", "preset small"),
         data("optim", {"name": "adam"}),
@@ -215,7 +217,7 @@ def test_the_last_source_of_a_key_is_said() -> None:
 
 
 def test_presets_return_values_by_key() -> None:
-    """A preset is called by its function's name; a wrong name, or another type, is said."""
+    """A preset is called by the name of its function; a wrong name or return type raises an error."""
 
     @record
     def fit(lr: float = 0.1, depth: int = 1) -> None: ...
@@ -240,7 +242,7 @@ def test_presets_return_values_by_key() -> None:
         call("smal")
     with pytest.raises(ConfigError, match="broken of fit returned int, not a dict"):
         call("broken")
-    with pytest.raises(ConfigError, match=r"it has none.*@fit\.preset"):
+    with pytest.raises(ConfigError, match=r"to add one.*@fit\.preset"):
         list(call_presets({}, ["small"], experiment="fit"))
 
 
@@ -265,8 +267,8 @@ TRAIN = """
 """
 
 
-def test_all_layers_together_from_the_command_line(project: Project) -> None:
-    """--print-config says each value and its source, runs nothing, and the run has just these; no secret is printed."""
+def test_all_layers_on_the_command_line(project: Project) -> None:
+    """--print-config shows values and sources without running; the run has these values; secrets stay hidden."""
     project.write("t.py", TRAIN)
     project.write("one.json", '{"lr": 0.5, "optim": {"name": "adam"}}')
     project.write("two.toml", "lr = 0.25\n")

@@ -1,4 +1,4 @@
-"""``key=value`` from a command line, typed by the experiment's own signature."""
+"""Tests of ``key=value`` settings, converted to the types of the experiment's signature."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def plain(a, b=0.1, c=False, d="x", e=5, f=(1, 2), g=None, **more): ...
     ],
 )  # fmt: skip
 def test_values_are_typed_by_annotations(text: str, value: object) -> None:
-    """A value has the type that its parameter is annotated with."""
+    """A value has the type of the annotation of its parameter."""
     key = text.partition("=")[0]
     found = apply_settings(annotated, split_settings([text]), values={})[key]
     if value == "nan":
@@ -83,7 +83,7 @@ def test_values_are_typed_by_annotations(text: str, value: object) -> None:
     ],
 )  # fmt: skip
 def test_without_annotations_the_default_decides(text: str, value: object) -> None:
-    """Without an annotation a value takes after the default."""
+    """Without an annotation, a value has the type of the default."""
     key = text.partition("=")[0]
     if value is None:
         with pytest.raises(ConfigError):
@@ -98,7 +98,7 @@ def test_without_annotations_the_default_decides(text: str, value: object) -> No
     ["a=x", "a=1.5", "a=true", "b=fast", "c=2", "e=x", "f=[1.5]", "h=GREEN", "i=z", "j=[1]", "f=3"],
 )
 def test_a_wrong_type_shows_the_signature(text: str) -> None:
-    """A value of the wrong type is one line with the key, the value and the signature."""
+    """A value of the wrong type raises a one-line error with the key, the value and the signature."""
     with pytest.raises(ConfigError) as caught:
         apply_settings(annotated, split_settings([text]), values={})
     said = str(caught.value)
@@ -108,25 +108,25 @@ def test_a_wrong_type_shows_the_signature(text: str) -> None:
 
 
 def test_an_unknown_key_shows_the_signature_and_the_nearest() -> None:
-    """A key that the function does not take is met with the nearest one and the signature."""
+    """An unknown key raises an error with the nearest parameter and the signature."""
 
     def train(lr: float = 0.1, epochs: int = 5) -> None: ...
 
     with pytest.raises(
-        ConfigError, match=r"takes no 'epoch' \(did you mean 'epochs'\?\): train\(lr: "
+        ConfigError, match=r"has no parameter 'epoch' \(did you mean 'epochs'\?\): train\(lr: "
     ):
         apply_settings(train, {"epoch": "3"}, values={})
 
 
 def test_keyword_arguments_take_any_key() -> None:
-    """A function with **kwargs takes keys that it does not name."""
+    """A function with **kwargs accepts any key."""
     assert apply_settings(plain, {"x": "1"}, values={"more": {"y": 2}}) == {
         "more": {"y": 2, "x": 1}
     }
 
 
 def test_dotted_keys_set_one_entry_and_leave_the_rest() -> None:
-    """One entry of a dict, a dataclass or a model is set; the value that was there is left alone."""
+    """A dotted key sets one entry of a dict, dataclass or model without changing the original value."""
 
     def f(d: dict[str, Any], o: Optim, m: Model, n: Nested) -> None: ...
 
@@ -149,7 +149,7 @@ def test_dotted_keys_set_one_entry_and_leave_the_rest() -> None:
 
 
 def test_dotted_keys_are_typed_and_checked() -> None:
-    """A field that is not there, or of another type, is an error."""
+    """An unknown field and a value of the wrong type raise an error."""
 
     def f(o: Optim = Optim()) -> None: ...
 
@@ -159,6 +159,26 @@ def test_dotted_keys_are_typed_and_checked() -> None:
 
 
 def test_a_setting_needs_an_equals_sign() -> None:
-    """Text without an equals sign is wrong usage."""
+    """A string without an equals sign is refused."""
     with pytest.raises(ConfigError, match="KEY=VALUE"):
         split_settings(["lr"])
+
+
+def test_a_wrong_name_has_the_nearest_one() -> None:
+    """An unknown field, choice or member raises an error with the nearest name."""
+    for settings, guess in (
+        ({"m.widht": "1"}, r"Model has no field 'widht' \(did you mean 'width'\?\)"),
+        ({"o.lrr": "1"}, r"Optim has no field 'lrr' \(did you mean 'lr'\?\)"),
+        ({"kind": "adm"}, r"'adm' is not one of adam, sgd \(did you mean 'adam'\?\)"),
+        ({"h": "REED"}, r"'REED' is not one of RED, BLUE \(did you mean 'RED'\?\)"),
+    ):
+
+        def f(
+            m: Model = Model(),  # noqa: B008
+            o: Optim = Optim(),
+            kind: Literal["adam", "sgd"] = "sgd",
+            h: Colour = Colour.RED,
+        ) -> None: ...
+
+        with pytest.raises(ConfigError, match=guess):
+            apply_settings(f, settings, values={})

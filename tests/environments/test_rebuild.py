@@ -1,4 +1,4 @@
-"""`recorder replay --env rebuild`: the recorded Python and packages, installed again, by real installers."""
+"""Tests of `recorder replay --env rebuild` with real installers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from project import ROOT, Project
 from recorder.capture.environment.distributions import name_of
 from recorder.environments.blueprint import draw
 from recorder.environments.pythons import find_python
+from recorder.environments.recorded import load_environment
 from recorder.environments.requirements import Requirement
 from recorder.store.store import RunStore
 
@@ -42,7 +43,7 @@ if __name__ == "__main__":
 
 
 def write_wheel(folder: Path, name: str, version: str, files: dict[str, bytes], tag: str) -> None:
-    """A wheel, as an index would have it."""
+    """Write a wheel as an index would have it."""
     stem = f"{name.replace('-', '_')}-{version}"
     info = f"{stem}.dist-info"
     files = {
@@ -57,7 +58,7 @@ def write_wheel(folder: Path, name: str, version: str, files: dict[str, bytes], 
 
 
 def needed(name: str) -> Iterator[Distribution]:
-    """The installed distribution, and what it requires."""
+    """Yield an installed distribution and its requirements, recursively."""
     waiting, seen = [name], set[str]()
     while waiting:
         one = waiting.pop()
@@ -67,14 +68,14 @@ def needed(name: str) -> Iterator[Distribution]:
         try:
             found = distribution(one)
         except PackageNotFoundError:
-            continue  # another platform's
+            continue  # required on another platform only
         yield found
-        wanted = [said for said in found.requires or () if "extra ==" not in said]
+        wanted = [line for line in found.requires or () if "extra ==" not in line]
         waiting += [named for named in map(name_of, wanted) if named]
 
 
 def pack(found: Distribution, folder: Path) -> None:
-    """A wheel of what is installed."""
+    """Write a wheel of an installed distribution."""
     files = {
         str(path): Path(str(path.locate())).read_bytes()
         for path in found.files or ()
@@ -82,14 +83,14 @@ def pack(found: Distribution, folder: Path) -> None:
         and path.suffix != ".pyc"
         and not path.parts[0].endswith(".dist-info")
     }
-    said = (found.read_text("WHEEL") or "").splitlines()
-    tags = [line[5:].split("-") for line in said if line.startswith("Tag: ")]
+    lines = (found.read_text("WHEEL") or "").splitlines()
+    tags = [line[5:].split("-") for line in lines if line.startswith("Tag: ")]
     tag = "-".join(".".join(sorted(set(column))) for column in zip(*tags, strict=True))
     write_wheel(folder, found.metadata["Name"], found.version, files, tag)
 
 
 class Rig:
-    """A small environment, a folder that has its packages and `tiny` in two versions, and a project with one run."""
+    """A small environment, a folder with wheels of its packages and two versions of `tiny`, and a project with one run."""
 
     def __init__(self, project: Project, folder: Path) -> None:
         self.project = project
@@ -110,42 +111,42 @@ class Rig:
         project.env |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
         pip = [sys.executable, "-m", "pip", "--python", self.python]
         self.project._run([*pip, "install", "-q", "--no-deps", "tiny==1.0", *names])
-        said = self.call("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout
-        (Path(said.strip()) / "recorder.pth").write_text(f"{ROOT}\n")
+        purelib = self.call("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout
+        (Path(purelib.strip()) / "recorder.pth").write_text(f"{ROOT}\n")
         project.write("exp.py", SCRIPT)
         project.commit()
         self.call("exp.py")
         self.call("-m", "pip", "install", "-q", "tiny==2.0")
 
     def call(self, *args: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-        """Python of the small environment, in the project."""
+        """Run the Python of the small environment in the project."""
         return self.project._run([self.python, *args], status=status)
 
     def replay(self, *args: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-        """`recorder replay 1`, called from there."""
+        """Run `recorder replay 1` in the small environment."""
         return self.call("-m", "recorder", "replay", "1", *args, status=status)
 
     def environments(self) -> list[Path]:
-        """What has been built."""
+        """Return the folders of the environments that were built."""
         folder = self.project.root / ".recorder" / "envs"
         return [path for path in folder.iterdir() if path.is_dir()]
 
 
 def check_lock(text: str, rig: Rig) -> None:
-    """It is a lock file of PEP 751, with each recorded package under the digest of its file."""
-    said = tomllib.loads(text)
-    Pylock.from_dict(said)
-    (tiny,) = [one for one in said["packages"] if one["name"] == "tiny"]
+    """Assert that a string is a lock file of PEP 751 that pins each recorded package by the digest of its file."""
+    lock = tomllib.loads(text)
+    Pylock.from_dict(lock)
+    (tiny,) = [one for one in lock["packages"] if one["name"] == "tiny"]
     (wheel,) = tiny["wheels"]
     data = (rig.wheels / wheel["name"]).read_bytes()
     assert tiny["version"] == "1.0" and wheel["hashes"] == {"sha256": sha256(data).hexdigest()}
-    assert {"blake3", "msgspec", "tinydb"} <= {one["name"] for one in said["packages"]}
+    assert {"blake3", "msgspec", "tinydb"} <= {one["name"] for one in lock["packages"]}
 
 
 def test_a_changed_package(project: Project, tmp_path: Path) -> None:
-    """A replay with another version of a package diverges, and names it; with the recorded one it is reproduced.
+    """A replay with another version of a package diverges and names it; in the rebuilt environment it reproduces.
 
-    The second time nothing is built; what no index has any more is named before anything runs.
+    The second replay uses the environment again. A package that has left the index is named before anything runs.
     """
     rig = Rig(project, tmp_path)
     done = rig.replay(status=1)
@@ -162,8 +163,8 @@ def test_a_changed_package(project: Project, tmp_path: Path) -> None:
     assert "building" not in done.stderr and done.stdout.splitlines()[-1] == "reproduced"
     done = rig.replay("--explain", status=1)
     assert (
-        "result depends on what is installed, where run 1 had another (tiny: 1.0 -> 2.0): with the recorded Python and"
-        " packages, installed again it comes out as recorded"
+        "result depends on the installed versions, which differ from run 1 (tiny: 1.0 -> 2.0): with the recorded"
+        " Python and packages, rebuilt it matches the record"
     ) in done.stdout
     (built,) = rig.environments()
     (built / "done").unlink()  # as if its building had been killed
@@ -177,24 +178,25 @@ def test_a_changed_package(project: Project, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_had_is_named(project: Project) -> None:
-    """A Python that is not there, and a package from a folder that is gone, stand in the way, with advice."""
+    """A Python that is not installed, and a package from a folder that is gone, block a replay and name the cure."""
     project.write("exp.py", SCRIPT.replace("import tiny", "").replace("tiny.scale(x)", "x"))
     project.commit()
     project.python("exp.py")
     store = RunStore(project.root)
     record = store.get(1)
     assert record.environment is not None
-    said = json.loads(store.read(record.environment))
-    said["python"]["version"] = "3.4.1"
-    said["packages"] = {
+    described = json.loads(store.read(record.environment))
+    described["python"]["version"] = "3.4.1"
+    described["packages"] = {
         "elsewhere": {"version": "2.0", "url": "file:///nowhere/else", "editable": True},
         "gone": {"version": "1.0", "url": "file:///nowhere/gone"},
         "here": {"version": "1.0", "url": f"file://{project.root}", "editable": True},
         "plain": {"version": "3.0"},
         "silent": {"version": ""},
     }
-    digest = store.objects.put_bytes(json.dumps(said).encode())
-    blueprint = draw(store, msgspec.structs.replace(record, environment=digest))
+    digest = store.objects.put_bytes(json.dumps(described).encode())
+    other = msgspec.structs.replace(record, environment=digest)
+    blueprint = draw(load_environment(store, other), other)
     assert blueprint.lines == ("plain==3.0",)
     assert len(blueprint.missing) == 2
     assert "no Python 3.4 on this machine" in blueprint.missing[0]
@@ -203,7 +205,7 @@ def test_what_cannot_be_had_is_named(project: Project) -> None:
 
 
 def test_this_python_is_found() -> None:
-    """The running version is found as it is, another patch by its minor version, and what is not there is not."""
+    """find_python finds the running version, another patch version by its minor version, and no absent version."""
     minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
     found = find_python(f"{minor}.{sys.version_info[2]}")
     assert found is not None and found.version == f"{minor}.{sys.version_info[2]}"
@@ -232,5 +234,5 @@ CLONED = Requirement(name="a", version="1", origin="vcs", url="https://h/a")
     ],
 )
 def test_lines_of_what_came_from_no_index(requirement: Requirement, line: str) -> None:
-    """The kind of version control, the commit where there is one, and the folder inside are kept."""
+    """A requirement line keeps the version control system, the commit, and the folder inside the source."""
     assert requirement.line == line

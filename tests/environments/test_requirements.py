@@ -1,4 +1,4 @@
-"""`recorder env`: the environment of a run, to look at or to install again."""
+"""Tests of `recorder env`: show the environment of a run, or print it as requirements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ENVIRONMENT = {
 
 
 def test_each_origin_has_its_line() -> None:
-    """What came from no index is pinned by URL, commit and digest; what no installer can have is a comment."""
+    """A package from no index is pinned by URL, commit and digest; one that no installer can get is a comment."""
     lines = list(requirement_lines(ENVIRONMENT))
     assert lines == [
         "# CPython 3.11.7",
@@ -36,20 +36,20 @@ def test_each_origin_has_its_line() -> None:
         "# edited==3.0 was an editable install of file:///home/me/edited",
         "local @ file:///tmp/local-4.0-py3-none-any.whl",
         "plain==5.0+cpu",
-        "# silent did not say its version",
+        "# the version of silent was not recorded",
     ]
     names = [Pep508(line).name for line in lines if not line.startswith("#")]
     assert names == ["archived", "cloned", "local", "plain"]
 
 
 def test_an_environment_without_packages() -> None:
-    """One that says nothing of packages has no requirements."""
+    """An environment object without packages has no requirements."""
     assert find_requirements({}) == ()
-    assert list(requirement_lines({})) == ["# Python of an unknown version"]
+    assert list(requirement_lines({})) == ["# Python version unknown"]
 
 
 def test_the_command(project: Project) -> None:
-    """It shows Python, each package with a star for the imported ones, variables; as requirements, and as JSON; it can be replayed in."""
+    """The command shows Python, the packages and variables, as requirements and JSON too; --env takes a prefix."""
     project.write(
         "train.py",
         """
@@ -66,20 +66,21 @@ def test_the_command(project: Project) -> None:
     project.commit()
     project.env["OMP_NUM_THREADS"] = "1"
     project.python("train.py")
-    said = project.recorder("env", "1").stdout
+    printed = project.recorder("env", "1").stdout
     assert (
-        f"Python {platform.python_version()} ({sys.implementation.name.replace('cp', 'CP')}" in said
+        f"Python {platform.python_version()} ({sys.implementation.name.replace('cp', 'CP')}"
+        in printed
     )
-    assert "  OMP_NUM_THREADS=1\n" in said
-    assert any(line.split()[:1] == ["pytest"] for line in said.splitlines())
+    assert "  OMP_NUM_THREADS=1\n" in printed
+    assert any(line.split()[:1] == ["pytest"] for line in printed.splitlines())
     lines = project.recorder("env", "1", "--format", "requirements").stdout.splitlines()
     assert f"msgspec=={msgspec.__version__}" in lines
     found = json.loads(project.recorder("env", "1", "--json").stdout)
     assert found["packages"]["msgspec"]["version"] == msgspec.__version__
     project.recorder("env", "1", "--json", "--format", "requirements", status=2)
     project.recorder("env", "9", status=3)
-    said = project.recorder("replay", "1", "--env", sys.prefix, "--plan").stdout
-    assert f"with Python {platform.python_version()}" in said
+    printed = project.recorder("replay", "1", "--env", sys.prefix, "--plan").stdout
+    assert f"with Python {platform.python_version()}" in printed
     missing = project.recorder("replay", "1", "--env", "nowhere", "--plan", status=3).stderr
-    assert "there is no Python at nowhere" in missing
+    assert "no Python at nowhere" in missing
     assert project.recorder("replay", "1", "--env", sys.prefix).stdout.count("identical")

@@ -1,4 +1,4 @@
-"""Crashes: processes that are killed while they record, and what the store holds of them afterwards."""
+"""Crashes: processes that are killed while they record, and the contents of the store afterwards."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from recorder.store.store import RunStore
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork, signals and /proc")
 
-# A project that records runs one after the other, in children forked by `serve`, which kills each of them. A child
-# says what it is about to do, and which runs it has come back from.
+# A project that records one run after the other, in children forked by `serve`, which kills each of them. A child
+# prints its next step, and the runs that it has finished.
 RECORDING = """
 import json, os, random, select, signal, sys, time
 from pathlib import Path
@@ -125,7 +125,7 @@ class Killer:
         )
 
     def kill_one(self, seed: int, *, events: int, delay_s: float, group: bool) -> list[list[str]]:
-        """What a child said that was killed `delay_s` after its `events`-th word, alone or with its own children."""
+        """Return the words of a child that was killed `delay_s` after its `events`-th word, alone or with its children."""
         assert self.process.stdin is not None and self.process.stdout is not None
         print(json.dumps([seed, events, delay_s, group]), file=self.process.stdin, flush=True)
         answer = json.loads(self.process.stdout.readline())
@@ -133,20 +133,20 @@ class Killer:
         return [line.split() for line in answer["said"]]
 
     def end(self) -> str:
-        """End it; what the children had to say of errors."""
+        """End the process, and return the error output of the children."""
         return self.process.communicate(timeout=60)[1]
 
 
 @pytest.fixture
 def killer(project: Project) -> Iterator[Killer]:
-    """A killer, which is ended."""
+    """A killer, which is ended after the test."""
     found = Killer(project)
     yield found
     found.end()
 
 
 def verify(store: RunStore, run: Record) -> None:
-    """Everything that a finished run names is there, to the byte, and says what the run did."""
+    """Assert that everything a finished run refers to is in the store, byte for byte, and matches the run."""
     (n, long) = (codec.decode(run.config[name], store.read) for name in ("n", "long"))
     assert codec.decode(run.result, store.read) == {"n": n, "text": str(n) * long}
     outputs = {output.name: output for output in run.outputs}
@@ -168,7 +168,7 @@ def verify(store: RunStore, run: Record) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether the process has ended."""
+    """Return whether the process has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except (FileNotFoundError, ProcessLookupError):
@@ -176,7 +176,7 @@ def is_gone(pid: int) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], *, within_s: float = 60) -> None:
-    """Wait for it; the limit is only there so that a failure ends."""
+    """Wait for a condition; the time limit makes a failing test end."""
     end = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end, "it never came true"
@@ -185,7 +185,7 @@ def wait_until(condition: Callable[[], bool], *, within_s: float = 60) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_any_instant(killer: Killer, seed: int) -> None:
-    """After each of a hundred kills the store opens, what was reported is whole, and only the last run is lost."""
+    """After each of a hundred kills the store opens, finished runs are complete, and only the last run is lost."""
     chance, seen, tees = random.Random(seed), 0, set()
     for n in range(100):
         events, delay_s = (
@@ -220,7 +220,7 @@ def test_killed_at_any_instant(killer: Killer, seed: int) -> None:
 
 
 def finish_with_a_run(killer: Killer) -> None:
-    """After all that a run works, the journal and the snapshots are whole, and the list can be read."""
+    """Assert that a new run works, the journal and the snapshots are intact, and the list can be read."""
     project, store = killer.project, RunStore(killer.project.root)
     assert "Traceback" not in killer.end()
     project.python("-c", "import exp; exp.work(7, 10)", env={"PYTHONWARNINGS": "ignore"})
@@ -256,7 +256,7 @@ work()
 
 
 def test_what_a_lost_run_wrote_is_kept(project: Project) -> None:
-    """Points, lines and files of a run that then computes in silence are in its folder, and stay when it is killed."""
+    """Metrics, console lines and files of a run are on disk while it computes, and survive when it is killed."""
     project.write("exp.py", QUIET)
     project.commit()
     child = subprocess.Popen(
@@ -315,11 +315,11 @@ print(*(run.status for run in Store()))
 
 
 def test_ctrl_c_at_any_instant(project: Project) -> None:
-    """In a process that goes on, an interrupt at any instant of a run leaves nothing behind: no run in progress, no tap."""
+    """An interrupt at any instant of a run leaves no run in progress and no console tap in a process that continues."""
     project.write("exp.py", INTERRUPTED)
     project.commit()
     for _ in range(4):
-        # Between two bytecodes, as a with block is left, nobody can catch it: a process in ten or so meets that.
+        # Between two bytecodes, when a with block is left, nothing can catch it: about one process in ten hits that.
         done = project.python("exp.py", status=None)
         if done.returncode == 0:
             break
@@ -346,7 +346,7 @@ work()
 
 
 def test_a_child_of_a_killed_run_does_not_keep_it_alive(project: Project) -> None:
-    """A run whose process was killed is lost though a process that it had forked goes on."""
+    """A run whose process was killed is lost even if a process that it forked continues."""
     project.write("exp.py", ORPHAN)
     child = subprocess.Popen(
         [sys.executable, "exp.py"], cwd=project.root, env=project.env, stdout=subprocess.DEVNULL
@@ -364,7 +364,7 @@ def test_a_child_of_a_killed_run_does_not_keep_it_alive(project: Project) -> Non
 
 
 def test_readers_of_a_lost_run_agree(tmp_path: Path) -> None:
-    """Processes that ask at once whether a run is alive do not take each other for it."""
+    """Processes that check at the same time whether a run is alive do not mistake each other for it."""
     from recorder.store.live.live import Live, is_alive
 
     live = Live(tmp_path / "live")
@@ -405,7 +405,7 @@ print(work())
 
 
 def test_a_full_disk_does_not_end_the_experiment(project: Project) -> None:
-    """While the disk is full the experiment goes on, and is warned; what could be written later is in the record."""
+    """If the disk is full the experiment continues with a warning; data that could be written later is in the record."""
     project.write("exp.py", FULL)
     project.commit()
     done = project.python("exp.py")
@@ -418,7 +418,7 @@ def test_a_full_disk_does_not_end_the_experiment(project: Project) -> None:
     assert {"out.txt", "value 0", "value 19"} <= {output.name for output in run.outputs}
 
 
-# What a power cut leaves: what was synced, under the names that were synced.
+# A power cut leaves the bytes that were synced, under the names that were synced.
 
 SYNCED = """
 import os, sys
@@ -440,7 +440,7 @@ def note(fd):
         bytes_of.add(os.fstat(fd).st_ino)
 
 def check():
-    # Noted: an assertion would be taken for trouble while saving, and warned about.
+    # Collected: an assertion error here would be reported as a failure to save.
     finished.append(1)
     objects, code = RunStore().objects, store / "code.git"
     written = [store / "FORMAT", *(objects.path(digest) for digest in objects)]
@@ -478,18 +478,18 @@ print(len(finished), "finished", len(list(RunStore().objects)) > 8, sorted(lacki
 
 
 def test_what_a_record_names_is_durable_before_it(project: Project) -> None:
-    """When a record's line is synced, each object's bytes are, and its name, and that of its folder, and the code."""
+    """When a record's line is synced, the bytes, names and folders of its objects are synced already, and the code too."""
     project.write("exp.py", SYNCED)
     project.write(".gitignore", "scratch\n")
     project.commit()
     assert project.python("exp.py").stdout.splitlines()[-1] == "3 finished True []"
 
 
-# Snapshots: git is a process of its own, and is not killed with the recorder.
+# Snapshots: git is a separate process, and is not killed together with recorder.
 
 
 def test_a_git_that_was_killed_blocks_nobody(tmp_path: Path) -> None:
-    """The locks that a killed git leaves behind, on the index and on the ref, keep no later run from its snapshot."""
+    """The locks that a killed git leaves on the index and on the ref do not prevent the snapshot of a later run."""
     root = tmp_path / "tree"
     root.mkdir()
     (root / "a.py").write_text("a = 1\n")
@@ -505,7 +505,7 @@ def test_a_git_that_was_killed_blocks_nobody(tmp_path: Path) -> None:
 
 
 def test_a_git_that_outlives_its_recorder_is_waited_for(tmp_path: Path) -> None:
-    """While the git of a killed recorder still writes the index, nobody else does."""
+    """While the git of a killed recorder still writes the index, no other process writes it."""
     root, git = tmp_path / "tree", shutil.which("git")
     root.mkdir()
     (root / "a.py").write_text("a = 1\n")
@@ -532,11 +532,11 @@ def test_a_git_that_outlives_its_recorder_is_waited_for(tmp_path: Path) -> None:
     assert list(Snapshots(tmp_path / "code.git").files(tree)) == ["a.py"]
 
 
-# Those who tidy up may be killed too.
+# Maintenance commands may be killed too.
 
 
 def tidy(store: Path, other: Path, work: str) -> None:
-    """Collect, repair or import, in the store."""
+    """Collect garbage, repair, or import, in the store."""
     from recorder.store.archive.transfer import StoreSource, import_runs
     from recorder.store.maintenance.check import check, repair
     from recorder.store.maintenance.gc import collect
@@ -563,7 +563,7 @@ def used(killer: Killer) -> Path:
 
 @pytest.mark.parametrize("work", ["gc", "repair", "import"])
 def test_tidying_up_killed_at_any_instant(used: Path, tmp_path: Path, work: str) -> None:
-    """However far a collection, a repair or an import came, every run is whole, and the next one does the rest."""
+    """If a collection, repair or import is killed at any point, every run is intact, and the next one completes it."""
     chance, other = random.Random(work), tmp_path / "other"
     before = {run.id: run.status for run in RunStore(used).runs()}
     shutil.copytree(used, other)
@@ -596,7 +596,7 @@ def test_tidying_up_killed_at_any_instant(used: Path, tmp_path: Path, work: str)
 
 
 def hold(path: Path, before: dict[str, str], work: str) -> None:
-    """What is in the store is whole, and nothing is gone that was there."""
+    """Assert that the contents of the store are intact, and that nothing is missing."""
     store = RunStore(path)
     runs = store.runs()
     assert {run.id for run in runs} <= set(before)

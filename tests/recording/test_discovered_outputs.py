@@ -1,4 +1,4 @@
-"""What a run wrote without naming it, held against real files, children and C libraries."""
+"""Outputs that a run did not save, found with real files, child processes and C libraries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if __name__ == "__main__":
 
 
 def record(project: Project, body: str, *, options: str = "", **more: Any) -> Record:
-    """The record of a run of a function of that body."""
+    """Record a run of a function with that body, and return its record."""
     lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
     project.write("run.py", WRITER.format(options=options, body=lines))
     project.python("run.py", **more)
@@ -36,7 +36,7 @@ def names(run: Record) -> list[str]:
     return [output.name for output in run.outputs]
 
 
-def test_what_python_wrote(project: Project) -> None:
+def test_files_that_python_wrote(project: Project) -> None:
     """A file below the project that the run wrote is an output, found and stored."""
     run = record(project, "Path('out').mkdir()\nPath('out/a.txt').write_text('text')")
     [output] = run.outputs
@@ -45,8 +45,8 @@ def test_what_python_wrote(project: Project) -> None:
     assert RunStore(project.root / ".recorder").read(output.digest) == b"text"
 
 
-def test_what_others_wrote(project: Project) -> None:
-    """What a child process and a C library wrote is found, old times or not."""
+def test_files_that_other_processes_wrote(project: Project) -> None:
+    """Files that a child process and a C library wrote are found, even with old modification times."""
     body = """
 subprocess.run("echo 1 > b.txt; touch -d 2001-01-01 b.txt", shell=True, check=True)
 import h5py
@@ -57,8 +57,8 @@ pq.write_table(pa.table({"a": [1]}), "d.parquet")
     assert names(record(project, body)) == ["b.txt", "c.h5", "d.parquet"]
 
 
-def test_what_is_no_output(project: Project) -> None:
-    """Temporary files, caches, editors' files, secrets, and what the run only read or touched are no outputs."""
+def test_files_that_are_not_outputs(project: Project) -> None:
+    """Temporary files, caches, editors' files, secrets, and files that the run only read or touched are not outputs."""
     project.write("data.csv", "1")
     project.write("other.csv", "2")
     body = """
@@ -77,8 +77,8 @@ os.chmod("data.csv", 0o600)
     assert [item.path for item in run.inputs] == ["data.csv", "other.csv"]
 
 
-def test_what_was_there_before(project: Project) -> None:
-    """A file that the script wrote before the run, and the log that the shell sends its output to, are no outputs."""
+def test_files_that_existed_before(project: Project) -> None:
+    """A file that the script wrote before the run, and a log that the shell redirects to, are not outputs."""
     project.write("run.py", WRITER.format(options="", body="    print('said')"))
     text = (project.root / "run.py").read_text()
     project.write(
@@ -93,7 +93,7 @@ def test_what_was_there_before(project: Project) -> None:
     assert run.outputs == () and (project.root / "log").read_text() == "said\n"
 
 
-def test_what_save_named_wins(project: Project) -> None:
+def test_a_saved_output_wins(project: Project) -> None:
     """A file or folder that was saved, under any name, is not found again; a saved value keeps its name."""
     body = """
 Path("a.txt").write_text("1"); save("a.txt", name="other")
@@ -108,21 +108,21 @@ save({"x": 1}, name="c.txt"); Path("c.txt").write_text("3")
     ]
 
 
-def test_a_large_file_is_known_by_its_digest(project: Project) -> None:
-    """Above keep_bytes a file that nobody named is listed and not stored; check and diff live with that."""
+def test_only_the_digest_of_a_large_file_is_kept(project: Project) -> None:
+    """A found file larger than keep_bytes is listed and not stored; check and diff accept that."""
     body = "Path('big.bin').write_bytes(b'1' * 200 * n)"
     first = record(project, body, options="keep_bytes=100")
     second = record(project, body.replace("b'1'", "b'2'"), options="keep_bytes=100")
     assert [o.stored for o in (*first.outputs, *second.outputs)] == [False, False]
     assert not RunStore(project.root / ".recorder").objects.has(first.outputs[0].digest)
-    assert "big.bin is known by its digest only" in first.warnings[0]
+    assert "only the digest of output big.bin is kept" in first.warnings[0]
     project.recorder("check")
     assert "big.bin" in project.recorder("diff", "1", "2", status=1).stdout
     assert "identical" in project.recorder("replay", "2").stdout
 
 
-def test_a_replay_is_held_to_them(project: Project) -> None:
-    """Found outputs have a verdict; one that comes out different makes the replay diverge."""
+def test_a_replay_compares_found_outputs(project: Project) -> None:
+    """Found outputs have a verdict; a different one makes the replay diverge."""
     record(project, "Path('a.txt').write_text('same')")
     assert "a.txt" in project.recorder("replay", "1").stdout
     run = record(project, "Path('a.txt').write_text(str(os.getpid()))")
@@ -131,7 +131,7 @@ def test_a_replay_is_held_to_them(project: Project) -> None:
 
 
 def test_appended_in_place(project: Project) -> None:
-    """A log that each run appends to replays from what it was."""
+    """A log that each run appends to is replayed from its state before the run."""
     body = "with open('log.txt', 'a') as file: file.write('line\\n')"
     record(project, body)
     run = record(project, body)
@@ -139,7 +139,7 @@ def test_appended_in_place(project: Project) -> None:
     project.recorder("replay", str(run.number))
 
 
-def test_they_are_no_code(project: Project) -> None:
+def test_found_outputs_are_not_code(project: Project) -> None:
     """A found file does not change the code of the next run."""
     body = "Path('a.txt').write_text(str(os.getpid()))"
     first, second = record(project, body), record(project, body)
@@ -147,8 +147,8 @@ def test_they_are_no_code(project: Project) -> None:
     assert first.code.snapshot == second.code.snapshot
 
 
-def test_runs_at_once_do_not_take_each_others(project: Project) -> None:
-    """What a child process writes while another run is in progress is nobody's, and said; what Python writes is its own."""
+def test_concurrent_runs_keep_their_files_apart(project: Project) -> None:
+    """A file that a child process writes during another run is reported, not listed; a file that Python writes is listed."""
     body = """
 name = sys.argv[1]
 Path(f"{name}.txt").write_text(name)
@@ -162,12 +162,12 @@ if name == "outer":
     store = RunStore(project.root / ".recorder")
     outer, inner = store.get(run.number + 1), store.get(run.number + 2)
     assert names(outer) == ["outer.txt"] and names(inner) == ["inner.txt"]
-    assert "while other runs were in progress" in outer.warnings[0]
+    assert "may have been written by another run in progress" in outer.warnings[0]
     assert outer.unlisted == ("child.txt", "inner.txt") and inner.unlisted == ()
 
 
 def test_an_old_record_reads(project: Project) -> None:
-    """A record from before found outputs has outputs that are saved and stored."""
+    """In a record written before outputs were found automatically, all outputs are saved and stored ones."""
     run = record(project, "Path('a.txt').write_text('x'); save('a.txt')")
     document = run.to_document()
     assert "found" not in document["outputs"][0] and "stored" not in document["outputs"][0]
@@ -176,7 +176,7 @@ def test_an_old_record_reads(project: Project) -> None:
 
 @pytest.mark.parametrize("place", [".", "sub"])
 def test_names_are_relative_to_the_working_directory(project: Project, place: str) -> None:
-    """In a subfolder a file beside it has the name from the root, and replays."""
+    """In a subfolder the names of outputs are relative to the working directory or the root, and a replay finds them."""
     (project.root / "sub").mkdir()
     project.write("run.py", WRITER.format(options="", body=(
         f"    Path({str(project.root)!r})\n    Path('a.txt').write_text('x')\n"

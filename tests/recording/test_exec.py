@@ -1,4 +1,4 @@
-"""`recorder exec`: real commands, recorded from the outside, and replayed."""
+"""`recorder exec`: real commands, recorded from outside and replayed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCRIPT = """
 
 
 def test_a_command_is_recorded_and_replayed(project: Project) -> None:
-    """Arguments, exit status, console and the files it wrote are the run's; the replay compares them."""
+    """A run has the command's arguments, exit status, console and written files, and a replay compares them."""
     project.write("work.py", SCRIPT)
     project.write("data.csv", "a,b\n")
     project.commit()
@@ -53,28 +53,28 @@ def test_a_command_is_recorded_and_replayed(project: Project) -> None:
 
 
 def test_the_exit_status_is_passed_on(project: Project) -> None:
-    """A command that fails is a failed run with its status as the result, and its replay is held to that."""
+    """A command that fails is a failed run with the exit status as its result, and the replay compares that."""
     project.write("work.py", SCRIPT)
     project.write("data.csv", "a\n")
     project.recorder("exec", sys.executable, "work.py", "data.csv", "7", status=7)
     run = project.show(1)
     assert (run["status"], run["result"]) == ("failed", 7)
-    assert run["failure"]["message"] == "the command ended with status 7"
+    assert run["failure"]["message"] == "the command exited with status 7"
     assert project.recorder("replay", "1").stdout.endswith("reproduced\n")
     killed = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
     project.recorder("exec", "--name", "killed", "--", *killed, status=137)
     assert "SIGKILL" in project.show("killed")["failure"]["message"]
 
 
-def test_a_command_that_is_not_there(project: Project) -> None:
-    """It is said before anything is recorded, as is an input that is missing."""
+def test_a_missing_command(project: Project) -> None:
+    """A missing command, or a missing input, is an error before anything is recorded."""
     assert "no command" in project.recorder("exec", "no-such-thing", status=2).stderr
     assert "no input" in project.recorder("exec", "--input", "x", "true", status=2).stderr
     assert not (project.root / ".recorder").exists()
 
 
-def test_a_command_that_does_otherwise_diverges(project: Project) -> None:
-    """A replay whose files differ says which."""
+def test_a_command_with_different_output_diverges(project: Project) -> None:
+    """A replay whose files differ names them."""
     project.write("now.sh", "date +%s%N > now.txt; echo same > same.txt\n")
     project.recorder("exec", "sh", "now.sh")
     done = project.recorder("replay", "1", status=1)
@@ -82,7 +82,7 @@ def test_a_command_that_does_otherwise_diverges(project: Project) -> None:
 
 
 def test_nested_runs_are_its_children(project: Project) -> None:
-    """What a Python command records with @record is a part of its run, in the same store."""
+    """Runs that a Python command records with @record are children of its run, in the same store."""
     project.write(
         "work.py",
         """
@@ -109,7 +109,7 @@ def test_nested_runs_are_its_children(project: Project) -> None:
 
 
 def test_named_inputs_and_outputs(project: Project, tmp_path: Path) -> None:
-    """--input is kept though it lies elsewhere, and --output, a folder or a file elsewhere, as one output."""
+    """--input and --output keep files and folders outside the project, a folder as one output."""
     data = tmp_path / "elsewhere.txt"
     data.write_text("data")
     target = tmp_path / "result.txt"
@@ -123,8 +123,8 @@ def test_named_inputs_and_outputs(project: Project, tmp_path: Path) -> None:
     assert project.recorder("replay", "1").stdout.endswith("reproduced\n")
 
 
-def test_what_was_there_before_is_no_output(project: Project) -> None:
-    """Only files that are new or changed count, and none of caches or of the store."""
+def test_files_that_existed_before_are_not_outputs(project: Project) -> None:
+    """Only new and changed files are outputs, and no files of caches or of the store."""
     project.write("old.txt", "old")
     project.write("changed.txt", "old")
     command = "cat old.txt; echo new > changed.txt; mkdir -p __pycache__; echo x > __pycache__/y"
@@ -137,7 +137,7 @@ def test_what_was_there_before_is_no_output(project: Project) -> None:
     ("number", "status"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "failed")]
 )
 def test_signals_are_passed_on(project: Project, number: int, status: str) -> None:
-    """A signal reaches the command, whose last words and files are kept; Ctrl-C interrupts the run."""
+    """A signal reaches the command, whose last output and files are kept; Ctrl-C interrupts the run."""
     project.write(
         "wait.py",
         """
@@ -177,14 +177,14 @@ def test_signals_are_passed_on(project: Project, number: int, status: str) -> No
 
 
 def test_a_credential_among_the_arguments(project: Project) -> None:
-    """It is not kept, and the replay says that it cannot be done."""
+    """A credential among the arguments is not kept, and the replay reports that it is impossible."""
     project.recorder("exec", "--", "true", "--password", "hunter2hunter2")
     assert "hunter2hunter2" not in json.dumps(project.show(1))
     assert "credential" in project.recorder("replay", "1", status=3).stderr
 
 
 def test_a_program_inside_the_project_that_is_not_code(project: Project) -> None:
-    """A program that git ignores, an environment's own, is found again by the replay."""
+    """A replay finds a program in the project that git ignores."""
     project.write(".gitignore", "bin/\n")
     project.write("bin/tool", "#!/bin/sh\necho made > made.txt\n").chmod(0o755)
     project.commit()
@@ -193,12 +193,12 @@ def test_a_program_inside_the_project_that_is_not_code(project: Project) -> None
 
 
 def test_an_output_that_was_not_written(project: Project, tmp_path: Path) -> None:
-    """What was there before and is as it was does not pass for the run's, nor for its replay's."""
+    """A named output that the command did not write is not an output of the run, nor of its replay."""
     target = tmp_path / "result.txt"
     target.write_text("old")
     done = project.recorder("exec", "--output", str(target), "--output", "none", "--", "true")
     assert "result.txt was not written" in done.stderr
-    assert "none is not there" in done.stderr
+    assert "none does not exist" in done.stderr
     assert project.show(1)["outputs"] == []
     command = f"test -e done || echo new > {target}; touch done"
     project.write(".gitignore", "done\n")

@@ -1,4 +1,4 @@
-"""`@record`: the function stays what it was, and each call leaves its run."""
+"""`@record`: the function behaves as before, and each call leaves a run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
+import site
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from typing import Any
 import pytest
 from project import Project
 
+import recorder
 from recorder import RecorderWarning, current_run, log, record, save
 from recorder.store.store import RunStore
 
@@ -26,22 +29,22 @@ LOCK = threading.Lock()
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
-    """A store of the test's own, which experiments without another one write to."""
+    """A store for the test, which experiments write to by default."""
     path = tmp_path / "store"
     monkeypatch.setenv("RECORDER_STORE", str(path))
     return RunStore(path, create=True)
 
 
-def test_the_function_stays_what_it_was() -> None:
-    """Signature, docstring, name, module and defaults are the function's own."""
+def test_a_recorded_function_keeps_its_attributes() -> None:
+    """A recorded function keeps the signature, docstring, name, module and defaults."""
 
     def plain(a: int, /, b: float = 0.5, *args: str, c: bool = False, **more: Any) -> list[int]:
-        """What it does."""
+        """Return a list."""
         return [a]
 
     for recorded in (record(plain), record(name="x", tags=["t"])(plain)):
         assert inspect.signature(recorded) == inspect.signature(plain)
-        assert recorded.__doc__ == "What it does."
+        assert recorded.__doc__ == "Return a list."
         assert (recorded.__name__, recorded.__module__, recorded.__wrapped__) == (
             "plain",
             __name__,
@@ -50,16 +53,55 @@ def test_the_function_stays_what_it_was() -> None:
 
 
 TYPED = """
-from recorder import Run, Store, record
-from tinydb import where
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from recorder import record, start_run
 
 @record
 def one(a: int, b: str = '') -> float: return 0.5
-@record(name='x')
+@record(name='x', tags=['t'], tolerance={'loss': 1e-3})
 async def two(a: int) -> bytes: return b''
-reveal_type(one)
-reveal_type(two)
+@record
+def three(n: int) -> Iterator[int]:
+    yield n
+@record
+async def four(n: int) -> AsyncIterator[int]:
+    yield n
+@one.preset
+def small() -> dict[str, int]: return {'a': 2}
+
+class Model:
+    @record
+    def fit(self, x: float) -> float: return x
+    @classmethod
+    @record
+    def make(cls, rate: float) -> 'Model': return cls()
+    @record
+    @classmethod
+    def again(cls, rate: float) -> 'Model': return cls()
+    @staticmethod
+    @record
+    def double(x: int) -> int: return 2 * x
+
+async def use() -> None:
+    reveal_type((one(1), await two(1), list(three(1)), [n async for n in four(1)]))
+    reveal_type((one.experiment, one.__name__, one.__wrapped__(1), small()))
+    model = Model.make(2.0)
+    reveal_type((model, Model.again(1.0), model.fit(1.0), Model.fit(model, 1.0), Model.double(2)))
+    reveal_type((record(model.fit)(2.0), record(functools.partial(one, 2))(), record(lambda: 2)()))
+
+def apply(function: Callable[[int], float]) -> None: ...
+apply(one)
+with start_run('block', config={'a': 1}, keep_bytes=10) as run:
+    run.result = run.dir / 'x'
 one('wrong')
+Model().fit('wrong')
+if __name__ == '__main__':
+    one.main()
+"""
+READ = """
+from recorder import Store
+from tinydb import where
 
 store = Store()
 reveal_type([store[12], store["k7c2"], store.last("one"), store.runs()[-3:][0], store.runs(where("config").a > 1)[0]])
@@ -70,40 +112,72 @@ reveal_type([entry.key for entry in store.diff(1, store[2]).sections["config"]])
 store.replay(1, settings={"a": 2}).verdict == "reproducible"
 """
 REVEALED = [
-    "def (a: int, b: str =) -> float",
-    "def (a: int) -> typing.Coroutine[Any, Any, bytes]",
-    "list[recorder.api.run.Run]",
-    "list[int | float]",
-    "bytes",
-    "list[str]",
+    "tuple[float, bytes, list[int], list[int]]",
+    "tuple[str, str, float, dict[str, int]]",
+    "tuple[{}Model, {}Model, float, float, int]",
+    "tuple[float, float, int]",
 ]
 
 
-def test_what_a_checker_sees(tmp_path: Path) -> None:
-    """mypy gives the decorated function the type of the undecorated one, and knows what a store gives."""
-    (tmp_path / "typed.py").write_text(TYPED)
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "typed.py"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert re.findall('Revealed type is "(.*)"', done.stdout) == REVEALED
-    errors = re.findall("error: (.*)", done.stdout)
+def check(folder: Path, program: str, *checker: str) -> tuple[list[str], list[str]]:
+    """Run a type checker on the program; return the revealed types and the errors."""
+    (folder / "typed.py").write_text(program)
+    command = [sys.executable, "-m", *checker, "typed.py"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    revealed = re.findall('(?:Revealed type is|Type of ".*" is) "(.*)"', done.stdout)
+    return revealed, re.findall("error: (.*)", done.stdout)
+
+
+def test_mypy_checks_calls_of_a_recorded_function(tmp_path: Path) -> None:
+    """mypy --strict knows the arguments, results and attributes of recorded functions and methods of every kind."""
+    revealed, errors = check(tmp_path, TYPED, "mypy", "--strict")
+    assert revealed == [line.replace("{}", "typed.") for line in REVEALED]
     assert len(errors) == 2, errors
-    assert 'Argument 1 to "one" has incompatible type "str"' in errors[0]
-    assert "Non-overlapping equality check" in errors[1]
+    assert 'Argument 1 to "__call__" of "Recorded" has incompatible type "str"' in errors[0]
+    assert 'incompatible type "str"; expected "float"' in errors[1]
 
 
-def test_what_is_no_function_is_refused() -> None:
-    """A class and a value are refused when they are decorated."""
+def test_pyright_checks_calls_of_a_recorded_function(tmp_path: Path) -> None:
+    """pyright sees the same types as mypy, and reports the same two errors."""
+    pytest.importorskip("pyright")
+    if shutil.which("node") is None:
+        pytest.skip("pyright needs node")
+    paths = [str(Path(recorder.__file__).parent.parent), *site.getsitepackages(), *sys.path]
+    settings = {"extraPaths": paths, "typeCheckingMode": "strict", "include": ["typed.py"]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    (tmp_path / "typed.py").write_text(TYPED)
+    command = [sys.executable, "-m", "pyright", "--project", "pyrightconfig.json", "--outputjson"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    messages = [one["message"] for one in found if one["severity"] == "information"]
+    assert [re.search('is "(.*)"', one)[1] for one in messages] == [  # type: ignore[index]
+        line.replace("{}", "") for line in REVEALED
+    ]
+    rules = [one["rule"] for one in found if one["severity"] == "error"]
+    assert rules == ["reportArgumentType", "reportArgumentType"], found
+
+
+def test_mypy_knows_what_a_store_returns(tmp_path: Path) -> None:
+    """mypy --strict knows the types of a store's runs, series, outputs, differences and verdicts."""
+    revealed, errors = check(tmp_path, READ, "mypy", "--strict")
+    assert revealed == [
+        "list[recorder.api.run.Run]",
+        "list[int | float]",
+        "bytes",
+        "list[str]",
+    ]
+    assert len(errors) == 1 and "Non-overlapping equality check" in errors[0], errors
+
+
+def test_only_functions_can_be_recorded() -> None:
+    """Decorating a class or a value raises TypeError."""
     for wrong in (int, 3):
         with pytest.raises(TypeError, match="record"):
             record(wrong)  # type: ignore[call-overload]
 
 
-def test_the_config_is_the_call_as_bound(store: RunStore) -> None:
-    """Defaults, *args and **kwargs are in the config, each under its parameter's name."""
+def test_the_config_has_the_bound_arguments(store: RunStore) -> None:
+    """The config has defaults, *args and **kwargs, each under the name of its parameter."""
 
     @record(name="bound", tags=["a", "b"])
     def f(a: int, b: float = 0.5, *rest: int, c: str = "c", **more: Any) -> int:
@@ -126,8 +200,8 @@ def test_the_config_is_the_call_as_bound(store: RunStore) -> None:
     )
 
 
-def test_the_config_is_that_of_the_call_not_of_its_end(store: RunStore) -> None:
-    """An argument that the function changes is recorded as it was passed."""
+def test_the_config_has_the_arguments_before_the_call(store: RunStore) -> None:
+    """An argument that the function modifies is recorded with its value at the call."""
 
     @record
     def f(items: list[int]) -> int:
@@ -139,7 +213,7 @@ def test_the_config_is_that_of_the_call_not_of_its_end(store: RunStore) -> None:
 
 
 def test_the_seed(store: RunStore) -> None:
-    """An integer is taken, NumPy's too; None and nothing get a fresh one, handed over; a bool is none."""
+    """An integer argument (of NumPy too) is the seed; without one or with None a drawn seed is passed; a bool is not a seed."""
     import numpy as np
 
     @record
@@ -163,7 +237,7 @@ def test_the_seed(store: RunStore) -> None:
 
 
 def test_a_run_within_a_run(store: RunStore) -> None:
-    """A recorded call inside another is a run of its own with the other as its parent; each gets its own metrics."""
+    """A recorded call inside another is a separate run with the other as its parent; each has its metrics."""
 
     @record
     def inner(x: int) -> int:
@@ -191,7 +265,7 @@ def test_a_run_within_a_run(store: RunStore) -> None:
 
 
 def test_threads_and_tasks_have_their_own_runs(store: RunStore) -> None:
-    """Runs in several threads, and in tasks of one thread, keep their metrics apart."""
+    """Runs in several threads, and in several tasks of one thread, do not mix their metrics."""
 
     @record
     def f(n: int) -> int:
@@ -245,7 +319,7 @@ def test_metrics_of_every_kind(store: RunStore) -> None:
 def test_outputs_of_every_kind(
     store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files, folders, values, and what was written to the run's own folder are kept; a later one replaces."""
+    """Files, folders, values, and files in the run's folder are kept; a later output replaces an earlier one."""
     monkeypatch.chdir(tmp_path)
 
     @record
@@ -292,8 +366,8 @@ def test_leaving_by_sys_exit(store: RunStore) -> None:
     assert [run.status for run in store.runs()] == ["finished", "finished", "failed"]
 
 
-def test_what_a_run_printed(project: Project) -> None:
-    """What Python, C and a child print is kept and still shown, stdout and stderr apart."""
+def test_the_console_is_recorded(project: Project) -> None:
+    """Output of Python, C and a child process is kept and still shown, with stdout and stderr separate."""
     project.write(
         "loud.py",
         """
@@ -321,7 +395,7 @@ def test_what_a_run_printed(project: Project) -> None:
 
 
 def test_where_the_store_is(project: Project, tmp_path: Path) -> None:
-    """At the repository's root, else beside the file; RECORDER_STORE and store= win; found from below."""
+    """The store is at the repository's root, else next to the file; RECORDER_STORE and store= override that."""
     text = "from recorder import record\n\n@record{}\ndef f(): return 1\n\nf()\n"
     project.write("pkg/exp.py", text.format(""))
     project.python("pkg/exp.py")
@@ -360,7 +434,7 @@ def _record_many(path: str, name: int) -> None:
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_many_processes_make_the_store_and_record_at_once(tmp_path: Path, method: str) -> None:
-    """Four processes that record at once into a store that none of them has made yet lose no run."""
+    """Four processes that record at once into a new store lose no run."""
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} here")
     context = multiprocessing.get_context(method)
@@ -381,7 +455,7 @@ def test_many_processes_make_the_store_and_record_at_once(tmp_path: Path, method
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_in_the_middle_of_a_run(project: Project) -> None:
-    """A child that was forked inside a run does not finish its parent's run, nor does its end harm it."""
+    """A child forked inside a run neither finishes its parent's run nor damages it when it exits."""
     project.write(
         "forks.py",
         """
@@ -412,7 +486,7 @@ def test_a_fork_in_the_middle_of_a_run(project: Project) -> None:
 
 
 def test_strict_refuses_before_the_function_starts(store: RunStore) -> None:
-    """With strict=True what cannot be captured is an error, the function does not run, and no run is left."""
+    """With strict=True an argument that cannot be captured is an error; the function is not called, and no run is left."""
     ran = []
 
     @record(strict=True)
@@ -424,8 +498,8 @@ def test_strict_refuses_before_the_function_starts(store: RunStore) -> None:
     assert not ran and len(store) == 0
 
 
-def test_an_opaque_result_is_said(store: RunStore) -> None:
-    """A result that nothing can encode comes back as it is, with a warning that says what is not kept."""
+def test_an_opaque_result_is_reported(store: RunStore) -> None:
+    """A result that cannot be encoded is returned unchanged, with a warning at the user's line."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         assert give_lock() is LOCK
@@ -437,7 +511,7 @@ def test_an_opaque_result_is_said(store: RunStore) -> None:
 
 
 def test_a_method_is_recorded(store: RunStore) -> None:
-    """A method's self is part of its config."""
+    """The config of a method includes self."""
     assert Counter(5).count(2) == 7
     (run,) = store.runs()
     assert run.experiment == "Counter.count"
@@ -446,17 +520,17 @@ def test_a_method_is_recorded(store: RunStore) -> None:
 
 @record
 def give_lock() -> Any:
-    """Return what nothing can encode."""
+    """Return a value that cannot be encoded."""
     return LOCK
 
 
 class Counter:
-    """Something with state."""
+    """A class with state."""
 
     def __init__(self, start: int) -> None:
         self.start = start
 
     @record
     def count(self, by: int) -> int:
-        """Count on."""
+        """Return the sum."""
         return self.start + by

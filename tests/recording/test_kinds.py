@@ -1,4 +1,4 @@
-"""Kinds of experiment: each is recorded right, comes out unchanged, and is replayed."""
+"""Kinds of functions: each is recorded, returns its values unchanged, and can be replayed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Path:
 
 
 class Model:
-    """With methods of each kind."""
+    """A class with recorded methods of each kind."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -51,7 +51,7 @@ class Model:
 
 
 def test_kinds_keep_their_kind(store: Path) -> None:
-    """What inspect says of a function it says of the recorded one."""
+    """`inspect` returns the same for a function and for the recorded one."""
 
     def plain(a: int, /, b: int = 2, *args: int, c: int, **kwargs: int) -> None: ...
     async def coroutine(a: int) -> None: ...
@@ -73,7 +73,7 @@ def test_kinds_keep_their_kind(store: Path) -> None:
 
 
 def test_methods(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Methods of each kind are recorded under their parameters, an instance by its attributes."""
+    """Methods of each kind are recorded with their parameters, and an instance with its attributes."""
     monkeypatch.setenv("RECORDER_STORE", str(store))
     model = Model(3.0)
     assert (model.fit(2.0), Model.double(4), Model.other(1.5)) == (6.0, 8, "Model 1.5")
@@ -81,15 +81,15 @@ def test_methods(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert record(model.fit)(1.0) == 3.0
     runs = list(RunStore(store).runs())
     assert [run.experiment for run in runs][:2] == ["Model.fit", "Model.double"]
-    state = {"type": "test_kinds:Model", "fields": {"rate": 3.0}}
+    state = {"type": f"{__name__}:Model", "fields": {"rate": 3.0}}
     assert runs[0].config == {"self": {"$instance": state}, "x": 2.0}
-    assert runs[2].config == {"cls": {"$name": "test_kinds:Model"}, "rate": 1.5}
+    assert runs[2].config == {"cls": {"$name": f"{__name__}:Model"}, "rate": 1.5}
     assert runs[4].config == {"self": {"$instance": state}, "x": 1.0}
     assert not any(run.warnings for run in runs)
 
 
 def test_partial_lambda_and_variadic(store: Path) -> None:
-    """A partial is its function with all arguments by name; *args and **kwargs stay together."""
+    """A partial is recorded as its function with all arguments by name; *args and **kwargs stay grouped."""
 
     def add(a: int, /, *rest: int, scale: int = 1, **more: int) -> int:
         return scale * (a + sum(rest) + sum(more.values()))
@@ -104,7 +104,7 @@ def test_partial_lambda_and_variadic(store: Path) -> None:
 
 
 def test_a_generator_is_recorded_until_it_is_exhausted(store: Path) -> None:
-    """Values, what is sent, and what is returned pass through; the run is current only inside the body."""
+    """Yielded, sent and returned values pass through unchanged; the run is current only inside the body."""
     inside = []
 
     @record(store=store)
@@ -128,7 +128,7 @@ def test_a_generator_is_recorded_until_it_is_exhausted(store: Path) -> None:
 
 
 def test_a_generator_that_is_closed_raises_or_is_dropped(store: Path) -> None:
-    """Closed and dropped early it is finished, with a note; its own exception, and one thrown in, fail it."""
+    """A generator closed or dropped early is finished, with a note; an exception, raised or thrown in, fails its run."""
 
     @record(store=store)
     def count() -> Any:
@@ -157,7 +157,7 @@ def test_a_generator_that_is_closed_raises_or_is_dropped(store: Path) -> None:
 
 
 def test_the_seed_of_a_generator_is_not_its_callers(store: Path) -> None:
-    """Random numbers of the caller between two values change neither those of the generator nor the reverse."""
+    """Random numbers that the caller draws between two values do not affect those of the generator, nor vice versa."""
 
     @record(store=store)
     def draw(n: int, seed: int) -> Any:
@@ -176,7 +176,7 @@ def test_the_seed_of_a_generator_is_not_its_callers(store: Path) -> None:
 
 
 def test_an_async_generator(store: Path) -> None:
-    """Recorded until exhausted, closed or failed, its run current in its body only."""
+    """An async generator is recorded until it is exhausted, closed or failed; its run is current only inside its body."""
 
     @record(store=store)
     async def count(n: int) -> Any:
@@ -263,7 +263,7 @@ KINDS = """
 
 
 def test_each_kind_replays(project: Project) -> None:
-    """Methods, generators (closed ones as far as they went) and the rest are reproduced from a script."""
+    """Replays reproduce methods, generators (closed ones up to where they were closed) and other kinds from a script."""
     project.write("kinds.py", KINDS)
     project.python("kinds.py")
     for run in range(1, 8):
@@ -273,7 +273,7 @@ def test_each_kind_replays(project: Project) -> None:
 
 
 def test_a_block_of_code(store: Path) -> None:
-    """start_run records config, later additions, metrics, result and nested runs; it is current inside only."""
+    """start_run records the config, later additions, metrics, the result and nested runs; its run is current only inside."""
 
     @record(store=store)
     def inner(x: int) -> int:
@@ -297,7 +297,7 @@ def test_a_block_of_code(store: Path) -> None:
 
 
 def test_a_block_that_raises(store: Path) -> None:
-    """The exception comes out, and the run has failed."""
+    """An exception in a block is raised, and the run has failed."""
     with pytest.raises(ValueError, match="no"), start_run("block", store=store):
         raise ValueError("no")
     (run,) = RunStore(store).runs()
@@ -323,7 +323,7 @@ def test_blocks_in_tasks(store: Path) -> None:
 
 
 def test_a_block_in_a_script(project: Project) -> None:
-    """Its replay says what to do; another experiment of the script replays, the block left unrecorded."""
+    """The replay of a block names the alternative; another experiment of the script replays, with the block unrecorded."""
     project.write(
         "script.py",
         """

@@ -1,4 +1,4 @@
-"""Reuse: a finished run in the place of a call, only where all that decides it is the same, and with all that it leaves."""
+"""Reuse of a finished run in place of a call, only if everything that decides the call is the same."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TRAIN = """
 
 @pytest.fixture
 def trained(project: Project) -> Project:
-    """A project with one run of the experiment, whose input git ignores."""
+    """A project with one run of the experiment; git ignores its input."""
     project.write("train.py", TRAIN)
     project.write("data.txt", "one")
     project.write(".gitignore", "*.txt\n__pycache__\n")
@@ -48,15 +48,15 @@ def trained(project: Project) -> Project:
 
 
 def run(project: Project, *arguments: str, **options: Any) -> str:
-    """``recorder run --reuse``: what it said about which run it was."""
+    """Call ``recorder run --reuse``, and return its message about the run."""
     done = project.recorder("run", "train.py:train", "--reuse", *arguments, **options)
     said = done.stderr.strip().splitlines()[-1]
     assert ("is reused" in said) == ("it runs" not in done.stdout)
     return said.partition(":")[0]
 
 
-def test_a_run_of_the_same_is_reused(trained: Project) -> None:
-    """The same again is not run again: the run is named, gets the tag, and what it wrote lies in its place."""
+def test_an_identical_call_is_reused(trained: Project) -> None:
+    """An identical call is not run again: the run is named, gets the tag, and the files that it wrote are restored."""
     (trained.root / "model.txt").write_text("another")
     (trained.root / "found.txt").unlink()
     assert run(trained, "--tag", "again") == "run 1 is reused"
@@ -73,8 +73,8 @@ def test_a_run_of_the_same_is_reused(trained: Project) -> None:
     assert "2 reused" in again and "finished" not in again
 
 
-def test_what_decides_a_run_makes_another_one(trained: Project) -> None:
-    """Another config, seed, input, variable, hash seed, user's key, or code is run."""
+def test_a_change_leads_to_a_new_run(trained: Project) -> None:
+    """A different config, seed, input, variable, hash seed, signing key or code leads to a new run."""
     assert run(trained, "lr=0.2") == "run 2"
     assert run(trained, "--seed", "1") == "run 3"
     assert run(trained, env={"OMP_NUM_THREADS": "1"}) == "run 4"
@@ -88,8 +88,8 @@ def test_what_decides_a_run_makes_another_one(trained: Project) -> None:
     assert run(trained) == "run 8"
 
 
-def test_what_has_not_finished_and_replays_are_not_reused(trained: Project) -> None:
-    """A failed run is run again, and a replay stands for nothing."""
+def test_failed_runs_and_replays_are_not_reused(trained: Project) -> None:
+    """Failed runs and replays are not reused."""
     for number in (2, 3):
         assert run(trained, "fail=true", status=3) == f"run {number}"
     trained.recorder("replay", "1")
@@ -97,8 +97,8 @@ def test_what_has_not_finished_and_replays_are_not_reused(trained: Project) -> N
     assert run(trained) == "run 5"
 
 
-def test_a_seed_that_nobody_gave_is_any(trained: Project) -> None:
-    """A run with a drawn seed stands for one that would draw; one whose seed is given does not."""
+def test_a_drawn_seed(trained: Project) -> None:
+    """A run with a drawn seed is reused for a call that would draw one, and not for a call with a given seed."""
     for arguments, said in (
         ([], "run 2: "), ([], "run 2 is reused"), (["--seed", "3"], "run 3: "), (["--seed", "3"], "run 3 is reused"),
     ):  # fmt: skip
@@ -156,7 +156,7 @@ SCRIPT = """
 
 
 def test_a_function_that_reuses_returns_what_it_returned(project: Project) -> None:
-    """reuse=True returns the kept result without a call; a run around it has its inputs; a closure is always called."""
+    """reuse=True returns the stored result without a call; an enclosing run gets its inputs; a closure is always called."""
     project.write("script.py", SCRIPT)
     project.write("data.txt", "one")
     project.write(".gitignore", "data.txt\n__pycache__\n")
@@ -173,8 +173,8 @@ def test_a_function_that_reuses_returns_what_it_returned(project: Project) -> No
 
 
 def test_a_generator_cannot_be_reused() -> None:
-    """What a generator yields is not kept, so it is refused when it is decorated."""
-    with pytest.raises(TypeError, match="a generator, whose values are not kept"):
+    """Decorating a generator with reuse=True raises TypeError, since its values are not kept."""
+    with pytest.raises(TypeError, match="count is a generator"):
 
         @record(reuse=True)
         def count() -> Any:

@@ -1,4 +1,4 @@
-"""Divergences that are planted in real programs: each is found, where it is, in the right words, and nothing else is."""
+"""Tests with planted divergences: each is found and located, and nothing else is reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from project import Project
 
-# What differs in each process: the clock, and the order of a set.
+# The clock and the order of a set differ in each process.
 CHANCE = """
     import json
     import time
@@ -34,7 +34,7 @@ CHANCE = """
         clock()
         order()
 """
-# What these find otherwise the second time is in a folder outside the project, as a machine's state would be.
+# A folder outside the project, like the state of a machine, changes the results of these experiments.
 PLANTED = """
     from pathlib import Path
 
@@ -115,7 +115,7 @@ RUNS = {
 
 
 def install(folder: Path, version: str, *, factor: float) -> None:
-    """A tiny package, as an installer leaves it in the folder, in the place of the version that was there."""
+    """Install a version of a tiny package in a folder, in place of the version before."""
     for old in folder.glob("ruler-*/*"):
         old.unlink()
     for old in folder.glob("ruler-*"):
@@ -129,7 +129,7 @@ def install(folder: Path, version: str, *, factor: float) -> None:
 
 
 def change(outside: Path) -> None:
-    """Everything outside the project that the programs go by is another one from now on."""
+    """Change everything outside the project that the programs depend on."""
     (outside / "later").touch()
     (outside / "data.csv").write_text("name,value\na,1\nb,2.5\nc,3\n")
     install(outside / "packages", "2.0", factor=2.25)
@@ -138,19 +138,19 @@ def change(outside: Path) -> None:
 
 
 class Planted:
-    """The project, and what each experiment's replay came to."""
+    """A project and the replay of each experiment."""
 
     def __init__(self, project: Project, replays: list[dict[str, Any]]) -> None:
         self.project = project
         self._replays = {one["experiment"]: one for one in replays}
 
     def replay(self, experiment: str) -> dict[str, Any]:
-        """The replay of the experiment, with its items by name in ``items``."""
+        """Return the replay of an experiment, with its items by name in ``items``."""
         found = self._replays[experiment]
         return {**found, "items": {item["name"]: item for item in found["items"]}}
 
     def wrong(self, experiment: str) -> dict[str, str]:
-        """The verdicts of its items that are not as they were."""
+        """Return the verdicts of the items that differ."""
         items = self.replay(experiment)["items"].values()
         good = ("identical", "equal")
         return {item["name"]: item["verdict"] for item in items if item["verdict"] not in good}
@@ -158,7 +158,7 @@ class Planted:
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
-    """Each experiment recorded, the world outside changed, and each replayed."""
+    """Record each experiment, change the outside folder, and replay each."""
     pytest.importorskip("numpy")
     place = tmp_path_factory.mktemp("planted")
     outside, root = place / "outside", place / "project"
@@ -174,13 +174,13 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     for name in ("chance", "planted"):
         project.python(f"{name}.py")
     change(outside)
-    # Inputs as they are now: that a replay reads the stored ones is a test of its own.
+    # Read the present inputs; other tests cover the stored ones.
     done = project.recorder("replay", "--all", "-j", "2", "--json", "--current-inputs", status=1)
     return Planted(project, json.loads(done.stdout)["replays"])
 
 
 def test_each_diverged(planted: Planted) -> None:
-    """All of them, and each in just those items in which something was planted."""
+    """Every experiment diverges in exactly the items with a planted difference."""
     found = {name: planted.wrong(name) for name in RUNS}
     assert found == {
         "clock": {"result": "different"},
@@ -197,7 +197,7 @@ def test_each_diverged(planted: Planted) -> None:
 
 
 def test_no_cause_is_made_up(planted: Planted) -> None:
-    """Where nothing is known that may be why, nothing is said; of numbers that are a little off, only NumPy's threads."""
+    """No cause is named where none is known; slightly different numbers may name NumPy's threads."""
     silent = [name for name in RUNS if not planted.replay(name)["causes"]]
     assert {"lose", "gain", "swap"} <= set(silent) <= {"lose", "gain", "swap", "descend", "million"}
     for name in ("descend", "million"):
@@ -205,7 +205,7 @@ def test_no_cause_is_made_up(planted: Planted) -> None:
 
 
 def test_the_clock(planted: Planted) -> None:
-    """The time in a result is found by its key, and the line that read it is named as the likely cause."""
+    """A time in a result is located by its key, and the line that read the clock is the likely cause."""
     replay = planted.replay("clock")
     (difference,) = replay["items"]["result"]["differences"]
     assert difference["path"] == "when" and 0 < difference["abs_error"] < 600
@@ -213,7 +213,7 @@ def test_the_clock(planted: Planted) -> None:
 
 
 def test_the_order_of_a_set(planted: Planted) -> None:
-    """The first place of the list that another hash seed changed, and what made it another one."""
+    """The first changed element of a list is located, and the set is the likely cause."""
     replay = planted.replay("order")
     item = replay["items"]["words.json"]
     assert item["differences"][0]["path"].startswith("[") and item["count"] > 1
@@ -221,7 +221,7 @@ def test_the_order_of_a_set(planted: Planted) -> None:
 
 
 def test_a_changed_package(planted: Planted) -> None:
-    """The package that was another version then is said beforehand, and as the first likely cause."""
+    """A package with another version is named by the plan and as the first likely cause."""
     replay = planted.replay("weigh")
     assert replay["items"]["result"]["detail"].startswith("weight: 6.0 -> 6.75 (1.1e-01 relative")
     assert replay["causes"] == ["ruler: 1.0 -> 2.0"]
@@ -231,7 +231,7 @@ def test_a_changed_package(planted: Planted) -> None:
 
 
 def test_a_changed_input(planted: Planted) -> None:
-    """Read as it is now, the cell that it changed is named, and the input as the cause."""
+    """A changed input is the cause, and the changed cell of the output is located."""
     replay = planted.replay("table")
     (difference,) = replay["items"]["doubled.csv"]["differences"]
     assert (difference["left"], difference["right"]) == ("4.0", "5.0")
@@ -241,7 +241,7 @@ def test_a_changed_input(planted: Planted) -> None:
 
 
 def test_outputs_missing_extra_and_swapped(planted: Planted) -> None:
-    """Each is named, with what became of it; the third of the swapped ones is as it was."""
+    """Missing, extra, and swapped outputs are named as such, and an unchanged output is identical."""
     assert planted.replay("lose")["items"]["b.txt"]["detail"] == "the replay did not save it"
     assert planted.replay("gain")["items"]["new.txt"]["detail"] == "only the replay saved it"
     swapped = planted.replay("swap")["items"]
@@ -251,7 +251,7 @@ def test_outputs_missing_extra_and_swapped(planted: Planted) -> None:
 
 
 def test_a_series_that_departs(planted: Planted) -> None:
-    """The step at which it leaves the recorded one, how far it is there, and how far at the end."""
+    """A series reports the step at which it departs, and the difference there and at the end."""
     item = planted.replay("descend")["items"]["loss"]
     departure = item["departure"]
     assert departure["step"] == 400 and departure["end_step"] == 599
@@ -262,7 +262,7 @@ def test_a_series_that_departs(planted: Planted) -> None:
 
 
 def test_one_element_of_a_million(planted: Planted) -> None:
-    """Its index, and that it is the only one."""
+    """A single differing element of an array is located by its index."""
     (difference,) = planted.replay("million")["items"]["weights.npy"]["differences"]
     assert difference["index"] == [617, 283]
     assert (difference["count"], difference["size"]) == (1, 1_000_000)
@@ -293,14 +293,14 @@ THREADS = """
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="there is one processor: no two threads")
 def test_a_sum_over_threads(project: Project) -> None:
-    """Threads that add atomically into the same places round otherwise each time; deterministic algorithms do not.
+    """Threads that add atomically to the same elements round differently; deterministic algorithms do not.
 
-    Integers that are counted beside are the same; how far apart the sums are tells rounding from a mistake.
+    Integer counts are identical, and the size of the difference tells rounding from a mistake.
     """
     pytest.importorskip("torch")
     project.write("threads.py", THREADS)
     project.python("threads.py")
-    for _ in range(5):  # threads that wait for a processor may take turns, and round alike
+    for _ in range(5):  # threads that share a processor may take turns and round alike
         done = json.loads(project.recorder("replay", "1", "--json", status=None).stdout)
         if done["verdict"] != "reproduced":
             break

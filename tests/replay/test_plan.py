@@ -1,4 +1,4 @@
-"""The plan of a replay: what it says beforehand, what it refuses, and where it takes inputs from."""
+"""Tests of the plan of a replay: its lines, its blockers, and the sources of inputs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from project import Project
 
 from recorder.environments.interpreter import describe_interpreter
+from recorder.environments.recorded import load_environment
 from recorder.records import Record
 from recorder.replay.deviations import describe_deviations, find_deviations, thread_variables
 from recorder.replay.plan import make_plan
@@ -46,7 +47,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with a run that has read five files: four outside the project, one in it by its absolute path."""
+    """Return a project with a run that read five files, four of them outside the project."""
     import numpy as np
 
     place = tmp_path_factory.mktemp("reading")
@@ -67,7 +68,7 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def moved(reading: Project) -> Iterator[Project]:
-    """The same for one test, which may move or change its data: they are put back."""
+    """Return the project to a test that may move or change the data, and restore them afterwards."""
     data = reading.root.parent / "data"
     before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
     yield reading
@@ -78,18 +79,20 @@ def moved(reading: Project) -> Iterator[Project]:
 
 
 def planned(project: Project, *args: str, status: int = 0) -> dict:
-    """The JSON of the plan of run 1."""
+    """Return the JSON of the plan of run 1."""
     done = project.recorder("replay", "1", "--plan", "--json", *args, status=status)
     found: dict = json.loads(done.stdout)
     return found
 
 
 def test_where_nothing_differs_the_plan_is_short(reading: Project) -> None:
-    """A person reads two lines, the inputs, and that nothing is missing; nothing is run or recorded."""
+    """--plan prints one line, the inputs, and that nothing is missing, and runs and records nothing."""
     before = reading.recorder("list", "--json").stdout
     lines = reading.recorder("replay", "1", "--plan").stdout.splitlines()
-    assert lines[0].startswith("replaying run 1 (total) from its snapshot ")
-    assert "; nothing differs; not restored: clock, network" in lines[0]
+    assert lines[0].startswith("replaying run 1 (total) from snapshot ")
+    assert (
+        "; unchanged: Python, packages, machine, inputs; not restored: clock, network" in lines[0]
+    )
     assert lines[-1] == "nothing is missing: leave out --plan to replay"
     assert reading.recorder("list", "--json").stdout == before
     plan = planned(reading)
@@ -98,7 +101,7 @@ def test_where_nothing_differs_the_plan_is_short(reading: Project) -> None:
 
 
 def test_inputs_outside_the_project_come_from_the_store(moved: Project) -> None:
-    """Where they have changed or are gone, files, folders and arrays are the recorded ones, under their old paths."""
+    """Inputs that are gone or have changed come from the store, under their recorded paths."""
     data = moved.root.parent / "data"
     (data / "fixed.txt").write_text("changed")
     for file in list((data / "sub").iterdir()):
@@ -109,16 +112,16 @@ def test_inputs_outside_the_project_come_from_the_store(moved: Project) -> None:
     verdict = json.loads(done.stdout)
     assert verdict["verdict"] == "reproduced"
     assert {one["kind"] for one in verdict["plan"]["inputs"]} == {"store", "snapshot"}
-    said = "note: changed since run 1, or gone, and taken from the store: the inputs "
+    said = "note: gone or changed since run 1, so read from the store: the inputs "
     assert said in done.stderr and f"{data}/fixed.txt" in done.stderr
     first, replayed = moved.show(1), moved.show(verdict["replay"])
     assert replayed["inputs"] == first["inputs"] and replayed["config"] == first["config"]
-    # Nor does the replay of the replay need them.
+    # The replay of the replay does not need them either.
     assert json.loads(moved.recorder("replay", "last", "--json").stdout)["verdict"] == "reproduced"
 
 
 def test_live_inputs(moved: Project) -> None:
-    """Asked for, a changed input is read where it is, and the replay says so."""
+    """--current-inputs reads a changed input in place, and the replay names it as a cause."""
     data = moved.root.parent / "data"
     (data / "fixed.txt").write_text("changed")
     done = moved.recorder("replay", "1", "--current-inputs", status=1)
@@ -128,7 +131,7 @@ def test_live_inputs(moved: Project) -> None:
 
 
 def test_inputs_given_by_the_user(moved: Project, tmp_path: Path) -> None:
-    """A file or a folder elsewhere serves with the recorded content only, unless one insists."""
+    """--input takes a file or folder with the recorded content; --current-inputs accepts any content."""
     data = moved.root.parent / "data"
     (data / "sub").rename(tmp_path / "elsewhere")
     (data / "fixed.txt").rename(tmp_path / "fixed.txt")
@@ -142,13 +145,13 @@ def test_inputs_given_by_the_user(moved: Project, tmp_path: Path) -> None:
     assert "reproduced" in moved.recorder("replay", "1", "--input", one).stdout
     (tmp_path / "fixed.txt").write_text("another")
     blocked = moved.recorder("replay", "1", *options, status=3)
-    assert "has another content" in blocked.stderr and "--current-inputs" in blocked.stderr
+    assert "/fixed.txt differs from " in blocked.stderr and "--current-inputs" in blocked.stderr
     assert (
         "'fixed' -> 'another'"
         in moved.recorder("replay", "1", *options, "--current-inputs", status=1).stdout
     )
     unknown = moved.recorder("replay", "1", "--input", "nowhere=there", status=2)
-    assert "run 1 did not read nowhere: it read " in unknown.stderr
+    assert "run 1 did not read nowhere; it read " in unknown.stderr
     assert (
         "no file"
         in moved.recorder("replay", "1", "--input", f"{data}/fixed.txt=there", status=2).stderr
@@ -156,7 +159,7 @@ def test_inputs_given_by_the_user(moved: Project, tmp_path: Path) -> None:
 
 
 def test_an_input_that_nobody_has(moved: Project, tmp_path: Path) -> None:
-    """Where the store has only a digest, a missing or changed file stops the replay before it runs, with the ways out."""
+    """A missing or changed file of which the store has only a digest blocks the replay, and the message names the cures."""
     script = """
         from recorder import record
 
@@ -178,7 +181,7 @@ def test_an_input_that_nobody_has(moved: Project, tmp_path: Path) -> None:
         if not keep:
             large.unlink()
         done = moved.recorder("replay", "f", status=3)
-        assert f"the input {large} has changed since, or is gone" in done.stderr
+        assert f"the input {large} is gone or has changed" in done.stderr
         assert f"--input {large}=PATH" in done.stderr and "--current-inputs" in done.stderr
     (tmp_path / "copy").write_text("a large one")
     assert (
@@ -187,7 +190,7 @@ def test_an_input_that_nobody_has(moved: Project, tmp_path: Path) -> None:
 
 
 def test_an_input_read_from_the_live_tree_by_its_absolute_path(project: Project) -> None:
-    """A changed file of the project that the code names absolutely fails the replay; an argument is led away."""
+    """A replay fails where its code reads a changed file of the live tree by an absolute path."""
     project.write("data.txt", "1")
     project.write(
         "f.py",
@@ -206,11 +209,14 @@ def test_an_input_read_from_the_live_tree_by_its_absolute_path(project: Project)
     assert "reproduced" in project.recorder("replay", "1").stdout
     project.write("data.txt", "2")
     done = project.recorder("replay", "1", status=3)
-    assert "data.txt was read from the live tree, where it has changed since" in done.stdout
+    assert (
+        "data.txt was read from the live tree, where it has changed since the recording"
+        in done.stdout
+    )
 
 
 def with_environment(store: RunStore, record: Record, **changes: object) -> Record:
-    """The record, as if its environment had been another one; a dotted key is a nested one."""
+    """Return the record with changes to its environment; two underscores separate nested keys."""
     assert record.environment is not None
     said = json.loads(store.read(record.environment))
     for key, value in changes.items():
@@ -227,11 +233,12 @@ def with_environment(store: RunStore, record: Record, **changes: object) -> Reco
 
 
 def test_deviations(reading: Project) -> None:
-    """What of Python, the packages and the machine differs is told, what is likeliest to matter first."""
+    """Differences in Python, packages, and the machine are listed, the most relevant first."""
     store = RunStore(reading.root / ".recorder")
     here = describe_interpreter(sys.executable, cache=store.path / "envs")
     record = store.get(1)
-    assert find_deviations(store, record, here) == ()
+    environment = load_environment(store, record)
+    assert find_deviations(store, record, environment, here) == ()
     other = with_environment(
         store,
         record,
@@ -239,10 +246,10 @@ def test_deviations(reading: Project) -> None:
         packages__click=None,
         python__version="3.9.1",
         platform__cpu__model="an older one",
-        platform__cpu__instructions=["avx1024"],  # which no processor has
+        platform__cpu__instructions=["avx1024"],  # no processor has it
         platform__memory_bytes=1,
     )
-    found = find_deviations(store, other, here)
+    found = find_deviations(store, other, load_environment(store, other), here)
     keys = [one.key for one in found]
     assert keys[:2] == ["python.version", "packages.numpy"]
     assert found[1].recorded == "1.0" and found[1].matters
@@ -255,24 +262,30 @@ def test_deviations(reading: Project) -> None:
     assert any(
         line.startswith("processor's instruction sets:") and "-avx1024" in line for line in lines
     )
-    assert lines[-1] == "1 package that the run had not imported"
+    assert lines[-1] == "1 package that the run did not import"
 
 
 def test_threads_that_the_libraries_had(reading: Project) -> None:
-    """A library that took another number of threads than it would here is given the recorded one."""
+    """A library with another default number of threads gets the recorded number."""
     store = RunStore(reading.root / ".recorder")
     record = store.get(1)
-    assert thread_variables(store, record) == {} and record.runtime is not None
+    assert variables_of(store, record) == {} and record.runtime is not None
     said = json.loads(store.read(record.runtime.last))
     said["libraries"] = [{"library": "libopenblas", "api": "openblas", "threads": 99}]
     digest = store.objects.put_bytes(json.dumps(said).encode())
     other = msgspec.structs.replace(
         record, runtime=msgspec.structs.replace(record.runtime, start=digest)
     )
-    assert thread_variables(store, other) == {"OPENBLAS_NUM_THREADS": "99"}
-    assert "  threads as it had: OPENBLAS_NUM_THREADS=99" in make_plan(store, other).lines()
+    assert variables_of(store, other) == {"OPENBLAS_NUM_THREADS": "99"}
+    line = "  sets the recorded number of threads: OPENBLAS_NUM_THREADS=99"
+    assert line in make_plan(store, other).lines()
     fixed = with_environment(store, other, variables__OMP_NUM_THREADS="2")
-    assert thread_variables(store, fixed) == {}
+    assert variables_of(store, fixed) == {}
+
+
+def variables_of(store: RunStore, record: Record) -> dict[str, str]:
+    """Return the variables for the recorded number of threads."""
+    return thread_variables(store, record, load_environment(store, record))
 
 
 PYTHONS = sorted(
@@ -284,7 +297,7 @@ PYTHONS = sorted(
 
 @pytest.mark.skipif(not PYTHONS, reason="there is no other Python here")
 def test_a_pickle_is_not_loaded_by_another_python(project: Project) -> None:
-    """A function by value is refused for an interpreter of another minor version, whose reason is told, unloaded."""
+    """A function by value blocks a replay with another minor version of Python, and the pickle is not loaded."""
     project.write(
         "closure.py",
         """
@@ -305,21 +318,21 @@ def test_a_pickle_is_not_loaded_by_another_python(project: Project) -> None:
     version = ".".join(PYTHONS[0].parts[-3].split(".")[:2])
     assert plan.python.startswith(version)
     this = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    said = [one for one in plan.blockers if f"is a pickle of Python {this}" in one]
-    assert len(said) == 1 and f"this is {version}" in said[0]
+    named = [one for one in plan.blockers if f"is a pickle of Python {this}" in one]
+    assert len(named) == 1 and f"which Python {version} cannot load reliably" in named[0]
 
 
 def test_an_interpreter_that_is_none(reading: Project) -> None:
-    """A path at which there is no Python is said before anything runs."""
+    """A path without a Python is an error before anything runs."""
     from recorder.errors import ReplayError
 
     store = RunStore(reading.root / ".recorder")
-    with pytest.raises(ReplayError, match="is no Python that could be started"):
+    with pytest.raises(ReplayError, match="could not be started as Python"):
         make_plan(store, store.get(1), request=Request(interpreter="/nowhere/python"))
 
 
 def test_where_a_redirection_leads(tmp_path: Path) -> None:
-    """A moved file or folder leads to its place with what lies below it; names that only begin alike do not."""
+    """A path at or below a moved file or folder is redirected; a path with the same prefix is not."""
     found = Redirection({"/data/a": "/x/a", "/data/file.txt": "/y"}).find
     assert found("/data/a") == "/x/a" and found("/data/a/b/../c") == "/x/a/c"
     assert found("/data/file.txt") == "/y"
@@ -328,7 +341,7 @@ def test_where_a_redirection_leads(tmp_path: Path) -> None:
 
 
 def test_the_code_as_it_is_now(project: Project) -> None:
-    """--current-code runs today's code with the recorded config and inputs, in a workspace, and says so everywhere."""
+    """--current-code runs the current code with the recorded config and inputs in a workspace, and is marked as such."""
     script = """
         from recorder import record, save
 
@@ -367,13 +380,13 @@ def test_the_code_as_it_is_now(project: Project) -> None:
     assert "reproduced" in project.recorder("replay", "3").stdout  # a run as any other
     (project.root / "f.py").unlink()
     assert (
-        "f.py, the experiment's file, is not there"
+        "f.py, the experiment's file, does not exist"
         in project.recorder("replay", "1", "--current-code", status=3).stderr
     )
 
 
 def test_what_the_process_of_a_replay_has(project: Project) -> None:
-    """Working directory, arguments, variables, time zone, locale, umask and hash seed are those of the run."""
+    """A replay has the recorded working directory, arguments, variables, time zone, locale, umask, and hash seed."""
     project.write(
         "sub/f.py",
         """
@@ -408,7 +421,7 @@ def test_what_the_process_of_a_replay_has(project: Project) -> None:
     done = project.recorder(
         "replay", "1", "--json", env=other, cwd=project.root.parent, status=None
     )
-    assert done.returncode == 3  # there is no store here
+    assert done.returncode == 3  # no store in this folder
     verdict = json.loads(
         project.recorder(
             "--store", "project", "replay", "1", "--json", env=other, cwd=project.root.parent

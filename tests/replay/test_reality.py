@@ -1,4 +1,4 @@
-"""Real programs of some size (tests/programs), each recorded as a person would, and replayed: identical in everything."""
+"""Tests with real programs (tests/programs): each is recorded and replayed, and every item must be identical."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from project import ROOT, Project
 
 PROGRAMS = ROOT / "tests" / "programs"
 
-# How each group of programs is run, and what it needs: packages, or a compiler.
+# The commands of each group of programs, and its requirements: packages, or a compiler.
 _NOTEBOOK = "from nbclient.cli import NbClientApp; NbClientApp.launch_instance()"
 _NETWORKS = "import characters, network; network.train(); characters.characters()"
 _PLAIN = ("options", "crawler", "ising", "bootstrap")
@@ -28,7 +28,7 @@ RUN: dict[str, tuple[list[list[str]], tuple[str, ...]]] = {
 
 
 class Reality:
-    """The project with the programs that can be run here, each recorded, and what their replays came to."""
+    """A project with the programs that can run on this machine, and the results of their replays."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -37,7 +37,7 @@ class Reality:
         self._there = {group for group, (_, needs) in RUN.items() if all(map(_is_there, needs))}
 
     def record(self) -> None:
-        """Run every group's programs."""
+        """Record the programs of every group."""
         for group, (commands, _) in RUN.items():
             for command in commands if group in self._there else ():
                 run = self.project.python if command[0] == "python" else self.project.recorder
@@ -50,9 +50,9 @@ class Reality:
         self._replays = json.loads(done.stdout)["replays"]
 
     def check(self, group: str, expected: Mapping[str, set[str]], *, runs: int) -> list[int]:
-        """The runs' numbers, if each is reproduced, with just the items of its experiment and all of them identical."""
+        """Assert that each run reproduced with exactly the expected items, all identical; return the run numbers."""
         if group not in self._there:
-            pytest.skip(f"one of {', '.join(RUN[group][1])} is not there")
+            pytest.skip(f"one of {', '.join(RUN[group][1])} is not installed")
         replays = [one for one in self._replays if one["experiment"] in expected]
         assert {one["experiment"] for one in replays} == set(expected) and len(replays) == runs
         for one in replays:
@@ -69,7 +69,7 @@ def _is_there(name: str) -> bool:
 
 @pytest.fixture(scope="module")
 def reality(tmp_path_factory: pytest.TempPathFactory) -> Reality:
-    """All programs in one repository, recorded one after the other and replayed side by side."""
+    """Record all programs in one repository, and replay them in parallel."""
     root = tmp_path_factory.mktemp("reality") / "project"
     shutil.copytree(PROGRAMS, root, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "shops.csv").write_text("shop,town\n0,a\n1,b\n2,a\n3,c\n")
@@ -82,15 +82,15 @@ def reality(tmp_path_factory: pytest.TempPathFactory) -> Reality:
 
 
 def test_scikit_learn(reality: Reality) -> None:
-    """A forest in threads, boosting, a search for a support vector machine, k-means: arrays, CSV, joblib, npz."""
+    """Scikit-learn programs reproduce: a threaded forest, boosting, a grid search, and k-means."""
     saved = {"forest.joblib", "confusion", "importances", "predictions.csv", "scores", "clusters.npz"}  # fmt: skip
     (run,) = reality.check("estimators", {"estimators": {"result", "mse", *saved}}, runs=1)
-    # What the libraries draw and start for themselves is nothing to be careful about.
+    # Entropy and processes that the libraries use internally are no hazards.
     assert {one["kind"] for one in reality.project.show(run)["hazards"]} <= {"threads"}
 
 
 def test_networks(reality: Reality) -> None:
-    """A convolutional network fed by two workers and resumed from its checkpoint, and a text model that speaks."""
+    """PyTorch programs reproduce: a network with two data workers and a checkpoint, and a character model."""
     train = {"result", "checkpoint.pt", "loss", "lr"}
     reality.check(
         "networks", {"train": train, "characters": {"result", "said.txt", "loss"}}, runs=2
@@ -98,9 +98,9 @@ def test_networks(reality: Reality) -> None:
 
 
 def test_a_pipeline(reality: Reality) -> None:
-    """pandas from parquet and CSV, which git does not have, to CSV, parquet and JSON, while other replays go on.
+    """A pandas pipeline with untracked inputs reproduces while other replays run.
 
-    What pyarrow writes is seen by no hook, only by a look at the workspace, which is that replay's alone.
+    No hook sees the files that pyarrow writes. They are found by scanning the workspace, which no other replay uses.
     """
     report = {"result", "towns.csv", "weeks.parquet", "sample.jsonl", "missing"}
     first, _ = reality.check("pipeline", {"report": report}, runs=2)
@@ -109,7 +109,7 @@ def test_a_pipeline(reality: Reality) -> None:
 
 
 def test_plain_python(reality: Reality) -> None:
-    """Two kinds of process pools, tasks, an object that goes on from call to call, a script without a guard."""
+    """Plain Python programs reproduce: two kinds of process pools, async tasks, a stateful object, a bare script."""
     expected = {
         "price": {"result", "payoffs", "paths", "mean"},
         "crawl": {"result", "moved"},
@@ -124,17 +124,17 @@ def test_plain_python(reality: Reality) -> None:
 
 
 def test_a_notebook(reality: Reality) -> None:
-    """A notebook that nbclient executes: two calls of a function that no file holds, with what its cells defined."""
+    """A notebook that nbclient executes reproduces: two calls of a function that exists only in a cell."""
     first, _ = reality.check("notebook", {"fit": {"result", "fits.npy", "rate", "stdout"}}, runs=2)
     assert {one["kind"] for one in reality.project.show(first)["hazards"]} <= {"threads"}
 
 
 def test_a_command_line(reality: Reality) -> None:
-    """A shell script that compiles a program and runs it: the replay compiles anew, and what that computes is the same."""
+    """A shell script that compiles and runs a program reproduces; the replay compiles it again."""
     files = {"nbody", "path.csv", "farthest.txt"}
     reality.check("command", {"simulate.sh": {"result", "stdout", *files}}, runs=1)
 
 
 def test_all_came_out(reality: Reality) -> None:
-    """So a repository's CI can go by the one exit status."""
+    """The exit status of `replay --all` is 0 where every run reproduced."""
     assert reality.status == 0

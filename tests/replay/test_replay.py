@@ -1,4 +1,4 @@
-"""Replay: each way that an experiment can be defined, and what must stay out of its reach."""
+"""Tests of replays: every way to define an experiment, and isolation from the live tree."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from recorder.store.store import RunStore
 
 
 def replayed(project: Project, run: str = "1", status: int = 0) -> dict:
-    """The JSON of the run's replay."""
+    """Replay a run and return the JSON."""
     found: dict = json.loads(project.recorder("replay", run, "--json", status=status).stdout)
     return found
 
 
 def test_a_script_without_main_guard(project: Project) -> None:
-    """A script that calls its experiment at the top level replays just that call, with the globals it had."""
+    """A script that calls its experiment at the top level replays one call, with the globals of that time."""
     project.write(
         "script.py",
         """
@@ -49,7 +49,7 @@ def test_a_script_without_main_guard(project: Project) -> None:
 
 
 def test_a_main_guard_does_not_run_again(project: Project) -> None:
-    """What the main guard does beside the call is not done again by a replay."""
+    """A replay repeats only the recorded call in the main guard."""
     project.write(
         "guarded.py",
         """
@@ -78,7 +78,7 @@ def test_a_main_guard_does_not_run_again(project: Project) -> None:
 
 
 def test_names_that_only_the_guard_sets(project: Project) -> None:
-    """A function that uses a global set in the main guard replays: the guard runs up to the call."""
+    """A function that uses a global from the main guard replays, since the guard runs up to the call."""
     project.write(
         "guarded.py",
         """
@@ -130,7 +130,7 @@ def test_a_package_with_relative_imports(project: Project) -> None:
 
 
 def test_a_package_run_as_a_module(project: Project) -> None:
-    """`python -m pkg.main`, with relative imports and a guard, replays."""
+    """`python -m pkg.main` with relative imports and a guard replays."""
     project.write("pkg/__init__.py", "")
     project.write("pkg/constants.py", "RATE = 3\n")
     project.write(
@@ -152,7 +152,7 @@ def test_a_package_run_as_a_module(project: Project) -> None:
 
 
 def test_an_editable_install_is_not_imported(project: Project, tmp_path: Path) -> None:
-    """A project that is installed editable replays from the snapshot, whichever way the install points."""
+    """An editable install replays from the snapshot, with a .pth file and with a finder."""
     project.write(
         "src/lib/__init__.py",
         """
@@ -200,7 +200,7 @@ def test_an_editable_install_is_not_imported(project: Project, tmp_path: Path) -
 
 
 def test_an_import_from_the_live_tree_fails_the_replay(project: Project) -> None:
-    """A module that is loaded from the live tree by its path fails the replay, which names it."""
+    """A module that is loaded from the live tree by its path fails the replay, and the reason names it."""
     project.write("late.py", "VALUE = 1\n")
     project.write(
         "run.py",
@@ -227,7 +227,7 @@ def test_an_import_from_the_live_tree_fails_the_replay(project: Project) -> None
 
 
 def test_a_function_of_the_repl(project: Project) -> None:
-    """A function typed into an interpreter is kept by value, with the globals it uses, and replays."""
+    """A function typed into an interpreter is kept by value with its globals, and replays."""
     session = """
 from recorder import record
 offset = 5
@@ -250,7 +250,7 @@ offset = 6
 
 
 def test_a_function_of_a_notebook(project: Project) -> None:
-    """A notebook's function is kept by value with the notebook's classes, what it prints shows in the cell, it replays."""
+    """A notebook's function is kept by value with the notebook's classes, prints to its cell, and replays."""
     project.write(
         "run_notebook.py",
         """
@@ -281,7 +281,7 @@ def test_a_function_of_a_notebook(project: Project) -> None:
 
 
 def test_a_closure_and_a_lambda(project: Project) -> None:
-    """A nested function replays with what it closed over; a lambda too."""
+    """A nested function replays with its closure, and so does a lambda."""
     project.write(
         "closure.py",
         """
@@ -331,7 +331,7 @@ def test_an_async_experiment(project: Project) -> None:
 
 
 def test_values_that_json_cannot_say(project: Project) -> None:
-    """A config of the script's own types comes back as those types."""
+    """A replay receives config values of types that the script defines."""
     project.write(
         "typed.py",
         """
@@ -363,7 +363,7 @@ def test_values_that_json_cannot_say(project: Project) -> None:
 
 
 def test_the_seed_is_planted_again(project: Project) -> None:
-    """A run without a seed of its own draws one, and a replay has the same random numbers."""
+    """A run without a seed draws one, and its replay has the same random numbers."""
     project.write(
         "random_walk.py",
         """
@@ -393,7 +393,7 @@ def test_the_seed_is_planted_again(project: Project) -> None:
 
 
 def test_the_working_directory_and_the_data(project: Project) -> None:
-    """A run started in a subfolder, which reads a file that git ignores, replays with both."""
+    """A run in a subfolder that reads a git-ignored file replays with the same folder and file."""
     project.write(".gitignore", "data/\n")
     project.write("data/points.txt", "1 2 3")
     project.write("work/keep", "")
@@ -421,7 +421,7 @@ def test_the_working_directory_and_the_data(project: Project) -> None:
 
 
 def test_an_output_of_before_does_not_pass_for_a_new_one(project: Project) -> None:
-    """A file that the recorded run left in the project is not there when the replay starts."""
+    """An output of the recorded run does not exist when the replay starts."""
     project.write(
         "lazy.py",
         """
@@ -445,12 +445,12 @@ def test_an_output_of_before_does_not_pass_for_a_new_one(project: Project) -> No
     )
     project.python("lazy.py")
     assert replayed(project)["verdict"] == "reproduced"
-    project.python("lazy.py")  # this one finds the file of the first
+    project.python("lazy.py")  # finds the file of the first run
     assert project.show("last")["result"] is False
 
 
 def test_a_function_that_is_gone_from_the_snapshot(project: Project) -> None:
-    """A function that the snapshot does not define is one line that says so, and leaves no run."""
+    """A function that the snapshot does not define is a one-line error."""
     project.write(
         "made.py",
         """
@@ -473,7 +473,7 @@ def test_a_function_that_is_gone_from_the_snapshot(project: Project) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
 def test_ctrl_c_during_a_run_and_a_replay(project: Project) -> None:
-    """Ctrl-C is recorded as interrupted, in a run and in a replay, with what was logged; no workspace stays."""
+    """Ctrl-C is recorded as interrupted, in a run and in a replay, with the logged metrics, and leaves no workspace."""
     project.write(
         "slow.py",
         """
@@ -519,12 +519,12 @@ def test_ctrl_c_during_a_run_and_a_replay(project: Project) -> None:
             assert process.returncode == 130
             assert record["replay_of"] == project.show(1)["id"]
     left = [path.name for path in (project.root / ".recorder" / "workspaces").iterdir()]
-    assert left == [project.show(1)["code"]["snapshot"]]  # what is kept of it for the next one
+    assert left == [project.show(1)["code"]["snapshot"]]  # the cached snapshot
     assert list((project.root / ".recorder" / "live").iterdir()) == []
 
 
 def test_a_killed_run_is_lost(project: Project) -> None:
-    """A run whose process was killed is listed as lost, and its folder still has what it printed."""
+    """A run whose process was killed is listed as lost, and its folder keeps the output."""
     project.write(
         "killed.py",
         """
@@ -560,7 +560,7 @@ def test_a_killed_run_is_lost(project: Project) -> None:
 def test_from_python_with_other_variables(
     project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """From Python a replay prints nothing of its own, takes place wherever one is, and with the variables asked for."""
+    """A replay from Python prints nothing, works in any directory, and sets the requested variables."""
     project.write(
         "order.py",
         """

@@ -1,4 +1,4 @@
-"""The user's key: made once, by whoever is first, read by nobody else, and never in a store."""
+"""Tests for the user's key: created once, private, and never in a store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ASK = "from recorder.secrets.key import key, is_lasting; print(key().hex(), is_l
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's configuration folder, empty, and no key known to this process."""
+    """An empty configuration folder, and no key in this process's cache."""
     monkeypatch.delenv("RECORDER_KEY_FILE", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setattr(keys, "_keys", {})
@@ -26,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ask(**variables: str) -> subprocess.Popen[str]:
-    """A process of its own that says which key it has."""
+    """Return the key that a new process has."""
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", ASK],
         env={**os.environ, **variables},
@@ -36,7 +36,7 @@ def ask(**variables: str) -> subprocess.Popen[str]:
 
 
 def test_the_key_is_made_for_the_user_alone(home: Path) -> None:
-    """The first use makes 32 random bytes in a file that only the user can read, and leaves nothing else."""
+    """The first use creates 32 random bytes in a file that only the user can read, and leaves no other file."""
     found = keys.key()
     file = home / "recorder" / "key"
     assert len(found) == 32 and file.read_text() == f"{found.hex()}\n"
@@ -45,14 +45,14 @@ def test_the_key_is_made_for_the_user_alone(home: Path) -> None:
 
 
 def test_processes_at_once_have_one_key(home: Path) -> None:
-    """Eight processes that all find no key end with the same one, and it stays."""
+    """Eight processes that start without a key end with the same one, which is kept."""
     asked = [ask() for _ in range(8)]
     said = {process.communicate()[0] for process in asked}
     assert said == {f"{keys.key().hex()} True\n"}
 
 
 def test_the_variable_names_the_file(home: Path, tmp_path: Path) -> None:
-    """RECORDER_KEY_FILE comes before the configuration folder."""
+    """RECORDER_KEY_FILE takes precedence over the configuration folder."""
     out, _ = ask(RECORDER_KEY_FILE=str(tmp_path / "mine" / "k")).communicate()
     assert out == f"{(tmp_path / 'mine' / 'k').read_text().strip()} True\n"
     assert not home.exists()
@@ -62,7 +62,7 @@ def test_the_variable_names_the_file(home: Path, tmp_path: Path) -> None:
 def test_a_damaged_key_is_not_written_over(
     home: Path, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that holds something else is left as it is; the process warns and takes a key of its own."""
+    """A file with other content is left unchanged, and the process warns and uses a temporary key."""
     monkeypatch.setattr(keys, "_WHOLE_WITHIN_S", 0.01)
     file = home / "recorder" / "key"
     file.parent.mkdir(parents=True)
@@ -75,7 +75,7 @@ def test_a_damaged_key_is_not_written_over(
 
 
 def test_where_no_key_can_be_kept(home: Path, tmp_path: Path) -> None:
-    """A folder that cannot be made costs a warning, once, and each process has another key."""
+    """A folder that cannot be created causes one warning, and each process has a different key."""
     (tmp_path / "config").write_text("a file, and no folder")
     with pytest.warns(RecorderWarning, match="RECORDER_KEY_FILE") as said:
         found = keys.key()
@@ -86,7 +86,7 @@ def test_where_no_key_can_be_kept(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_key_that_others_can_read_is_warned_about(home: Path) -> None:
-    """The mode is looked at, as ssh does, and the way out named."""
+    """A key file that other users can read causes a warning with the remedy, as in ssh."""
     keys.key()
     file = home / "recorder" / "key"
     file.chmod(0o644)
@@ -96,7 +96,7 @@ def test_a_key_that_others_can_read_is_warned_about(home: Path) -> None:
 
 
 def test_each_purpose_has_a_key_of_its_own(home: Path) -> None:
-    """Derived keys are the same for the same purpose, and tell nothing of each other."""
+    """Derived keys repeat for the same purpose, and do not reveal each other."""
     one, other = keys.derive("recorder test 1"), keys.derive("recorder test 2")
     assert one == keys.derive("recorder test 1") and len(one) == 32
     assert len({one, other, keys.key()}) == 3

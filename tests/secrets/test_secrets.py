@@ -1,4 +1,4 @@
-"""Credentials: what is taken for one and what is not, and that none is written anywhere in a store."""
+"""Tests for credentials: their recognition, and that no file of a store contains one."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from project import Project
 from waiting import wait_until
 
 from recorder import codec
-from recorder.capture.code.file_filter import is_secret_file
 from recorder.capture.code.function import Described, Place, describe
 from recorder.capture.config import encode_config
 from recorder.capture.environment.environment import allowed_variables
 from recorder.secrets import patterns
+from recorder.secrets.filenames import is_secret_file
 from recorder.secrets.names import kind_of, promises_secret
 from recorder.secrets.register import Secrets, marker_of, same_key
 from recorder.secrets.scrub import HELD_BYTES, REDACTED, Rules, Scrubber
 from recorder.secrets.urls import without_credentials
 
 SECRET = "correct-horse-battery"
-X = "Zx8QmT4vLr2NwK7pYb3HsD9fGc5JtA1eUo6i"  # 36 letters and digits that are nobody's
+X = "Zx8QmT4vLr2NwK7pYb3HsD9fGc5JtA1eUo6i"  # 36 random letters and digits
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{X * 2}\n{X[::-1] * 2}==\n-----END RSA PRIVATE KEY-----"
-# By its form alone, each under a name that says nothing.
+# Recognized by format alone, under names that suggest nothing.
 FORMS = [
     f"ghp_{X}", f"github_pat_11ABCDEFG0_{X}", f"glpat-{X[:20]}", f"AKIA{X.upper()[:16]}", f"hf_{X[:34]}",
     f"xoxb-123456789012-{X[:24]}", f"sk-proj-{X}", f"sk-ant-api03-{X}", f"sk-{X}12", f"AIza{X[:35]}", f"npm_{X}",
@@ -40,7 +40,7 @@ FORMS = [
     f"postgresql+psycopg2://me:{SECRET}@db.example.org:5432/x", f"https://me:p@ss{SECRET}@example.org",
     f"host=db user=me password={SECRET} dbname=x", f"https://h/?api_key={SECRET}", f"dapi{'0a' * 16}",
 ]  # fmt: skip
-# What an ML user has in a config, and wants to read again.
+# Common config values that must stay readable.
 HARMLESS: list[tuple[str, Any]] = [
     ("pad_token", "<pad>"), ("eos_token", "</s>"), ("bos_token", "<|endoftext|>"), ("unk_token", "[UNK]"),
     ("mask_token", "mask"), ("image_token", "IMG_CONTEXT"), ("token", "<image>"), ("stop_token", "Observation:"),
@@ -68,13 +68,13 @@ NAMES = [
 
 
 def redacted(arguments: dict[str, Any], **options: Any) -> tuple[dict[str, Any], Secrets]:
-    """The config's forms, and the secrets that were told of what was kept out."""
+    """Return the redacted forms of a config, and the secrets with the list of what was redacted."""
     secrets = Secrets(**options)
     return encode_config(arguments, secrets=secrets).forms, secrets
 
 
 def holders(store: Path, text: str) -> list[str]:
-    """The files of a store that hold the text, however they are written: raw, or in base64 or hex digits."""
+    """Return the files of a store that contain the text: raw, in base64, or in hex digits."""
     data = text.encode()
     found = []
     for path in sorted(store.rglob("*")):
@@ -85,12 +85,12 @@ def holders(store: Path, text: str) -> list[str]:
     return found
 
 
-# What is one, and what is none
+# Recognition
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_that_promise_a_credential(name: str) -> None:
-    """A text under such a name is redacted, and the record says where and why."""
+    """A string under such a name is redacted, and the record has the place and the reason."""
     forms, secrets = redacted({name: SECRET})
     assert codec.tag_of(forms[name]) == "$redacted" and SECRET not in json.dumps(forms)
     (found,) = secrets.found
@@ -99,7 +99,7 @@ def test_names_that_promise_a_credential(name: str) -> None:
 
 @pytest.mark.parametrize("value", FORMS)
 def test_values_that_are_credentials_by_their_form(value: str) -> None:
-    """URLs with a password and known formats are redacted whatever their name, and wherever they stand in a text."""
+    """URLs with a password and known formats are redacted under any name, and anywhere in a text."""
     for given_value in (
         value,
         f"before {value} after",
@@ -115,13 +115,13 @@ def test_values_that_are_credentials_by_their_form(value: str) -> None:
 
 @pytest.mark.parametrize(("name", "value"), HARMLESS)
 def test_what_is_none(name: str, value: Any) -> None:
-    """Tokenizers' tokens, counts, schemes, files, placeholders and long names stay as they are."""
+    """Tokenizers' tokens, counts, schemes, files, placeholders, and long names are kept."""
     forms, secrets = redacted({name: value, "inside": {name: value}})
     assert forms[name] == value and forms["inside"] == {name: value} and not secrets.found
 
 
 def test_a_number_can_be_a_password_and_nothing_else() -> None:
-    """An integer under `password` is one; under any other name a number is a number."""
+    """An integer is redacted under `password`, and under no other name."""
     forms, _ = redacted({"password": 12345678, "secret": 5, "api_key": 0.5, "max_token": 128})
     assert codec.tag_of(forms["password"]) == "$redacted"
     assert {**forms, "password": 0} == {
@@ -133,7 +133,7 @@ def test_a_number_can_be_a_password_and_nothing_else() -> None:
 
 
 def test_the_user_has_the_last_word() -> None:
-    """`secrets` redacts what looks like nothing, `public` keeps what looks like a credential; both by dotted place."""
+    """`secrets` redacts any value, and `public` keeps any value, both by dotted place."""
     value = {"dsn": "nothing-to-see", "token": "transformer", "deep": {"n": 5}}
     forms, _ = redacted({"db": value}, named=["db.dsn", "db.deep"], public=["db.token"])
     assert codec.tag_of(forms["db"]["dsn"]) == "$redacted" and forms["db"]["token"] == "transformer"
@@ -141,7 +141,7 @@ def test_the_user_has_the_last_word() -> None:
 
 
 def test_a_value_is_looked_for_everywhere() -> None:
-    """What is a credential in one place is one in the others: before it, after it, and inside a text."""
+    """A credential found in one place is redacted in all others: earlier, later, and inside a text."""
     forms, secrets = redacted(
         {"command": ["mysql", f"-p{SECRET}"], "password": SECRET, "again": SECRET}
     )
@@ -155,7 +155,7 @@ def test_a_value_is_looked_for_everywhere() -> None:
 
 
 def test_variables_are_known_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The value of an environment variable with a credential's name is one in the config; a path is none."""
+    """The value of an environment variable with a telling name is redacted in the config, unless it is a path."""
     monkeypatch.setenv("MY_SERVICE_TOKEN", SECRET)
     monkeypatch.setenv("APPLICATION_CREDENTIALS", sys.executable)
     forms, secrets = redacted({"header": f"x-{SECRET}", "python": sys.executable})
@@ -164,7 +164,7 @@ def test_variables_are_known_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_markers_are_keyed() -> None:
-    """Equal values have equal markers, others others; nothing of the value is in them."""
+    """Equal values have equal markers, different values different ones, and markers do not contain the value."""
     assert marker_of(SECRET) == marker_of(SECRET) != marker_of(SECRET + "x")
     assert marker_of("1") != marker_of(1) and same_key(marker_of(1))
     assert not same_key("00000000-" + marker_of(1).partition("-")[2])
@@ -189,7 +189,7 @@ class Client:
     ],
 )
 def test_an_object_that_holds_one_is_not_pickled(value: Any) -> None:
-    """A pickle with a credential in it, by an attribute's name or by its form, is not kept, nor its bytes."""
+    """An object that contains a credential, by attribute name or by format, is not pickled."""
     secrets = Secrets()
     found = encode_config({"client": value}, secrets=secrets)
     assert codec.tag_of(found.forms["client"]) == "$redacted" and not found.objects
@@ -197,20 +197,20 @@ def test_an_object_that_holds_one_is_not_pickled(value: Any) -> None:
 
 
 def test_an_object_that_holds_none_is_pickled() -> None:
-    """An object without a credential is kept as ever, and so is one with a tokenizer's tokens."""
+    """An object without a credential is pickled as usual, and so is one with a tokenizer's tokens."""
     found = encode_config({"client": Client(pad_token="<pad>", lr=0.1, names=["a"])})
     assert codec.tag_of(found.forms["client"]) == "$pickle" and len(found.objects) == 1
 
 
 def test_large_configs() -> None:
-    """A form that becomes an object is redacted before it does."""
+    """A form that is large enough to become an object is redacted first."""
     found = encode_config({"big": {"rows": list(range(5000)), "password": SECRET}})
     assert codec.tag_of(found.forms["big"]) == "$json"
     assert all(SECRET.encode() not in payload for payload in found.objects.values())
 
 
 def test_pydantic_secrets() -> None:
-    """SecretStr and SecretBytes are redacted under any name, in a model or by themselves, and keep their kind."""
+    """SecretStr and SecretBytes are redacted under any name, in a model or alone, and keep their type."""
     from pydantic import SecretBytes, SecretStr
 
     forms, _ = redacted({"a": SecretStr("abc"), "b": [SecretBytes(b"defg")]})
@@ -237,7 +237,7 @@ WRAP = st.sampled_from(["list", "tuple", "dict", "deep", "client", "set", "text"
 def test_a_planted_credential_is_never_written(
     name: str, value: str, wraps: list[str], beside: dict[Any, Any]
 ) -> None:
-    """However deep it lies, and in whatever, neither the forms nor a payload hold it."""
+    """Neither the forms nor a payload contain a credential at any depth in any container."""
     held: Any = {**beside, name: value}
     for wrap in wraps:
         held = {
@@ -271,7 +271,7 @@ def test_a_planted_credential_is_never_written(
     ],
 )  # fmt: skip
 def test_command_lines(argv: list[str], kept: list[str]) -> None:
-    """The value of an option with a credential's name, and what looks like one, are left out of the arguments."""
+    """The value of an option with a telling name, and known formats, are removed from the arguments."""
     secrets = Secrets()
     assert list(secrets.scrub_arguments(argv)) == kept
     assert bool(secrets.found) == (argv != kept)
@@ -293,12 +293,12 @@ def test_command_lines(argv: list[str], kept: list[str]) -> None:
     ],
 )
 def test_urls_lose_their_credentials(url: str, kept: str) -> None:
-    """A name, password or token before the host goes, the user of ssh stays."""
+    """A name, password, or token before the host is removed, and ssh's user is kept."""
     assert without_credentials(url) == kept
 
 
 def test_files_by_their_names() -> None:
-    """Files of credentials are known by their names in any folder and case; their templates are none."""
+    """Files of credentials are recognized by name in any folder and case, and their templates are not."""
     names = ".env .env.local prod.env a/b/id_rsa id_ed25519 x.pem X.PEM server.key .netrc .npmrc credentials .pgpass"
     assert all(is_secret_file(f"folder/{name}") for name in names.split())
     others = (
@@ -308,7 +308,7 @@ def test_files_by_their_names() -> None:
 
 
 def test_variables() -> None:
-    """A variable of the allow-list that looks like a credential, by name or value, is none of the plain ones."""
+    """A variable on the allow-list that looks like a credential, by name or value, is not among the plain ones."""
     given_variables = {
         "NVIDIA_API_KEY": "abcd",
         "TF_X": f"hf_{X[:34]}",
@@ -323,7 +323,7 @@ def test_variables() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_stream_in_any_pieces(data: st.DataObject) -> None:
-    """However a stream is cut into pieces, what is written is the same, and holds no credential."""
+    """For any division of a stream into pieces, the result is the same and contains no credential."""
     known = b"two lines\nof a secret"
     words = [
         b"plain text ",
@@ -353,7 +353,7 @@ def test_a_stream_in_any_pieces(data: st.DataObject) -> None:
 
 
 def test_a_line_without_end() -> None:
-    """Of a line that never ends no more than a few kilobytes are held back, and a credential in it is still seen."""
+    """Of an endless line, only a few kilobytes are held back, and a credential in it is still found."""
     scrubber = Scrubber(Rules(patterns.find))
     written = b""
     for piece in [b"x " * 3000, b"ghp_", X.encode(), b" y" * 3000] * 5:
@@ -398,7 +398,7 @@ PASSWORD = f"{SECRET}-2"
 
 
 def test_a_run_leaves_no_credential(project: Project) -> None:
-    """Config, arguments, variables, signature, result, console and a child's output: nothing in any file of the store."""
+    """Config, arguments, variables, signature, result, console, and a child's output leave no credential in the store."""
     project.write("train.py", EXPERIMENT)
     project.python("train.py", "--password", PASSWORD, env=OPTIONS)
     store = project.root / ".recorder"
@@ -416,7 +416,7 @@ def test_a_run_leaves_no_credential(project: Project) -> None:
 
 
 def test_a_failed_run_leaves_none(project: Project) -> None:
-    """Neither the message nor the traceback of the exception does."""
+    """Neither the message nor the traceback of an exception contains a credential."""
     project.write("train.py", EXPERIMENT)
     project.python("train.py", "--password", f"{SECRET}-1", status=1, env=OPTIONS)
     assert not holders(project.root / ".recorder", SECRET)
@@ -426,7 +426,7 @@ def test_a_failed_run_leaves_none(project: Project) -> None:
 
 
 def test_nothing_while_it_runs_and_when_it_is_killed(project: Project) -> None:
-    """The files of a run in progress hold none, and those of one that was killed."""
+    """The files of a run in progress, and of a killed one, contain no credential."""
     project.write("train.py", EXPERIMENT)
     command = [sys.executable, "train.py", "--password", PASSWORD, "started"]
     process = subprocess.Popen(command, cwd=project.root, env={**project.env, **OPTIONS})
@@ -443,7 +443,7 @@ def test_nothing_while_it_runs_and_when_it_is_killed(project: Project) -> None:
 
 
 def test_pieces_of_the_console(project: Project) -> None:
-    """A credential that is printed in pieces, over two writes and by two processes, is taken out of the file."""
+    """A credential printed in pieces, in two writes and by two processes, is removed from the file."""
     project.write(
         "p.py",
         f"""
@@ -465,7 +465,7 @@ def test_pieces_of_the_console(project: Project) -> None:
         """,
     )
     out = project.python("p.py").stdout
-    assert X in out  # the terminal shows what it always showed
+    assert X in out  # the terminal shows it as always
     assert (
         project.show(1)["stdout"]["text"]
         == f"a [redacted] b\nc {X[:5]} [redacted]\n[redacted]\nd\n"
@@ -474,7 +474,7 @@ def test_pieces_of_the_console(project: Project) -> None:
 
 
 def test_files_of_credentials(project: Project) -> None:
-    """`.env` is neither in the snapshot nor an input's object; a replay reads the one that lies in the project."""
+    """`.env` is neither in the snapshot nor stored as an input, and a replay reads the one in the project."""
     project.write(".env", f"PASSWORD={SECRET}\n")
     project.write(
         "f.py",
@@ -527,14 +527,14 @@ GIVEN = ["--secret", f"db.password={PASSWORD}", "--secret", "api_key=0123456789"
 
 @pytest.fixture
 def recorded(project: Project) -> Project:
-    """A project with one run, whose config has two redacted values."""
+    """A project with one run whose config has two redacted values."""
     project.write("small.py", SMALL)
     project.python("small.py", PASSWORD)
     return project
 
 
 def test_replay_names_what_it_needs(recorded: Project) -> None:
-    """Without the values it does nothing, says which are missing and how to give them, and ends with 3."""
+    """Without the values, a replay does nothing, names the missing ones and how to pass them, and exits with 3."""
     done = recorded.recorder("replay", "1", status=3)
     assert "db.password, api_key" in done.stderr and "--secret db.password" in done.stderr
     assert "RECORDER_SECRET_DB_PASSWORD" in done.stderr
@@ -542,7 +542,7 @@ def test_replay_names_what_it_needs(recorded: Project) -> None:
 
 
 def test_replay_with_the_values(recorded: Project) -> None:
-    """With the recorded values, given or from variables, the config is unchanged; the replay's record has none."""
+    """With the recorded values, passed or from variables, the config is unchanged, and the replay's record has none."""
     assert "reproduced" in recorded.recorder("replay", "1", *GIVEN).stdout
     variables = {"RECORDER_SECRET_DB_PASSWORD": PASSWORD, "RECORDER_SECRET_API_KEY": "0123456789"}
     done = recorded.recorder(
@@ -555,7 +555,7 @@ def test_replay_with_the_values(recorded: Project) -> None:
 
 
 def test_replay_refuses_another_value(recorded: Project) -> None:
-    """A value that is not the recorded one is refused; with --set it is a changed config, redacted as well."""
+    """A value that differs from the recorded one is refused, and with --set it is a changed config, redacted as well."""
     other = ["--secret", "db.password=wrong-password", *GIVEN[2:]]
     assert "not the recorded one" in recorded.recorder("replay", "1", *other, status=3).stderr
     done = recorded.recorder("replay", "1", "--set", "db.password=another-password", *GIVEN[2:])
@@ -568,7 +568,7 @@ def test_replay_refuses_another_value(recorded: Project) -> None:
 
 
 def test_replay_of_what_needs_no_secret(recorded: Project) -> None:
-    """A key that was not redacted is a mistake, and a value that nobody can be asked for too."""
+    """A key that was not redacted is an error, and so is a missing value without a terminal to ask."""
     assert (
         "needs no secret 'lr'"
         in recorded.recorder("replay", "1", "--secret", "lr=1", status=2).stderr
@@ -579,15 +579,15 @@ def test_replay_of_what_needs_no_secret(recorded: Project) -> None:
 
 
 def test_replay_under_another_key(recorded: Project, tmp_path: Path) -> None:
-    """On a machine with another key the value is taken, and that it could not be compared is said."""
+    """On a machine with another key, the value is accepted, with a note that it could not be compared."""
     env = {"RECORDER_KEY_FILE": str(tmp_path / "other-key")}
     done = recorded.recorder("replay", "1", "--trust", *GIVEN, env=env)
-    assert "cannot be told" in done.stderr and "reproduced" in done.stdout
+    assert "cannot tell whether" in done.stderr and "reproduced" in done.stdout
     assert "not comparable" in recorded.recorder("diff", "1", "2", status=None).stdout
 
 
 def test_the_worker_shows_nothing(recorded: Project) -> None:
-    """While a replay runs, the value is in no argument and no variable of the process that it runs in."""
+    """During a replay, the value is in no argument or variable of the replaying process."""
     recorded.write(
         "peek.py",
         """
@@ -611,7 +611,7 @@ def test_the_worker_shows_nothing(recorded: Project) -> None:
 
 
 def test_diff_of_redacted_places(project: Project) -> None:
-    """Arguments and consoles that differ in a credential alone are said to, by their markers."""
+    """Arguments and consoles that differ only in a credential are reported as different by their markers."""
     project.write("small.py", SMALL)
     for password in (PASSWORD, PASSWORD, "another-password-2"):
         project.python("small.py", password)
@@ -627,7 +627,7 @@ def test_diff_of_redacted_places(project: Project) -> None:
 
 
 def test_a_class_that_goes_along_with_a_function() -> None:
-    """A notebook's class that has a credential is not pickled for its instance among the arguments; another is."""
+    """A notebook class that contains a credential is not pickled for its instance among the arguments."""
     place = Place("__main__", None, script=False, installed=False, importable=False)
 
     def described(**attributes: str) -> Described:
@@ -646,7 +646,7 @@ def test_a_class_that_goes_along_with_a_function() -> None:
 
 
 def test_a_name_that_is_no_parameter() -> None:
-    """`secrets` and `public` name parameters: a typing mistake must not let a credential through."""
+    """A typing mistake in `secrets` or `public` is an error, because it must not let a credential through."""
     from recorder import record
 
     def f(dsn: str, **more: Any) -> None: ...
@@ -657,14 +657,14 @@ def test_a_name_that_is_no_parameter() -> None:
 
 
 def test_kinds_of_names() -> None:
-    """A word is looked at whole, in any way of writing it."""
+    """Whole words of a name count, in any style of writing."""
     assert kind_of("tokenPassword") == "password" and kind_of("x.db-passwd_2") == "password"
     assert kind_of("compassword_length") is None and kind_of("") is None and kind_of("日本") is None
     assert promises_secret("token", "abcd") and not promises_secret("token", "abc")
 
 
 def test_old_records_still_read() -> None:
-    """A record from before there were redacted values reads as one without."""
+    """A record from before redacted values existed can be read."""
     from recorder.records import Record
 
     document = {"id": "x" * 20, "experiment": "e", "function": {"module": "m", "qualname": "f"}, "started": "2024-01-01T00:00:00Z"}  # fmt: skip

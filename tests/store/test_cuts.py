@@ -168,6 +168,7 @@ def states(path: Path, change: str) -> tuple[bytes, list[tuple[int, dict[str, An
     found = []
     for end in ends:
         copy.write_bytes(whole[:end])
+        copy.with_name("copy.jsonl.mark").unlink(missing_ok=True)  # it is about the longer journal
         with Journal(copy) as db:
             found.append((end, contents(db)))
     copy.unlink()

@@ -1,1 +1,1 @@
-"""The code of a run: the working tree, the function and its source, editable projects."""
+"""Capture of a run's code: the working tree, the function and its source, and editable projects."""

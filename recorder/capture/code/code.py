@@ -1,7 +1,6 @@
-"""The user's code: the root of the project, its commit, and the files that a snapshot of it holds.
+"""The project's code: its root, its commit, and the files for a snapshot.
 
-The user's repository is read and never written to: git is told to take no optional locks, and the index is
-left as it is.
+The user's repository is only read: git takes no optional locks, and the index is not refreshed.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from .working_tree import WorkingTree
 
 
 def find_root(file: Path | None, *, module: str = "", cwd: Path) -> Path:
-    """The root of the project that the experiment's `file` belongs to.
+    """Return the root of the project that contains the experiment's `file`.
 
-    The top of the git working tree that holds it, else its folder, or for a module of a package the folder
-    that the package is imported from. Without a file: the same from the working directory.
+    This is the top of the git working tree. Without a repository it is the file's folder, or, for a module of a
+    package, the folder from which the package is imported. If `file` is None, the search starts at `cwd`.
     """
     start = cwd if file is None else file.parent
     for folder in _upwards(start):
@@ -50,11 +49,11 @@ def describe_tree(
     outputs: frozenset[str] = frozenset(),
     cache: Path | None = None,
 ) -> WorkingTree:
-    """The working tree at `root`.
+    """Describe the working tree at `root`.
 
-    `exclude` are folders that are no part of it; `outputs` paths that runs have written, relative to it: where
-    git does not track them they are no code. When nothing has changed since the last call of this process, or of an
-    earlier one that left its answer in the folder `cache`, that is given again, for the price of a stat a file.
+    `exclude` are folders that do not belong to the tree. `outputs` are paths, relative to `root`, that runs have
+    written: they are not code unless git tracks them. The description is cached in this process, and in the folder
+    `cache` for later processes. While nothing has changed, a call costs one stat per file.
     """
     known = _memories.get(root)
     if known is None and cache is not None:
@@ -72,13 +71,13 @@ def describe_tree(
 
 
 def known_snapshot(tree: WorkingTree) -> str | None:
-    """The snapshot that was taken of the very same tree, where that is remembered."""
+    """Return the snapshot that was taken of this tree, if it is known."""
     known = _memories.get(tree.root)
     return known.snapshot if known is not None and known.tree is tree else None
 
 
 def remember_snapshot(tree: WorkingTree, snapshot: str, *, cache: Path) -> None:
-    """Remember that it was taken of the tree, also for the next process that is given the folder `cache`."""
+    """Remember the snapshot of the tree, in this process and in the folder `cache` for later ones."""
     known = _memories.get(tree.root)
     if known is not None and known.tree is tree and known.snapshot != snapshot:
         known.snapshot = snapshot
@@ -86,7 +85,7 @@ def remember_snapshot(tree: WorkingTree, snapshot: str, *, cache: Path) -> None:
 
 
 def forget() -> None:
-    """Drop what this process remembers of working trees."""
+    """Clear this process's cache of working trees."""
     _memories.clear()
 
 
@@ -94,7 +93,7 @@ def _describe(
     root: Path, exclude: Sequence[Path], outputs: frozenset[str], known: Memory | None
 ) -> WorkingTree:
     if (root / ".git").exists():
-        from .git_tree import describe_repository  # not needed while the tree is remembered
+        from .git_tree import describe_repository  # slow to import, and not needed on a cache hit
 
         try:
             return describe_repository(root, exclude, outputs, known=known)
@@ -103,10 +102,10 @@ def _describe(
     return walk(root, exclude, outputs, ())
 
 
-def _explain(root: Path, said: str) -> str:
-    if "dubious ownership" in said:
+def _explain(root: Path, complaint: str) -> str:
+    if "dubious ownership" in complaint:
         return (
-            f"the repository {root} belongs to somebody else, so git does not read it and the commit is not"
-            f" known: run `git config --global --add safe.directory {root}` if you trust it"
+            f"the commit is unknown: git refuses to read {root}, which belongs to another user; if you trust it, run"
+            f" git config --global --add safe.directory {root}"
         )
-    return f"git cannot read the repository {root}, so the commit is not known: {said}"
+    return f"the commit is unknown: git cannot read the repository {root}: {complaint}"

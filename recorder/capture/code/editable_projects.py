@@ -1,7 +1,7 @@
-"""The projects outside the experiment's own that a run imports from where somebody works on them.
+"""Editable projects: code outside the experiment's own project that the run imports from a working tree.
 
-Those are the editable installs: the folder that direct_url.json names (PEP 610), the folders that a .pth file adds to
-sys.path, and those that the finders of setuptools and of `editables` point to.
+They come from editable installs: the folder in direct_url.json (PEP 610), folders that a .pth file adds to sys.path,
+and folders that the import finders of setuptools and `editables` point to.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...paths import PACKAGE
 from ..environment.packages import Packages, module_file
 from .code import find_root
 
 _INSTALLED = ("site-packages", "dist-packages")
-# recorder itself is the instrument: a replay runs with the one that is there.
-_OWN = Path(__file__).resolve().parent.parent
+# recorder is the instrument: a replay uses the version that is installed at the time.
+_OWN = Path(PACKAGE).resolve()
 
 
 class FoundProject(NamedTuple):
-    """A project by its distribution's name, else its folder's, and its root."""
+    """An editable project: the name of its distribution, or else of its folder, and its root."""
 
     name: str
     root: Path
 
 
-class _Looked(NamedTuple):
+class _Search(NamedTuple):
     packages: Packages
     root: Path
     modules: int
@@ -35,24 +36,24 @@ class _Looked(NamedTuple):
     found: tuple[FoundProject, ...]
 
 
-_looked: _Looked | None = None
+_last_search: _Search | None = None
 
 
 def imported_projects(packages: Packages, *, root: Path) -> tuple[FoundProject, ...]:
-    """The projects outside `root` of which a module is loaded; the same again while no module is loaded anew."""
-    global _looked
-    last, count = _looked, len(sys.modules)
+    """Return the projects outside `root` with a loaded module, cached until another module is loaded."""
+    global _last_search
+    last, count = _last_search, len(sys.modules)
     if last is None or last.packages is not packages or last.root != root:
-        last = _Looked(packages, root, 0, _folders(packages), ())
+        last = _Search(packages, root, 0, _folders(packages), ())
     if last.modules != count:
         found = tuple(_find(last.folders, root)) if last.folders else ()
         last = last._replace(modules=count, found=found)
-    _looked = last
+    _last_search = last
     return last.found
 
 
 def _find(folders: Mapping[str, str], root: Path) -> Iterator[FoundProject]:
-    """Each root once, under the name of the first of its folders."""
+    """Yield each root once, under the name of the first of its folders."""
     files = [f for f in map(module_file, list(sys.modules.values())) if os.path.isabs(f)]  # noqa: PTH117
     seen = {root.resolve()}
     for folder, name in folders.items():
@@ -72,7 +73,7 @@ def _is_installed(file: str) -> bool:
 
 
 def _folders(packages: Packages) -> dict[str, str]:
-    """The folders of editable installs, each with a name; those that hold recorder itself are none."""
+    """Return the folders of editable installs with their names, except those that contain recorder itself."""
     named = {os.path.normpath(folder): name for folder, name in packages.editable.items()}
     others = dict.fromkeys([*_from_path_files(), *_from_finders()])
     for folder in others:
@@ -83,7 +84,10 @@ def _folders(packages: Packages) -> dict[str, str]:
 
 
 def _from_path_files() -> Iterator[str]:
-    """The folders that the .pth files beside installed packages name (https://docs.python.org/3/library/site.html)."""
+    """Yield the folders named by .pth files next to installed packages.
+
+    Format: https://docs.python.org/3/library/site.html
+    """
     on_path = set(sys.path)
     for entry in on_path:
         if not Path(entry).is_absolute() or Path(entry).name not in _INSTALLED:
@@ -108,10 +112,10 @@ def _from_finders() -> Iterator[str]:
 
 
 def finder_mappings() -> Iterator[dict[str, Any]]:
-    """The mappings from names to paths, or lists of paths, of the finders that editable installs have put in place.
+    """Yield the mappings of the finders of editable installs, from module names to a path or a list of paths.
 
-    setuptools' finders have modules with a MAPPING and NAMESPACES (command/editable_wheel.py, _FINDER_TEMPLATE);
-    those of `editables` a dict `_redirections`.
+    setuptools generates modules with MAPPING and NAMESPACES (command/editable_wheel.py, _FINDER_TEMPLATE);
+    `editables` has a dict `_redirections`.
     """
     for finder in list(sys.meta_path):
         module = sys.modules.get(getattr(finder, "__module__", ""))

@@ -1,4 +1,4 @@
-"""The function behind an experiment: where it stands, and how another process finds it again."""
+"""The function behind an experiment: its location, and how another process can find it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ...records import Function, Redacted
 from ...secrets.redaction import redact_encoded
 from ...secrets.register import Secrets
 from ...secrets.scrub import REDACTED
-from .source import describe_function as describe_source
+from .source import describe_source
 
 
 class Place(NamedTuple):
-    """Where a function stands.
+    """The location of a function.
 
-    `module` is its importable name, a script's own stem; `file` is None for a function of a notebook or
-    a REPL, and for one that is `installed` (in site-packages), whose code the environment holds;
-    `importable` says that its module has it under its qualified name.
+    `module` is its importable name, or the stem of a script. `file` is None for a function of a notebook or a REPL,
+    and for one that is `installed` (in site-packages), whose code belongs to the environment. `importable` is True
+    if its module contains it under its qualified name.
     """
 
     module: str
@@ -35,15 +35,15 @@ class Place(NamedTuple):
     importable: bool
 
 
-# So many values are looked through for their classes, which these have none of.
+# The limit on values searched for classes. The atoms cannot contain any.
 _MOST_VALUES = 10_000
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type, ModuleType})
-# A script's own name, in the program that it is, and in the workers that multiprocessing starts afresh.
+# The names of a script's module: in the program itself, and in workers that multiprocessing spawns.
 _MAINS = ("__main__", "__mp_main__")
 
 
 def locate(function: Callable[..., Any], *, code_file: Path) -> Place:
-    """Where the function stands; `code_file` is its code's file, absolute, as it was when defined."""
+    """Locate the function. `code_file` is the absolute path of its source file at the time of its definition."""
     module = function.__module__ or "__main__"
     script = module in _MAINS
     importable = is_importable(function)
@@ -59,7 +59,7 @@ def locate(function: Callable[..., Any], *, code_file: Path) -> Place:
 
 
 def locate_code(module: str | None, *, code_file: Path) -> Place:
-    """Where code outside any function stands, by its module's name and its file."""
+    """Locate module-level code by the name and file of its module."""
     module = module or "__main__"
     script = module in _MAINS
     if not code_file.is_file():
@@ -81,7 +81,7 @@ def _installed_folders() -> tuple[Path, ...]:
 
 
 class Described(NamedTuple):
-    """A function's part of the record, the payloads that it names, what to warn about, and what was left out."""
+    """The record of a function, the payloads that it refers to, warnings, and what was redacted."""
 
     function: Function
     objects: dict[str, bytes]
@@ -98,10 +98,10 @@ def describe(
     secrets: Secrets | None = None,
     arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> Described:
-    """The record's part for the function; by value where no other process could import it.
+    """Describe the function for the record, by value if another process cannot import it.
 
-    With it go the classes of the program's own of which the arguments are, which no other process could import either.
-    What stands in its signature as a default, and is a credential, is left out of it.
+    A function by value includes the classes of ``__main__`` that its arguments are instances of, because another
+    process cannot import these either. Defaults in its signature that are credentials are redacted.
     """
     secrets = Secrets() if secrets is None else secrets
     source, _ = describe_source(function)
@@ -124,14 +124,14 @@ def _by_value(encoded: codec.Encoded, part: Function, secrets: Secrets) -> Descr
     clean = redact_encoded(encoded, secrets, place="function")
     if codec.has_tag(clean.form, "$redacted"):
         warning = (
-            f"{part.qualname} takes a credential along ({secrets.found[-1].reason}), so it was not kept, and the run"
-            " will not be replayable: hand it to the function as an argument, or define the function in a file"
+            f"{part.qualname} contains a credential ({secrets.found[-1].reason}), so it was not stored and the run"
+            " cannot be replayed: pass the credential as an argument, or define the function in a file"
         )
         return Described(part, {}, (warning,), secrets.found)
     if encoded.opaque:
         warning = (
-            f"{part.qualname} can be neither imported nor pickled, so the run will not be replayable:"
-            " define it at the top level of a file"
+            f"{part.qualname} can be neither imported nor pickled, so the run cannot be replayed: define it at the top"
+            " level of a file"
         )
         return Described(part, {}, (warning,), secrets.found)
     values = {name: getattr(part, name) for name in part.__struct_fields__}
@@ -141,26 +141,26 @@ def _by_value(encoded: codec.Encoded, part: Function, secrets: Secrets) -> Descr
 
 
 def own_classes(value: Any) -> tuple[type, ...]:
-    """The classes of ``__main__`` of which the value is, or anything in it, in containers and attributes."""
-    found: dict[type, None] = {}
+    """Return the classes of ``__main__`` that the value, or anything in its containers and attributes, belongs to."""
+    classes: dict[type, None] = {}
     seen: set[int] = set()
     waiting = [value]
     for _ in range(_MOST_VALUES):
         if not waiting:
             break
-        one = waiting.pop()
-        kind = type(one)
-        if kind in _ATOMS or id(one) in seen:
+        item = waiting.pop()
+        kind = type(item)
+        if kind in _ATOMS or id(item) in seen:
             continue
-        seen.add(id(one))
+        seen.add(id(item))
         is_own = kind.__module__ in _MAINS and "." not in kind.__qualname__
-        found |= {kind: None} if is_own else {}
-        waiting += islice(_held(one, is_own=is_own), _MOST_VALUES)
-    return tuple(found)
+        classes |= {kind: None} if is_own else {}
+        waiting += islice(_held(item, is_own=is_own), _MOST_VALUES)
+    return tuple(classes)
 
 
 def _held(value: Any, *, is_own: bool) -> Iterator[Any]:
-    """What is in a container, whatever its class makes of it, and in the attributes of what is of one's own class."""
+    """Yield the items of a container, ignoring overridden methods, and the attributes if its class `is_own`."""
     if isinstance(value, dict):
         yield from dict.keys(value)
         yield from dict.values(value)
@@ -173,7 +173,7 @@ def _held(value: Any, *, is_own: bool) -> Iterator[Any]:
 
 
 def is_importable(function: Callable[..., Any]) -> bool:
-    """Whether the module holds the function (decorated or not) under its qualified name, in a file."""
+    """Return True if the module contains the function (decorated or not) under its qualified name, in a file."""
     module = sys.modules.get(function.__module__)
     if module is None or not hasattr(module, "__file__") or not _has_file(function):
         return False
@@ -187,7 +187,7 @@ def is_importable(function: Callable[..., Any]) -> bool:
 
 
 def find_receiver(function: Callable[..., Any], arguments: Mapping[str, Any]) -> str | None:
-    """The parameter that holds the instance, where the call is one of a method: of a class of that qualified name."""
+    """Return the parameter that holds the instance if the call is a method call on a class with that name."""
     owner = function.__qualname__.rpartition(".")[0]
     if not owner or owner.endswith("<locals>"):
         return None
@@ -204,7 +204,7 @@ def _has_file(function: Callable[..., Any]) -> bool:
 
 
 def signature_text(function: Callable[..., Any], *, secrets: Secrets | None = None) -> str:
-    """The function's signature as one would read it, defaults included, without memory addresses and credentials."""
+    """Return the function's signature with defaults, without memory addresses and credentials."""
     signature = inspect.signature(function)
     secrets = Secrets() if secrets is None else secrets
     clean = [_without_credential(p, secrets) for p in signature.parameters.values()]
@@ -212,7 +212,7 @@ def signature_text(function: Callable[..., Any], *, secrets: Secrets | None = No
 
 
 class _Left(str):
-    """Stands in a signature for a default that is left out."""
+    """A placeholder in a signature for a redacted default."""
 
     def __repr__(self) -> str:
         return REDACTED.decode()

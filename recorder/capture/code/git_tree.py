@@ -1,7 +1,7 @@
-"""A project in a git repository: what git says of it, and of the repositories inside it.
+"""A project in a git repository, including the repositories nested in it.
 
-Nothing is written: git is told to take no optional locks. A submodule, or a clone that lies in the tree, is files
-like any other, whatever state its own repository is in.
+git takes no optional locks, so nothing is written. The files of a submodule, or of a clone inside the tree, are
+captured like any other file, whatever the state of its repository.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .file_filter import is_derived, is_output, sift
 from .tree_cache import Memory
 from .working_tree import WorkingTree
 
-# A record lists no more of them: the snapshot has them all.
+# The maximum number of changed paths in a record. The snapshot has all of them.
 _LISTED_CHANGES = 500
 
 
@@ -42,7 +42,7 @@ class _Listing:
         self.state: list[str] = []
 
     def add(self, folder: str, status: _Status, outputs: frozenset[str]) -> None:
-        """What the repository in `folder` ("" for the root's own) holds; `outputs` are no code where untracked."""
+        """Add the repository in `folder` ("" for the root). Untracked files among `outputs` are not code."""
         prefix = f"{folder}/" if folder else ""
         tracked, links = _tracked(self.root / folder)
         self.state += _state(self.root / folder, status.branch)
@@ -70,8 +70,8 @@ class _Listing:
             status = _read_status(self.root / folder)
             self.add(folder, status, outputs)
         except SnapshotError as error:
-            what = f"the nested repository {folder} was left out of the snapshot: {error}"
-            self.warnings.append(what)
+            warning = f"the nested repository {folder} is not in the snapshot: {error}"
+            self.warnings.append(warning)
             self.skipped.append(Skipped(path=folder, reason=f"git cannot read it: {error}"))
             return None
         return status
@@ -80,9 +80,9 @@ class _Listing:
 def describe_repository(
     root: Path, exclude: Sequence[Path], outputs: frozenset[str], *, known: Memory | None = None
 ) -> WorkingTree:
-    """The working tree of the repository at `root`. Raises SnapshotError where git cannot read it.
+    """Describe the working tree of the repository at `root`.
 
-    `known` is what is remembered of how it was.
+    `known` is the cached state of the tree, if any. Raises SnapshotError if git cannot read the repository.
     """
     status = _read_status(root)
     listing = _Listing(root)
@@ -108,7 +108,10 @@ def describe_repository(
 
 
 def _remote_url(root: Path, known: Memory | None) -> str | None:
-    """The remote's URL; GitPython, which takes 130 ms to be imported, is asked where there may be another than then."""
+    """Return the remote's URL: the known one while git's configuration is unchanged.
+
+    GitPython, which takes 130 ms to import, is used only if the URL may be different.
+    """
     config = str(_git_folders(root)[1] / "config")
     if known is not None and not known.tree.redacted and known.has_same_settings(config):
         return known.tree.remote
@@ -124,7 +127,7 @@ def _shown(path: str) -> str:
 
 
 def _state(top: Path, branch: str | None) -> list[str]:
-    """The files that change when the repository's commit, branch, index, remote or excluded files do."""
+    """Return the files that change with the repository's commit, branch, index, remote, or excluded files."""
     place, shared = _git_folders(top)
     own = [place / name for name in ("HEAD", "index", "logs/HEAD", "config.worktree")]
     own += [shared / name for name in ("config", "info/exclude", "packed-refs")]
@@ -133,7 +136,7 @@ def _state(top: Path, branch: str | None) -> list[str]:
 
 
 def _git_folders(top: Path) -> tuple[Path, Path]:
-    """The folder of git's own state of the working tree at `top`, and the one that all of its working trees share."""
+    """Return the git folder of the working tree at `top`, and the one that it shares with its other worktrees."""
     place = top / ".git"
     if place.is_file():  # a linked worktree, or a submodule
         place = top / place.read_text().partition("gitdir:")[2].strip()
@@ -142,7 +145,10 @@ def _git_folders(top: Path) -> tuple[Path, Path]:
 
 
 def _read_status(root: Path) -> _Status:
-    """``git status --porcelain=v2``: https://git-scm.com/docs/git-status#_porcelain_format_version_2."""
+    """Read ``git status --porcelain=v2``.
+
+    Format: https://git-scm.com/docs/git-status#_porcelain_format_version_2
+    """
     out = run_git(["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all"], cwd=root)
     commit = branch = None
     changed: list[str] = []
@@ -156,7 +162,7 @@ def _read_status(root: Path) -> _Status:
             branch = text.split(" ", 2)[2]
         elif kind == b"1":
             changed.append(text.split(" ", 8)[8])
-        elif kind == b"2":  # renamed: the old path is the next field
+        elif kind == b"2":  # renamed: the next field is the old path
             changed += [text.split(" ", 9)[9], os.fsdecode(next(fields, b""))]
         elif kind == b"u":
             changed.append(text.split(" ", 10)[10])
@@ -166,7 +172,7 @@ def _read_status(root: Path) -> _Status:
 
 
 def _tracked(root: Path) -> tuple[list[str], dict[str, str]]:
-    """The tracked files, and the submodules' folders with the commits that the index has of them."""
+    """Return the tracked files, and the submodules' folders with their commits in the index."""
     files: dict[str, None] = {}
     submodules: dict[str, str] = {}
     for raw in run_git(["ls-files", "--stage", "-z"], cwd=root).split(b"\0"):
@@ -174,5 +180,5 @@ def _tracked(root: Path) -> tuple[list[str], dict[str, str]]:
         if head.startswith(b"160000 "):
             submodules[os.fsdecode(path)] = head.split()[1].decode()
         elif path:
-            files[os.fsdecode(path)] = None  # once, though a merge has it in three stages
+            files[os.fsdecode(path)] = None  # once, although a merge lists it in three stages
     return list(files), submodules

@@ -1,4 +1,4 @@
-"""A project without a repository: the files of its folder, as far as it looks like a project's."""
+"""A project without a repository: the files of its folder that look like project files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from .file_filter import DERIVED, MAX_FILE_BYTES, is_output, sift
 from .working_tree import WorkingTree
 
-# Without a repository nothing says what belongs to the project: a script may lie in a home folder.
+# Without a repository, the extent of the project is unknown: a script may be in a home folder.
 MAX_WALKED_FILES = 2000
 MAX_WALKED_BYTES = 100 * 1024 * 1024
 
@@ -20,7 +20,7 @@ _NOT_WALKED = (*DERIVED, "node_modules", "site-packages", ".venv", "venv")
 def walk(
     root: Path, exclude: Sequence[Path], outputs: frozenset[str], warnings: tuple[str, ...]
 ) -> WorkingTree:
-    """The files below `root`, or, in a folder with too many, only the modules that are loaded from it."""
+    """Describe the files below `root`, or only the loaded modules if the folder has too many files."""
     found: dict[str, None] = {}
     size = 0
     for path, size_bytes in _walked(root, exclude):
@@ -31,9 +31,9 @@ def walk(
         if len(found) > MAX_WALKED_FILES or size > MAX_WALKED_BYTES:
             found = dict.fromkeys(_loaded_files(root))
             warnings += (
-                f"{root} is no git repository and holds more than {MAX_WALKED_FILES} files or"
-                f" {MAX_WALKED_BYTES // 1024**2} MB: only the {len(found)} modules loaded from it were captured;"
-                " `git init` there says what belongs to the project",
+                f"{root} is not a git repository and holds more than {MAX_WALKED_FILES} files or"
+                f" {MAX_WALKED_BYTES // 1024**2} MB, so only the {len(found)} modules loaded from it were captured;"
+                " to define what belongs to the project, run git init there",
             )
             break
     files, skipped = sift(root, found, exclude)
@@ -51,7 +51,7 @@ def _walked(root: Path, exclude: Sequence[Path]) -> Iterator[tuple[str, int]]:
 
 
 def _is_walked(folder: str, name: str, left_out: set[str]) -> bool:
-    path = os.path.join(folder, name)  # noqa: PTH118 - 10 times a Path's cost, for every folder
+    path = os.path.join(folder, name)  # noqa: PTH118 - a Path is 10 times slower, for every folder
     hidden = name.startswith(".") or name in _NOT_WALKED or path in left_out
     return not hidden and not os.path.exists(os.path.join(path, "pyvenv.cfg"))  # noqa: PTH110, PTH118
 

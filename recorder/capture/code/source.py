@@ -1,4 +1,4 @@
-"""A function's own text, told apart from the file that it stands in."""
+"""The source text of a function, and its place in a file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from ...digest import digest_json
 
 
-def describe_function(function: Callable[..., Any]) -> tuple[str | None, str | None]:
-    """The digest of the function's own text, and the text; None where it is not to be had.
+def describe_source(function: Callable[..., Any]) -> tuple[str | None, str | None]:
+    """Return the digest of the function's source text, and the text, or (None, None) if it is unavailable.
 
-    Decorators are part of it; indentation and blanks at the ends of lines are not.
+    The text includes decorators, without common indentation and trailing blanks.
     """
     try:
         text = inspect.getsource(inspect.unwrap(function))
@@ -25,9 +25,10 @@ def describe_function(function: Callable[..., Any]) -> tuple[str | None, str | N
 
 
 def find_source(text: str, *, qualname: str, digest: str | None) -> str | None:
-    """The text of the function in that of its file, as `describe_function` gave it; None where it is not there.
+    """Find the source of a function in the text of its file, or return None.
 
-    It is the one of that `digest`, which tells it from others of its name, or without one the last of the name.
+    The result has the form that `describe_source` returns. `digest` selects among functions of the same name.
+    Without a digest, the last one with the name is returned.
     """
     try:
         tree = ast.parse(text)
@@ -44,21 +45,21 @@ def find_source(text: str, *, qualname: str, digest: str | None) -> str | None:
 
 
 def _blocks(tree: ast.Module, lines: list[str]) -> Iterator[tuple[ast.stmt, int, int]]:
-    """Each statement, its first line with its decorators (from 0), and the line after its last.
+    """Yield each statement, its first line including decorators (from 0), and the line after its last.
 
-    Where comments of its body follow it, a second time with them: inspect has them in.
+    If comments of its body follow, yield it again including them, because inspect includes them.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt):
             first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
             last = node.end_lineno or node.lineno
             yield node, first - 1, last
-            if (behind := _after_comments(lines, last, node.col_offset)) != last:
-                yield node, first - 1, behind
+            if (end := _after_comments(lines, last, node.col_offset)) != last:
+                yield node, first - 1, end
 
 
 def _after_comments(lines: list[str], at: int, indent: int) -> int:
-    """The line after the comments from `at` on that are indented deeper."""
+    """Return the line after the comments from line `at` on that are indented deeper than `indent`."""
     end = at
     for number, line in enumerate(lines[at:], at + 1):
         text = line.strip()

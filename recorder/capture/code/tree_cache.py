@@ -1,6 +1,6 @@
-"""What is remembered of a working tree, and by what to tell that it is still the same.
+"""A cache of working trees, with the file states that tell whether an entry is still valid.
 
-Within a process, and in a file for the next one: a stat for each file of the project, and no git.
+It is kept in this process and in a file for later processes. Checking it costs one stat per project file, and no git.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -18,18 +17,18 @@ from ...digest import digest_json
 from .file_filter import DERIVED, is_output
 from .working_tree import WorkingTree
 
-# Another way of remembering, another number.
+# To be increased with each change of the file format.
 _VERSION = 1
-# A file changed in the tick of the clock in which it was looked at cannot be told from an unchanged one.
+# A change within one clock tick of the check would leave the same modification time.
 _RACY_NS = 50_000_000
 
 _Stat = tuple[int, int, int, int, int]
 
 
 class Memory(msgspec.Struct, array_like=True):
-    """A working tree as it was, and the states of its files, its folders, and what git goes by.
+    """A working tree with the states of its files, its folders, and git's own files.
 
-    `snapshot` is the snapshot that was taken of it; `excluded` are folders that are no part of it.
+    `excluded` are folders that do not belong to it. `snapshot` is the snapshot that was taken of it, if any.
     """
 
     version: int
@@ -42,19 +41,19 @@ class Memory(msgspec.Struct, array_like=True):
     snapshot: str | None = None
 
     def holds(self, outputs: frozenset[str]) -> bool:
-        """Whether the tree is as it was, but for files of the names in `outputs`."""
+        """Return True if the tree is unchanged, apart from files named in `outputs`."""
         if self.version != _VERSION or self.variables != _variables() or self._is_other():
             return False
         return all(self._folder_holds(folder, outputs) for folder in self.folders)
 
     def has_same_settings(self, *more: str) -> bool:
-        """Whether the configuration of git is as it was: the user's, the machine's, and the files of those paths."""
+        """Return True if git's configuration is unchanged: the user's, the system's, and the files `more`."""
         paths = [*map(os.path.normpath, more), *_settings()]
         same = all(self.state.get(path) == _stat(path) for path in paths)
         return same and self.version == _VERSION and self.variables == _variables()
 
     def _is_other(self) -> bool:
-        # (Written out: it is a stat for each file of the project, at each recorded call.)
+        # This loop is inlined: it makes one stat per project file at each recorded call.
         lstat, prefix = os.lstat, f"{self.tree.root}{os.sep}"
         for start, known in (("", self.state), (prefix, self.files)):
             for path, then in known.items():
@@ -85,7 +84,7 @@ class Memory(msgspec.Struct, array_like=True):
 
 
 def remember(tree: WorkingTree, exclude: Sequence[Path], *, since_ns: int) -> Memory | None:
-    """The tree's memory; None where something changed so short before `since_ns` that the next change may not show."""
+    """Return an entry for the tree, or None if a file changed so recently that another change could go unnoticed."""
     start = f"{tree.root}{os.sep}"
     files = {path: _stat(start + path) for path in tree.files}
     state = {path: _stat(path) for path in (*tree.state, *_settings())}
@@ -105,13 +104,13 @@ def remember(tree: WorkingTree, exclude: Sequence[Path], *, since_ns: int) -> Me
 
 
 def _variables() -> dict[str, str]:
-    """Those that decide what git says."""
+    """Return the variables that affect git's answers."""
     names = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "HOME", "PATH")
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _settings() -> list[str]:
-    """The user's and the machine's configuration of git: which files it ignores."""
+    """Return the paths of the user's and the system's git configuration, which decide the ignored files."""
     home = os.path.expanduser("~")  # noqa: PTH111
     config = os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
     found = [f"{home}/.gitconfig", f"{config}/git/config", f"{config}/git/ignore", "/etc/gitconfig"]
@@ -134,22 +133,22 @@ def _names(folder: str) -> set[str]:
         return set()
 
 
-# For the next process
+# The file for later processes
 
 
 def load(root: Path, *, cache: Path) -> Memory | None:
-    """What an earlier process has left of the tree at `root`."""
+    """Load the entry that an earlier process left for the tree at `root`, or return None."""
     try:
         data = _file(root, cache).read_bytes()
-        return msgspec.msgpack.decode(data, type=Memory, dec_hook=_decode_path)
-    except (OSError, ValueError):  # ValueError: msgspec's errors, and names that are no UTF-8
+        return msgspec.msgpack.decode(data, type=Memory, dec_hook=lambda kind, value: kind(value))
+    except (OSError, ValueError):  # ValueError: msgspec's errors, and names that are not UTF-8
         return None
 
 
 def store(memory: Memory, *, cache: Path) -> None:
-    """Leave it for the next process; where it cannot be written, that one asks git again."""
+    """Write the entry for later processes. If that fails, they ask git again."""
     if memory.tree.redacted or memory.tree.warnings:
-        return  # said by each process anew
+        return  # each process must report these itself
     file = _file(memory.tree.root, cache)
     staged = file.with_name(f"{file.name}.{os.getpid()}.{time.time_ns()}")
     try:
@@ -164,7 +163,3 @@ def store(memory: Memory, *, cache: Path) -> None:
 
 def _file(root: Path, cache: Path) -> Path:
     return cache / f"tree-{digest_json('folder', os.fsencode(root).hex())[-16:]}.bin"
-
-
-def _decode_path(kind: type, value: Any) -> Any:
-    return kind(value)

@@ -1,4 +1,4 @@
-"""The value that stands for a project's files as they are."""
+"""The description of a project's working tree."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ...records import Redacted, Skipped, Submodule
 
 
 class WorkingTree(NamedTuple):
-    """A project's files as they are.
+    """The files of a project at one moment.
 
-    `files` are what a snapshot shall hold, relative to `root`, with slashes (bytes that are not UTF-8 as
-    surrogates); `changed` the paths in which the tree differs from `commit`; `skipped` what is left out, and
-    why; `submodules` those of the repository, with the commits that they are at. `state` are the files by which
-    git says so, absolute. Without a repository commit, branch, remote and dirty are None.
+    `files` are the paths for a snapshot, relative to `root`, with forward slashes; bytes that are not UTF-8 are
+    surrogates. `changed` are the paths that differ from `commit`. `skipped` are the paths left out, with the reason.
+    `submodules` are listed with their current commits. `state` are the absolute paths of the files from which git
+    reads all this. Without a repository, commit, branch, remote, and dirty are None.
     """
 
     root: Path

@@ -1,1 +1,1 @@
-"""The console of a run, copied down to the file descriptors."""
+"""Capture of a run's console output at the level of file descriptors."""

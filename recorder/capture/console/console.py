@@ -1,16 +1,16 @@
-"""What a run prints, down to the file descriptors: written to two files, and still shown where it went.
+"""The console output of a run, captured from the file descriptors into two files, and still shown as usual.
 
-A third file is the index of when what of it came, from which the two are put together again (see
+A third file is an index of arrival times, from which the order of the two streams is reconstructed (see
 `recorder.formats.console_index`).
 
-Descriptors 1 and 2 are led through a pipe each (a pseudo-terminal where a terminal was, so that colours and
-progress bars stay) to a process beside the program, the `tee`, which writes down what comes and passes it on. So
-what C code and child processes print is kept as well, and what was printed is kept when the program crashes or
-is killed. A broken pipe behind the original (``| head``) is met by the program as without us.
+Descriptors 1 and 2 are redirected through a pipe each (a pseudo-terminal in place of a terminal, so that colors and
+progress bars stay) to a separate process, the `tee`, which writes the files and passes the output on. So the output
+of C code and child processes is captured too, and output is kept if the program crashes or is killed. The program
+sees a broken pipe behind the original (``| head``) as it would without recorder.
 
-One tap a process is shared by all runs in progress: a run gets everything that is printed between its start and
-its stop, by other threads too, because a descriptor knows of no threads. The tee takes some 50 microseconds to wake
-up: what goes within them to stdout, to stderr and to stdout again is shown and kept as twice to stdout, then to stderr.
+One tap per process is shared by all runs in progress. A run gets everything printed between its start and its stop,
+by any thread, because a descriptor does not know about threads. The tee takes some 50 microseconds to wake up. If a
+program prints to stdout, stderr, and stdout again within that time, both stdout parts are shown and stored first.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ LIMIT_BYTES = 16 * 1024 * 1024
 
 
 class Console:
-    """What is printed from `start` to `stop`, in the files `stdout` and `stderr`, as it comes; when, in `arrivals`.
+    """A capture of the output from `start` to `stop` into the files `stdout` and `stderr`, with times in `arrivals`.
 
-    Times count from `since_s`, by `time.monotonic`, or from now on.
-    Credentials are taken out before anything is written: those of known formats, and `values`. `taken` are the ones
-    that were, with "stdout" or "stderr", once stopped. Of each stream the first and the last half of `limit_bytes` are
-    kept, with a line between them that says how much is missing; `cut_bytes` has that for stdout and stderr once
-    stopped. `warnings` says what was not recorded, and why; nothing is ever raised.
+    Times count from `since_s` (`time.monotonic`), by default from now. Credentials are removed before anything is
+    written: known formats, and `values`. Of each stream, the first and the last half of `limit_bytes` are kept, with
+    a line between them that states the number of missing bytes. After `stop`, `taken` are the removed credentials,
+    each with "stdout" or "stderr", and `cut_bytes` are the missing bytes of stdout and stderr. `warnings` lists what
+    was not captured, and why. No method raises.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class Console:
         self._sink = 0
 
     def start(self) -> None:
-        """Begin to take in what is printed."""
+        """Begin to capture."""
         with _lock:
             if self._tap is None:
                 flush()
                 try:
                     self._begin()
                 except OSError as error:
-                    self.warnings.append(f"what the run prints is not recorded: {error}")
+                    self.warnings.append(f"console output is not recorded: {error}")
         if self._tap is not None and holds_back():
             _flusher.wake()
 
@@ -88,7 +88,7 @@ class Console:
         except ConnectionError:
             if not tap.is_idle:
                 raise
-            _hang_up()  # somebody ended the tee's process since the last run: this one gets another
+            _hang_up()  # the tee process was killed since the last run, so start another one
             tap = _find_tap(self.warnings)
             return tap, self._add_to(tap, files)
 
@@ -98,9 +98,9 @@ class Console:
         )
 
     def stop(self) -> None:
-        """End it: what was printed so far is in the files.
+        """End the capture. Everything printed so far is in the files.
 
-        A second call does nothing, nor does one in a forked child, whose parent goes on.
+        A second call does nothing. Neither does a call in a forked child, whose parent continues.
         """
         with _lock:
             tap, self._tap = self._tap, None
@@ -111,23 +111,21 @@ class Console:
                     self._end(tap)
                 except OSError as error:
                     _hang_up()
-                    self.warnings.append(
-                        f"the end of what the run printed is not recorded: {error}"
-                    )
+                    self.warnings.append(f"the end of the console output is not recorded: {error}")
 
     def _end(self, tap: Tap | LocalTap) -> None:
         written = tap.remove(self._sink)
         self.cut_bytes = written.cut_bytes
         self.taken = frozenset(
-            ({"o": "stdout", "e": "stderr"}[letter], one) for letter, one in written.taken
+            ({"o": "stdout", "e": "stderr"}[letter], value) for letter, value in written.taken
         )
         if written.errno:
             self.warnings.append(
-                f"not all that the run printed is recorded: {os.strerror(written.errno)}"
+                f"the console output is not fully recorded: {os.strerror(written.errno)}"
             )
 
 
-# The consoles in progress share `_tap`; the tee's process outlives it, for the next.
+# All consoles in progress share `_tap`. The tee process outlives it and serves the next one.
 _lock = threading.RLock()
 _consoles: list[Console] = []
 _tap: Tap | LocalTap | None = None
@@ -136,12 +134,12 @@ _flusher = Flusher(lambda: _consoles)
 
 
 def prepare() -> None:
-    """Start the tee's process now if there is none, so that the first `start` of a process need not wait."""
+    """Start the tee process if there is none, so that the first `start` in this process need not wait."""
     with _lock:
         try:
             _find_scribe()
         except OSError:
-            return  # the first start will say so
+            return  # the first start reports it
 
 
 def _find_scribe() -> Scribe:
@@ -153,20 +151,20 @@ def _find_scribe() -> Scribe:
 
 
 def _find_tap(warnings: list[str]) -> Tap | LocalTap:
-    """The tap in progress, else a new one."""
+    """Return the tap in progress, or a new one."""
     global _tap
     if _tap is None or _tap.is_idle:
         try:
             _tap = Tap(_find_scribe().ready())
         except OSError as error:
             _hang_up()
-            warnings.append(f"only what Python itself prints is recorded: {error}")
+            warnings.append(f"only output of Python itself is recorded: {error}")
             _tap = LocalTap()
     return _tap
 
 
 def _hang_up() -> None:
-    """The tee's process has gone: the next console starts another."""
+    # The tee process is gone. The next console starts another one.
     global _scribe
     if _scribe is not None:
         _scribe.close()
@@ -186,7 +184,7 @@ def _open_files(paths: tuple[Path, Path, Path]) -> Files:
     return files[0], files[1], files[2]
 
 
-# The ends of a process, and its forks
+# Process exit and forks
 
 
 def _prepare_for_ends() -> None:
@@ -209,7 +207,7 @@ def _stop_all() -> None:
 
 
 def _forget() -> None:
-    """In a forked child: it prints into its parent's pipe, and has nothing to stop."""
+    # A forked child prints into its parent's pipe, and has nothing to stop.
     global _tap, _lock
     if _tap is not None:
         _tap.forget()

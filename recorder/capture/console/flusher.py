@@ -1,4 +1,4 @@
-"""Python holds back what it prints to a pipe or file until 8 KB have come together: a thread lets it go each second."""
+"""A thread that flushes the standard streams every second, because Python buffers 8 KB for a pipe or a file."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ _PAUSE_WITHIN_S = 0.5
 
 
 class Flusher:
-    """A thread that flushes the standard streams for as long as it `is_wanted`."""
+    """A thread that flushes the standard streams while `is_wanted` returns a true value."""
 
     def __init__(self, is_wanted: Callable[[], object]) -> None:
         self._is_wanted = is_wanted
         self._thread: threading.Thread | None = None
-        # A fork in the middle of a flush would leave the child a stream that is locked for ever.
+        # A fork during a flush would leave the child with a stream that is locked forever.
         self._flushing = threading.Lock()
 
     def wake(self) -> None:
-        """See to it that the thread is there."""
+        """Start the thread if it is not running."""
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="recorder-flush", daemon=True)
             try:
                 self._thread.start()
             except RuntimeError:
-                self._thread = None  # none to be had: a killed run loses what Python held back
+                self._thread = None  # without a thread, a killed run loses buffered output
 
     def pause(self) -> None:
-        """Before a fork."""
-        # Longer only where a terminal is stopped; the fork goes first.
+        """Prepare for a fork."""
+        # A flush takes longer only if a terminal is stopped. The fork must not wait for that.
         self._flushing.acquire(timeout=_PAUSE_WITHIN_S)
 
     def resume(self) -> None:
-        """After it, in the parent."""
+        """Resume in the parent after a fork."""
         if self._flushing.locked():
             self._flushing.release()
 
     def forget(self) -> None:
-        """After it, in the child, which has no such thread."""
+        """Reset in the child after a fork, where the thread does not exist."""
         self._thread, self._flushing = None, threading.Lock()
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""The tap where no tee can be had: copies of what Python itself prints, and of nothing else."""
+"""A tap for systems where the tee cannot run. It captures only the output of Python itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .tee.transcript import Transcript, write_all
 
 
 class LocalTap:
-    """Does as a `Tap` does, within this process."""
+    """A replacement for `Tap` within this process."""
 
     def __init__(self) -> None:
         self._transcripts: dict[int, Transcript] = {}
@@ -26,7 +26,7 @@ class LocalTap:
     def add(
         self, files: Files, *, limit_bytes: int, since_s: float, values: Collection[bytes] = ()
     ) -> int:
-        """Write what Python prints from now on to the files too; the new sink's number."""
+        """Begin to copy Python's output to the files, and return the number of the new sink."""
         self._flush()
         self._rules.set_values({*self._rules.values, *values})
         out, err, index = map(os.dup, files)
@@ -50,7 +50,7 @@ class LocalTap:
         write_all(list(self._transcripts.values()), inflow)
 
     def remove(self, number: int) -> Written:
-        """End a sink; what its files lack."""
+        """End a sink, and return what its files lack."""
         self._flush()
         transcript = self._transcripts.pop(number)
         if not self._transcripts:
@@ -60,9 +60,9 @@ class LocalTap:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no sink is left."""
+        """True if no sink is left."""
         return not self._transcripts
 
     def forget(self) -> None:
-        """In a forked child: its parent writes the files."""
+        """Stop in a forked child, because its parent writes the files."""
         self._stand_ins.remove()

@@ -1,4 +1,4 @@
-"""A descriptor of the program's, led away into a pipe or pseudo-terminal, and back again."""
+"""Redirection of a file descriptor into a pipe or a pseudo-terminal, and back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Diversion:
-    """Descriptor `fd`, led into a pipe or, where it was a terminal, a pseudo-terminal; `far` is the other end."""
+    """A redirection of descriptor `fd` into a pipe, or a pseudo-terminal for a terminal. `far` is the other end."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -17,18 +17,18 @@ class Diversion:
         self._identity = _identity(self._near)
 
     def begin(self) -> None:
-        """Lead the descriptor away; the tee holds the far end by now."""
+        """Redirect the descriptor. The tee must hold the far end by now."""
         os.dup2(self._near, self.fd)
         self._close("far", "_near")
 
     def end(self) -> None:
-        """Put back what was there, unless the program has put something else in its place."""
+        """Restore the original, unless the program has replaced the descriptor since."""
         if self._near < 0 <= self.original and _identity(self.fd) == self._identity:
             os.dup2(self.original, self.fd)
         self.forget()
 
     def forget(self) -> None:
-        """Close what is held, and leave the descriptor as it is."""
+        """Close the held descriptors without touching `fd`."""
         self._close("original", "far", "_near")
 
     def _close(self, *names: str) -> None:
@@ -40,9 +40,9 @@ class Diversion:
 
 
 def _open_terminal(like: int) -> tuple[int, int] | None:
-    """A pseudo-terminal of the size and settings of the terminal `like`; None where that is none.
+    """Open a pseudo-terminal with the size and settings of the terminal `like`. Return None if it is not a terminal.
 
-    It passes bytes on as they are: it is the terminal itself that turns line ends into its own.
+    Output processing is off, because the real terminal already converts line ends.
     """
     if not os.isatty(like):
         return None
@@ -52,9 +52,7 @@ def _open_terminal(like: int) -> tuple[int, int] | None:
     try:
         far, near = os.openpty()
     except OSError:
-        return (
-            None  # a container without them: the program will find a pipe in the terminal's place
-        )
+        return None  # a container without pseudo-terminals: the program sees a pipe in place of the terminal
     settings: list[Any] = termios.tcgetattr(like)
     settings[1] &= ~termios.OPOST
     settings[3] &= ~termios.ECHO
@@ -64,7 +62,7 @@ def _open_terminal(like: int) -> tuple[int, int] | None:
 
 
 def above(fd: int, *, lowest: int = 3) -> int:
-    """The descriptor, or a copy of it from `lowest` upwards: below may lie streams that the program closed."""
+    """Return the descriptor, or a copy from `lowest` up. Lower numbers may belong to streams the program closed."""
     if fd >= lowest:
         return fd
     import fcntl

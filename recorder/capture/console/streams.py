@@ -1,7 +1,7 @@
-"""Python's own streams: which of them end in a descriptor, stand-ins for those that do not, and flushing.
+"""Python's standard streams: which ones end in a descriptor, stand-ins for the others, and flushing.
 
-`sys.stdout` ends in descriptor 1 in a plain script. In Jupyter, under pytest or inside
-`contextlib.redirect_stdout` it does not: what Python prints never comes by the descriptor.
+In a plain script, `sys.stdout` ends in descriptor 1. In Jupyter, under pytest, or inside
+`contextlib.redirect_stdout` it does not, so Python's output never reaches the descriptor.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Take = Callable[[bytes], object]
 
 
 class StandIn:
-    """Stands in for the stream `sys.<name>`: what is written goes there, and a copy of it to `take`.
+    """A stand-in for the stream `sys.<name>` that passes everything on and gives a copy of the output to `take`.
 
-    It does whatever else the stream does. Trouble with the copy ends the copying and nothing else.
+    If copying fails, only the copying ends.
     """
 
     def __init__(self, stream: Any, *, take: Take) -> None:
@@ -29,7 +29,7 @@ class StandIn:
         self._take: Take | None = take
 
     def write(self, data: Any) -> Any:
-        """Write to the stream, then the copy."""
+        """Write to the stream, then copy."""
         count = self._stream.write(data)
         self._copy(
             data.encode("utf-8", "backslashreplace") if isinstance(data, str) else bytes(data)
@@ -43,11 +43,11 @@ class StandIn:
 
     @property
     def buffer(self) -> Any:
-        """The stream's binary side, copied in the same way; AttributeError where it has none."""
+        """The stream's binary layer, copied in the same way. Raises AttributeError if there is none."""
         return StandIn(self._stream.buffer, take=self._copy)
 
     def end(self) -> None:
-        """Copy no more; somebody may have kept this object."""
+        """Stop copying. Other code may still hold this object."""
         self._take = None
 
     def _copy(self, data: bytes) -> None:
@@ -59,7 +59,7 @@ class StandIn:
 
     def __getattr__(self, name: str) -> Any:
         if name == "_stream":
-            raise AttributeError(name)  # a copy that is being made has none yet
+            raise AttributeError(name)  # during copy.copy, the attribute does not exist yet
         return getattr(self._stream, name)
 
     def __iter__(self) -> Iterator[Any]:
@@ -73,7 +73,7 @@ class StandIns:
         self._placed: list[tuple[str, Any, StandIn]] = []
 
     def find_strangers(self, diverted: frozenset[int] = _DESCRIPTORS) -> list[int]:
-        """The numbers of the standard streams that end in no diverted descriptor and have no stand-in yet."""
+        """Return the numbers of the standard streams that end in no diverted descriptor and have no stand-in."""
         found = []
         for fd, name in NAMES.items():
             stream = getattr(sys, name, None)
@@ -83,14 +83,14 @@ class StandIns:
         return found
 
     def place(self, fd: int, *, take: Take) -> None:
-        """Put a stand-in in the place of a standard stream."""
+        """Replace a standard stream by a stand-in."""
         stream = getattr(sys, NAMES[fd])
         stand_in = StandIn(stream, take=take)
         self._placed.append((NAMES[fd], stream, stand_in))
         setattr(sys, NAMES[fd], stand_in)
 
     def remove(self) -> None:
-        """Put every stream back where its stand-in is still in place."""
+        """Restore each stream whose stand-in is still in place."""
         for name, stream, stand_in in reversed(self._placed):
             stand_in.end()
             if getattr(sys, name) is stand_in:
@@ -99,9 +99,9 @@ class StandIns:
 
 
 def ends_in(stream: Any, fd: int) -> bool:
-    """Whether the stream writes to descriptor `fd`, by itself or through a stream that it holds.
+    """Return True if the stream writes to descriptor `fd`, directly or through a stream that it holds.
 
-    Loggers that print and keep a copy hold the stream that they took the place of.
+    Loggers that print and keep a copy hold the stream that they replaced.
     """
     if _number(stream) == fd:
         return True
@@ -118,11 +118,11 @@ def _number(stream: Any) -> int | None:
 
 
 def flush() -> None:
-    """Let go of what Python and C still hold back for the standard streams.
+    """Flush the buffers of Python and C for the standard streams.
 
-    A stream that cannot be flushed keeps what it holds, and says so to the program at its own next flush.
+    A stream that cannot be flushed keeps its buffer, and reports the error at the program's own next flush.
     """
-    for stream in {id(one): one for one in _streams()}.values():
+    for stream in {id(stream): stream for stream in _streams()}.values():
         try:
             stream.flush()
         except (OSError, ValueError):
@@ -131,7 +131,7 @@ def flush() -> None:
 
 
 def holds_back() -> bool:
-    """Whether a standard stream keeps lines to itself until its buffer is full."""
+    """Return True if a standard stream keeps whole lines in its buffer."""
     return any(not (stream.line_buffering or stream.write_through) for stream in _streams())
 
 
@@ -144,7 +144,7 @@ _c_flush: Callable[[], object] | None = None
 
 
 def _flush_c() -> None:
-    """Flush C's stdout, where ctypes is loaded: importing it takes 7 ms, and C code that prints loads it."""
+    """Flush C's stdout if ctypes is loaded. Importing it takes 7 ms, and C code that prints usually loads it."""
     global _c_flush
     if _c_flush is None:
         _c_flush = _find_c_flush()
@@ -159,7 +159,7 @@ def _find_c_flush() -> Callable[[], object] | None:
     try:
         library = ctypes.CDLL(None)
         name = "__stdoutp" if sys.platform == "darwin" else "stdout"
-        # Not fflush(NULL): that waits for a thread that reads from C's stdin.
+        # Not fflush(NULL), which blocks while a thread reads from C's stdin.
         stdout = ctypes.c_void_p.in_dll(library, name)
     except (AttributeError, OSError, ValueError, TypeError):
         return None
@@ -167,7 +167,7 @@ def _find_c_flush() -> Callable[[], object] | None:
 
 
 def is_open(fd: int) -> bool:
-    """Whether the descriptor is open for writing at all."""
+    """Return True if the descriptor is open."""
     try:
         os.fstat(fd)
     except OSError:

@@ -1,8 +1,8 @@
-"""Leading a process's stdout and stderr through the tee, and back again.
+"""Redirection of a process's stdout and stderr through the tee, and back.
 
-A `Tap` lasts from the start of the first console to the stop of the last. Descriptors 1 and 2 become the
-write ends of pipes, or the slaves of pseudo-terminals, whose far ends only the tee's process holds: nothing in
-this process has to run for the output to flow.
+A `Tap` lasts from the start of the first console to the stop of the last. Descriptors 1 and 2 become the write ends
+of pipes, or slaves of pseudo-terminals. Only the tee process holds the far ends, so output flows without any code
+running in this process.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ _TEE = Path(__file__).with_name("tee") / "__main__.py"
 _READY_WITHIN_S = 20.0
 _numbers = itertools.count(1)
 
-# Signals to the whole process group (Ctrl-C, Ctrl-Z, a scheduler's notice) are for the program and not for its
-# tee: the shell ignores them, and what is ignored stays so in what it starts. And the shell is there so that
-# the program is not the tee's parent: its os.wait() meets no stranger.
+# Signals to the whole process group (Ctrl-C, Ctrl-Z, a scheduler's notice) are meant for the program, not for the
+# tee. The shell ignores them, and its children inherit that. The shell also makes the tee an orphan of the program,
+# so that the program's os.wait() does not return it.
 _SIGNALS = "HUP INT QUIT TERM TSTP TTIN TTOU USR1 USR2 ALRM VTALRM PROF XCPU"
 _START = f'trap "" {_SIGNALS}; "$@" >/dev/null 2>&1 &'
 
 
-# Of stdout, of stderr, of the index of arrivals.
+# The files for stdout, stderr, and the index of arrivals.
 Files: TypeAlias = tuple[int, int, int]
 
 
 class Written(NamedTuple):
-    """What the files of a sink lack: bytes cut from each stream, and the credentials, with "o" or "e" for the stream.
+    """What the files of a sink lack: the bytes cut from each stream, and the removed credentials, marked "o" or "e".
 
-    `errno` is the last trouble with a file, 0 without.
+    `errno` is the last error of writing a file, or 0.
     """
 
     cut_bytes: tuple[int, int]
@@ -46,9 +46,9 @@ class Written(NamedTuple):
 
 
 class Scribe:
-    """The conversation with the tee's process `pid`. Raises OSError where it cannot be started, or has gone.
+    """A connection to the tee process `pid`. Raises OSError if the process cannot be started, or is gone.
 
-    It is spoken to once it is `ready`, 20 ms later, in which this process does something else.
+    Starting takes 20 ms, in which this process continues. Use the connection once it is `ready`.
     """
 
     pid: int | None = None
@@ -72,7 +72,7 @@ class Scribe:
                 os.close(child)
 
     def ready(self) -> Scribe:
-        """Itself, once its process has said that it is there."""
+        """Wait until the process has reported that it runs, and return self."""
         if self.pid is None:
             self._control.settimeout(_READY_WITHIN_S)
             self.pid = int(self._hear()[1])
@@ -84,15 +84,15 @@ class Scribe:
         send(self._control, " ".join(map(str, words)), fds)
 
     def scrub(self, values: Collection[bytes]) -> None:
-        """Let nothing of `values` be written from now on, and nothing of what was named before."""
+        """Remove `values`, in addition to earlier ones, from everything written from now on."""
         if not self._values.issuperset(values):
             self._values |= frozenset(values)
-            payload = "\n".join(sorted(one.hex() for one in self._values)).encode()
+            payload = "\n".join(sorted(value.hex() for value in self._values)).encode()
             self.tell("scrub", len(payload))
             send_bytes(self._control, payload)
 
     def hear_of(self, sink: int) -> Written:
-        """The answer about a sink; earlier ones, which an interrupt left unread, are passed over."""
+        """Receive the answer about a sink, skipping earlier answers that an interrupt left unread."""
         while True:
             words = self._hear()
             taken = receive_bytes(self._control, int(words[4])).decode()
@@ -105,35 +105,35 @@ class Scribe:
     def _hear(self) -> list[str]:
         words, _ = receive(self._control)
         if not words:
-            raise ConnectionError("the process that writes it down has ended")
+            raise ConnectionError("the tee process has ended")
         return words
 
     def close(self) -> None:
-        """Hang up; the process ends when nobody is left who could print."""
+        """Hang up. The process ends when no process is left that could print."""
         self._control.close()
 
 
 def _spawn(control: int) -> None:
     program = [sys.executable, "-I", "-S", str(_TEE)]
-    # Where Python is part of another program, that is what sys.executable would start.
+    # If Python is embedded in another program, sys.executable is that program.
     is_python = "py" in Path(sys.executable or "").name.lower() and not getattr(
         sys, "frozen", False
     )
     if not (is_python and hasattr(os, "posix_spawn") and _TEE.is_file()):
-        raise OSError("the process that writes down what is printed cannot be started from here")
+        raise OSError("the tee process cannot be started on this system")
     shell = ["sh", "-c", _START, "sh", *program]
     actions = [(os.POSIX_SPAWN_DUP2, control, CONTROL)]
     pid = os.posix_spawn("/bin/sh", shell, os.environ, file_actions=actions)
     try:
         os.waitpid(pid, 0)
     except ChildProcessError:
-        return  # the program has set its children to be waited for by nobody
+        return  # the program ignores SIGCHLD, so its children are not waited for
 
 
 class Tap:
-    """The process's streams, diverted from the first sink to the last; each sink is three files.
+    """A redirection of the process's streams from the first sink to the last.
 
-    These are stdout's, stderr's, and that of the index of arrivals.
+    Each sink consists of three files: for stdout, for stderr, and for the index of arrivals.
     """
 
     def __init__(self, scribe: Scribe) -> None:
@@ -147,10 +147,10 @@ class Tap:
     def add(
         self, files: Files, *, limit_bytes: int, since_s: float, values: Collection[bytes] = ()
     ) -> int:
-        """Write what is printed from now on to the files too, but for credentials; the new sink's number.
+        """Begin to write the output, without credentials, to the files too, and return the number of the new sink.
 
-        Times in the index count from `since_s`, by `time.monotonic`. `values` are credentials that are known by their
-        text. Raises OSError.
+        Times in the index count from `since_s` (`time.monotonic`). `values` are credentials known by their text.
+        Raises OSError.
         """
         sink, nested = next(_numbers), bool(self._sinks)
         words = (sink, limit_bytes, int(nested), int(since_s * 1000))
@@ -172,26 +172,26 @@ class Tap:
         new = [] if nested else self._diversions
         strangers = self._stand_ins.find_strangers(frozenset(one.fd for one in self._diversions))
         pipes = [(fd, *map(above, os.pipe())) for fd in strangers]
-        lanes = "".join("OE"[one.fd - 1] for one in new) + "".join(
+        lanes = "".join("OE"[diversion.fd - 1] for diversion in new) + "".join(
             "oe"[fd - 1] for fd, _, _ in pipes
         )
-        fds = [held for one in new for held in (one.far, one.original)] + [
+        fds = [held for diversion in new for held in (diversion.far, diversion.original)] + [
             far for _, far, _ in pipes
         ]
         self._scribe.tell("add", self._number, *words, lanes, fds=(*fds, *files))
         if nested:
             self._scribe.hear_of(sink)
-        for one in new:
-            one.begin()
+        for diversion in new:
+            diversion.begin()
         for fd, far, near in pipes:
             os.close(far)
             self._pipes.append(near)
             self._stand_ins.place(fd, take=functools.partial(_write_all, near))
 
     def remove(self, sink: int) -> Written:
-        """End a sink: what was printed until now is in its files.
+        """End a sink. Everything printed so far is in its files.
 
-        Raises OSError where the tee's process has gone.
+        Raises OSError if the tee process is gone.
         """
         self._sinks.discard(sink)
         if not self._sinks:
@@ -201,22 +201,22 @@ class Tap:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no sink is left."""
+        """True if no sink is left."""
         return not self._sinks
 
     def end(self) -> None:
-        """Put every stream back where it is still ours."""
+        """Restore each stream that the program has not replaced since."""
         self._stand_ins.remove()
-        for one in self._diversions:
-            one.end()
+        for diversion in self._diversions:
+            diversion.end()
         for near in self._pipes:
             os.close(near)
         self._diversions, self._pipes = [], []
 
     def forget(self) -> None:
-        """In a forked child: leave the streams as they are, they are its parent's to put back."""
-        for one in self._diversions:
-            one.forget()
+        """Release everything in a forked child. Its parent restores the streams."""
+        for diversion in self._diversions:
+            diversion.forget()
         self._scribe.close()
 
 

@@ -1,1 +1,1 @@
-"""The environment of a run: interpreter, packages, hardware, native libraries, processes and ranks."""
+"""Capture of a run's environment: interpreter, packages, hardware, native libraries, process, and ranks."""

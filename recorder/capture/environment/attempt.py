@@ -1,4 +1,4 @@
-"""A description that fails is said, and costs no experiment its run."""
+"""Error handling for descriptions: if capturing a detail fails, warn; never fail the run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 
 def attempt(describe: Callable[[], T], what: str, report: Callable[[str], None]) -> T | None:
-    """What `describe` says; None, and a word to `report`, where it raises."""
+    """Return the result of `describe`. If it raises, pass a warning to `report` and return None."""
     try:
         return describe()
-    except Exception as error:  # noqa: BLE001 - reported; libraries are asked in whatever state they are
+    except Exception as error:  # noqa: BLE001 - reported; libraries may be in any state
         text = " ".join(str(error).split())
-        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    report(f"the {what} could not be described: {said}")
+        reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    report(f"the {what} could not be captured: {reason}")
     return None

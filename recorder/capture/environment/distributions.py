@@ -1,4 +1,4 @@
-"""Reads what pip and its like have left of each installed distribution: METADATA, RECORD, direct_url.json."""
+"""The metadata of installed distributions: METADATA, RECORD, and direct_url.json."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Distribution(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An installed distribution: its normalised name (PEP 503), its source where that is no index (`url`, `commit`,
-    `vcs`, `subdirectory`, `editable`, `sha256`), the modules that it brings, and the names of what it requires.
+    """An installed distribution: its normalized name (PEP 503), its version, its modules, and its requirements.
+
+    `source` describes an origin other than a package index (`url`, `commit`, `vcs`, `subdirectory`, `editable`,
+    `sha256`). `requires` are names only.
     """
 
     name: str
@@ -33,7 +35,7 @@ class Distribution(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def editable(self) -> str | None:
-        """The folder of an editable install, else None."""
+        """The folder of an editable install, or None."""
         url = str(self.source.get("url", ""))
         if not self.source.get("editable") or not url.startswith("file://"):
             return None
@@ -43,13 +45,13 @@ class Distribution(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def scan(folder: str) -> tuple[Distribution, ...]:
-    """The distributions whose metadata lies in the folder (or zip file) of sys.path."""
+    """Return the distributions with metadata in the folder (or zip file) of sys.path."""
     found = (read(distribution) for distribution in _find(folder))
     return tuple(distribution for distribution in found if distribution is not None)
 
 
 def _find(folder: str) -> Iterator[Metadata]:
-    """In the order of their names. importlib.metadata is not asked what there is: it remembers that by the time."""
+    # Sorted by name. importlib.metadata is not used for the listing, because it caches it by modification time.
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - a folder of data may hold very many
     except NotADirectoryError:
@@ -69,7 +71,7 @@ def _find(folder: str) -> Iterator[Metadata]:
 
 
 def read(distribution: Metadata) -> Distribution | None:
-    """What its files say; None for a folder that names no distribution. A file that is damaged says nothing."""
+    """Read a distribution's metadata. Return None for a folder without a name. Damaged files are ignored."""
     head = dict[str, str]()
     requires = []
     for key, value in _headers(_metadata(distribution)):
@@ -81,7 +83,7 @@ def read(distribution: Metadata) -> Distribution | None:
         return None
     source = describe_source(_text(distribution, "direct_url.json"))
     return Distribution(
-        name=normalise(name),
+        name=normalize(name),
         version=version,
         source=source,
         modules=() if source.get("editable") else _modules(distribution),
@@ -89,15 +91,15 @@ def read(distribution: Metadata) -> Distribution | None:
     )
 
 
-def normalise(name: str) -> str:
-    """The name as PEP 503 has it."""
+def normalize(name: str) -> str:
+    """Return the normalized name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def name_of(requirement: str) -> str | None:
-    """The normalised name of what is required (PEP 508); None for what is no requirement."""
+    """Return the normalized name in a requirement (PEP 508), or None if it is invalid."""
     found = _REQUIREMENT.match(requirement)
-    return normalise(found[0]) if found else None
+    return normalize(found[0]) if found else None
 
 
 def _required(requirements: Iterable[str]) -> Iterator[str]:
@@ -107,17 +109,17 @@ def _required(requirements: Iterable[str]) -> Iterator[str]:
 def _text(distribution: Metadata, name: str) -> str:
     try:
         return distribution.read_text(name) or ""
-    except (OSError, ValueError):  # not readable, or no UTF-8
+    except (OSError, ValueError):  # not readable, or not UTF-8
         return ""
 
 
 def _metadata(distribution: Metadata) -> str:
-    """The first file of metadata that there is; an .egg-info may be the file itself."""
+    """Return the first metadata file that exists. An .egg-info can be the file itself."""
     return next(filter(None, (_text(distribution, n) for n in ("METADATA", "PKG-INFO", ""))), "")
 
 
 def _headers(text: str) -> Iterator[tuple[str, str]]:
-    """The headers' keys in lower case and values; the description below them is long, and not gone through."""
+    """Yield the headers with lowercase keys. The description below them is long, and is skipped."""
     for line in text.partition("\n\n")[0].splitlines():
         key, colon, value = line.partition(":")
         if colon and not line[:1].isspace():
@@ -125,36 +127,36 @@ def _headers(text: str) -> Iterator[tuple[str, str]]:
 
 
 def describe_source(text: str) -> dict[str, JSON]:
-    """Where a distribution came from, when from no index: PEP 610, direct_url.json."""
+    """Describe the source of a distribution that is not from a package index (PEP 610, direct_url.json)."""
     try:
-        said: dict[str, Any] = json.loads(text) if text else {}
-        if not said.get("url"):
+        direct: dict[str, Any] = json.loads(text) if text else {}
+        if not direct.get("url"):
             return {}
-        found: dict[str, JSON] = {"url": without_credentials(str(said["url"]))}
-        if said.get("dir_info", {}).get("editable"):
+        found: dict[str, JSON] = {"url": without_credentials(str(direct["url"]))}
+        if direct.get("dir_info", {}).get("editable"):
             found["editable"] = True
-        if "vcs_info" in said:
-            found["commit"] = said["vcs_info"].get("commit_id")
-            found["vcs"] = said["vcs_info"].get("vcs", "git")
-        if said.get("subdirectory"):
-            found["subdirectory"] = said["subdirectory"]
-        digest = archive_sha256(said)
+        if "vcs_info" in direct:
+            found["commit"] = direct["vcs_info"].get("commit_id")
+            found["vcs"] = direct["vcs_info"].get("vcs", "git")
+        if direct.get("subdirectory"):
+            found["subdirectory"] = direct["subdirectory"]
+        digest = archive_sha256(direct)
         return {**found, "sha256": digest} if digest else found
-    except (ValueError, AttributeError):  # no JSON, or another shape than PEP 610's
+    except (ValueError, AttributeError):  # not JSON, or not in the shape of PEP 610
         return {}
 
 
-def archive_sha256(said: Mapping[str, Any]) -> str | None:
-    """The digest of the archive that a description of PEP 610's form names; pip before 23.1 says it in one word."""
-    archive = said.get("archive_info") or {}
+def archive_sha256(direct: Mapping[str, Any]) -> str | None:
+    """Return the archive's SHA-256 from a PEP 610 description. pip before 23.1 writes it as ``hash``."""
+    archive = direct.get("archive_info") or {}
     name, _, digest = str(archive.get("hash") or "").partition("=")
     return (archive.get("hashes") or {}).get("sha256") or (digest if name == "sha256" else None)
 
 
 def _modules(distribution: Metadata) -> tuple[str, ...]:
-    """The modules by which to tell that a distribution was imported: its packages, outermost first, and modules.
+    """Return the modules that show that a distribution was imported: outermost packages, and modules.
 
-    Of a namespace that several distributions share it is the packages inside: `google.protobuf`, not `google`.
+    For a namespace shared by several distributions, these are the packages in it: `google.protobuf`, not `google`.
     """
     listed = _text(distribution, "RECORD")
     if not listed:
@@ -173,9 +175,9 @@ def _modules(distribution: Metadata) -> tuple[str, ...]:
 
 
 def _without_packages(listed: str) -> tuple[set[str], str]:
-    """The packages of the first rank, and the lines of what lies in none of them.
+    """Return the top-level packages, and the lines of files outside them.
 
-    No line by itself: PyTorch lists 12,000 files, and a first run of a store took 0.2 s for them.
+    Lines are not processed one by one: PyTorch lists 12,000 files, which took 0.2 s in the first run of a store.
     """
     tops = set()
     for found in re.finditer("/__init__.py,", listed):
@@ -188,7 +190,7 @@ def _without_packages(listed: str) -> tuple[set[str], str]:
 
 
 def _without_folder(listed: str, start: str) -> str:
-    """The lines but those that begin with `start`, a line's end itself, which mostly follow each other."""
+    """Drop the lines that begin with `start`, which includes the preceding line end. They are mostly adjacent."""
     first = listed.find(start)
     end = listed.index("\n", listed.rfind(start) + 1)
     if listed.count(start, first, end) == listed.count("\n", first, end):
@@ -197,7 +199,7 @@ def _without_folder(listed: str, start: str) -> str:
 
 
 def _outermost(folder: str, stem: str, packages: set[str]) -> str:
-    """The path of the outermost package that holds the file, else of the file's own module."""
+    """Return the path of the outermost package that contains the file, or of the file's own module."""
     end = folder.find("/")
     while end >= 0:
         if folder[:end] in packages:

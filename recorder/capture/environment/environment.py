@@ -1,7 +1,7 @@
-"""The environment of a run: interpreter, platform, packages, variables and locale.
+"""The environment of a run: interpreter, platform, packages, variables, and locale.
 
-It is the same for every run of a process, and for most runs of a machine: it holds nothing that belongs to one run.
-It is plain JSON, stored once under its digest. What of it a run loads, and how that is set, is the runtime's to say.
+It is the same for every run of a process, and for most runs of a machine. It is plain JSON, stored once under its
+digest. The part that a run loads, and its settings, belong to the runtime (see `.runtime`).
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from .attempt import attempt
 from .hardware import describe_platform
 from .packages import Packages, find_packages, folders_key
 
-# What else decides a run: see each one's documentation. Everything else stays out of the record.
+# Variables that affect a run, according to their documentation. All others stay out of the record.
 _ALLOWED_PREFIXES = (
     "PYTHON", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "NUMEXPR_", "VECLIB_", "NPY_", "LC_",
     "CUDA_", "CUBLAS_",
     "CUDNN_", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TF_", "XLA_", "JAX_", "ATEN_", "TOKENIZERS_PARALLELISM",
 )  # fmt: skip
 _ALLOWED = frozenset({"TZ", "LANG", "LANGUAGE"})
-# They say how this process was started or debugged, not what it computes.
+# They affect how this process was started or debugged, not its results.
 _OF_ONE_PROCESS = frozenset(
     {"PYTHONHASHSEED", "PYTHONSTARTUP", "PYTHONBREAKPOINT", "PYTHONINSPECT"}
 )
-# Of one job; and what a container's image asks of its host.
+# These belong to one job, or state what a container image requires of its host.
 _NOT_ALLOWED = ("TORCHELASTIC_", "NVIDIA_REQUIRE_")
 
 
 def allowed_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables that a record holds: those of an allow-list that look like no credential."""
+    """Return the environment variables for a record: those of an allow-list that do not look like credentials."""
     return {name: value for name, value in _listed(environ) if not _is_secret(name, value)}
 
 
 def redacted_variables(environment: Mapping[str, Any]) -> tuple[Redacted, ...]:
-    """The variables of an environment object that were redacted."""
+    """Return the redacted variables of an environment object."""
     return tuple(
         Redacted(
-            place=f"variables.{name}", marker=said["$redacted"]["marker"], reason=_reason(name)
+            place=f"variables.{name}", marker=value["$redacted"]["marker"], reason=_reason(name)
         )
-        for name, said in (environment.get("variables") or {}).items()
-        if isinstance(said, dict)
+        for name, value in (environment.get("variables") or {}).items()
+        if isinstance(value, dict)
     )
 
 
@@ -60,7 +60,7 @@ def _reason(name: str) -> str:
 
 
 def _listed(environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    # By name first: os.environ decodes each value that it is asked for.
+    # Filter by name first: os.environ decodes each value on access.
     return [(name, environ[name]) for name in sorted(filter(_is_listed, environ))]
 
 
@@ -76,7 +76,7 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _describe_variables(environ: Mapping[str, str]) -> dict[str, JSON]:
-    """By name; a redacted form for what is on the allow-list and looks like a credential."""
+    """Return the listed variables by name, with a redacted form for values that look like credentials."""
     return {
         name: codec.redacted(marker_of(value), type="str") if _is_secret(name, value) else value
         for name, value in _listed(environ)
@@ -84,7 +84,7 @@ def _describe_variables(environ: Mapping[str, str]) -> dict[str, JSON]:
 
 
 class Environment(NamedTuple):
-    """The environment object, `described`, and the packages in it; `problems` are what could not be described."""
+    """The environment object, `described`, with its packages. `problems` are warnings about missing parts."""
 
     described: dict[str, JSON]
     packages: Packages
@@ -92,40 +92,40 @@ class Environment(NamedTuple):
 
 
 _LOOK_EVERY_S = 0.1
-_looked: tuple[tuple[str, ...], float, object] | None = None
+_last_look: tuple[tuple[str, ...], float, object] | None = None
 _known: tuple[object, Environment] | None = None
 
 
 def describe_environment(*, cache: Path | None = None) -> Environment:
-    """The environment as it is now; the same object again while nothing has changed in this process.
+    """Describe the current environment. The same object is returned while nothing has changed in this process.
 
-    Keys: python, platform, packages (name to version and, where it is no index, source), variables, locale.
-    `cache` is a folder for the scan of the packages.
+    Keys: python, platform, packages (name to version and, unless it is a package index, source), variables, locale.
+    `cache` is a folder for the results of package scans.
     """
     global _known
     key = _state()
     if _known is None or _known[0] != key:
         found = _describe(cache)
-        # What changed may be of no account: then it is still the same environment.
+        # A change can be irrelevant, and then the environment object stays the same.
         same = _known is not None and _known[1] == found
         _known = key, _known[1] if _known is not None and same else found
     return _known[1]
 
 
 def _state() -> object:
-    """By what to tell that the environment is the same as at the last call of this process."""
-    # os.environ decodes every variable each time that it is gone through; what lies under it is as good.
+    """Return a value that changes whenever the environment may have changed."""
+    # os.environ decodes every variable on iteration; its underlying data serves as well.
     variables = getattr(os.environ, "_data", os.environ)
     return _folders(), dict(variables), locale.setlocale(locale.LC_ALL), time.tzname
 
 
 def _folders() -> object:
-    """The state of sys.path's folders, looked at every so often: nothing is installed faster than that."""
-    global _looked
+    """Return the state of sys.path's folders, checked at intervals: installations take longer than that."""
+    global _last_look
     path, now = tuple(sys.path), time.monotonic()
-    if _looked is None or _looked[0] != path or now - _looked[1] > _LOOK_EVERY_S:
-        _looked = path, now, folders_key()
-    return _looked[2]
+    if _last_look is None or _last_look[0] != path or now - _last_look[1] > _LOOK_EVERY_S:
+        _last_look = path, now, folders_key()
+    return _last_look[2]
 
 
 def _describe(cache: Path | None) -> Environment:

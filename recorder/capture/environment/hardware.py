@@ -1,4 +1,4 @@
-"""The machine: operating system, C library, processor, memory and GPUs, without a process or library for it."""
+"""The machine: operating system, C library, processor, memory, and GPUs, read without a subprocess or a library."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from ...records import JSON
 
 _PROC = Path("/proc")
-# The instruction sets by which a BLAS or a compiler chooses its code, and so how a sum is rounded.
+# Instruction sets by which a BLAS or a compiler selects its code, and thereby the rounding of sums.
 _INSTRUCTIONS = re.compile(r"avx|fma|sse4|f16c|amx|sve|sme(?!p)|asimd|neon|bf16|vsx|rvv")
 
 
 @lru_cache(maxsize=1)
 def describe_platform() -> dict[str, JSON]:
-    """system, release, machine, libc, cpu, memory_bytes, gpu (a list) and cuda (the toolkit's version, or None)."""
+    """Return system, release, machine, libc, cpu, memory_bytes, gpu (a list), and cuda (toolkit version or None)."""
     return {
         "system": platform.system(),
         "release": platform.release(),
@@ -36,32 +36,32 @@ def _libc() -> str:
     try:
         return os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (AttributeError, ValueError, OSError):  # no glibc
-        return " ".join(platform.libc_ver()).strip()  # reads through the interpreter's file
+        return " ".join(platform.libc_ver()).strip()  # reads through the interpreter's executable
 
 
 def describe_cpu(lines: list[str]) -> dict[str, JSON]:
-    """count, model and instructions (the sorted instruction sets), from the lines of /proc/cpuinfo."""
-    said: dict[str, str] = {}
+    """Return count, model, and instructions (the sorted instruction sets) from the lines of /proc/cpuinfo."""
+    info: dict[str, str] = {}
     for line in lines:
         key, _, value = (part.strip() for part in line.partition(":"))
-        said.setdefault(key, value)
-    flags = said.get("flags") or said.get("Features") or said.get("isa") or ""
+        info.setdefault(key, value)
+    flags = info.get("flags") or info.get("Features") or info.get("isa") or ""
     return {
         "count": os.cpu_count(),
-        "model": said.get("model name") or said.get("Model") or _arm_model(said) or _model(),
+        "model": info.get("model name") or info.get("Model") or _arm_model(info) or _model(),
         "instructions": sorted({flag for flag in flags.split() if _INSTRUCTIONS.match(flag)}),
     }
 
 
-def _arm_model(said: dict[str, str]) -> str:
-    """An ARM server says its processor by numbers only."""
+def _arm_model(info: dict[str, str]) -> str:
+    """Return the model of an ARM server, which reports its processor only as numbers, or ""."""
     names = ("CPU implementer", "CPU part", "CPU variant", "CPU revision")
-    found = [said[name] for name in names if name in said]
+    found = [info[name] for name in names if name in info]
     return f"ARM {'/'.join(found)}" if len(found) == len(names) else ""
 
 
 def _model() -> str:
-    # platform.processor() starts uname(1) on some systems, for a word that is in os.uname() already.
+    # On some systems, platform.processor() runs uname(1) for a word that os.uname() has.
     return platform.processor() if sys.platform == "win32" else platform.machine()
 
 
@@ -80,25 +80,25 @@ def _memory_bytes() -> int | None:
 
 
 def describe_gpus(driver: Path) -> list[JSON]:
-    """model and driver of each NVIDIA GPU, by what the kernel's module says of them in the folder `driver`."""
+    """Return model and driver of each NVIDIA GPU, as reported by the kernel module in the folder `driver`."""
     version = driver_version(next(iter(_lines(driver / "version")), ""))
     found: list[JSON] = []
     for file in sorted((driver / "gpus").glob("*/information")):
-        said = dict(line.partition(":")[::2] for line in _lines(file))
-        found.append({"model": said.get("Model", "").strip(), "driver": version})
+        info = dict(line.partition(":")[::2] for line in _lines(file))
+        found.append({"model": info.get("Model", "").strip(), "driver": version})
     return found
 
 
 def driver_version(line: str) -> str:
-    """The version in the first line of /proc/driver/nvidia/version, "" where there is none."""
+    """Return the version in the first line of /proc/driver/nvidia/version, or ""."""
     found = re.search(r"\s(\d+\.\d+(?:\.\d+)?)\s", line)
     return found[1] if found else ""
 
 
 def cuda_version(home: Path) -> str | None:
-    """The version of the CUDA toolkit in the folder `home`; what PyTorch brings with it is said by its flags."""
+    """Return the version of the CUDA toolkit in the folder `home`. PyTorch's own CUDA is among its flags."""
     try:
-        said = json.loads((home / "version.json").read_text())
-        return str(said["cuda"]["version"])
+        info = json.loads((home / "version.json").read_text())
+        return str(info["cuda"]["version"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

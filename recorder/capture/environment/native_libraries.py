@@ -1,4 +1,4 @@
-"""The native libraries for linear algebra and threads that are loaded, and how many threads each will take."""
+"""The loaded native libraries for linear algebra and threads, with their numbers of threads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from ...records import JSON
 
-# They load such libraries: no need to look for one.
+# These load such libraries, so a search is unnecessary.
 _USERS = ("numpy", "torch")
 _SET_BY_IT = "KMP_DUPLICATE_LIB_OK"
 _MAPS = Path("/proc/self/maps")
@@ -21,9 +21,9 @@ _LIBRARY = re.compile(
 
 
 class Libraries:
-    """The libraries that threadpoolctl knows, as they were loaded when this was made.
+    """The libraries known to threadpoolctl that were loaded at the time of creation.
 
-    threadpoolctl finds them among what is loaded, and loads none. It is itself loaded for a process that has one.
+    threadpoolctl searches the loaded libraries and loads none. It is imported only if the process has one of them.
     """
 
     def __init__(self) -> None:
@@ -33,9 +33,9 @@ class Libraries:
             self._controllers = _find()
 
     def describe(self) -> list[JSON]:
-        """library, api, version, threads and, where it says, architecture and threading of each; no paths.
+        """Return library, api, version, threads and, if known, architecture and threading of each, without paths.
 
-        The same list again while no number of threads has changed.
+        The same list is returned while no number of threads has changed.
         """
         threads = tuple(controller.num_threads for controller in self._controllers)
         if threads != self._known[0]:
@@ -44,7 +44,7 @@ class Libraries:
 
 
 def _find() -> list[Any]:
-    """threadpoolctl's controllers."""
+    """Return threadpoolctl's controllers."""
     module = sys.modules.get("threadpoolctl") or _load()
     found: list[Any] = module.ThreadpoolController().lib_controllers
     return found
@@ -52,10 +52,10 @@ def _find() -> list[Any]:
 
 @lru_cache(maxsize=1)
 def _load() -> Any:
-    """threadpoolctl, without a trace: it sets a variable for Intel's OpenMP.
+    """Import threadpoolctl without side effects. It sets a variable for Intel's OpenMP.
 
-    The experiment must neither find that set where it has not loaded threadpoolctl itself, nor miss it where it
-    loads it later, so that it is loaded afresh then.
+    The experiment must not find that variable set if it has not imported threadpoolctl. If it does so later, the
+    module must be executed again to set it.
     """
     before = os.environ.get(_SET_BY_IT)
     import threadpoolctl
@@ -72,17 +72,17 @@ def _has_any() -> bool:
     try:
         return _LIBRARY.search(_MAPS.read_bytes()) is not None
     except OSError:
-        return "ctypes" in sys.modules  # no /proc: what loads libraries by hand has it
+        return "ctypes" in sys.modules  # no /proc; programs that load libraries manually use ctypes
 
 
 def _describe(controller: Any) -> dict[str, JSON]:
-    said = controller.info()
+    info = controller.info()
     found = {
-        "library": said.get("prefix"),
-        "api": said.get("internal_api"),
-        "version": said.get("version"),
-        "threads": said.get("num_threads"),
-        "architecture": said.get("architecture"),
-        "threading": said.get("threading_layer"),
+        "library": info.get("prefix"),
+        "api": info.get("internal_api"),
+        "version": info.get("version"),
+        "threads": info.get("num_threads"),
+        "architecture": info.get("architecture"),
+        "threading": info.get("threading_layer"),
     }
     return {key: value for key, value in found.items() if value is not None}

@@ -1,4 +1,4 @@
-"""How PyTorch is set to compute, where the experiment has loaded it: what decides how its numbers are rounded."""
+"""PyTorch's settings that decide how numbers are rounded, if the experiment has loaded PyTorch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ...records import JSON
 
-# What to read, by dotted name below `torch`; a function is called.
+# Dotted names below `torch`. Functions are called.
 TORCH_FLAGS = (
     "version.cuda", "version.hip", "are_deterministic_algorithms_enabled",
     "is_deterministic_algorithms_warn_only_enabled", "utils.deterministic.fill_uninitialized_memory",
@@ -31,8 +31,8 @@ _READERS: tuple[tuple[str, Callable[[Any], Any]], ...] = tuple(
 )
 
 
-# What would begin CUDA, or ask a library that comes with it, where the experiment has not begun it: a process that
-# has done so can no longer be forked.
+# Reading these initializes CUDA, or queries a library that comes with it. A process that has initialized CUDA can no
+# longer be forked, so they are read only after the experiment has done so.
 _CUDA_FLAGS = (
     "backends.cuda.preferred_blas_library",
     "backends.cudnn.version",
@@ -45,15 +45,15 @@ _PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 def torch_flags() -> dict[str, JSON] | None:
-    """PyTorch's version and flags by their dotted names; None where it is not loaded.
+    """Return PyTorch's version and flags by their dotted names, or None if it is not loaded.
 
-    A flag that this version of it does not have is left out. One that cannot be read is said to be unreadable, with
-    the exception's name: PyTorch refuses its older getters once a precision was set by the newer ones. Where the
-    experiment has begun CUDA, `devices` are the GPUs that it sees.
+    Flags unknown to this version are left out. A flag that cannot be read has the value "unreadable" with the name of
+    the exception: PyTorch's older getters raise once a precision was set by the newer ones. If the experiment has
+    initialized CUDA, `devices` are the visible GPUs.
     """
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "are_deterministic_algorithms_enabled"):
-        return None  # not loaded, or being loaded at this moment
+        return None  # not loaded, or still being imported
     found: dict[str, JSON] = {"version": str(getattr(torch, "__version__", ""))}
     _read(torch, _READERS, found)
     cuda = getattr(torch, "cuda", None)
@@ -73,13 +73,13 @@ def _read(
                 value = value()
         except AttributeError:
             continue
-        except Exception as error:  # noqa: BLE001 - said in the record; it must not come out of the user's call
+        except Exception as error:  # noqa: BLE001 - noted in the record; it must not reach the user's call
             value = f"unreadable: {type(error).__name__}"
         found[name] = value if type(value) in _PLAIN else str(value)
 
 
 def _describe_devices(cuda: Any) -> list[JSON]:
-    """Name, compute capability and memory of each GPU; PyTorch remembers them."""
+    """Return name, compute capability, and memory of each GPU, which PyTorch caches."""
     found: list[JSON] = []
     for index in range(cuda.device_count()):
         device = cuda.get_device_properties(index)

@@ -1,7 +1,7 @@
-"""The installed distributions, where each came from, and which of them the process has imported.
+"""The installed distributions, their sources, and which of them the process has imported.
 
-A folder of sys.path is scanned once, and the result kept in a file under the folder's modification time: installing,
-upgrading or removing a distribution changes that. Nothing is imported to look at it.
+Each folder of sys.path is scanned once. The result is cached in a file under the folder's modification time, which
+changes when a distribution is installed, upgraded, or removed. Scanning imports nothing.
 """
 
 from __future__ import annotations
@@ -21,26 +21,28 @@ from ...digest import digest_json
 from ...records import JSON
 from .distributions import Distribution, scan
 
-# Another way of scanning, another number.
+# To be increased with each change of the scan.
 _SCAN = 2
-# A folder that changed less than this before it was scanned may change again without its time telling: the times of
-# file systems are as coarse as a timer's tick, and FAT's as two seconds.
+# A folder that changed within this time before the scan may change again with the same modification time: timestamps
+# are as coarse as a timer tick, and on FAT two seconds.
 _STILL_NS = 2_000_000_000
 _RECORDER = "run-recorder"
-# What it loads where it is installed, and asked for.
+# Optional dependencies, loaded if they are installed and requested.
 _OPTIONAL = ("psutil", "nvidia-ml-py")
 
 
 class _Scan(msgspec.Struct, frozen=True):
-    """What the cache holds of a folder."""
+    """The cached scan of a folder."""
 
     key: str
     found: tuple[Distribution, ...]
 
 
 class Packages(NamedTuple):
-    """All distributions by name; `modules` maps a module's dotted name to the folders that bring it, with their
-    distribution; `editable` the folders of editable installs to theirs; `own` are recorder and what it requires.
+    """All distributions by name.
+
+    `modules` maps a module's dotted name to the folders that provide it, each with its distribution. `editable` maps
+    the folders of editable installs to their distribution. `own` are recorder and its requirements.
     """
 
     distributions: Mapping[str, Distribution] = {}
@@ -49,7 +51,7 @@ class Packages(NamedTuple):
     own: frozenset[str] = frozenset()
 
     def describe(self) -> dict[str, JSON]:
-        """Name to version and, where it is no index, source: plain JSON."""
+        """Return version and, unless it is a package index, source by name, as plain JSON."""
         found = self.distributions
         return {
             name: {"version": found[name].version, **found[name].source} for name in sorted(found)
@@ -57,7 +59,7 @@ class Packages(NamedTuple):
 
 
 def folders_key() -> tuple[tuple[str, int], ...]:
-    """The folders of sys.path that are there, and their modification times: changed when a distribution is."""
+    """Return the existing folders of sys.path with their modification times, which change with the distributions."""
     found = []
     for entry in sys.path:
         try:
@@ -68,9 +70,9 @@ def folders_key() -> tuple[tuple[str, int], ...]:
 
 
 def find_packages(*, cache: Path | None = None) -> Packages:
-    """The installed distributions on sys.path; the first of a name is the one that is imported.
+    """Find the installed distributions on sys.path. Of several with the same name, the first is imported.
 
-    What is known of an unchanged folder is read from the folder `cache`, which is made if it is not there.
+    `cache` is a folder for scan results, created if necessary.
     """
     distributions: dict[str, Distribution] = {}
     modules: dict[str, list[tuple[str, str]]] = {}
@@ -89,7 +91,7 @@ def find_packages(*, cache: Path | None = None) -> Packages:
 
 
 def _closure(name: str, distributions: Mapping[str, Distribution]) -> set[str]:
-    """The distribution and everything that it requires, as far as it is installed."""
+    """Return the distribution and everything that it requires, as far as installed."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
@@ -104,7 +106,7 @@ def _closure(name: str, distributions: Mapping[str, Distribution]) -> set[str]:
 
 
 def _find_in(folder: str, mtime_ns: int, cache: Path | None) -> tuple[Distribution, ...]:
-    """The distributions in one folder of sys.path."""
+    """Return the distributions in one folder of sys.path."""
     key = digest_json("packages", [_SCAN, folder, mtime_ns])
     file = None if cache is None else cache / f"packages-{digest_json('folder', folder)[-16:]}.json"
     known = None if file is None else _read(file, key)
@@ -112,7 +114,7 @@ def _find_in(folder: str, mtime_ns: int, cache: Path | None) -> tuple[Distributi
         return known
     now_ns = time.time_ns()
     found = scan(folder)
-    # A folder without any is quickly seen to be one, and a store has many such: each replay's workspace.
+    # A folder without distributions is fast to scan, and there are many: the workspace of each replay.
     if found and file is not None and now_ns - mtime_ns > _STILL_NS:
         _write(file, _Scan(key=key, found=found))
     return found
@@ -127,23 +129,23 @@ def _read(file: Path, key: str) -> tuple[Distribution, ...] | None:
 
 
 def _write(file: Path, known: _Scan) -> None:
-    """For the next process; a cache that cannot be written costs it no more than its own scan."""
+    """Write the cache for later processes. If that fails, they scan again."""
     staged = file.with_name(f"{file.name}.{os.getpid()}.{time.time_ns()}")
     try:
         file.parent.mkdir(exist_ok=True)
         staged.write_bytes(msgspec.json.encode(known))
-        staged.replace(file)  # another process's is as good, and nobody reads a half of it
+        staged.replace(file)  # atomic; if another process was faster, its result is the same
     except OSError:
         staged.unlink(missing_ok=True)
 
 
-# What was imported
+# Imported distributions
 
 
 def imported(packages: Packages, modules: Mapping[str, Any]) -> list[str]:
-    """The distributions to which any of the loaded `modules` (sys.modules) belongs, sorted.
+    """Return the sorted distributions that any of the loaded `modules` (sys.modules) belongs to.
 
-    A module of the same name that lies elsewhere, as a script's neighbour does, is none of a distribution's.
+    A module of the same name in another folder, such as a script's neighbor, does not count.
     """
     found: set[str] = set()
     for name, places in packages.modules.items():
@@ -161,24 +163,24 @@ def imported(packages: Packages, modules: Mapping[str, Any]) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _beginnings(folder: str) -> tuple[str, str]:
-    """What the paths of the files in the folder begin with: as sys.path has it, and without symbolic links."""
+    """Return the prefixes of the paths in the folder: as on sys.path, and with symbolic links resolved."""
     return folder + os.sep, os.path.realpath(folder) + os.sep
 
 
 def module_file(module: object) -> str:
-    """Where the module was loaded from, "" where it does not say; a lazy module is not woken up by asking."""
+    """Return the file that the module was loaded from, or "". A lazy module is not triggered."""
     try:
-        said = object.__getattribute__(module, "__dict__")
+        attributes = object.__getattribute__(module, "__dict__")
     except AttributeError:
         return ""
-    file = said.get("__file__")
+    file = attributes.get("__file__")
     if isinstance(file, str):
         return file
-    path = said.get("__path__") if isinstance(module, ModuleType) else None
+    path = attributes.get("__path__") if isinstance(module, ModuleType) else None
     first = next(iter(path), "") if isinstance(path, Iterable) else ""
     return first if isinstance(first, str) else ""
 
 
 def _is_installed(file: str) -> bool:
-    """A virtual environment in the folder of an editable install is no part of that."""
+    # A virtual environment in the folder of an editable install does not belong to it.
     return f"{os.sep}site-packages{os.sep}" in file or f"{os.sep}dist-packages{os.sep}" in file

@@ -1,4 +1,4 @@
-"""The process of a run: what it was started with, where, and under which hash seed."""
+"""The process of a run: its arguments, its working directory, and its hash seed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from ...records import Process, Ranks
 from ...secrets.register import Secrets
 
-# Its hash is another one under every hash seed.
+# The hash of this string depends on the hash seed.
 _PROBE = "recorder"
-# Linux's word at the end of the name of a working directory that is gone.
+# The suffix that Linux appends to the name of a deleted working directory.
 DELETED = " (deleted)"
 
 
 def describe_process(
     *, root: Path | None, ranks: Ranks | None = None, secrets: Secrets | None = None
 ) -> Process:
-    """The process as it is now; what lies in `root` relative to it. Its arguments have lost their credentials."""
+    """Describe the current process, with paths in `root` relative to it and arguments without credentials."""
     secrets = Secrets() if secrets is None else secrets
     cwd = working_directory()
     return Process(
@@ -40,7 +40,7 @@ def describe_process(
 
 
 def working_directory() -> str:
-    """Absolute; of one that has been deleted what the system still calls it, else ""."""
+    """Return the absolute working directory. If it was deleted, return its last known name, or ""."""
     try:
         return os.getcwd()  # noqa: PTH109 - at each recorded call
     except FileNotFoundError:
@@ -61,9 +61,9 @@ def _user() -> str:
 
 
 def hash_seed() -> str | None:
-    """PYTHONHASHSEED where this process was started with one that fixes the order of sets, else None.
+    """Return PYTHONHASHSEED if it fixed the order of sets when this process started, or None.
 
-    A program that sets it for itself does not change its own order: it is too late by then.
+    A program that sets it for itself does not change its own order, because that is too late.
     """
     if not sys.flags.hash_randomization:
         return "0"
@@ -73,22 +73,22 @@ def hash_seed() -> str | None:
 
 @lru_cache(maxsize=1)
 def _first_variables(pid: int) -> str:
-    """PYTHONHASHSEED as the process was given it; as it is now where the system does not tell."""
+    """Return PYTHONHASHSEED as of the start of the process, or its current value if the system does not tell."""
     name = "PYTHONHASHSEED"
     try:
         block = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return os.environ.get(name, "")
-    given = dict(item.split(b"=", 1) for item in block if b"=" in item)
-    return given.get(name.encode(), b"").decode(errors="replace")
+    initial = dict(item.split(b"=", 1) for item in block if b"=" in item)
+    return initial.get(name.encode(), b"").decode(errors="replace")
 
 
 @lru_cache(maxsize=1)
 def _umask(pid: int) -> str | None:
-    """The umask when the process was first recorded.
+    """Return the umask as of the first recorded call in this process.
 
-    It is read from /proc: elsewhere there is no way to ask for it but to set it, for a moment in which another
-    thread may make a file.
+    It is read from /proc if possible. The only other way is to set it for a moment, in which another thread may
+    create a file.
     """
     try:
         lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
@@ -112,9 +112,9 @@ def _inside(path: str, root: Path | None) -> str | None:
 def _path_in_root(
     root: Path | None, cwd: str, path: tuple[str, ...], prefix: str
 ) -> tuple[str, ...]:
-    """The folders of sys.path that belong to the project: an environment inside it does not.
+    """Return the folders of sys.path that belong to the project, without an environment inside it.
 
-    Remembered, as it takes 0.5 ms, a seventh of a recorded call.
+    The result is cached because it takes 0.5 ms, a seventh of a recorded call.
     """
     installed = {
         sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")

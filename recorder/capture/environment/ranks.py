@@ -1,8 +1,8 @@
-"""The rank of this process in a job of several, from the variables that torchrun, MPI and Slurm set.
+"""The rank of this process in a multi-process job, from the variables of torchrun, MPI, and Slurm.
 
-One job is one run: the first rank records it, the others run the same function without. All of them plant the
-same seed. Where one has to be drawn, each rank derives it from what every rank of the job knows and no other job
-does: the batch system's ids, or the process that started them all.
+One job is one run: the first rank records it, the others run the same function without recording. All ranks plant the
+same seed. If it has to be drawn, each rank derives it from facts that all ranks of this job share and no other job
+has: the ids of the batch system, or the process that started all of them.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from typing import NamedTuple
 from ...digest import PREFIX, digest_json
 from ...records import Ranks, Seed
 
-# With the value "all" every rank records a run of its own: for tasks that have nothing to do with each other.
+# With the value "all", every rank records its own run, for tasks that are independent of each other.
 VARIABLE = "RECORDER_RANKS"
 
 _NO_COMMON_SEED = (
-    "the ranks of this job know nothing that only they know, to draw a common seed from: only the first rank"
-    " is seeded; hand the experiment a seed"
+    "the ranks of this job have no common id to derive a seed from, so only the first rank is seeded;"
+    " pass a seed to the experiment"
 )
 
-# Slurm's own steps have ids from here on: the batch script, the interactive shell, the extern step.
+# Slurm's special steps have ids from here up: the batch script, the interactive shell, the extern step.
 _SLURM_SPECIAL_STEPS = 0xFFFFFFF0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PROC = Path("/proc")
 
 
 class Rank(NamedTuple):
-    """This process's `position`, from 0, among the `size` of its job; `variable` is where the launcher said so."""
+    """The `position` of this process, from 0, in a job of `size`. The launcher sets it in `variable`."""
 
     launcher: str
     position: int
@@ -41,21 +41,21 @@ class Rank(NamedTuple):
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the rank that records."""
+        """True for the rank that records."""
         return self.position == 0
 
     @property
     def is_nested(self) -> bool:
-        """Whether a Python process of this rank started this one, not the launcher: a worker, a fork, a script."""
+        """True if a Python process of this rank started this one: a worker, a fork, a script."""
         return _find_starter(self.variable, str(self.position), os.getpid()).is_nested
 
     @property
     def ranks(self) -> Ranks:
-        """The record's part for the job."""
+        """The job's part of the record."""
         return Ranks(launcher=self.launcher, count=self.size)
 
 
-# Those that run inside others come first: torchrun is started by srun, mpirun from a batch script.
+# Inner launchers come first: torchrun is started by srun, mpirun from a batch script.
 _LAUNCHERS = (
     ("torchrun", "RANK", "WORLD_SIZE"),
     ("Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -65,7 +65,7 @@ _LAUNCHERS = (
 
 
 def find_rank(environ: Mapping[str, str] = os.environ) -> Rank | None:
-    """The rank as the environment has it now; None outside a job, and in a job of one."""
+    """Return the rank according to the environment, or None outside a job and in a job of one process."""
     if environ.get(VARIABLE) == "all":
         return None
     rank = _innermost(environ)
@@ -77,14 +77,14 @@ def _innermost(environ: Mapping[str, str]) -> Rank | None:
     for launcher, variable, size in _LAUNCHERS:
         rank = _make_rank(launcher, variable, environ.get(variable), environ.get(size))
         if rank is not None:
-            # srun sets PMI's variables for the tasks that it starts itself.
+            # srun sets the variables of PMI for its own tasks too.
             is_slurm = launcher == "MPICH" and slurm is not None and slurm[1:3] == rank[1:3]
             return slurm if is_slurm else rank
     return slurm
 
 
 def _slurm_rank(environ: Mapping[str, str]) -> Rank | None:
-    """The task of a step that srun started; the shell of a batch script has no such step, whatever it asked for."""
+    # Only steps started by srun count. The shell of a batch script is not one, whatever size it requested.
     step = environ.get("SLURM_STEP_ID", environ.get("SLURM_STEPID", ""))
     if not step.isdecimal() or int(step) >= _SLURM_SPECIAL_STEPS:
         return None
@@ -99,20 +99,20 @@ def _make_rank(launcher: str, variable: str, position: str | None, size: str | N
     return rank if rank.position < rank.size else None
 
 
-# A seed for all
+# A common seed
 
 
-# How often each experiment was called in this process.
+# The number of calls of each experiment in this process.
 _calls: dict[str, Iterator[int]] = {}
 
 
 def draw_common_seed(
     rank: Rank, *, experiment: str, environ: Mapping[str, str] = os.environ
 ) -> int | None:
-    """The seed that every rank of the job draws for this call of `experiment`, 0 <= seed < 2**31.
+    """Return the seed that every rank of the job draws for this call of `experiment`, 0 <= seed < 2**31.
 
-    To be asked once for each call: the first call of an experiment gets one seed in all ranks, the second
-    another. None where the ranks know nothing in common, and in a process that a rank has started itself.
+    Ask once per call: the first call of an experiment gets one seed in all ranks, the second call another. Returns
+    None if the ranks have no common id, and in a process that a rank has started.
     """
     call = next(_calls.setdefault(experiment, itertools.count()))
     job = _find_job(rank, environ)
@@ -123,14 +123,14 @@ def draw_common_seed(
 
 
 def warn_of_seed(rank: Rank | None, seed: Seed, *, common: int | None) -> tuple[str, ...]:
-    """What to say where the other ranks of a job cannot have the first one's seed."""
+    """Return a warning if the other ranks of a job cannot have the first one's seed."""
     if rank is None or seed.origin != "drawn" or common is not None or rank.is_nested:
         return ()
     return (_NO_COMMON_SEED,)
 
 
 def _find_job(rank: Rank, environ: Mapping[str, str]) -> list[str] | None:
-    """What every rank of this job knows, and no other job."""
+    """Return facts that all ranks of this job share, and no other job has."""
     starter = _find_starter(rank.variable, str(rank.position), os.getpid())
     if starter.is_nested:
         return None
@@ -144,7 +144,7 @@ def _find_job(rank: Rank, environ: Mapping[str, str]) -> list[str] | None:
 
 
 def _shared_names(rank: Rank, environ: Mapping[str, str]) -> list[str]:
-    """The job's name, which the launcher hands to every rank on every machine."""
+    """Return the name of the job that the launcher passes to every rank on every machine."""
     step = [environ.get(name, "") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID")]
     if rank.launcher == "Slurm":
         return step
@@ -176,7 +176,7 @@ def _is_on_one_machine(rank: Rank, environ: Mapping[str, str]) -> bool:
 
 
 class _Starter(NamedTuple):
-    """Who started this process: the launcher, by a name that no other process ever has, or a process of the rank."""
+    """The starter of this process: a launcher with a unique identity, or a process of the same rank (nested)."""
 
     identity: str | None
     is_nested: bool
@@ -184,7 +184,7 @@ class _Starter(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _find_starter(variable: str, position: str, _pid: int) -> _Starter:
-    """Climb to the first ancestor that is not of this rank; a shell in between only hands the variables on."""
+    """Find the first ancestor outside this rank. A shell in between only passes the variables on."""
     wanted = os.fsencode(f"{variable}={position}")
     pid = os.getppid()
     while pid > 0 and wanted in _read(pid, "environ").split(b"\0"):
@@ -209,7 +209,7 @@ def _parent(pid: int) -> int:
 
 
 def _status(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat behind the name, which may hold anything: state, parent, ..., start (20th)."""
+    """Return the fields of /proc/PID/stat after the name, which can hold anything: state, parent, ..., start (20th)."""
     return _read(pid, "stat").decode(errors="replace").rpartition(")")[2].split()
 
 
@@ -218,7 +218,7 @@ def _read(pid: int, name: str) -> bytes:
 
 
 def _read_file(path: Path) -> bytes:
-    """The file's bytes, none where it cannot be read: there is no /proc here, or it is another user's process."""
+    """Return the file's bytes, or b"" if it cannot be read: without /proc, or for another user's process."""
     try:
         return path.read_bytes()
     except OSError:

@@ -1,7 +1,7 @@
-"""What of the environment a process has loaded, and how it is set: at a moment of a run.
+"""The runtime: the loaded part of the environment with its settings, at one moment of a run.
 
-It changes while a program runs, as the environment does not: a run has it as it began and as it ended. A call in
-which nothing has changed costs some tens of microseconds, and gives the same object.
+The environment is constant in a process, but the runtime is not, so a run stores it as of its start and its end. A
+call takes some tens of microseconds while nothing has changed, and returns the same object.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .packages import Packages, imported
 
 
 class _Loaded(NamedTuple):
-    """What depends on the modules that are loaded: `seen` are their names, `size` is how many they are by now."""
+    """Facts that depend on the loaded modules. `seen` are their names, `size` is their current number."""
 
     size: int
     seen: frozenset[str]
@@ -29,7 +29,7 @@ class _Loaded(NamedTuple):
 
 
 class DescribedRuntime(NamedTuple):
-    """The runtime object, `described`, and the digest of what in it decides how numbers are rounded."""
+    """The runtime object, `described`, and the digest of its parts that decide how numbers are rounded."""
 
     described: dict[str, JSON]
     numerics: str
@@ -40,11 +40,11 @@ _known: DescribedRuntime | None = None
 
 
 def describe_runtime(packages: Packages, *, report: Callable[[str], None]) -> DescribedRuntime:
-    """The runtime as it is now; the same object again while nothing has changed in this process.
+    """Describe the current runtime. The same object is returned while nothing has changed in this process.
 
-    Keys: imported (the distributions of which a module is loaded), imported_by_recorder (those that recorder loads
-    for itself, whether or not the experiment does as well), libraries (see `Libraries`), torch (see `torch_flags`),
-    start_method (multiprocessing's, where it was chosen). `report` is told what could not be described.
+    Keys: imported (distributions with a loaded module), imported_by_recorder (those that recorder itself loads,
+    whether or not the experiment does as well), libraries (see `Libraries`), torch (see `torch_flags`), start_method
+    (of multiprocessing, once it is set). `report` gets a warning for each part that could not be described.
     """
     global _known
     loaded = attempt(lambda: _look(packages), "runtime's modules", report)
@@ -64,12 +64,12 @@ def describe_runtime(packages: Packages, *, report: Callable[[str], None]) -> De
 
 
 def numerics_of(described: Mapping[str, JSON]) -> str:
-    """The digest of what in a runtime object decides how numbers are rounded."""
+    """Return the digest of the parts of a runtime object that decide how numbers are rounded."""
     return digest_json("numerics", [described["libraries"], described["torch"]])
 
 
 def _look(packages: Packages) -> _Loaded:
-    """What is loaded, looked at again where modules have been loaded since."""
+    """Return the facts about the loaded modules, updated if modules were loaded since."""
     global _loaded
     last = _loaded
     if last is None or last.packages is not packages:
@@ -83,7 +83,7 @@ def _look(packages: Packages) -> _Loaded:
 
 
 def _counts(module: str) -> bool:
-    """Whether a module may belong to a distribution, or load a library that does."""
+    """Return True if a module can belong to a distribution, or load a library that does."""
     first = module.partition(".")[0]
     return first not in sys.stdlib_module_names and first != "recorder"
 
@@ -100,7 +100,7 @@ def _look_afresh(packages: Packages) -> _Loaded:
 
 
 def _start_method() -> str | None:
-    """How multiprocessing starts processes; None where it is not loaded, or nothing has chosen or asked yet."""
+    """Return the start method of multiprocessing, or None if it is not loaded or the method is not set yet."""
     module = sys.modules.get("multiprocessing")
     ask = getattr(module, "get_start_method", None)
     return None if ask is None else ask(allow_none=True)

@@ -1,1 +1,1 @@
-"""The files that a run reads and writes, seen by audit hook, library hooks and scans."""
+"""Capture of the files that a run reads and writes, by audit hook, library hooks, and scans."""

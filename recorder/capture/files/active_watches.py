@@ -1,7 +1,7 @@
-"""The watches in progress, and whose what a context does is.
+"""The watches in progress, and the rule that assigns an event to them.
 
-With several runs at once a reading belongs to the run in whose context it takes place, and to the runs around
-that one. A thread that a run starts has no context: what it does goes to all runs in progress.
+With several runs at once, an event belongs to the run in whose context it takes place and to the runs that enclose
+it. A thread started by a run has no context, so its events belong to all runs in progress.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import Any, Protocol
 
 
 class InProgress(Protocol):
-    """A watch, as far as this module knows it: the one around it, and whether no other was in progress meanwhile."""
+    """A watch as this module needs it: the enclosing watch, and whether it was the only one in progress."""
 
     around: Any
     is_alone: bool
 
 
-# Watches (see `.watch`, which is above this). While there are none, the hook does nothing.
+# The watches (see `.watch`, which imports this module). While there are none, the hook does nothing.
 active: tuple[Any, ...] = ()
 _current: ContextVar[Any] = ContextVar("recorder_watch", default=None)
 _lock = threading.Lock()
 
 
 def current() -> Any:
-    """The watch of this context."""
+    """Return the watch of this context, or None."""
     return _current.get()
 
 
 def add(watch: InProgress) -> None:
-    """A watch begins, in this context."""
+    """Begin a watch in this context."""
     global active
     with _lock:
         around = list(_outwards(watch))
@@ -44,7 +44,7 @@ def add(watch: InProgress) -> None:
 
 
 def resume(watch: InProgress) -> None:
-    """A watch that was retired goes on, in this context."""
+    """Resume a retired watch in this context."""
     global active
     with _lock:
         active = (*(one for one in active if one is not watch), watch)
@@ -53,7 +53,7 @@ def resume(watch: InProgress) -> None:
 
 
 def retire(watch: InProgress) -> None:
-    """A watch ends, or is put aside."""
+    """End or pause a watch."""
     global active
     with _lock:
         active = tuple(other for other in active if other is not watch)
@@ -62,7 +62,11 @@ def retire(watch: InProgress) -> None:
 
 
 def targets() -> Sequence[Any]:
-    """The watch of this context and those around it; all where the context has none in progress; none outside runs."""
+    """Return the watches that an event in this context belongs to.
+
+    These are the context's watch and those that enclose it. Without a watch in progress in this context, these are
+    all watches in progress. Outside runs there are none.
+    """
     watches = active
     if len(watches) < 2:
         return watches
@@ -80,7 +84,7 @@ def _outwards(watch: InProgress) -> Iterator[Any]:
 
 
 def _forget() -> None:
-    """In a forked child: its parent's watches are not its own."""
+    # In a forked child: its parent's watches do not apply to it.
     global active, _lock
     active, _lock = (), threading.Lock()
     _current.set(None)

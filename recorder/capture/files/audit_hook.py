@@ -1,17 +1,16 @@
-"""The files that a run reads and writes, found without a word from the user.
+"""Discovery of the files that a run reads and writes, by an audit hook (PEP 578).
 
-An audit hook (PEP 578) sees every file that Python opens. It is added once a process, at the first run, and
-can never be removed; outside runs it costs one look at a global. What becomes of it is in `.watch`.
+The hook sees every file that Python opens. It is added once per process, at the first run, and cannot be removed.
+Outside runs it only reads a global variable. `.watch` turns its events into inputs and outputs.
 
-What the hook cannot see: files opened by C libraries (parquet, HDF5, safetensors), of which those in
-`recorder.capture.files.library_hooks` are noted all the same, by child processes and forked workers. `Watch.add`
-is for those.
-A name relative to a folder's descriptor (``dir_fd=``) is taken as relative to the working directory, for the hook
-is not told of the descriptor. What recorder itself opens is not the run's.
+The hook does not see files opened by C libraries (Parquet, HDF5, safetensors), by child processes, or by forked
+workers. `recorder.capture.files.library_hooks` reports those of some libraries; `Watch.add` is for the others. A name
+relative to a folder descriptor (``dir_fd=``) is resolved against the working directory, because the event does not
+contain the descriptor. Files that recorder itself opens are ignored.
 """
 
 # ruff: noqa: PTH109, PTH117
-# Paths are text here: this works for every file that a run opens, and a Path costs as much as the rest.
+# Paths are strings here: this runs for each file that a run opens, and a Path costs as much as everything else.
 
 from __future__ import annotations
 
@@ -41,18 +40,17 @@ __all__ = [
     "watch_inputs",
 ]
 
-_CAPTURE = f"{PACKAGE}capture{os.sep}"
 _paths = sysconfig.get_paths()
 _STDLIB = (_paths["stdlib"] + os.sep, "<frozen")
-# Installed packages lie inside the standard library's folder, unless there is a virtual environment.
+# Without a virtual environment, installed packages are inside the standard library's folder.
 _INSTALLED = (_paths["purelib"] + os.sep, _paths["platlib"] + os.sep)
 
-# Recorder's own files whose functions open nothing for themselves.
+# recorder's own files that only pass on what their callers open.
 _SEEN_THROUGH = {__file__}
 
 
 def watch_inputs(*, exclude: Sequence[str | Path] = ()) -> Watch:
-    """Begin to collect what is read; nothing at or below the paths `exclude` counts."""
+    """Begin a watch that collects the files read in this context, except those at or below `exclude`."""
     _install()
     watch = Watch(exclude=exclude, around=active_watches.current())
     active_watches.add(watch)
@@ -60,34 +58,32 @@ def watch_inputs(*, exclude: Sequence[str | Path] = ()) -> Watch:
 
 
 def targets() -> Sequence[Watch]:
-    """The watches that what this context does belongs to; none outside runs."""
+    """Return the watches that an event in this context belongs to. Outside runs there are none."""
     return active_watches.targets()
 
 
 def is_watching() -> bool:
-    """Whether there is a run in progress in this process."""
+    """Return True while a run is in progress in this process."""
     return bool(active_watches.active)
 
 
 def listen(handlers: Mapping[str, Callable[..., None]]) -> None:
-    """Have the hook call these too, by audit event, while a run is in progress."""
+    """Register further handlers by audit event. The hook calls them while a run is in progress."""
     for event, handler in handlers.items():
         if handler not in _HANDLERS.get(event, ()):
             _HANDLERS[event] = (*_HANDLERS.get(event, ()), handler)
 
 
 def see_through(file: str) -> None:
-    """Take what the functions of that source file open as opened by whoever calls them."""
+    """Attribute the files opened by functions of this source file to their callers."""
     _SEEN_THROUGH.add(file)
 
 
 def note(path: Any, *, reads: bool = True, writes: bool = False) -> None:
-    """A library that the hook does not see into is about to open the file at `path`; nothing outside runs."""
+    """Report that a library is about to open the file at `path` in C. Outside runs this does nothing."""
     if active_watches.active and not here.busy:
         with guard():
             name, opener = os.path.abspath(_absolute(path)), sys._getframe(1)  # noqa: PTH100
-            while opener.f_back is not None and opener.f_code.co_filename.startswith(_CAPTURE):
-                opener = opener.f_back
             for watch in targets():
                 if reads and name not in watch.known and not _is_own(opener):
                     watch.see_read(name, waits=False)
@@ -103,16 +99,16 @@ def _install() -> None:
     if not _installed:
         _installed = True
         sys.addaudithook(_hook)
-        with contextlib.suppress(ImportError):  # of a system that cannot fork
+        with contextlib.suppress(ImportError):  # a system without fork
             _announce_workers()
 
 
-# A worker is about to be started: what the hook is told by `_announce_workers`.
+# The event that `_announce_workers` raises when a worker is about to start.
 WORKER = "recorder.worker"
 
 
 def _announce_workers() -> None:
-    """Have the hook hear of workers of multiprocessing and loky that are not forked: Python has no event for them."""
+    """Report workers that multiprocessing and loky start without a fork. Python has no audit event for them."""
     import _posixsubprocess
 
     start = _posixsubprocess.fork_exec
@@ -129,7 +125,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     watches = active_watches.active
     if not watches or event not in _HANDLERS or here.busy:
         return
-    # (The common case, written out: it is paid for every file of a run that opens thousands.)
+    # The common case is inlined: its cost is paid for each file of a run that opens thousands.
     if event == "open" and len(watches) == 1 and not args[2] & _WRITES:
         watch, name = watches[0], args[0]
         if type(name) is str:
@@ -140,16 +136,16 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
                 watch.known.add(name)
                 watch.waiting[name] = time_ns()
                 return
-    # (What recorder itself writes for a run is some ten files, each as dear to look at as one of the program's.)
+    # For a run, recorder itself writes some ten files, and handling one costs as much as a file of the program.
     if event in _OF_FILES and _is_own(sys._getframe(1)):
         return
     here.busy = True
     try:
         for handler in _HANDLERS[event]:
             handler(*args)
-    except Exception as error:  # noqa: BLE001 - the user's program sees no trouble of ours; the run says it
+    except Exception as error:  # noqa: BLE001 - the user's program must not see it; the run reports it
         for watch in targets():
-            watch.warnings.append(f"a file that the run opened was not looked at: {error!r}")
+            watch.warnings.append(f"a file that the run opened was not captured: {error!r}")
     finally:
         here.busy = False
 
@@ -168,7 +164,7 @@ def _on_open(path: Any, _mode: Any, flags: int) -> None:
         return
     name = _absolute(path)
     watches = targets()
-    # An emptied or a new file says nothing of what was there before; what a log says was not looked at.
+    # An emptied or a new file has no earlier content, and a log that is appended to is not read.
     appends = flags & os.O_APPEND and not flags & os.O_RDWR and is_log_name(name)
     if not flags & os.O_TRUNC and flags & _CREATES != _CREATES and not appends:
         for watch in watches:
@@ -186,7 +182,7 @@ def _on_rename(source: Any, target: Any, *folders: int) -> None:
 
 
 def _on_change(*_: Any) -> None:
-    """Something other than an opening is about to change a file, or only its times."""
+    """Handle a change of a file, or of its times, that is not an opening."""
     for watch in targets():
         watch.settle()
 
@@ -196,7 +192,7 @@ def _on_truncate(path: Any, _length: Any) -> None:
 
 
 def _on_connect(database: Any) -> None:
-    """A database of SQLite's: a file name, or a URI with one; ":memory:" and "" name no file."""
+    """Handle the opening of an SQLite database: a file name, or a URI. ":memory:" and "" are not files."""
     name = os.fsdecode(database)
     if name.startswith("file:"):
         name = "/" * name.startswith("file:///") + name[5:].partition("?")[0].lstrip("/")
@@ -230,14 +226,14 @@ _HANDLERS: dict[str, tuple[Callable[..., None], ...]] = {
     "sqlite3.connect": (_on_connect,),
 }
 
-# Those that say that a file is opened or changed.
+# The events that report an opened or changed file.
 _OF_FILES = frozenset(_HANDLERS) - {
     event for event, handlers in _HANDLERS.items() if _on_child in handlers
 }
 
 
 def _is_own(opener: FrameType) -> bool:
-    """Whether recorder opens the file, and not the user's code; either may do so by the standard library."""
+    """Return True if recorder's code opens the file, directly or through the standard library."""
     frame: FrameType | None = opener
     while frame is not None:
         file = frame.f_code.co_filename

@@ -1,10 +1,10 @@
-"""Digests of files as they are now, known from before where a file has not changed since.
+"""A cache of file digests, valid while a file is unchanged.
 
-Whether it has is told by inode, size and times, as git and make tell it. A program that goes on writing through
-a shared memory map changes them only now and then.
+Like git and make, it compares inode, size, and times. A program that writes through a shared memory map updates
+these only now and then.
 """
 
-# Paths are text here: this is asked for every file that a run opens, and a Path costs as much as the answer.
+# Paths are strings here: this runs for each file that a run opens, and a Path costs as much as the lookup.
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from pathlib import Path
 
 from ...digest import digest_bytes, digest_file
 
-# A file that changed less than this before its digest was taken may change again and keep its times: ext3
-# and HFS+ count whole seconds, FAT two of them.
+# A file that changed within this time before it was digested may change again with the same times: ext3 and HFS+
+# count in seconds, FAT in steps of two seconds.
 _RACY_NS = 2_000_000_000
-# Larger files are mapped and digested by several threads.
+# Larger files are memory-mapped and digested by several threads.
 _SMALL_BYTES = 1 << 20
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _MAX_KNOWN = 100_000
 
 _Signature = tuple[int, int, int, int, int]
-# By path, for the runs of a process that read the same files again.
+# By path, for further runs in this process that read the same files.
 _memo: dict[str, tuple[_Signature, str]] = {}
 
 
 def digest_now(real: str, status: os.stat_result) -> str:
-    """The file's digest; the one known while inode, size and times are as they were then. Raises OSError."""
+    """Return the digest of the file, from the cache if inode, size, and times are unchanged. Raises OSError."""
     signature = (
         status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns,
     )  # fmt: skip

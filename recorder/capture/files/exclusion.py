@@ -1,7 +1,7 @@
-"""The places where no inputs lie: what the environment or the snapshot keeps, and what belongs to the system."""
+"""The places that cannot contain inputs: those of the environment, of the snapshot, and of the system."""
 
 # ruff: noqa: PTH111, PTH118, PTH206
-# Paths are text here: this is asked for every file that a run opens, and a Path costs as much as the answer.
+# Paths are strings here: this runs for each file that a run opens, and a Path costs as much as the lookup.
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import sys
 import sysconfig
 from collections.abc import Iterable
 
-# Code is the snapshot's and the environment's to keep.
+# Code belongs to the snapshot and to the environment.
 CODE_SUFFIXES = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dylib", ".dll", ".pth")
 _NAMES = frozenset(("site-packages", "dist-packages", "__pycache__", ".git", ".ipynb_checkpoints"))
 _SYSTEM = (
     "/proc", "/sys", "/dev", "/run", "/etc", "/lib", "/lib64", "/usr/lib", "/usr/lib64",
     "/usr/share/fonts", "/usr/share/zoneinfo", "/usr/share/locale", "/usr/share/mime", "/usr/share/X11",
 )  # fmt: skip
-# Fonts, settings, and what Matplotlib, Hugging Face, pip and their like keep for themselves.
+# Fonts, settings, and caches of Matplotlib, Hugging Face, pip, and similar tools.
 _HOME = (
     ".cache", ".config", ".fonts", ".matplotlib", ".ipython", ".jupyter",
     ".local/lib", ".local/share/fonts", ".local/share/jupyter",
@@ -26,9 +26,9 @@ _HOME = (
 
 
 class Exclusion:
-    """Finds out where a path leads, its links resolved, and whether inputs can lie there.
+    """A resolver of paths that returns None where no inputs can be.
 
-    Folders are looked at once: a link to a folder that changes its target in mid-run is not followed anew.
+    Each folder is resolved once, so a link to a folder that changes its target during the run is not noticed.
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
@@ -36,7 +36,7 @@ class Exclusion:
         self._folders: dict[str, str | None] = {}
 
     def find(self, path: str) -> str | None:
-        """The absolute `path` with its folder's links resolved; None where no inputs lie."""
+        """Return the absolute `path` with the links of its folder resolved, or None if it cannot be an input."""
         folder, slash, name = path.rpartition(os.sep)
         try:
             real = self._folders[folder]
@@ -48,7 +48,7 @@ class Exclusion:
         return None if whole in self._paths else whole
 
     def follow(self, link: str) -> str | None:
-        """Where a link leads in the end; None where no inputs lie."""
+        """Return the final target of a link, or None if it cannot be an input."""
         return self.find(os.path.realpath(link))
 
     def _look_at(self, folder: str) -> str | None:
@@ -60,14 +60,14 @@ class Exclusion:
 
 @functools.lru_cache(maxsize=64)
 def _places(paths: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The paths and the interpreter's, and what a path below one of them begins with."""
+    """Return the excluded paths, including the interpreter's, and the prefixes of paths below them."""
     found = resolve_all(paths) | _interpreter_paths()
     return found, tuple(path + os.sep for path in found)
 
 
 @functools.lru_cache(maxsize=64)
 def resolve_all(paths: tuple[str, ...]) -> frozenset[str]:
-    """The paths with their links resolved; the same ones are asked for at each run."""
+    """Return the paths with links resolved. It is cached, because each run asks for the same ones."""
     return frozenset(map(os.path.realpath, paths))
 
 

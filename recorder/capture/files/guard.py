@@ -1,4 +1,4 @@
-"""What recorder does itself, in this thread, which its own audit hook does not look at."""
+"""A guard that hides recorder's own operations in this thread from its audit hook."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 class Guard(threading.local):
-    """Whether this thread is in the hook already: digesting opens files as well."""
+    """A flag per thread, set while the hook runs: digesting opens files as well."""
 
     busy = False
 
@@ -19,7 +19,7 @@ here = Guard()
 
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
-    """The hook sees nothing of what this thread does inside."""
+    """Hide everything that this thread does inside the context from the hook."""
     before, here.busy = here.busy, True
     try:
         yield

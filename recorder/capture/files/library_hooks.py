@@ -1,12 +1,12 @@
-"""Libraries that open files in C, where the audit hook does not see them: what they are given is noted first.
+"""Hooks for libraries that open files in C, which Python's audit events do not report.
 
-A wrapper is put around a library's way of opening a file once the library is loaded, be that before or after the
-first run of the process; a library that is not loaded costs nothing. It looks at the path, and calls through: the
-name, the signature and what comes back are the library's own. Outside runs it does nothing else.
+Each library function that opens a file is wrapped once the library is loaded, before or after the first run of the
+process. A library that is not loaded costs nothing. The wrapper notes the path and calls the original: name,
+signature, and result stay the same.
 """
 
 # ruff: noqa: PTH110, PTH111, PTH112, PTH207
-# Paths are text here, as in `recorder.capture.files.audit_hook`.
+# Paths are strings here, as in `recorder.capture.files.audit_hook`.
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .audit_hook import is_watching, note
+from .audit_hook import is_watching, note, see_through
+
+see_through(__file__)
 
 
 class Opener(NamedTuple):
-    """What opens a file: its dotted name in the module, and its parameters for the path and, if any, the mode.
+    """A function that opens a file: its dotted name in the module, and its path parameter.
 
-    `also` are modules that take a function of the name over when they are loaded. `position` is the path's among the
-    arguments.
+    `position` is the position of the path among the arguments. `mode` is True if a mode follows it. `also` are
+    modules that import the function by name.
     """
 
     name: str
@@ -65,7 +67,7 @@ OPENERS: dict[str, tuple[Opener, ...]] = {
 
 
 def attach() -> None:
-    """Put the wrappers around the libraries that are loaded, and around others as they are loaded."""
+    """Wrap the functions of loaded libraries now, and those of others when they are loaded."""
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
         for name in OPENERS:
@@ -75,7 +77,7 @@ def attach() -> None:
 
 
 def lead(find: Callable[[str], str]) -> None:
-    """Have the libraries open what `find` makes of each path that they are to read."""
+    """Make the libraries read from ``find(path)`` in place of each path. Used by replays."""
     global _find
     _find = find
 
@@ -84,7 +86,7 @@ _find: Callable[[str], str] | None = None
 
 
 class _Finder:
-    """Has what the others find wrapped once its module has been executed."""
+    """An import finder that wraps a library's functions once its module has been executed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -104,7 +106,7 @@ _finder = _Finder()
 
 
 def _wrap_after(spec: importlib.machinery.ModuleSpec) -> None:
-    """The loader stays the one that it is, for what asks it for sources and resources."""
+    # The loader object is kept, because sources and resources are requested from it.
     loader: Any = spec.loader
     execute = getattr(loader, "exec_module", None)
     if execute is None:
@@ -149,7 +151,7 @@ def _wrap(original: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
 
 
 def _derive(original: Any, opener: Opener) -> Any:
-    """A class that others derive from and ask `isinstance` of stays a class."""
+    """Return a subclass, so that inheritance from the class and `isinstance` keep working."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         args = _lead(opener, args, kwargs)
@@ -165,7 +167,7 @@ def _derive(original: Any, opener: Opener) -> Any:
 
 
 def _lead(opener: Opener, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """The arguments with the path that is really to be read, in `kwargs` in place."""
+    """Return the arguments with the path redirected. In `kwargs` it is replaced in place."""
     if _find is None or not _mode(opener, args, kwargs).startswith("r"):
         return args
     place = opener.position
@@ -205,12 +207,12 @@ def _note(opener: Opener, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Non
 
 
 def _paths(given: Any) -> Iterator[str]:
-    """The files that the argument names: a path, several, a folder, or a pattern; a URL or an open file names none."""
+    """Yield the files that the argument names: a path, several, a folder, or a pattern, but not URLs and open files."""
     import glob
 
     if isinstance(given, list | tuple):
-        for one in given:
-            yield from _paths(one)
+        for item in given:
+            yield from _paths(item)
     elif isinstance(given, str | bytes | os.PathLike):
         path = os.path.expanduser(os.fsdecode(given))
         path = path[7:] if path.startswith("file://") else path

@@ -1,12 +1,12 @@
-"""The files below a folder that were written since a moment, whoever wrote them.
+"""Discovery of the files below a folder that were written after a given moment, by any process.
 
-A file's ctime is its filesystem's own word for when it was last written, made or moved, and no program can set it.
-So what was there before needs no list: a file is looked at once, after the run, against the ctime of a file that
-recorder wrote just before. That costs a stat a file, and less where `unread` names files that need none.
+The filesystem sets a file's ctime when the file is written, created, or moved, and no program can set it. So no list
+of the earlier files is needed: after the run, each file's ctime is compared with that of a file that recorder wrote
+just before the run. This costs one stat per file, except for the files in `unread`.
 """
 
 # ruff: noqa: PTH118
-# Paths are text here: this is asked for every file of a project, and a Path costs as much as the answer.
+# Paths are strings here: this runs for each file of a project, and a Path costs as much as the check.
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Collection, Iterator
 
-# Larger trees are not looked through.
+# The limit on the number of files in a scan.
 MAX_SCANNED = 50_000
 
 _JUNK_FOLDERS = frozenset((
@@ -24,7 +24,7 @@ _JUNK_FOLDERS = frozenset((
 ))  # fmt: skip
 _JUNK_ENDS = (".pyc", ".pyo", "~", ".swp", ".swo", ".swx", "#", ".lock")
 _JUNK_STARTS = (".#", ".nfs", ".coverage", ".DS_Store", ".~lock")
-# What people edit while a run is in progress.
+# Files that people edit while a run is in progress.
 _EDITED = (
     ".py", ".pyi", ".pyx", ".ipynb", ".sh", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".md", ".rst", ".tex",
     ".c", ".cc", ".cpp", ".h", ".hpp", ".cu", ".rs", ".jl", ".r", ".R", ".js", ".ts", ".html", ".css",
@@ -32,32 +32,32 @@ _EDITED = (
 
 
 class TooManyError(Exception):
-    """The folder holds more than MAX_SCANNED files."""
+    """The folder contains more than MAX_SCANNED files."""
 
 
 def is_junk(path: str) -> bool:
-    """Whether a file at that path, relative to the folder, is a cache's, an editor's or a version control's."""
+    """Return True if the path, relative to the folder, belongs to a cache, an editor, or version control."""
     *folders, name = path.split("/")
     return not _JUNK_FOLDERS.isdisjoint(folders) or _is_junk_name(name)
 
 
 def is_edited(path: str) -> bool:
-    """Whether a file of that name is rather a person's than a program's."""
+    """Return True if a file with this name is usually edited by a person."""
     return path.endswith(_EDITED)
 
 
 def stamp(path: str | os.PathLike[str]) -> int:
-    """The ctime (ns) of the file or folder at `path`: what is written from now on has a later one."""
+    """Return the ctime (ns) of the file or folder at `path`. Files written from now on have a later one."""
     return os.stat(path).st_ctime_ns  # noqa: PTH116
 
 
 def scan(
     folder: str, *, since_ns: int, exclude: Collection[str] = (), unread: Collection[str] = ()
 ) -> Iterator[tuple[str, os.stat_result]]:
-    """The regular files below `folder` whose ctime is later than `since_ns`, by their paths relative to it.
+    """Yield the regular files below `folder` with a ctime after `since_ns`, by relative path.
 
-    `exclude` are absolute paths of folders that are left out, `unread` relative ones of files that were not
-    written. Raises TooManyError.
+    `exclude` are absolute paths of folders to skip. `unread` are relative paths of files known to be unwritten.
+    Raises TooManyError.
     """
     count = 0
     folders = [""]
@@ -83,7 +83,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             found = list(entries)
     except OSError:
-        return []  # gone meanwhile, or not ours to read
+        return []  # deleted since, or not readable for this user
     return [] if any(entry.name == "pyvenv.cfg" for entry in found) else found
 
 
@@ -100,7 +100,7 @@ def _is_junk_name(name: str) -> bool:
 
 
 def open_files() -> frozenset[tuple[int, int]]:
-    """The device and inode of each regular file that this process has open, where the system lists them."""
+    """Return the device and inode of each regular file that this process has open, if the system lists them."""
     found = set()
     try:
         names = os.listdir("/proc/self/fd")  # noqa: PTH208

@@ -1,6 +1,6 @@
-"""Which files below a folder were written: two looks at it, before and after, and the difference.
+"""Discovery of written files below a folder by comparing its state before and after.
 
-A look is one walk with a ``stat`` for each file; no file is opened.
+A scan is one walk with a ``stat`` per file. No file is opened.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-# What tools leave behind beside the work, and nobody calls an output.
+# Folders that tools create next to the work, and that are not outputs.
 PRIVATE_FOLDERS = frozenset(
     {
         ".git", ".hg", ".svn", "__pycache__", ".recorder", ".venv", "venv", ".tox", ".nox", "node_modules",
         ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints", ".cache", ".idea",
     }
 )  # fmt: skip
-# Above this many files a look ends: a home folder is no working directory to be searched on every run.
+# A scan stops after this many files: a whole home folder is too large to scan for each run.
 MOST_FILES = 200_000
 
 
 class Stamp(NamedTuple):
-    """What tells one state of a file from another without reading it."""
+    """The facts that distinguish two states of a file without reading it."""
 
     size_bytes: int
     mtime_ns: int
@@ -30,11 +30,10 @@ class Stamp(NamedTuple):
 
 
 def scan(folder: Path, *, exclude: Collection[str | os.PathLike[str]] = ()) -> Mapping[str, Stamp]:
-    """The stamps of the regular files below `folder`, by their paths relative to it, with slashes.
+    """Return the stamps of the regular files below `folder`, by relative path with forward slashes.
 
-    `exclude` are folders, absolute, that are not looked into, beside `PRIVATE_FOLDERS` of any depth. Links are
-    neither followed nor listed; what vanishes meanwhile, or may not be read, is left out. A folder with more
-    than `MOST_FILES` files is looked at no further.
+    `exclude` are absolute paths of folders to skip, in addition to `PRIVATE_FOLDERS` at any depth. Links are neither
+    followed nor listed. Files that vanish or cannot be read are left out. The scan stops after `MOST_FILES` files.
     """
     shut = {os.path.realpath(path) for path in exclude}
     found: dict[str, Stamp] = {}
@@ -46,7 +45,7 @@ def scan(folder: Path, *, exclude: Collection[str | os.PathLike[str]] = ()) -> M
 
 
 def look_at(path: Path) -> Mapping[str, Stamp]:
-    """The stamps below a folder, or that of a file; {} where there is neither. A folder itself has one, too."""
+    """Return the stamps below a folder, including its own, or that of a file, or {} if there is neither."""
     try:
         stat = path.stat()
     except OSError:
@@ -75,7 +74,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError:
-        return []  # removed since, or not ours to read
+        return []  # deleted since, or not readable for this user
 
 
 def _stamp(entry: os.DirEntry[str]) -> Stamp | None:
@@ -87,5 +86,5 @@ def _stamp(entry: os.DirEntry[str]) -> Stamp | None:
 
 
 def written(before: Mapping[str, Stamp], after: Mapping[str, Stamp]) -> list[str]:
-    """The files of `after` that are new, or not as they were `before`, sorted."""
+    """Return the sorted files of `after` that are new or differ from `before`."""
     return sorted(path for path, stamp in after.items() if before.get(path) != stamp)

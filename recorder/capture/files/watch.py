@@ -1,20 +1,20 @@
-"""What one run reads and writes: its readings, each with the digest of the file as it was when it was read.
+"""The files read and written by one run, each input with its digest at the time of the first read.
 
-What counts as an input: a regular file that the run opened to read, or to change without emptying it first
-(its content before). What does not: a file that the run wrote first; one that was changed after the run began
-and before it was read, for then a child process or a C library of the run's wrote it, which the hook does not
-see (`Watch.products` lists them); code and compiled modules, which the snapshot and the environment hold; the
-interpreter, installed packages, caches, /etc and the kernel's own file systems.
+An input is a regular file that the run opened to read, or to change without emptying it first; the digest is that of
+the content before. These are not inputs: files that the run wrote first; files that changed between the start of the
+run and the read, because then a child process or a C library of the run wrote them unseen (listed in
+`Watch.products`); code and compiled modules, which belong to the snapshot and the environment; the interpreter,
+installed packages, caches, /etc, and kernel file systems.
 
-The first files are looked at and digested when they are opened. To a run that opens thousands that would be most of
-what it costs, so further names wait: a thread looks at them half a second later, or this one before the run opens
-something to write, renames or removes a file, starts a child process, or ends. A file whose ctime, which no program can
-set, is later than its opening by then was changed by what the hook does not see: what it held is unknown, and it is
-`lost`.
+The first files are digested when they are opened. For a run that opens thousands, this would be most of its overhead,
+so later files wait. A thread digests them half a second later. The run's own thread does so before the run opens a
+file to write, renames or removes a file, starts a child process, or ends. If a file's ctime, which no program can
+set, is then later than the opening, an unseen writer changed the file. Its content at the time of the read is
+unknown, and it is listed as `lost`.
 """
 
 # ruff: noqa: PTH116
-# Paths are text here: this works for every file that a run opens, and a Path costs as much as the rest.
+# Paths are strings here: this runs for each file that a run opens, and a Path costs as much as everything else.
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from .digest_cache import digest_now
 from .exclusion import CODE_SUFFIXES, Exclusion
 from .guard import guard
 
-# Beyond this many inputs they are counted and not listed: the record would be larger than what it is about.
+# Further inputs are counted but not listed: the record would be larger than its subject.
 MAX_READINGS = 50_000
-# So many files are looked at when they are opened; a thread for fewer would cost more than it saves.
+# This many files are digested when they are opened. For fewer, a thread would cost more than it saves.
 AT_ONCE = 100
-# So long later a waiting file is looked at: the time in which a change that nothing sees makes it lost.
+# The delay before a waiting file is digested. An unseen change within it makes the file lost.
 WAIT_S = 0.5
-# The clock of a filesystem stands still for up to 10 ms, and lags behind by as much.
+# A filesystem's clock advances in steps of up to 10 ms, and lags by as much.
 _TICK_NS = 10_000_000
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """A file as it was when the run first read it; `path` is absolute, its links resolved."""
+    """A file at the time of its first read. `path` is absolute, with links resolved."""
 
     path: str
     digest: str
@@ -53,12 +53,12 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """Collects the readings of one run until `stop`; in a forked child it sees nothing.
+    """A collector of the files that one run reads, until `stop`. It does not see forked children.
 
-    `warnings` says what could not be taken in; `products` lists files that the run read and that were changed
-    after it began by what the hook cannot see, `lost` those that were changed after it had read them; `has_children`
-    says whether it started a process; `is_alone` whether no other run of this process, but for those around and within
-    it, was in progress meanwhile.
+    `warnings` lists the files that could not be captured. `products` are files that the run read and that an unseen
+    writer changed after its start. `lost` are files that an unseen writer changed after the run had read them.
+    `has_children` is True if the run started a process. `is_alone` is True if no other run of this process was in
+    progress, apart from enclosing and nested runs.
     """
 
     def __init__(self, *, exclude: Sequence[str | Path] = (), around: Watch | None = None) -> None:
@@ -66,16 +66,16 @@ class Watch:
         self.products: list[Path] = []
         self.lost: list[str] = []
         self.around = around
-        # What else was seen while it lasted, each once: kind, place and detail (see `.hazards`).
+        # Other hazards observed during the run, each once: kind, place, and detail (see `..hazards.observed`).
         self.hazards: dict[tuple[str, str, str], None] = {}
-        # The names that have been opened to read, as they were given.
+        # The names opened to read, as the program gave them.
         self.known: set[str] = set()
         self.has_children = False
         self.is_alone = True
         self._exclusion = Exclusion(exclude)
         # Digest, size and mtime (ns) by real path.
         self._readings: dict[str, tuple[str, int, int]] = {}
-        # The names that have been opened to read since `lets_wait`, and when (ns); they are in `known` too.
+        # The names opened to read since `lets_wait`, with the time (ns). They are in `known` as well.
         self.waiting: dict[str, int] = {}
         self.lets_wait = False
         self._written: set[str] = set()
@@ -86,9 +86,9 @@ class Watch:
         self._stopped = threading.Event()
 
     def add(self, path: str | os.PathLike[str]) -> None:
-        """Take the file, or every file below the folder, as an input, wherever it lies and whoever wrote it.
+        """Add the file, or every file below the folder, as an input, wherever it is and whoever wrote it.
 
-        Raises OSError where it cannot be read.
+        Raises OSError if it cannot be read.
         """
         target = Path(path)
         for file in _files_below(target) if target.is_dir() else (target,):
@@ -98,11 +98,11 @@ class Watch:
 
     @property
     def written(self) -> frozenset[str]:
-        """What the run opened to write, or moved into place: absolute paths, links resolved."""
+        """The absolute paths, links resolved, that the run opened to write or moved into place."""
         return frozenset(self._written)
 
     def stop(self) -> tuple[Reading, ...]:
-        """End the watch: the readings, in the order of the first of each."""
+        """End the watch and return the readings in the order of their first read."""
         active_watches.retire(self)
         with guard():
             self._stopped.set()
@@ -117,21 +117,21 @@ class Watch:
         return tuple(Reading(real, *rest) for real, rest in list(self._readings.items()))
 
     def pause(self) -> None:
-        """See nothing until `resume`."""
+        """Ignore events until `resume`."""
         with guard():
             self.settle()
         active_watches.retire(self)
 
     def resume(self) -> None:
-        """Go on, in this context."""
+        """Resume in this context."""
         active_watches.resume(self)
 
     # For the hook
 
     def see_read(self, name: str, *, waits: bool = True) -> None:
-        """Code of the run's is about to open the file of that absolute name to read it.
+        """Report that the run is about to open the file with this absolute name to read it.
 
-        What is opened by a library in C does not wait: it may write to it unseen as well.
+        A file opened by a C library does not wait, because the library may write to it unseen as well.
         """
         self.known.add(name)
         if waits and self.lets_wait:
@@ -142,28 +142,28 @@ class Watch:
                 self._begin_to_settle()
 
     def see_write(self, name: str, *, makes: bool = False) -> None:
-        """It is about to be opened to be written; `makes` where it is made unless it is there."""
+        """Report that the file is about to be opened to write. `makes` is True if this can create it."""
         if self.waiting and not (makes and not os.path.lexists(name)):
-            self.settle()  # it may have been read under another name
+            self.settle()  # the file may have been read under another name
         real = self._exclusion.follow(name)
         if real is not None:
             self._written.add(real)
 
     def see_moved(self, source: str, target: str) -> None:
-        """A file is about to get another name; what the run wrote stays its own."""
+        """Report that a file is about to be renamed. A file that the run wrote remains an output."""
         self.settle()
         if self._exclusion.follow(source) in self._written:
             self._written.add(os.path.realpath(target))
 
     def see_child(self) -> None:
-        """A process is about to be started: what that writes nobody sees."""
+        """Report that a process is about to start, whose writes are not seen."""
         self.has_children = True
         self.settle()
 
     # Looking
 
     def settle(self) -> None:
-        """Look at the files that wait for it."""
+        """Digest the waiting files now."""
         for name in list(self.waiting):
             with self._looking:
                 opened_ns = self.waiting.pop(name, None)
@@ -171,7 +171,7 @@ class Watch:
                     self._look(name, opened_ns=opened_ns)
 
     def _look(self, name: str, *, opened_ns: int | None = None) -> None:
-        """Take the file in if it is an input, as it is about to be opened, or has been then."""
+        """Add the file if it is an input that is about to be opened, or that was opened at `opened_ns`."""
         real = None if name.endswith(CODE_SUFFIXES) else self._exclusion.find(name)
         if real is None:
             return
@@ -182,7 +182,7 @@ class Watch:
                 status = os.stat(real or name)
         except OSError:
             self.known.discard(name)
-            return  # the program's own call will fail as well, or make the file
+            return  # the program's own call will fail too, or create the file
         if real is not None and stat.S_ISREG(status.st_mode):
             self._consider(real, status, opened_ns)
 
@@ -192,7 +192,7 @@ class Watch:
         now = time.time_ns()
         if opened_ns is not None and opened_ns + _TICK_NS < status.st_ctime_ns <= now:
             self._lose(real)
-        # A time in the future says nothing about when: it is another clock's, or was set.
+        # A time in the future is from another clock, or was set, and proves nothing.
         elif self._started_ns <= status.st_mtime_ns <= now:
             self.products.append(Path(real))
         elif len(self._readings) >= MAX_READINGS:
@@ -204,28 +204,29 @@ class Watch:
         try:
             self._digest(real, status)
         except PermissionError:
-            return  # the program may not read it either
+            return  # the program cannot read it either
         except OSError as error:
-            what = f"input {real} could not be read for its digest: {error.strerror}"
-            self.warnings.append(what)
+            self.warnings.append(f"input {real} could not be digested: {error.strerror}")
 
     def _digest(self, real: str, status: os.stat_result) -> None:
-        # Of two threads that read it first at once, one digest is kept: the file was the same to both.
-        said = (digest_now(real, status), status.st_size, status.st_mtime_ns)
-        self._readings.setdefault(real, said)
+        # If two threads read it first at the same time, one digest is kept: both saw the same file.
+        reading = (digest_now(real, status), status.st_size, status.st_mtime_ns)
+        self._readings.setdefault(real, reading)
 
     def _lose(self, real: str) -> None:
         self.lost.append(real)
         self.warnings.append(
-            f"input {real} was changed by another process, or a library, right after the run had opened it: what it"
-            " held is not known"
+            f"input {real} was changed by another process or a library right after the run opened it, so its content"
+            " at that time is unknown"
         )
 
     def _begin_to_settle(self) -> None:
         self._thread = threading.Thread(
             target=self._settle_often, name="recorder-inputs", daemon=True
         )
-        with contextlib.suppress(RuntimeError):  # no thread to be had: each is looked at at once
+        with contextlib.suppress(
+            RuntimeError
+        ):  # without a thread, each file is digested when it is opened
             self._thread.start()
             self.lets_wait = True
 

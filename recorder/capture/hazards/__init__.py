@@ -1,1 +1,1 @@
-"""Hazards: things a run did that a replay may find different, with their lines."""
+"""Hazards: behavior of a run that may differ in a replay, with source lines."""

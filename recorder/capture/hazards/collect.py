@@ -1,7 +1,4 @@
-"""What a run does that its replay may find otherwise: what was seen of it (see `.sightings`), and what its code says.
-
-As the run ends, `find_hazards` lists both, and what the run's record and the libraries that it loaded say.
-"""
+"""The hazards of a run: observed ones, suspicious source lines, and those of its record and libraries."""
 
 from __future__ import annotations
 
@@ -13,17 +10,17 @@ from typing import Any
 
 from ...paths import PACKAGE
 from ...records import JSON, Function, Hazard, Record
-from ..code.file_filter import is_secret_file
+from ...secrets.filenames import is_secret_file
 from ..environment.process import hash_seed
 from ..files.audit_hook import Watch
 from .static import Suspect, suspects_in
 
-# Of one kind, a record lists no more of them; and no more files are looked at.
+# The limits on listed hazards of one kind, and on analyzed source files.
 MAX_LISTED = 20
 MAX_FILES = 64
 
 _paths = sysconfig.get_paths()
-# Where nothing lies that is the project's own.
+# Folders without code of the project.
 _FOREIGN = (
     _paths["stdlib"] + os.sep,
     _paths["purelib"] + os.sep,
@@ -40,10 +37,10 @@ def find_hazards(
     runtime: Mapping[str, JSON],
     opaque: Iterable[Hazard],
 ) -> tuple[Hazard, ...]:
-    """The hazards of a run as it ends, each kind's first ones.
+    """Return the hazards of a run at its end, the first `MAX_LISTED` of each kind.
 
-    `root` is where its code lies, a replay's in its workspace; `watch` is its watch; `runtime` the runtime object
-    as it is now (see `.runtime`); `opaque` what could not be encoded.
+    `root` is the folder of its code, in a replay the workspace. `watch` is its watch. `runtime` is the current
+    runtime object (see `recorder.capture.environment.runtime`). `opaque` are values that could not be encoded.
     """
     found = [*opaque, *_unreachable(record.function), *_left_out(record, root)]
     if watch is not None:
@@ -54,15 +51,15 @@ def find_hazards(
         found += [Hazard(kind="input lost", detail=_relative(path, root)) for path in watch.lost]
     found += known_hazards(record.function, root=root, runtime=runtime)
     listed: dict[str, list[Hazard]] = {}
-    for one in dict.fromkeys(found):
-        listed.setdefault(one.kind, []).append(one)
-    return tuple(one for same in listed.values() for one in same[:MAX_LISTED])
+    for hazard in dict.fromkeys(found):
+        listed.setdefault(hazard.kind, []).append(hazard)
+    return tuple(hazard for same in listed.values() for hazard in same[:MAX_LISTED])
 
 
 def known_hazards(
     function: Function, *, root: str | None, runtime: Mapping[str, JSON]
 ) -> Iterator[Hazard]:
-    """Those that can be known without the function's having run."""
+    """Yield the hazards that are known without running the function."""
     fixed = hash_seed() is not None
     for place, suspect in _suspects(function, root):
         if suspect.kind != "hash order" or not fixed:
@@ -76,12 +73,12 @@ def _numeric(runtime: Mapping[str, JSON]) -> Iterator[Hazard]:
         yield Hazard(kind="GPU", detail="deterministic algorithms are not enabled")
     for library in runtime.get("libraries") or ():
         if library.get("threads", 1) > 1:
-            said = f"{library.get('library')} {library.get('version', '')}".strip()
-            yield Hazard(kind="threads", detail=f"{said} x {library['threads']}")
+            name = f"{library.get('library')} {library.get('version', '')}".strip()
+            yield Hazard(kind="threads", detail=f"{name} x {library['threads']}")
 
 
 def _unreachable(function: Function) -> Iterator[Hazard]:
-    """A function that no file and no pickle holds, and that no module has under its name."""
+    """Yield a hazard if no file, pickle, or module contains the function."""
     if function.kind != "command" and function.file is None and function.pickled is None:
         found: Any = sys.modules.get(function.module)
         for part in function.qualname.split("."):
@@ -91,11 +88,11 @@ def _unreachable(function: Function) -> Iterator[Hazard]:
 
 
 def _left_out(record: Record, root: str | None) -> Iterator[Hazard]:
-    """Modules that were imported from files that the snapshot left out."""
+    """Yield the loaded modules whose files the snapshot left out."""
     if record.code is None or not record.code.skipped or root is None:
         return
     prefix = root + os.sep
-    files = {prefix + one.path.replace("/", os.sep): one for one in record.code.skipped}
+    files = {prefix + skip.path.replace("/", os.sep): skip for skip in record.code.skipped}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and file in files:
@@ -104,12 +101,12 @@ def _left_out(record: Record, root: str | None) -> Iterator[Hazard]:
             yield Hazard(kind="code left out", detail=detail)
 
 
-# By folder: how many modules were loaded when it was looked at, and the sources from it.
+# By folder: the number of loaded modules at the time of the search, and the sources found.
 _sources: dict[str, tuple[int, tuple[str, ...]]] = {}
 
 
 def _suspects(function: Function, root: str | None) -> list[tuple[str, Suspect]]:
-    """The suspects of the experiment's file, its own ones first, and of the project's modules that are loaded."""
+    """Return the suspects of the project's loaded modules, with those of the experiment itself first."""
     own = f"{function.qualname.replace('<locals>.', '')}."
     found = list(_all_suspects(function.file, root))
     found.sort(key=lambda one: one[0] != function.file or not f"{one[1].inside}.".startswith(own))
@@ -131,7 +128,7 @@ def _all_suspects(file: str | None, root: str | None) -> Iterator[tuple[str, Sus
 
 
 def _loaded_sources(prefix: str) -> tuple[str, ...]:
-    """The source files below the folder that modules were loaded from; looked for again as modules are loaded."""
+    """Return the source files of modules loaded from below the folder, cached until a module is loaded."""
     known = _sources.get(prefix)
     if known is None or known[0] != len(sys.modules):
         files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]

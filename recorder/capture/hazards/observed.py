@@ -1,7 +1,7 @@
-"""Hazards that are seen while they happen: connections, entropy, child processes.
+"""Hazards observed while they happen: connections, entropy, and child processes.
 
-While a run is in progress, the audit hook of `.inputs` tells of connections and child processes, and `os.urandom`,
-which has no audit event, is wrapped. Each is noted once for each line of the project's own code that caused it.
+During a run, audit events report connections and child processes. `os.urandom` has no audit event, so it is wrapped.
+Each hazard is noted once per line of the project's code that causes it.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from ...paths import PACKAGE
 from ..files.audit_hook import WORKER, listen, targets
 from ..seeding import entropy
 
-# Of one kind, more are seen than are listed: libraries cause some.
+# The limit on noted hazards of one run. It exceeds the number listed because libraries cause some.
 _MAX_SEEN = 200
 
 _paths = sysconfig.get_paths()
 _STDLIB = (_paths["stdlib"] + os.sep, "<frozen")
 _INSTALLED = (_paths["purelib"] + os.sep, _paths["platlib"] + os.sep)
-# Between who wants random bytes and os.urandom.
+# Modules between the user of random bytes and os.urandom.
 _DRAWERS = tuple(f"{_paths['stdlib']}{os.sep}{name}.py" for name in ("random", "secrets", "uuid"))
-# They ask the system what it is, by programs of its own.
+# Modules that run programs to query the system.
 _ASKERS = tuple(
     os.path.join(_paths["stdlib"], *name)  # noqa: PTH118
     for name in (("platform.py",), ("ctypes", "util.py"), ("uuid.py",), ("sysconfig.py",))
 )
-# Of the installed ones, loky does, to count the processor's cores.
+# loky counts the processor's cores this way.
 _INSTALLED_ASKERS = (os.path.join("loky", "backend", "context.py"),)  # noqa: PTH118
-# Multiprocessing's and loky's: what is left of semaphores and shared memory at the end.
+# The cleanup processes of multiprocessing and loky for semaphores and shared memory.
 _TIDIERS = os.sep + "resource_tracker.py"
-# They name temporary folders, messages and calls by random bytes, which reach no result.
+# Packages that name temporary folders, messages, and calls with random bytes, which do not reach results.
 _PLUMBING = (
     "joblib", "ipykernel", "jupyter_client", "zmq", "fsspec", "tornado", os.path.join("sklearn", "callback"),  # noqa: PTH118
 )  # fmt: skip
 
 
 def _own_place(frame: FrameType | None) -> str | None:
-    """``file:line`` of the nearest frame of the project's own; "" where there is none, None for recorder's doing."""
+    """Return ``file:line`` of the nearest frame of the project, "" without one, or None for a frame of recorder."""
     while frame is not None:
         file = frame.f_code.co_filename
         if file.startswith(PACKAGE):
@@ -62,7 +62,7 @@ def _note(kind: str, detail: str, frame: FrameType | None) -> None:
 
 
 class _Asked(threading.local):
-    """The name that this thread has asked the address of, and the port with it."""
+    """The host name that this thread last resolved, and the port."""
 
     name: tuple[str, Any] = ("", None)
 
@@ -76,18 +76,18 @@ def _on_lookup(host: Any, port: Any, *_rest: Any) -> None:
 
 
 def _on_connect(_socket: Any, address: Any) -> None:
-    """Connections by a network; those to a socket that is a file have no port."""
+    """Note a network connection. Addresses of Unix sockets have no port and are skipped."""
     if type(address) is not tuple or len(address) < 2:
         return
     host, port = str(address[0]), address[1]
     local = host.startswith("127.") or host in ("::1", "localhost", "", "0.0.0.0")
     name, asked_port = _asked.name
-    said = name if str(asked_port) == str(port) and not local else host
-    _note("local connection" if local else "network", f"{said}:{port}", sys._getframe(2))
+    shown = name if str(asked_port) == str(port) and not local else host
+    _note("local connection" if local else "network", f"{shown}:{port}", sys._getframe(2))
 
 
 def _on_process(program: Any, arguments: Any = (), *_rest: Any) -> None:
-    """The program's name and no more: what it is told may be a credential."""
+    # Only the program's name is noted, because its arguments may contain credentials.
     if program is None:
         program = arguments[0] if isinstance(arguments, list | tuple) and arguments else arguments
     frame = caller = sys._getframe(2)
@@ -101,7 +101,7 @@ def _on_process(program: Any, arguments: Any = (), *_rest: Any) -> None:
 
 
 def _on_worker(arguments: Any) -> None:
-    """One that multiprocessing or loky starts anew, or the server that forks them; no process that only tidies up."""
+    """Note a worker started by multiprocessing or loky, or a fork server, but not their cleanup processes."""
     frame = caller = sys._getframe(3)
     while caller.f_back is not None:
         if caller.f_code.co_filename.endswith(_TIDIERS):
@@ -124,7 +124,7 @@ _watching = 0
 
 
 def watch_hazards() -> None:
-    """Begin to see; `unwatch_hazards` ends it. What is seen goes to the watches of `.inputs` in progress."""
+    """Begin to observe hazards for the watches in progress. `unwatch_hazards` ends it."""
     global _watching
     listen(_LISTENED)
     with _lock:
@@ -133,7 +133,7 @@ def watch_hazards() -> None:
 
 
 def unwatch_hazards() -> None:
-    """The end of a run; with the last one nothing is looked at any more."""
+    """End the observation for one run."""
     global _watching
     with _lock:
         _watching -= 1
@@ -142,7 +142,7 @@ def unwatch_hazards() -> None:
 
 
 def _on_entropy(frame: FrameType | None) -> None:
-    """What draws: the project's code, or a library in its name; the standard library's own use reaches no result."""
+    """Note a draw of system entropy by the project or by a library, but not the standard library's internal use."""
     if not targets():
         return
     drawer = "os.urandom"
@@ -161,7 +161,7 @@ def _on_entropy(frame: FrameType | None) -> None:
 
 
 def _is_importing(frame: FrameType | None) -> bool:
-    """Whether an installed module is being imported: the keys that torch makes for its own registries, say."""
+    """Return True during the import of an installed module. For example, torch then draws keys for its registries."""
     while frame is not None and frame.f_code.co_filename.startswith(_INSTALLED):
         if frame.f_code.co_name == "<module>":
             return True

@@ -1,9 +1,9 @@
-"""What a source file does that may come out otherwise each time: orders of sets, hash(), id(), the clock.
+"""Static detection of source lines whose behavior may change between runs: set order, hash(), id(), and the clock.
 
-Python does not tell a running program of these, so the text is looked at, as it stands: a set is known by what it is
-made with (a display, set(), an operator, a name that was given one in the same function), not by what flows into a
-name from elsewhere; and whether the line was reached is not known. Sets of numbers alone have the same order in
-every process, and what sorts, counts or sums up does not mind the order.
+Python reports none of these at run time, so the source text is analyzed. A set is recognized by the expression that
+creates it (a display, set(), an operator, or a name assigned one in the same function), not by data flow from
+elsewhere. Whether the line ran is unknown. Sets of numbers have the same order in every process, and sorting,
+counting, or summing ignores the order.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _COMPREHENSIONS = (ast.ListComp, ast.GeneratorExp, ast.DictComp)
 _OPERATORS = (ast.BitOr, ast.BitAnd, ast.Sub, ast.BitXor)
 _MAKERS = frozenset({"set", "frozenset"})
 _METHODS = frozenset({"union", "intersection", "difference", "symmetric_difference"})
-# Of what is iterated over, these take the order along; any other call may be anybody's, and is left alone.
+# These calls keep the order of the iterable. Other calls are unknown, and are left alone.
 _ORDERED = frozenset(
     {"list", "tuple", "enumerate", "zip", "map", "filter", "iter", "str", "repr", "print", "fromkeys", "join",
      "array", "asarray", "Series", "Index", "chain", "islice", "cycle", "choice", "sample", "shuffle", "dumps"}
 )  # fmt: skip
-# These do not: max and min find the same one unless a key makes some equal.
+# These calls ignore the order. max and min do too, unless a key makes items equal.
 _INDIFFERENT = frozenset(
     {"sorted", "sum", "len", "min", "max", "any", "all", "set", "frozenset", "Counter", "fsum", "prod", "update",
      "union", "intersection", "difference", "issubset", "issuperset", "isdisjoint"}
@@ -42,7 +42,7 @@ _CLOCKS = frozenset(
      "datetime.date.today", "timeit.default_timer", "pandas.Timestamp.now", "pandas.Timestamp.today", "uuid.uuid1"}
 )  # fmt: skip
 _KEEPERS = frozenset({"log", "save", "recorder.log", "recorder.save"})
-# A text without any of these has no suspect: a word, or a brace that may be a set's.
+# Source without any of these has no suspects: a word, or a brace that may begin a set.
 _WORTH_PARSING = re.compile(
     rb"\b(?:set|frozenset|hash|id|keys|time|datetime|timeit|Timestamp|uuid1)\b|\{\s*[\w\"'(*-]"
 )
@@ -50,9 +50,9 @@ _NUMBERS = frozenset({"int", "float", "bool", "complex"})
 
 
 class Suspect(NamedTuple):
-    """A line that may come out otherwise: the hazard's kind, the line's number, and what stands there.
+    """A line whose behavior may change between runs: the hazard's kind, the line number, and a short description.
 
-    `inside` is the qualified name of the function or class around it, "" at the top.
+    `inside` is the qualified name of the enclosing function or class, "" at module level.
     """
 
     kind: str
@@ -67,7 +67,7 @@ _parsing = threading.Lock()
 
 @lru_cache(maxsize=512)
 def suspects_in(file: str) -> tuple[Suspect, ...]:
-    """The suspects of a source file, as it stands when it is first asked for; none in one that cannot be parsed."""
+    """Return the suspects of a source file as it was at the first call, or () if it cannot be parsed."""
     try:
         source = Path(file).read_bytes()
         if len(source) > MAX_SOURCE_BYTES or not _WORTH_PARSING.search(source):
@@ -75,14 +75,14 @@ def suspects_in(file: str) -> tuple[Suspect, ...]:
         with _parsing:
             tree = ast.parse(source, filename=file)
     except (OSError, SyntaxError, ValueError, RecursionError):
-        return ()  # it was loaded some other way, or is gone
+        return ()  # the file is gone, or the module was loaded in another way
     except SystemError:
-        return ()  # another thread of the program's was parsing something: see `_parsing`
+        return ()  # a thread of the program was parsing at the same time: see `_parsing`
     return tuple(sorted(dict.fromkeys(_Pass(tree).suspects(tree)), key=lambda one: one.line))
 
 
 class _Pass:
-    """One look at a module: its imports' names, and then each scope with the sets that it names."""
+    """One pass over a module: the imported names, and in each scope the names that hold sets and times."""
 
     def __init__(self, tree: ast.Module) -> None:
         self._names: dict[str, str] = {}
@@ -90,7 +90,7 @@ class _Pass:
         self._timed: frozenset[str] = frozenset()
 
     def suspects(self, scope: _Scope, inside: str = "") -> Iterator[Suspect]:
-        """Those of a scope and of the scopes inside."""
+        """Yield the suspects of a scope and of the scopes in it."""
         around = self._names, self._sets, self._timed
         nodes = list(_own_nodes(scope))
         assigned = _assigned(nodes)
@@ -108,7 +108,7 @@ class _Pass:
         self._names, self._sets, self._timed = around
 
     def _of(self, node: ast.AST, scope: _Scope) -> Iterator[Suspect]:
-        """Those of one node."""
+        """Yield the suspects of one node."""
         yield from self._orders(node)
         yield from self._calls(node, scope)
         yield from self._flows(node)
@@ -119,7 +119,7 @@ class _Pass:
                 yield Suspect("hash order", iterated.lineno, f"the order of {_text(iterated)}")
 
     def _iterated(self, node: ast.AST) -> Iterator[ast.expr]:
-        """What the node goes through in order."""
+        """Yield the expressions that the node iterates over in order."""
         if isinstance(node, ast.For | ast.AsyncFor):
             yield node.iter
         elif isinstance(node, _COMPREHENSIONS):
@@ -145,7 +145,7 @@ class _Pass:
             yield Suspect("address", node.lineno, "id()")
 
     def _flows(self, node: ast.AST) -> Iterator[Suspect]:
-        """The clock in what is returned, logged or saved."""
+        """Yield the clock readings that are returned, logged, or saved."""
         if isinstance(node, ast.Return) and node.value is not None:
             yield from self._kept(node.value)
         elif isinstance(node, ast.Call):
@@ -162,9 +162,9 @@ class _Pass:
                 yield Suspect("clock", node.lineno, node.id)
 
     def _named_times(self, assigned: Sequence[_Assigned]) -> frozenset[str]:
-        """The names that are a time, or computed from one: ``took = time.time() - start``."""
+        """Return the names that hold a time or a value computed from one, as in ``took = time.time() - start``."""
         found: set[str] = set()
-        for _ in range(2):  # a name may be used above where it is given
+        for _ in range(2):  # a name can be used above its assignment
             found |= {
                 n for n, value in assigned if any(self._is_time(x, found) for x in ast.walk(value))
             }
@@ -179,7 +179,7 @@ class _Pass:
         return _makes_set(node, self._sets)
 
     def _dotted(self, node: ast.expr) -> str:
-        """``np.random.rand`` by the names that the module imports: ``numpy.random.rand``; "" for what has none."""
+        """Return the full dotted name, such as ``numpy.random.rand`` for ``np.random.rand``, or ""."""
         parts: list[str] = []
         while isinstance(node, ast.Attribute):
             parts.append(node.attr)
@@ -190,7 +190,7 @@ class _Pass:
 
 
 def _imports(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str]]:
-    """Each imported name, and what it stands for."""
+    """Yield each imported name with its full name."""
     for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -204,7 +204,7 @@ def _imports(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, str]]:
 
 
 def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a scope; of the scopes inside only their first."""
+    """Yield the nodes of a scope. Of a nested scope, yield only its root."""
     waiting = list(ast.iter_child_nodes(scope))
     while waiting:
         node = waiting.pop()
@@ -215,7 +215,7 @@ def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
 
 
 def _mark(node: ast.AST) -> None:
-    """A generator that goes straight into sorted() or its like minds no order."""
+    """Mark a comprehension that is passed directly to a call that ignores the order."""
     if isinstance(node, ast.Call) and _last_name(node.func) in _INDIFFERENT:
         for argument in node.args:
             if isinstance(argument, _COMPREHENSIONS):
@@ -237,7 +237,7 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _assigned(nodes: Sequence[ast.AST]) -> list[_Assigned]:
-    """Each name that the scope gives a value to, in the order of the text."""
+    """Return the assignments to names in the scope, in source order."""
     found: list[tuple[int, int, str, ast.expr]] = []
     for node in nodes:
         if isinstance(node, ast.Assign):
@@ -254,7 +254,7 @@ def _assigned(nodes: Sequence[ast.AST]) -> list[_Assigned]:
 def _named_sets(
     scope: ast.AST, assigned: Sequence[_Assigned], known: frozenset[str]
 ) -> frozenset[str]:
-    """The names that are a set in this scope: those around, but for what it gives anew, and its own."""
+    """Return the names that hold a set in this scope: inherited ones that it does not assign, and its own."""
     arguments = getattr(scope, "args", None)
     own: set[str] = set()
     if isinstance(arguments, ast.arguments):
@@ -275,7 +275,7 @@ def _is_wrapped(value: ast.expr) -> bool:
 
 
 def _says_set(annotation: ast.expr | None) -> bool:
-    """Whether a parameter is said to be a set, and not one of numbers."""
+    """Return True if the annotation of a parameter declares a set that is not one of numbers."""
     if not isinstance(annotation, ast.Subscript):
         return isinstance(annotation, ast.Name) and annotation.id in _MAKERS
     of = _last_name(annotation.slice)
@@ -283,7 +283,7 @@ def _says_set(annotation: ast.expr | None) -> bool:
 
 
 def _makes_set(node: ast.expr, names: frozenset[str]) -> bool:
-    """Whether the expression is a set, and not one of numbers alone."""
+    """Return True if the expression is a set that does not consist of numbers alone."""
     if isinstance(node, ast.Set):
         return not all(map(_is_number, node.elts))
     if isinstance(node, ast.SetComp):
@@ -310,7 +310,7 @@ def _is_keys(node: ast.expr) -> bool:
 
 
 def _are_numbers(node: ast.expr) -> bool:
-    """Whether what a set is made from gives numbers alone, as far as the text says."""
+    """Return True if the items of a set are visibly numbers alone."""
     if isinstance(node, ast.List | ast.Tuple | ast.Set):
         return all(map(_is_number, node.elts))
     if isinstance(node, ast.GeneratorExp | ast.ListComp):
@@ -327,6 +327,6 @@ def _is_number(node: ast.expr) -> bool:
 
 
 def _text(node: ast.expr) -> str:
-    """What stands there, cut to a line."""
-    said = " ".join(ast.unparse(node).split())
-    return said if len(said) <= 40 else said[:37] + "..."
+    """Return the source of the expression, shortened to 40 characters."""
+    source = " ".join(ast.unparse(node).split())
+    return source if len(source) <= 40 else source[:37] + "..."

@@ -1,1 +1,1 @@
-"""Seeds: plant them in every generator, restore the state, and note where entropy was drawn."""
+"""Seeding: plant a run's seed in every random generator, restore their states, and count draws of entropy."""

@@ -1,7 +1,7 @@
-"""What is fixed before an interpreter starts, so that the same program computes the same numbers.
+"""Settings that must be fixed before an interpreter starts, so that a program computes the same numbers again.
 
-Libraries read these variables when they are loaded, Python when it starts: too late for a program to set them for
-itself. ``recorder run`` starts the interpreter with them, and a replay with those that were recorded.
+Libraries read these variables when they are loaded, and Python at its start, so a program cannot set them for itself.
+``recorder run`` starts the interpreter with them, and a replay with the recorded ones.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-# Said to the process itself, and to those that it starts.
+# Inherited by child processes.
 VARIABLE = "RECORDER_DETERMINISTIC"
 HASH_SEED = "PYTHONHASHSEED"
-# A sum that is split among another number of threads is rounded otherwise.
+# A sum that is split among a different number of threads is rounded differently.
 THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -25,7 +25,7 @@ THREADS = (
 _LIBRARIES = {
     # cuBLAS with several streams: https://docs.nvidia.com/cuda/cublas/#results-reproducibility
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    # oneMKL's conditional numerical reproducibility: from run to run, whatever the alignment of the arrays.
+    # oneMKL's conditional numerical reproducibility: equal from run to run for any alignment of the arrays.
     "MKL_CBWR": "AUTO",
     "TF_DETERMINISTIC_OPS": "1",
 }
@@ -35,9 +35,9 @@ _XLA = "--xla_gpu_deterministic_ops=true"
 def fixed_variables(
     environ: Mapping[str, str], *, deterministic: bool = False, threads: int | None = None
 ) -> dict[str, str]:
-    """The variables to start the interpreter with: what `environ` lacks. A count of threads that is given wins.
+    """Return the variables to add to `environ` for the new interpreter. An explicit count of threads takes precedence.
 
-    The hash seed is 0 for all, so that sets of two runs with different seeds have the same order.
+    The hash seed is always 0, so that sets have the same order in runs with different seeds.
     """
     wanted = {HASH_SEED: "0"}
     if deterministic:
@@ -54,12 +54,12 @@ def fixed_variables(
 
 
 def is_deterministic() -> bool:
-    """Whether this process was started to compute deterministically."""
+    """Return True if this process was started for deterministic computation."""
     return os.environ.get(VARIABLE) == "1"
 
 
 def fix_torch(torch: Any) -> None:
-    """PyTorch's deterministic algorithms: an operation that has none raises, in PyTorch's own words."""
+    """Enable PyTorch's deterministic algorithms. An operation without one raises PyTorch's own error."""
     torch.use_deterministic_algorithms(True)
     cudnn = getattr(torch.backends, "cudnn", None)
     if cudnn is not None:
@@ -67,7 +67,7 @@ def fix_torch(torch: Any) -> None:
 
 
 def read_torch(torch: Any) -> tuple[Any, ...]:
-    """PyTorch's flags as they are."""
+    """Return the current flags of PyTorch."""
     cudnn = getattr(torch.backends, "cudnn", None)
     return (
         torch.are_deterministic_algorithms_enabled(),
@@ -77,7 +77,7 @@ def read_torch(torch: Any) -> tuple[Any, ...]:
 
 
 def restore_torch(torch: Any, flags: tuple[Any, ...]) -> None:
-    """PyTorch's flags as they were."""
+    """Restore the flags of PyTorch."""
     enabled, warn_only, cudnn = flags
     torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
     if cudnn is not None:

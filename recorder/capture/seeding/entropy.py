@@ -1,9 +1,9 @@
-"""What a run draws beyond the global generators: streams of its seed, and entropy of the operating system.
+"""Random draws beyond the global generators: from the run's seed, and from the operating system.
 
-NumPy takes the entropy of whatever is made without a seed (`default_rng()`, `SeedSequence()`, `RandomState()`, each
-bit generator) from one function, `numpy.random.bit_generator.randbits`. While a run is in progress it asks here
-first: in the run's own context it is given bits of the run's seed, anywhere else the operating system's. What comes
-from `os.urandom` (also by `secrets`, `uuid.uuid4`, `random.SystemRandom`) stays what it is, and is counted.
+NumPy objects created without a seed (`default_rng()`, `SeedSequence()`, `RandomState()`, each bit generator) take
+their entropy from one function, `numpy.random.bit_generator.randbits`. During a run, that function is replaced: in
+the run's context it returns bits derived from the run's seed, elsewhere the operating system's. Draws from
+`os.urandom` (also by `secrets`, `uuid.uuid4`, `random.SystemRandom`) are counted but not changed.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from typing import Any
 
 from ...paths import PACKAGE
 
-# Those through which a program asks for the system's entropy: what counts is who called them.
+# Modules through which a program asks for system entropy. Their caller counts as the user.
 _GO_BETWEENS = frozenset({"random", "secrets", "uuid"})
-# It makes a generator, whose state it sets then.
+# It creates a generator and then sets its state.
 _PICKLES = "numpy.random._pickle"
-# The name of a module's file ("" in a notebook), a function's, and a line: the same in a replay's workspace.
+# A module's file name ("" in a notebook), a function's name, and a line, which are the same in a replay's workspace.
 _Place = tuple[str, str, int]
 
 
 class Streams:
-    """The numbers that one run has drawn from its seed, in its own context, and from the operating system.
+    """The numbers that one run draws in its context, from its seed and from the operating system.
 
-    `unseeded` counts NumPy's generators that took their entropy from the seed, `spawned` those that were asked for,
-    `keys` JAX's keys; `system` counts draws of the operating system's entropy by file and line.
+    `unseeded` counts NumPy generators that took their entropy from the seed, `spawned` generators of `spawn`, and
+    `keys` JAX keys. `system` counts draws of system entropy by file and line.
     """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._pid = os.getpid()
         self._ended = False
-        # itertools.count is atomic: asyncio.to_thread takes the context into another thread.
+        # itertools.count is atomic, which matters because asyncio.to_thread takes the context into another thread.
         self._bits: dict[_Place, Iterator[int]] = {}
         self._spawns, self._folds = count(), count()
         self.unseeded = self.spawned = self.keys = 0
@@ -47,46 +47,46 @@ class Streams:
         _in_force.set(self)
 
     def end(self) -> None:
-        """The enclosing run's are in force again."""
+        """End these streams, so that the enclosing run's apply again."""
         self._ended = True
         if _in_force.get() is self:
             _in_force.set(self._outer)
 
     def pause(self) -> None:
-        """The enclosing run's are in force until `resume`."""
+        """Let the enclosing run's streams apply until `resume`."""
         if _in_force.get() is self:
             _in_force.set(self._outer)
 
     def resume(self) -> None:
-        """In force again, in this context."""
+        """Apply again, in this context."""
         if _in_force.get() is not self:
             self._outer = _in_force.get()
             _in_force.set(self)
 
     @property
     def outer(self) -> Streams | None:
-        """Those of the run around this one, where this one has ended or belongs to the parent process."""
-        # A forked child has the parent's count: workers that want numbers of their own would all get the same.
+        """These streams, or the enclosing run's if these have ended, or None in a forked child."""
+        # A forked child inherits the counters, so all workers would draw the same numbers.
         return self._outer if self._ended else None if self._pid != os.getpid() else self
 
     def draw_bits(self, size: int, *, caller: FrameType) -> int:
-        """`size` bits in place of the system's: other ones each time, the same in a replay.
+        """Return `size` bits in place of the system's, different for each call and equal in a replay.
 
-        Each place in the code has bits of its own: what a library draws when it is imported, which a replay may have
-        imported before, shifts nobody else's.
+        Each place in the code has a stream of its own. A library that draws during its import, which may happen
+        earlier in a replay, does not shift the others.
         """
-        # (A function that was pickled by value has another name for its code's file, but its globals' one.)
+        # A function that was pickled by value has another file name in its code, but not in its globals.
         file = str(caller.f_globals.get("__file__") or "")
         place = (file.rpartition(os.sep)[2], caller.f_code.co_name, caller.f_lineno)
         n = next(self._bits.setdefault(place, count()))
         self.unseeded += _is_unseeded(caller)
         import hashlib  # with OpenSSL
 
-        said = hashlib.shake_256(repr(("recorder unseeded", self._seed, place, n)).encode())
-        return int.from_bytes(said.digest((size + 7) // 8), "little") & ((1 << size) - 1)
+        material = hashlib.shake_256(repr(("recorder unseeded", self._seed, place, n)).encode())
+        return int.from_bytes(material.digest((size + 7) // 8), "little") & ((1 << size) - 1)
 
     def spawn(self) -> Any:
-        """A numpy Generator: ``default_rng(SeedSequence(seed).spawn(n + 1)[n])`` for the call number n."""
+        """Return a NumPy Generator: call number n gives ``default_rng(SeedSequence(seed).spawn(n + 1)[n])``."""
         from numpy import random
 
         n = next(self._spawns)
@@ -94,7 +94,7 @@ class Streams:
         return random.default_rng(random.SeedSequence(self._seed % 2**64, spawn_key=(n,)))
 
     def fold_key(self) -> Any:
-        """A JAX key: ``fold_in(key(seed), n)`` for the call number n."""
+        """Return a JAX key: call number n gives ``fold_in(key(seed), n)``."""
         from jax import random  # type: ignore[import-not-found, unused-ignore]
 
         n = next(self._folds)
@@ -106,7 +106,7 @@ _in_force: ContextVar[Streams | None] = ContextVar("recorder_streams", default=N
 
 
 def current_streams() -> Streams | None:
-    """Those of the run that this code is part of; None in other threads, and in a child forked from it."""
+    """Return the streams of the run in this context, or None in other threads and in forked children."""
     streams = _in_force.get()
     while streams is not None and streams.outer is not streams:
         streams = streams.outer
@@ -114,7 +114,7 @@ def current_streams() -> Streams | None:
 
 
 class _Bits:
-    """`randbits`, of the run's seed where there is a run."""
+    """A replacement for `randbits` that draws from the run's seed during a run."""
 
     def __init__(self, system: Callable[[int], int]) -> None:
         self._system = system
@@ -128,25 +128,25 @@ class _Bits:
 
 
 def _is_unseeded(caller: FrameType) -> bool:
-    """Whether the entropy that the caller's call draws is used: ``RandomState(3)`` draws some, and drops it."""
+    """Return True if the caller uses the entropy it draws: ``RandomState(3)`` draws some and drops it."""
     code, at = caller.f_code, caller.f_lasti
     return "RandomState" not in code.co_names or code.co_code[at + 1] == 0  # no arguments
 
 
-# Told of the frame that draws the operating system's entropy, while somebody wants to know: see `.hazards`.
+# Called with each frame that draws system entropy, during runs: see `recorder.capture.hazards.observed`.
 on_draw: Callable[[FrameType], None] | None = None
 
 
 class _Counted:
-    """`os.urandom`, counted where there is a run."""
+    """A replacement for `os.urandom` that counts draws during a run."""
 
     def __init__(self, system: Callable[[int], bytes]) -> None:
         self._system = system
 
     def __call__(self, size: int, /) -> bytes:
-        tell = on_draw  # another thread may end the last run at this moment
-        if tell is not None:
-            tell(sys._getframe(1))
+        notify = on_draw  # read once: another thread may end the last run at this moment
+        if notify is not None:
+            notify(sys._getframe(1))
         streams = current_streams()
         caller = None if streams is None else _caller(sys._getframe(1))
         if streams is not None and caller is not None:
@@ -155,7 +155,7 @@ class _Counted:
 
 
 def _caller(frame: FrameType | None) -> FrameType | None:
-    """Who asked; None where it was recorder itself."""
+    """Return the frame that asked for entropy, or None if it is recorder's own."""
     while frame is not None and frame.f_globals.get("__name__") in _GO_BETWEENS:
         frame = frame.f_back
     ours = frame is not None and frame.f_code.co_filename.startswith(PACKAGE)
@@ -163,13 +163,13 @@ def _caller(frame: FrameType | None) -> FrameType | None:
 
 
 def tap_bits(random: Any) -> None:
-    """Let `numpy.random` ask here for entropy."""
+    """Replace the entropy source of `numpy.random`."""
     module = random.bit_generator
     if not isinstance(module.randbits, _Bits):
         module.randbits = _Bits(module.randbits)
 
 
 def tap_system(module: Any, name: str) -> None:
-    """Count the calls of `module`'s name for `os.urandom`."""
+    """Count the calls of `os.urandom` under the given name of `module`."""
     if not isinstance(getattr(module, name), _Counted):
         setattr(module, name, _Counted(getattr(module, name)))

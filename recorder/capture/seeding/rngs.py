@@ -1,5 +1,4 @@
-"""Every process-wide generator that there is: the module that it belongs to, how to plant a seed in it, and how to
-put it back."""
+"""The process-wide random generators: for each one its module, and functions to plant a seed and to restore it."""
 
 from __future__ import annotations
 
@@ -13,9 +12,10 @@ from .entropy import tap_bits, tap_system
 
 
 class Generator(NamedTuple):
-    """A process-wide generator: the module that it belongs to, and how to plant, capture and restore it.
+    """A process-wide generator: its module, and functions to plant, capture, and restore its state.
 
-    Each function takes the module first. `listed` is False for what is no generator, but goes in and out with them.
+    Each function takes the module as its first argument. `listed` is False for a state that is not a generator, but is
+    planted and restored with them.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Generator(NamedTuple):
 
 
 def _plant_torch(torch: Any, seed: int) -> None:
-    # Any 64 bits will do; CUDA's generators, and those of devices not yet used, are seeded by it too.
+    # This accepts 64 bits, and seeds CUDA generators too, including those of devices not yet used.
     torch.manual_seed(seed % 2**63)
 
 
@@ -39,7 +39,7 @@ def _capture_torch(torch: Any) -> Any:
     return torch.get_rng_state(), states
 
 
-# What torch.initial_seed() says before any seed was planted.
+# The result of torch.initial_seed() before a seed was planted.
 _UNSEEDED_TORCH = 67280421310721
 
 
@@ -49,13 +49,13 @@ def _restore_torch(torch: Any, state: Any) -> None:
     if isinstance(before, list):
         torch.cuda.set_rng_state_all(before)
     elif before is not None and before != _UNSEEDED_TORCH:
-        torch.cuda.manual_seed_all(before)  # whoever seeded PyTorch seeded its devices to come
+        torch.cuda.manual_seed_all(before)  # a program that seeds PyTorch seeds its later devices
     elif before is not None:
-        torch.cuda.seed_all()  # as a device is that nobody has seeded
+        torch.cuda.seed_all()  # the state of a device that was never seeded
 
 
 def _tensorflow_context() -> Any:
-    """Where TensorFlow keeps the seed: it has no public way to ask for it. None where it keeps it elsewhere."""
+    """Return the internal context in which TensorFlow keeps its seed, or None. There is no public way to read it."""
     module = sys.modules.get("tensorflow.python.eager.context")
     return None if module is None else module.context()
 
@@ -74,11 +74,11 @@ def _restore_tensorflow(tensorflow: Any, state: tuple[int | None, Any]) -> None:
         if of_operations is not None and context is not None:
             context._rng.setstate(of_operations)
     elif context is not None:
-        # set_seed takes no None; without a global seed each operation draws its own.
+        # set_seed does not accept None; without a global seed, each operation draws one.
         context._seed, context._rng = None, random.Random()
 
 
-# numpy.random.seed takes 32 bits; a larger or negative seed is taken modulo 2**32, CuPy's as well.
+# numpy.random.seed takes 32 bits, so a larger or negative seed is taken modulo 2**32. CuPy is the same.
 GENERATORS: tuple[Generator, ...] = (
     Generator(
         "random",
@@ -102,7 +102,7 @@ GENERATORS: tuple[Generator, ...] = (
         _capture_tensorflow,
         _restore_tensorflow,
     ),
-    # The state is an object, which cupy.random.seed would change: the run is given one of its own.
+    # The state is an object that cupy.random.seed would change, so the run gets a new one.
     Generator(
         "cupy",
         "cupy",
@@ -112,7 +112,7 @@ GENERATORS: tuple[Generator, ...] = (
     ),
 )
 
-# Where entropy is drawn: see `recorder.capture.seeding.entropy`.
+# Replacements for sources of entropy: see `recorder.capture.seeding.entropy`.
 TAPS: tuple[Generator, ...] = (
     Generator(
         "numpy's entropy",
@@ -140,7 +140,7 @@ TAPS: tuple[Generator, ...] = (
     ),
 )
 
-# Where the process was started to compute deterministically.
+# For a process that was started for deterministic computation.
 DETERMINISM: tuple[Generator, ...] = (
     Generator(
         "torch's determinism",
@@ -150,7 +150,7 @@ DETERMINISM: tuple[Generator, ...] = (
         restore_torch,
         listed=False,
     ),
-    # It cannot be taken back: https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_op_determinism
+    # It cannot be undone: https://www.tensorflow.org/api_docs/python/tf/config/experimental/enable_op_determinism
     Generator(
         "tensorflow's determinism",
         "tensorflow",

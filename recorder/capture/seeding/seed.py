@@ -1,7 +1,7 @@
-"""The seed of a run: draw one, plant it in every generator that there is, and put their states back afterwards.
+"""The seed of a run: draw one, plant it in every random generator, and restore their states afterwards.
 
-A generator belongs to a module. Where the module is loaded, it is planted at once; where the run imports it, it is
-planted as soon as the module has been executed.
+A generator belongs to a module. If the module is loaded, the seed is planted at once. If the run imports it, the seed
+is planted as soon as the module has been executed.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from .rngs import DETERMINISM, GENERATORS, TAPS, Generator
 
 
 def draw_seed() -> int:
-    """A fresh seed from the operating system, 0 <= seed < 2**31.
+    """Return a new seed from the operating system, 0 <= seed < 2**31.
 
-    31 bits, as it may be handed on to anything that takes a seed: NumPy and scikit-learn take 32 bits unsigned,
-    C libraries behind them a signed int.
+    It has 31 bits because the program may pass it to anything that takes a seed: NumPy and scikit-learn accept 32
+    unsigned bits, and the C libraries behind them a signed int.
     """
     return int.from_bytes(os.urandom(4), "little") >> 1
 
 
 class _Planted(NamedTuple):
-    """A generator that was planted, and the state that it had before."""
+    """A generator that was planted, with its state before."""
 
     generator: Generator
     module: ModuleType
     state: Any
 
 
-# The plantings in progress, in the order in which they were made: runs in threads and tasks overlap.
+# The plantings in progress, in the order of their creation. Runs in threads and tasks overlap.
 _in_progress: list[Planting] = []
 _lock = threading.RLock()
 
 
 def _renew_lock() -> None:
-    """In a forked child: the thread that held it is not here."""
+    # In a forked child, the thread that held the lock does not exist.
     global _lock
     _lock = threading.RLock()
 
@@ -54,9 +54,9 @@ if hasattr(os, "register_at_fork"):
 
 
 class Planting:
-    """A seed that was planted; `names` are the generators that have it, `restore` puts their states back.
+    """A planted seed. `restore` puts the earlier states of the generators back.
 
-    `streams` are what this context draws from the seed meanwhile, and from the operating system.
+    `streams` are the draws of this context from the seed and from the operating system.
     """
 
     def __init__(self, seed: int, generators: Sequence[Generator]) -> None:
@@ -69,7 +69,7 @@ class Planting:
             sys.meta_path.insert(0, self._finder)
 
     def _plant_loaded(self, generators: Sequence[Generator]) -> dict[str, list[Generator]]:
-        """Plant those whose modules are loaded; the others by their modules."""
+        """Plant the generators whose modules are loaded, and return the others by module."""
         waiting: dict[str, list[Generator]] = {}
         for generator in generators:
             module = sys.modules.get(generator.module)
@@ -81,13 +81,13 @@ class Planting:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The generators that were planted, those of modules that were imported since included."""
-        names = [one.generator.name for one in self._states if one.generator.listed]
+        """The names of the planted generators, including those of modules imported since."""
+        names = [planted.generator.name for planted in self._states if planted.generator.listed]
         return (*names, "jax") if self.streams.keys else tuple(names)
 
     @property
     def drawn(self) -> dict[str, Any]:
-        """What came of it, as a record's `Seed` names it."""
+        """The counts for a record's `Seed`."""
         streams = self.streams
         return {
             "generators": self.names,
@@ -97,7 +97,7 @@ class Planting:
         }
 
     def plant(self, generator: Generator, module: ModuleType) -> None:
-        """Plant the seed in a generator whose module is loaded; one that refuses is warned about."""
+        """Plant the seed in a generator whose module is loaded. If that fails, warn."""
         try:
             state = generator.capture(module)
             generator.plant(module, self._seed)
@@ -107,9 +107,9 @@ class Planting:
             self._states.append(_Planted(generator, module, state))
 
     def restore(self) -> None:
-        """Put every generator back to the state that it had before it was planted. A second call does nothing.
+        """Restore each generator to its state before the planting. A second call does nothing.
 
-        A later planting that goes on keeps its generators, and puts this one's states back when it ends.
+        A later planting that is still in progress keeps its generators, and restores these states when it ends.
         """
         with _lock:
             if self._finder.ended:
@@ -122,11 +122,11 @@ class Planting:
             later = _in_progress[at + 1 :]
             del _in_progress[at]
             for planted in self._states:
-                if not any(one.inherit(planted) for one in later):
+                if not any(planting.inherit(planted) for planting in later):
                     self._put_back(planted)
 
     def pause(self) -> None:
-        """Let the generators be as they were before, until `resume` goes on where this one had got to."""
+        """Restore the earlier states until `resume`, which continues where this planting stopped."""
         with _lock:
             if not self._finder.ended and self in _in_progress:
                 _in_progress.remove(self)
@@ -135,7 +135,7 @@ class Planting:
                 self._swap()
 
     def resume(self) -> None:
-        """Go on, after `pause`: as the last of those in progress."""
+        """Continue after `pause`, as the last planting in progress."""
         with _lock:
             if not self._finder.ended and self not in _in_progress:
                 _in_progress.append(self)
@@ -144,18 +144,18 @@ class Planting:
                 self._finder.insert()
 
     def _swap(self) -> None:
-        """Exchange the generators' states for those that were put by."""
+        """Exchange the current states of the generators for the saved ones."""
         for i, planted in enumerate(self._states):
             try:
                 now = planted.generator.capture(planted.module)
             except Exception as error:  # noqa: BLE001 - a broken library must not end the run
-                _warn(f"the generator of {planted.generator.name} was not put aside: {error}")
+                _warn(f"the generator of {planted.generator.name} was not saved: {error}")
             else:
                 self._put_back(planted)
                 self._states[i] = planted._replace(state=now)
 
     def inherit(self, planted: _Planted) -> bool:
-        """Put back `planted.state` in place of what was found here; whether this one has that generator."""
+        """Take over a state to restore at the end, and return True if this planting has that generator."""
         for i, own in enumerate(self._states):
             if own.generator is planted.generator:
                 self._states[i] = planted
@@ -165,17 +165,17 @@ class Planting:
     def _put_back(self, planted: _Planted) -> None:
         try:
             planted.generator.restore(planted.module, planted.state)
-        except Exception as error:  # noqa: BLE001 - the experiment's own result must come out
-            _warn(f"the generator of {planted.generator.name} was not put back: {error}")
+        except Exception as error:  # noqa: BLE001 - the experiment's own result takes precedence
+            _warn(f"the generator of {planted.generator.name} was not restored: {error}")
 
 
 def plant(seed: int) -> Planting:
-    """Plant `seed` in every generator that is loaded, and in those that are imported before `restore`."""
+    """Plant `seed` in every loaded generator, and in those imported before `restore`."""
     return Planting(seed, GENERATORS + TAPS + (DETERMINISM if is_deterministic() else ()))
 
 
 def _is_half_made(module: ModuleType) -> bool:
-    """Whether the module is being imported at this moment, by this thread or another."""
+    """Return True while the module is being imported, by this thread or another."""
     spec = getattr(module, "__spec__", None)
     return bool(getattr(spec, "_initializing", False))
 
@@ -185,7 +185,7 @@ def _warn(message: str) -> None:
 
 
 class _PlantingFinder:
-    """Finds the modules in `waiting` as the other finders do, and plants the seed when they have been executed."""
+    """An import finder that plants the seed in the `waiting` modules once they have been executed."""
 
     def __init__(self, planting: Planting, waiting: dict[str, list[Generator]]) -> None:
         self._planting = planting
@@ -193,12 +193,12 @@ class _PlantingFinder:
         self.ended = False
 
     def remove(self) -> None:
-        """See no imports until `insert`."""
+        """Ignore imports until `insert`."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def insert(self) -> None:
-        """See imports again; what was imported meanwhile is planted now."""
+        """Handle imports again, and plant the seed in modules imported in the meantime."""
         for name in [name for name in self._waiting if name in sys.modules]:
             for generator in self._waiting.pop(name):
                 self._planting.plant(generator, sys.modules[name])
@@ -207,7 +207,7 @@ class _PlantingFinder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec that the next finder has, its loader wrapped; None for any other module."""
+        """Return the next finder's spec with its loader wrapped, or None for any other module."""
         generators = None if self.ended else self._waiting.pop(fullname, None)
         if generators is None:
             return None
@@ -221,7 +221,7 @@ class _PlantingFinder:
 
 
 class _PlantingLoader:
-    """The module's own loader, with the planting behind it; everything else of it is the loader's."""
+    """A module's own loader followed by the planting. All other attributes are the loader's."""
 
     def __init__(self, loader: Any, planting: Planting, generators: list[Generator]) -> None:
         self._loader = loader
@@ -232,12 +232,12 @@ class _PlantingLoader:
         return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """The loader's."""
+        """Create the module with its own loader."""
         module: ModuleType | None = self._loader.create_module(spec)
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """The loader's, then the planting; the module keeps its own loader."""
+        """Execute the module with its own loader, then plant the seed. The module keeps that loader."""
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader

@@ -1,4 +1,4 @@
-"""``recorder check``: whether everything in the store is as it should be, and repairing what is not."""
+"""``recorder check``: verify the store and repair it."""
 
 from __future__ import annotations
 
@@ -11,29 +11,44 @@ import msgspec
 from ...errors import StoreFormatError, StoreNotFoundError
 from ...render.runs.findings import describe_finding, describe_outcome, finding_document, summary
 from ...store.format import find_store, store_folder
-from ...store.maintenance.check import Finding, RepairResult, check, check_format, repair
+from ...store.maintenance.check import (
+    Finding,
+    RepairResult,
+    check,
+    check_format,
+    repair,
+    repair_store,
+)
 from ...store.store import RunStore
-
-# A damaged setting hides damaged git objects, these hide missing ones.
-_ROUNDS = 4
 
 
 @click.command()
-@click.option("--repair", "is_repair", is_flag=True, help="Put right what can be put right.")
-@click.option("--json", "as_json", is_flag=True, help="The findings as a JSON array.")
+@click.option("--repair", "is_repair", is_flag=True, help="Repair everything that can be repaired.")
+@click.option(
+    "--discard",
+    is_flag=True,
+    help="With --repair: also move damaged records that cannot be repaired to lost+found, which"
+    " gives them up.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON array.")
 @click.pass_context
-def command(ctx: click.Context, is_repair: bool, as_json: bool) -> None:
-    """Read every byte of the store, and say what is damaged, missing or left behind, and which runs it affects.
+def command(ctx: click.Context, is_repair: bool, discard: bool, as_json: bool) -> None:
+    """Verify every byte of the store; report what is damaged, missing or left behind, and which runs it affects.
 
-    Nothing is changed without --repair, which deletes the last copy of nothing: what it cannot place goes to
-    lost+found in the store. It finishes the records of runs that were killed, too.
+    Nothing is changed without --repair. A repair never deletes the last copy of anything: it moves what it cannot place
+    to lost+found in the store. It also finishes the records of killed runs, but never replaces a finished record.
 
-    Exit status: 0 nothing is damaged (any more), 1 something is.
+    A damaged record that cannot be repaired stays in the journal, and garbage collection refuses to run, until the
+    journal is restored from a backup, or --repair --discard gives the record up.
+
+    Exit status: 0 if nothing is damaged (any more), 1 if something is.
 
     Example: recorder check --repair
     """
+    if discard and not is_repair:
+        raise click.UsageError("--discard needs --repair")
     path = store_folder(Path(ctx.obj)) if ctx.obj else find_store()
-    outcomes = list(_outcomes(path, is_repair))
+    outcomes = list(_outcomes(path, is_repair=is_repair, discard=discard))
     if as_json:
         documents = [finding_document(outcome, repaired=is_repair) for outcome in outcomes]
         click.echo(msgspec.json.format(msgspec.json.encode(documents)))
@@ -46,27 +61,20 @@ def command(ctx: click.Context, is_repair: bool, as_json: bool) -> None:
     ctx.exit(1 if is_left else 0)
 
 
-def _outcomes(path: Path, is_repair: bool) -> Iterator[RepairResult]:
-    """What is found. After a repair it is looked for again: what was damaged may have hidden something else."""
-    first = list(check_format(path))
-    yield from _carry_out(first, is_repair)
+def _outcomes(path: Path, *, is_repair: bool, discard: bool) -> Iterator[RepairResult]:
+    first = list(check_format(path))  # a store whose FORMAT is damaged does not open
+    yield from repair(first) if is_repair else _unrepaired(first)
     try:
         store = RunStore(path)
     except (StoreNotFoundError, StoreFormatError):
         if is_repair or not first:
             raise
         return
-    seen = {(finding.kind, finding.place) for finding in first}
-    for _ in range(_ROUNDS if is_repair else 1):
-        found = [one for one in check(store) if (one.kind, one.place) not in seen]
-        seen |= {(one.kind, one.place) for one in found}
-        yield from _carry_out(found, is_repair)
-        if not found:
-            return
-
-
-def _carry_out(findings: Iterable[Finding], is_repair: bool) -> Iterator[RepairResult]:
     if is_repair:
-        yield from repair(findings)
+        yield from repair_store(store, discard=discard)
     else:
-        yield from (RepairResult(finding, "", is_repaired=False) for finding in findings)
+        yield from _unrepaired(one for one in check(store) if one.place != "FORMAT")
+
+
+def _unrepaired(findings: Iterable[Finding]) -> Iterator[RepairResult]:
+    return (RepairResult(finding, "", is_repaired=False) for finding in findings)

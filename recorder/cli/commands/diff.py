@@ -11,7 +11,7 @@ import msgspec
 from ...compare.diff import SECTIONS, Diff
 from ...compare.direction import Directions
 from ...compare.variation import Variation, compare_runs
-from ...recording.comparison import Sides, is_folder, sides
+from ...recording.worktree import Sides, is_folder, sides
 from ...render.differences.diff import describe_diff
 from ...store.store import RunStore
 from ..completion import complete_runs

@@ -9,6 +9,7 @@ import click
 
 from ...errors import ConfigError
 from ...recording.exec import execute, prepare_command
+from ..numbers import WholeNumber
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -17,7 +18,7 @@ from ...recording.exec import execute, prepare_command
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag for the run.")
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=WholeNumber(0),
     metavar="N",
     help="Sets RECORDER_SEED and PYTHONHASHSEED for the command.",
 )

@@ -17,6 +17,7 @@ from ...store.query.fields import FIELDS, known_names, parse_key
 from ...store.query.query import Name, check_names
 from ...store.store import RunStore
 from ..completion import complete_experiments, complete_keys, complete_tags
+from ..numbers import WholeNumber
 
 # A table that is longer says nothing at a glance, and takes its time in a large store.
 SHOWN = 50
@@ -57,7 +58,7 @@ SHOWN = 50
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     metavar="N",
     help=f"Only the newest, or first, N; of a table by default {SHOWN}.",
 )

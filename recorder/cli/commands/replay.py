@@ -23,11 +23,12 @@ from ...replay.request import Request
 from ...replay.secrets import variable_of
 from ...store.store import RunStore
 from ..completion import complete_runs
+from ..numbers import FiniteNumber, WholeNumber
 from ..replaying.outcome import explain_replay, print_repetition, print_replay, say
 from ..replaying.selection import Choice, many_options, trusted
 
 # A tolerance: infinity or a negative one would be a mistake.
-BOUND = click.FloatRange(min=0, max=sys.float_info.max)
+BOUND = FiniteNumber()
 
 
 @click.command()
@@ -107,7 +108,7 @@ BOUND = click.FloatRange(min=0, max=sys.float_info.max)
 @click.option(
     "--repeat",
     "times",
-    type=click.IntRange(min=1),
+    type=WholeNumber(1),
     default=1,
     metavar="N",
     help="Replay N times, and hold the replays against each other too: is it deterministic?",
@@ -178,10 +179,10 @@ def command(
             secrets=dict(map(_read_secret, secrets)),
             rtol=rtol,
             atol=atol,
-            keep=keep_workspace,
+            keep_workspace=keep_workspace,
             inputs=dict(map(_split_input, inputs)),
-            live_inputs=current_inputs,
-            here=current_code,
+            current_inputs=current_inputs,
+            current_code=current_code,
             **choose_python(environment),
         )
         if record is None:
@@ -191,7 +192,7 @@ def command(
         if only_plan:
             ctx.exit(_print_plan(make_plan(store, record, request=request), as_json=as_json))
         stdout = sys.stderr.fileno() if as_json else None
-        done = repeat(store, record, times=times, request=request, stdout=stdout, say=say)
+        done = repeat(store, record, count=times, request=request, stdout=stdout, say=say)
     if times > 1:
         print_repetition(done, as_json=as_json, junit=junit)
     else:

@@ -13,11 +13,11 @@ from typing import Any
 import click
 
 from ..completion import complete_settings, complete_targets
-from ..running.options import RunOptions, run_options
+from ..running.options import RunOptions, SettingsCommand, run_options
 from ..running.restart import restart
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("target", metavar="TARGET", shell_complete=complete_targets)
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_settings)
 @run_options

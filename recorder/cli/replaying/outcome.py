@@ -27,7 +27,7 @@ def say(line: str) -> None:
 
 def explain_replay(store: RunStore, request: Request, done: ReplayResult) -> Explanation | None:
     """Why it came out otherwise; None where it did not."""
-    if not done.is_otherwise:
+    if not done.has_diverged:
         return None
     from ...replay.explain.explain import explain
 

@@ -39,7 +39,7 @@ def replay_all(
         records = tuple(trusted(store, record) for record in selection.records)
         selection = selection._replace(records=records)
     chosen = choice._replace(jobs=1, restart=False)._asdict()
-    with open_batch(store, request, chosen=chosen, afresh=choice.restart) as batch:
+    with open_batch(store, request, chosen=chosen, restart=choice.restart) as batch:
         _say_taken_over(selection, batch)
         shown = show_many(waiting_runs(selection.records, batch))
         with show_progress(shown) as progress:

@@ -12,6 +12,7 @@ from ...render.text import describe_runs
 from ...store.signature import is_trusted
 from ...store.store import RunStore
 from ..completion import complete_keys, complete_tags
+from ..numbers import WholeNumber
 from ..running.options import give
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -79,7 +80,7 @@ _OPTIONS = (
     click.option(
         "-j",
         "--jobs",
-        type=click.IntRange(min=1),
+        type=WholeNumber(1),
         default=1,
         metavar="N",
         help="With --all: N at a time.",

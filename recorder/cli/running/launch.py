@@ -93,7 +93,7 @@ def _record(experiment: Experiment, prepared: Prepared, options: RunOptions) -> 
         if reused is not None:
             number = reused.record.number
             if options.tags:
-                prepared.call.setting.store.retag([number], add=options.tags)
+                prepared.call.project.store.retag([number], add=options.tags)
             click.secho(f"run {number} is reused: recorder show {number}", err=True, dim=True)
             return 0
     call = msgspec.structs.replace(prepared.call, tags=(*prepared.call.tags, *options.tags))
@@ -112,6 +112,6 @@ def _record(experiment: Experiment, prepared: Prepared, options: RunOptions) -> 
 
 def _attend(experiment: Experiment, attendance: Attendance) -> int:
     """Run it in a rank of a job that is not the first: nothing is recorded."""
-    with _own_exceptions(), attendance as bound:
-        experiment.invoke(bound)
+    with _own_exceptions(), attendance:
+        experiment.invoke(attendance.bound)
     return 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import click
+
+from ..numbers import WholeNumber
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -27,6 +30,31 @@ class RunOptions(NamedTuple):
     print_config: bool = False
     deterministic: bool = False
     threads: int | None = None
+
+
+class SettingsCommand(click.Command):
+    """A command with ``KEY=VALUE`` arguments, which explains them when an option is unknown."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; for an unknown ``--lr 0.1``, suggest ``lr=0.1``."""
+        given = [*args]  # click consumes the list
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = error.option_name
+            if not name.startswith("--"):
+                raise
+            place = next(i for i, arg in enumerate(given) if arg.partition("=")[0] == name)
+            _, equals, value = given[place].partition("=")
+            if not equals:
+                following = given[place + 1 : place + 2]
+                value = following[0] if following and not following[0].startswith("--") else "VALUE"
+            key = name.removeprefix("--").replace("-", "_")
+            # Stricter than click, which takes --help for --lr.
+            possible = difflib.get_close_matches(name, error.possibilities or (), n=1, cutoff=0.75)
+            near = "".join(f" (did you mean {option}?)" for option in possible)
+            message = f"no option {name}{near}; to set a parameter, write {key}={value}"
+            raise click.UsageError(message, ctx) from None
 
 
 def run_options(command: C) -> C:
@@ -60,7 +88,7 @@ _OPTIONS = (
     click.option("--seed", type=int, metavar="N", help="The seed, whether or not there is a parameter for it."),
     click.option(
         "--repeat",
-        type=click.IntRange(min=1),
+        type=WholeNumber(1),
         metavar="N",
         help="Run each config with N seeds: S, S+1, ..., where S is --seed, else the seed that is set, else 0.",
     ),
@@ -69,7 +97,7 @@ _OPTIONS = (
     click.option(
         "-j",
         "--jobs",
-        type=click.IntRange(min=1),
+        type=WholeNumber(1),
         default=1,
         metavar="N",
         help="Run N at a time, where there are several.",
@@ -92,7 +120,7 @@ _OPTIONS = (
     ),
     click.option(
         "--threads",
-        type=click.IntRange(min=1),
+        type=WholeNumber(1),
         metavar="N",
         help="Threads of OpenMP, MKL, OpenBLAS and their like. Sums are rounded otherwise with another number; 1 with"
         " --deterministic, as every machine has it, where a variable does not say otherwise.",

@@ -31,7 +31,7 @@ ASK_ABOVE = 100
 # So many of them are in the table at the end.
 _SHOWN = 50
 INTERRUPTED = 130
-_WORKER = "recorder.batch.worker"
+_WORKER = "from recorder.batch.worker import main"
 
 
 def run_sweep(
@@ -48,7 +48,7 @@ def run_sweep(
         fixed_variables(os.environ, deterministic=options.deterministic, threads=options.threads)
     )
     tags = (*options.tags, f"sweep-{new_id()[:6]}")
-    pool = Pool(options.jobs, module=_WORKER)
+    pool = Pool(options.jobs, statement=_WORKER)
     ended: list[Ended] = []
     with show_progress(_shown(experiment.name, cells)) as progress:
         for one in _run_all(experiment, target, cells, options, pool, progress, tags):

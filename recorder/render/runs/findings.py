@@ -24,8 +24,9 @@ def describe_finding(finding: Finding) -> str:
     if finding.repair:
         lines.append(click.style(f"  --repair: {finding.repair}", dim=True))
     elif finding.is_damage:
+        give_up = "; to give it up: --repair --discard" if finding.discard else ""
         lines.append(
-            click.style("  nothing here has another copy: restore it from a backup", dim=True)
+            click.style(f"  no other copy was found: restore it from a backup{give_up}", dim=True)
         )
     return "\n".join(lines)
 
@@ -41,7 +42,8 @@ def _affected(finding: Finding) -> str:
 def describe_outcome(outcome: RepairResult) -> str:
     """A finding, and what the repair made of it."""
     finding = outcome.finding
-    said = outcome.done or ("not repaired" if finding.is_damage else "left alone")
+    give_up = "; restore it from a backup, or give it up with --discard" if finding.discard else ""
+    said = outcome.done or (f"not repaired{give_up}" if finding.is_damage else "left alone")
     colour = "green" if outcome.is_repaired else "red"
     head = f"{click.style(finding.kind, bold=True)}  {finding.place}"
     return f"{head}\n  {finding.what}{_affected(finding)}\n  {click.style(said, fg=colour)}"
@@ -50,7 +52,7 @@ def describe_outcome(outcome: RepairResult) -> str:
 def finding_document(outcome: RepairResult, *, repaired: bool) -> dict[str, Any]:
     """A finding as JSON; after a repair with `done` and `is_repaired`."""
     document: dict[str, Any] = outcome.finding._asdict()
-    del document["mend"]
+    del document["mend"], document["discard"]
     if repaired:
         document |= {"done": outcome.done, "is_repaired": outcome.is_repaired}
     return document

@@ -1,8 +1,8 @@
-"""Why a replay came out otherwise, found by trying: the smallest change with which it comes out as recorded.
+"""Explain a divergence by experiment: find the smallest change with which a replay matches the record.
 
-A result that depends on something is told from one that is not deterministic by replays with that something fixed:
-they come out as recorded, or at least alike, where others do not. Each try is a replay, a run of the store, tagged
-``explain``; at the end they go to the trash, but for one that shows each cause.
+Replays with a factor fixed tell a result that depends on the factor from one that is not deterministic: they match the
+record, or at least each other, while other replays do not. Each try is a replay and a run of the store with the tag
+``explain``. At the end the tries go to the trash, except one that shows each cause.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from .factor import Adjustment, Evidence, Factor, join_changes
 from .factors import find_factors
 from .trials import Trials
 
-# What varies by itself may come out alike by chance: so many replays have to agree.
+# Varying items may agree by chance, so several replays must agree.
 _AGREE = 3
-# The kinds of hazards that make an experiment give something else each time, whatever is fixed.
-_NEVER_THE_SAME = (
+# The kinds of hazards that make results vary whatever is fixed.
+_ALWAYS_VARYING = (
     "clock", "clock read", "entropy", "network", "local connection", "child process", "address", "GPU",
 )  # fmt: skip
 
@@ -40,10 +40,16 @@ def explain(
     request: Request,
     say: Callable[[str], None] = lambda line: None,
 ) -> Explanation:
-    """Find out why the replay `base`, made by `request`, came out otherwise than its original.
+    """Find the causes of a divergence with about ten replays, which go to the trash.
 
-    It takes some ten replays; `say` is called with a line for each. Raises KeyboardInterrupt where one is interrupted.
-    What was tried goes to the trash in any case.
+    Args:
+        store: The store of the run.
+        base: The diverged replay.
+        request: The request of that replay.
+        say: A function that is called with a line for each replay.
+
+    Raises:
+        KeyboardInterrupt: A replay was interrupted.
     """
     with tempfile.TemporaryDirectory(prefix="recorder-") as folder:
         trials = Trials(store, base, request, say)
@@ -83,10 +89,8 @@ class _CauseSearch:
             tries=self._trials.describe(),
         )
 
-    # One factor, and several at once
-
     def _examine(self, factor: Factor) -> None:
-        """Try its changes in turn: each may make what is open come out as recorded, or the first make it steady."""
+        """Try the changes of a factor in turn; each may restore open items, and the first may make them agree."""
         steady: list[Cause] = []
         for change in factor.changes:
             if self._is_in_vain(factor, steady, is_first=change is factor.changes[0]):
@@ -100,7 +104,7 @@ class _CauseSearch:
             self._settle(cause)
 
     def _is_in_vain(self, factor: Factor, steady: Sequence[Cause], *, is_first: bool) -> bool:
-        """Whether one more change of it cannot help: what is open is never alike, and it does not fix that."""
+        """Return whether another change of the factor cannot help: all open items vary and it does not steady them."""
         if set(self._open) - set(self._varying):
             return False
         fixed = {name for cause in steady for name in cause.items}
@@ -108,7 +112,7 @@ class _CauseSearch:
         return not self._open or not helps
 
     def _examine_together(self, factors: Sequence[Factor]) -> None:
-        """What no change alone explains, several may; those that are not needed are left out again."""
+        """Try all factors at once, and then drop the factors that are not necessary."""
         parts = [one for one in factors if not self._is_in_vain(one, (), is_first=True)]
         if len(parts) < 2:
             return
@@ -136,7 +140,7 @@ class _CauseSearch:
     def _hold(
         self, factor: Factor, change: Adjustment, *, is_steady_known: bool = False
     ) -> tuple[Cause, ...]:
-        """What of the open items comes out as recorded with the change, and what of the others at least alike."""
+        """Try a change; return the open items that match the record with it, and those that only agree."""
         first = self._trials.make(change)
         if first is None:
             return ()
@@ -171,11 +175,11 @@ class _CauseSearch:
         )
 
     def _repetitions(self, names: set[str]) -> int:
-        """What always comes out alike needs one more look; what does not may agree by chance."""
+        """Return the number of further tries: one for steady items, more for varying ones, which agree by chance."""
         return _AGREE - 1 if names & set(self._varying) else 1
 
     def _right(self, done: ReplayResult) -> set[str]:
-        """What of the open is as recorded; with another end than recorded, nothing is known to be."""
+        """Return the open items that match the record; none where the replay ended differently."""
         wrong = set(wrong_names(done.verification))
         if ENDING in wrong or (ENDING in self._open and wrong):
             return set()
@@ -192,8 +196,6 @@ class _CauseSearch:
             self._open = [name for name in self._open if name not in items]
             self._trials.kept.add(cause.run)
 
-    # What the records say of it
-
     def _places(self, kinds: Sequence[str]) -> tuple[str, ...]:
         found = [phrase(one) for one in self._hazards() if one.kind in kinds and one.place]
         return tuple(dict.fromkeys(found))
@@ -203,10 +205,10 @@ class _CauseSearch:
         return list(dict.fromkeys(one for run in runs for one in all_hazards(run)))
 
     def _hints(self) -> tuple[list[str], list[str]]:
-        """What may be behind what is unexplained, and what to do about that."""
+        """Return possible causes of the open items, and recommended changes."""
         if not self._open:
             return [], []
-        hazards = [one for one in self._hazards() if one.kind in _NEVER_THE_SAME]
+        hazards = [one for one in self._hazards() if one.kind in _ALWAYS_VARYING]
         if any(kind_of(one).weight == "care" for one in hazards):
             hazards = [one for one in hazards if kind_of(one).weight == "care"]
         hints = say(hazards, weights=("note", "care"))

@@ -1,4 +1,4 @@
-"""What an explanation has found: what was tried, what each item depends on, and what nothing has explained."""
+"""The result of an explanation: causes, unexplained items, and tries."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from ..many.repetition import listed
 
 
 class Try(Part, frozen=True):
-    """A replay with a change: `run` is its number, `verdict` as of a replay, `wrong` what is not as recorded.
+    """A replay with a change.
 
-    `is_kept` says that its run was not put into the trash. One that could not be done has the reason for its verdict.
+    Attributes:
+        said: The change in words.
+        run: The number of the replay's run; None where the replay could not be done.
+        verdict: The verdict of the replay, or the reason why it could not be done.
+        wrong: The names of the items that differ from the record.
+        is_kept: Whether the run stays in the store; the others go to the trash.
     """
 
     said: str
@@ -20,10 +25,16 @@ class Try(Part, frozen=True):
 
 
 class Cause(Part, frozen=True):
-    """What `items` depend on, `what` in words: with the change `said` they come out as recorded, or else only alike.
+    """A factor that items depend on.
 
-    `reproduces` tells the two apart, `run` is the replay that shows it, `places` the lines of the project's code that
-    have to do with it, `advice` what to change.
+    Attributes:
+        items: The names of the items.
+        what: The factor in words.
+        said: The change that shows it, in words.
+        reproduces: Whether the change restores the recorded items; False where it only makes replays agree.
+        run: The number of a replay that shows it.
+        places: The lines of the project's code that are involved.
+        advice: The recommended change.
     """
 
     items: tuple[str, ...]
@@ -36,19 +47,25 @@ class Cause(Part, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """It in a sentence."""
+        """The cause in a sentence."""
         one = len(self.items) == 1
         text = f"{listed(self.items)} {'depends' if one else 'depend'} on {self.what}"
         if self.reproduces:
-            return f"{text}: with {self.said} {'it comes' if one else 'they come'} out as recorded"
+            return f"{text}: with {self.said} {'it matches' if one else 'they match'} the record"
         return f"{text}: replays with {self.said} agree with each other, and others do not"
 
 
 class Explanation(Part, frozen=True):
-    """What was found: the `causes`, what is left `unexplained`, and what was tried.
+    """The explanation of a divergence.
 
-    `varying` are the names of what is not the same in two replays made in the same way. `hints` says what may be
-    behind what is unexplained.
+    Attributes:
+        run: The number of the run that was replayed.
+        causes: The causes.
+        varying: The names of the items that differ between two identical replays.
+        unexplained: The names of the items without a cause.
+        hints: Possible causes of the unexplained items, in words.
+        advice: Recommended changes for them.
+        tries: The replays that were made.
     """
 
     run: int
@@ -61,18 +78,19 @@ class Explanation(Part, frozen=True):
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """It in sentences: one for each cause, and what no change has explained."""
+        """The explanation in sentences: one for each cause, and one for each kind of unexplained items."""
         varying = [name for name in self.unexplained if name in self.varying]
-        alike = [name for name in self.unexplained if name not in self.varying]
-        found = [cause.sentence for cause in self.causes]
+        steady = [name for name in self.unexplained if name not in self.varying]
+        sentences = [cause.sentence for cause in self.causes]
         if varying:
-            found.append(
-                f"{listed(varying)} {'is' if len(varying) == 1 else 'are'} another in each replay, whatever was tried:"
-                f" run {self.run} is not deterministic"
+            verb = "differs" if len(varying) == 1 else "differ"
+            sentences.append(
+                f"{listed(varying)} {verb} between replays whatever is changed: run {self.run} is not deterministic"
             )
-        if alike:
-            found.append(
-                f"{listed(alike)} {'comes' if len(alike) == 1 else 'come'} out alike in each replay and not as"
-                " recorded, whatever was tried: something has changed since, or was not recorded"
+        if steady:
+            verb = "is" if len(steady) == 1 else "are"
+            sentences.append(
+                f"{listed(steady)} {verb} the same in all replays and not as recorded, whatever is changed: something"
+                " has changed since the recording, or was not recorded"
             )
-        return tuple(found)
+        return tuple(sentences)

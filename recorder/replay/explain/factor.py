@@ -1,4 +1,4 @@
-"""Something that a result may depend on, the changes that would show it, and what speaks for it."""
+"""Factors that a result may depend on, the changes that test them, and the evidence for them."""
 
 from __future__ import annotations
 
@@ -14,58 +14,75 @@ from ..request import Request
 
 
 class Adjustment(Part, frozen=True):
-    """What is otherwise in a replay than asked for, `said` in words; None, or nothing, where it is the same.
+    """A change to the request of a replay. None and {} leave the request as it is.
 
-    `processors` is how many of them the process may use; `inputs` are files that take the place of others.
+    Attributes:
+        said: The change in words.
+        variables: Environment variables to set.
+        inputs: Files to read in place of others, by recorded path.
+        current_inputs: Whether to read inputs outside the project in their present state.
+        current_code: Whether to run the current code.
+        interpreter: The Python that runs the replay.
+        rebuild: Whether to rebuild the recorded environment.
+        processors: The number of processors that the process may use.
     """
 
     said: str
     variables: Mapping[str, str] = {}
     inputs: Mapping[str, str] = {}
-    live_inputs: bool | None = None
-    here: bool | None = None
+    current_inputs: bool | None = None
+    current_code: bool | None = None
     interpreter: str | None = None
     rebuild: bool | None = None
     processors: int | None = None
 
     def apply(self, request: Request) -> Request:
-        """The request with it."""
+        """Return the request with the change."""
         given = {old: new for old, new in request.inputs.items() if old not in self.inputs}
         return msgspec.structs.replace(
             request,
             variables={**request.variables, **self.variables},
-            # What is named first is looked for first: a folder that was given comes after a file of it.
+            # The first match counts, so a folder that the user gave comes after a file below it.
             inputs={**self.inputs, **given},
-            live_inputs=request.live_inputs if self.live_inputs is None else self.live_inputs,
-            here=request.here if self.here is None else self.here,
+            current_inputs=_either(self.current_inputs, request.current_inputs),
+            current_code=_either(self.current_code, request.current_code),
             interpreter=self.interpreter or request.interpreter,
-            rebuild=request.rebuild if self.rebuild is None else self.rebuild,
+            rebuild=_either(self.rebuild, request.rebuild),
         )
+
+
+def _either(changed: bool | None, unchanged: Any) -> Any:
+    return unchanged if changed is None else changed
 
 
 def join_changes(changes: Sequence[Adjustment]) -> Adjustment:
-    """All of them at once."""
-    merged = Adjustment(said=" and ".join(one.said for one in changes))
+    """Return a change that makes all of the changes at once."""
+    joined = Adjustment(said=" and ".join(one.said for one in changes))
     for one in changes:
-        merged = msgspec.structs.replace(
-            merged,
-            variables={**merged.variables, **one.variables},
-            inputs={**merged.inputs, **one.inputs},
-            live_inputs=merged.live_inputs if one.live_inputs is None else one.live_inputs,
-            here=merged.here if one.here is None else one.here,
-            interpreter=one.interpreter or merged.interpreter,
-            rebuild=merged.rebuild if one.rebuild is None else one.rebuild,
-            processors=merged.processors or one.processors,
+        joined = msgspec.structs.replace(
+            joined,
+            variables={**joined.variables, **one.variables},
+            inputs={**joined.inputs, **one.inputs},
+            current_inputs=_either(one.current_inputs, joined.current_inputs),
+            current_code=_either(one.current_code, joined.current_code),
+            interpreter=one.interpreter or joined.interpreter,
+            rebuild=_either(one.rebuild, joined.rebuild),
+            processors=joined.processors or one.processors,
         )
-    return merged
+    return joined
 
 
 class Factor(Part, frozen=True):
-    """Something that a result may depend on, `what` in words, with the changes that would show it.
+    """A factor that a result may depend on.
 
-    `kinds` are the hazards that point to it, `advice` what to do about it. `is_steadying` says that a change may make
-    replays agree that do not; otherwise it can only explain what comes out alike each time. `is_pointed_to` says that
-    something in the records, or what differs now, speaks for it.
+    Attributes:
+        what: The factor in words.
+        changes: The changes that test it, in the order of trial.
+        advice: The recommended change to the program or its environment.
+        kinds: The kinds of hazards that point to it.
+        is_steadying: Whether a change may make varying replays agree. Any other factor can only explain items that are
+            the same in all replays.
+        is_pointed_to: Whether the records, or present differences, point to it.
     """
 
     what: str
@@ -77,7 +94,7 @@ class Factor(Part, frozen=True):
 
 
 class Evidence(NamedTuple):
-    """What there is to go by: the replay `base` that came out otherwise, its original, and the request that made it."""
+    """The facts that an explanation starts from: the diverged replay `base`, its original, and its request."""
 
     store: RunStore
     base: ReplayResult
@@ -85,29 +102,29 @@ class Evidence(NamedTuple):
 
     @property
     def number(self) -> int:
-        """The original's."""
+        """The number of the original run."""
         return self.base.original.number
 
     @property
     def imported(self) -> frozenset[str]:
-        """The distributions that the replay had imported."""
+        """The distributions that the replay imported."""
         return frozenset(self.runtime(self.base.record).get("imported") or ())
 
     def runtime(self, record: Record) -> dict[str, Any]:
-        """What the run had loaded, as it ended; {} where that is not known."""
+        """Return the libraries that the run had loaded at its end; {} where they were not recorded."""
         return self._read(None if record.runtime is None else record.runtime.last)
 
     def platform(self, record: Record) -> dict[str, Any]:
-        """The machine that it ran on; {} where that is not known."""
+        """Return the description of the run's machine; {} where it was not recorded."""
         return self._read(record.environment).get("platform") or {}
 
     def has_hazard(self, *kinds: str) -> bool:
-        """Whether one of the two runs has a hazard of these kinds."""
+        """Return whether one of the two runs has a hazard of these kinds."""
         runs = (self.base.original, self.base.record)
         return any(one.kind in kinds for run in runs for one in run.hazards)
 
     def differs(self, prefix: str) -> bool:
-        """Whether something of the environment whose key begins so differs now."""
+        """Return whether a fact of the environment whose key begins with `prefix` differs from the recorded one."""
         return any(one.key.startswith(prefix) for one in self.base.plan.deviations)
 
     def _read(self, digest: str | None) -> dict[str, Any]:

@@ -1,12 +1,9 @@
-"""What may decide how a run comes out, and what to change to find out: the experiments of an explanation.
-
-They are ordered by what points to them: the hazards in the records, and what differs now.
-"""
+"""The factors that an explanation tests, ordered by the evidence for them: hazards and present differences."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...capture.seeding.determinism import HASH_SEED, THREADS, fixed_variables
@@ -16,16 +13,19 @@ from ..workspace.inputs import InputSource
 from .factor import Adjustment, Evidence, Factor
 from .instruction_sets import find_instructions
 
-# So many hash seeds are tried: a set of few texts soon has the order that it had.
+# A small set of strings has few orders, so one of these seeds may restore the recorded one.
 _HASH_SEEDS = 4
 
 
 def find_factors(evidence: Evidence, *, folder: Path, is_varying: bool) -> list[Factor]:
-    """What may be why the replay came out otherwise, the likeliest first.
+    """Return the factors that may explain the divergence, the likeliest first.
 
-    `folder` is an empty one, for the stored inputs; `is_varying`: another replay came out otherwise again.
+    Args:
+        evidence: The diverged replay and its original.
+        folder: An empty folder, for copies of stored inputs.
+        is_varying: Whether two identical replays differed.
     """
-    found = [
+    factors = [
         *_code(evidence),
         *_inputs(evidence, folder),
         *_packages(evidence),
@@ -35,31 +35,31 @@ def find_factors(evidence: Evidence, *, folder: Path, is_varying: bool) -> list[
         *_processors(evidence),
         *find_instructions(evidence),
     ]
-    found.sort(key=lambda one: (not one.is_pointed_to, one.is_steadying != is_varying))
-    return found
+    factors.sort(key=lambda one: (not one.is_pointed_to, one.is_steadying != is_varying))
+    return factors
 
 
 def _code(evidence: Evidence) -> Iterator[Factor]:
-    if evidence.request.here:
+    if evidence.request.current_code:
         yield Factor(
-            what=f"the project's code, which has changed since run {evidence.number} was recorded",
-            changes=(Adjustment(said="the recorded code", here=False),),
-            advice=f"recorder diff {evidence.number} . says what has changed",
+            what=f"the project's code, which has changed since run {evidence.number}",
+            changes=(Adjustment(said="the recorded code", current_code=False),),
+            advice=f"recorder diff {evidence.number} . shows the changes",
             is_pointed_to=True,
         )
 
 
 def _inputs(evidence: Evidence, folder: Path) -> Iterator[Factor]:
-    """Files that were read where they are, though they have changed: the stored ones, one by one and then all."""
+    """Yield a factor for each changed input that was read in place, and one for all that were not read."""
     store, number, sources = evidence.store, evidence.number, evidence.base.plan.sources
-    advice = "take the recorded file, or record the experiment anew with the one that is there now"
+    advice = "restore the recorded file, or record the experiment again with the present one"
     changed = [one for one in sources if one.changed and store.objects.has(one.digest)]
     for index, source in enumerate(changed):
         place = folder / str(index) / Path(source.path).name
         place.parent.mkdir()
         store.objects.restore_file(source.digest, place)
         yield Factor(
-            what=f"{source.path}, which has changed since run {number} was recorded",
+            what=f"{source.path}, which has changed since run {number}",
             changes=(
                 Adjustment(said=f"the stored {place.name}", inputs={source.path: str(place)}),
             ),
@@ -67,11 +67,11 @@ def _inputs(evidence: Evidence, folder: Path) -> Iterator[Factor]:
             is_pointed_to=True,
         )
     unused = [one for one in sources if _is_unused(one)]
-    if unused and not evidence.request.live_inputs:
+    if unused and not evidence.request.current_inputs:
         yield Factor(
-            what=f"{_names(unused)}, as on this machine now, and not as stored with run {number}",
-            changes=(Adjustment(said="the inputs that are there now", live_inputs=True),),
-            advice="name the files with recorder.track_input(path) before they are written to",
+            what=f"the present content of {', '.join(one.path for one in unused)}, which the store does not have",
+            changes=(Adjustment(said="the present inputs", current_inputs=True),),
+            advice="call recorder.track_input(path) before the program writes to these files",
         )
 
 
@@ -79,12 +79,8 @@ def _is_unused(source: InputSource) -> bool:
     return source.changed_in_place and not source.in_root and Path(source.path).is_file()
 
 
-def _names(sources: Iterable[InputSource]) -> str:
-    return ", ".join(source.path for source in sources)
-
-
 def _packages(evidence: Evidence) -> Iterator[Factor]:
-    """Python and the packages that the run had imported, where others are there now."""
+    """Yield a factor for Python and the imported packages where other versions are installed now."""
     differing = [
         one
         for one in evidence.base.plan.deviations
@@ -95,15 +91,15 @@ def _packages(evidence: Evidence) -> Iterator[Factor]:
         said = f"the Python in {sys.prefix}"
         changes.append(Adjustment(said=said, interpreter=sys.executable, rebuild=False))
     if not request.rebuild:
-        said = "the recorded Python and packages, installed again"
+        said = "the recorded Python and packages, rebuilt"
         changes.append(Adjustment(said=said, rebuild=True))
     if differing:
         yield Factor(
-            what=f"what is installed, where run {evidence.number} had another"
+            what=f"the installed versions, which differ from run {evidence.number}"
             f" ({'; '.join(describe_deviations(tuple(differing)))})",
             changes=tuple(changes),
-            advice="install what it had, or record it anew with what is there now:"
-            f" recorder env {evidence.number} prints what it had",
+            advice=f"install the recorded versions (recorder env {evidence.number} lists them), or record the"
+            " experiment again",
             is_pointed_to=True,
         )
 
@@ -112,7 +108,7 @@ def _hash_seed(evidence: Evidence) -> Iterator[Factor]:
     process, given = evidence.base.original.process, evidence.request.variables
     if (process is None or process.hash_seed is None) and HASH_SEED not in given:
         yield Factor(
-            what=f"PYTHONHASHSEED, which was not fixed when run {evidence.number} was recorded",
+            what=f"PYTHONHASHSEED, which run {evidence.number} did not fix",
             changes=tuple(
                 Adjustment(said=f"{HASH_SEED}={seed}", variables={HASH_SEED: str(seed)})
                 for seed in range(_HASH_SEEDS)
@@ -125,19 +121,19 @@ def _hash_seed(evidence: Evidence) -> Iterator[Factor]:
 
 
 def _algorithms(evidence: Evidence) -> Iterator[Factor]:
-    """Deterministic algorithms, with as many threads as before."""
+    """Yield a factor for nondeterministic algorithms; the number of threads stays the same."""
     seed = evidence.base.original.seed_info
     if {"torch", "tensorflow", "jax"} & evidence.imported and not (seed and seed.deterministic):
         fixed = fixed_variables({}, deterministic=True)
         yield Factor(
-            what="algorithms that are not deterministic",
+            what="nondeterministic algorithms",
             changes=(
                 Adjustment(
                     said="deterministic algorithms",
                     variables={k: v for k, v in fixed.items() if k not in (*THREADS, HASH_SEED)},
                 ),
             ),
-            advice="torch.use_deterministic_algorithms(True), or recorder run --deterministic",
+            advice="call torch.use_deterministic_algorithms(True), or use recorder run --deterministic",
             kinds=("GPU",),
             is_steadying=True,
             is_pointed_to=evidence.has_hazard("GPU", "threads"),
@@ -148,7 +144,7 @@ def _threads(evidence: Evidence) -> Iterator[Factor]:
     libraries = evidence.runtime(evidence.base.record).get("libraries") or []
     if any(one.get("threads", 1) > 1 for one in libraries):
         yield Factor(
-            what="the number of threads that add up, and the order in which they do",
+            what="the number and timing of threads that sum numbers",
             changes=(Adjustment(said="one thread", variables=dict.fromkeys(THREADS, "1")),),
             advice="record it with one thread: recorder run --threads 1, or OMP_NUM_THREADS=1",
             kinds=("threads",),
@@ -158,13 +154,13 @@ def _threads(evidence: Evidence) -> Iterator[Factor]:
 
 
 def _processors(evidence: Evidence) -> Iterator[Factor]:
-    """How many processors the process may use, which many a program makes as many workers of."""
+    """Yield a factor for the number of processors, by which many programs choose their number of workers."""
     count = processors()
     if count > 1:
         yield Factor(
-            what=f"the number of processors, {count} of which it may use here",
+            what=f"the number of processors (here {count})",
             changes=(Adjustment(said="one processor", processors=1),),
-            advice="make the number of workers or threads an argument, and give it",
+            advice="make the number of workers or threads an argument",
             is_steadying=True,
             is_pointed_to=evidence.differs("platform.cpu.count"),
         )

@@ -1,4 +1,4 @@
-"""Instruction sets as what a result depends on: libraries choose their code by the processor, and round otherwise."""
+"""Instruction sets as a factor: libraries choose their code by the processor, and results round differently."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from ...capture.environment.hardware import describe_platform
 from .factor import Adjustment, Evidence, Factor
 
-# How the libraries are told to use no more than a level of x86: OpenBLAS, MKL, oneDNN, PyTorch's own kernels.
+# Variables that limit OpenBLAS, MKL, oneDNN, and PyTorch's kernels to a level of x86.
 _LEVELS = {
     "AVX2": {
         "OPENBLAS_CORETYPE": "Haswell",
@@ -29,7 +29,7 @@ _LEVELS = {
         "ATEN_CPU_CAPABILITY": "default",
     },
 }
-# What NumPy calls that which is above a level.
+# NumPy's names for the instruction sets above a level.
 _ABOVE = {"AVX2": re.compile(r"AVX512|X86_V4"), "SSE4.2": re.compile(r"AVX|X86_V[34]|FMA|F16C|XOP")}
 _ABOVE_FLAG = {"AVX2": "avx512f", "SSE4.2": "avx2"}
 _DISPATCHED = """
@@ -43,7 +43,7 @@ print(json.dumps([name for name in known if here.get(name)]))
 
 
 def find_instructions(evidence: Evidence) -> Iterator[Factor]:
-    """The processor's instruction sets, down to those of the processor that recorded, else to each lower level."""
+    """Yield a factor for the instruction sets: those of the recording processor, or else each lower level."""
     libraries = {"numpy", "torch"} & evidence.imported
     if platform.machine().lower() not in ("x86_64", "amd64") or not libraries:
         return
@@ -56,14 +56,14 @@ def find_instructions(evidence: Evidence) -> Iterator[Factor]:
         yield Factor(
             what="the processor's instruction sets, by which libraries choose their code",
             changes=tuple(changes),
-            advice="hold it to a tolerance, @record(tolerance=...), or fix the choice where it is recorded, with"
-            " OPENBLAS_CORETYPE, MKL_CBWR, ATEN_CPU_CAPABILITY or NPY_DISABLE_CPU_FEATURES",
+            advice="declare a tolerance, @record(tolerance=...), or fix the choice when recording, with"
+            " OPENBLAS_CORETYPE, MKL_CBWR, ATEN_CPU_CAPABILITY, or NPY_DISABLE_CPU_FEATURES",
             is_pointed_to=core is not None or evidence.differs("platform.cpu."),
         )
 
 
 def _levels(evidence: Evidence) -> Iterator[Adjustment]:
-    """To each level below this processor's, first to those that the recorded one was not above."""
+    """Return a change to each level below this processor's; levels that the recording processor had come first."""
     here = _flags(describe_platform())
     recorded = _flags(evidence.platform(evidence.base.original))
     levels = [level for level in _LEVELS if _ABOVE_FLAG[level] in here]
@@ -82,9 +82,9 @@ def _level(level: str, dispatched: Sequence[str]) -> Adjustment:
 
 
 def _other_core(evidence: Evidence) -> str | None:
-    """What OpenBLAS had chosen its code for, by the name that its variable takes, where that is another now.
+    """Return the processor for which OpenBLAS chose its code in the recorded run; None where it is the same now.
 
-    None also where this processor lacks what the recorded one had: its code would be its process's death.
+    The result is None as well where this processor lacks a recorded instruction set, since that code would crash.
     """
     base = evidence.base
     then, now = (_openblas_core(evidence.runtime(run)) for run in (base.original, base.record))
@@ -100,7 +100,7 @@ def _openblas_core(runtime: Mapping[str, Any]) -> str | None:
 
 
 def numpy_dispatch(interpreter: str) -> list[str]:
-    """The instruction sets that are here and for which NumPy has code of their own, as it names them."""
+    """Return NumPy's names of the instruction sets of this machine for which NumPy has special code."""
     done = subprocess.run(
         [interpreter, "-c", _DISPATCHED], capture_output=True, text=True, check=False
     )
@@ -109,7 +109,7 @@ def numpy_dispatch(interpreter: str) -> list[str]:
 
 
 def _flags(described: Mapping[str, Any]) -> frozenset[str]:
-    """The instruction sets of a platform, see `recorder.capture.environment.hardware`."""
+    """Return the instruction sets of a platform, see `recorder.capture.environment.hardware`."""
     cpu = described.get("cpu")
     found = cpu.get("instructions") if isinstance(cpu, dict) else None
     return frozenset(found or ())

@@ -1,4 +1,4 @@
-"""The replays of an explanation: each a run of the store that is tagged, and goes to the trash in the end."""
+"""The replays of an explanation: runs that are tagged, and moved to the trash at the end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ...batch.report import INTERRUPTED
 from ...compare.items import Verification
 from ...errors import ReplayError
 from ...store.store import RunStore
 from ..many.repetition import wrong_names
-from ..replay import INTERRUPTED, ReplayResult, replay
+from ..replay import ReplayResult, replay
 from ..request import Request
 from .explanation import Try
 from .factor import Adjustment
@@ -20,9 +21,16 @@ TAG = "explain"
 
 
 class Trials:
-    """Replays of the original of `base`, made by `request` with one change or another; `kept` are those to be kept.
+    """Replays of one run, each with a change.
 
-    `say` is called with a line for each.
+    Args:
+        store: The store of the run.
+        base: A diverged replay of the run.
+        request: The request of that replay.
+        say: A function that is called with a line for each replay.
+
+    Attributes:
+        kept: The numbers of the replays that stay in the store.
     """
 
     def __init__(
@@ -37,13 +45,17 @@ class Trials:
         self.kept: set[int] = set()
 
     def make(self, change: Adjustment) -> ReplayResult | None:
-        """Replay with the change; None where that cannot be done. Raises KeyboardInterrupt."""
-        self._say(f"explaining: a replay with {change.said}")
+        """Replay with a change; return None where that cannot be done.
+
+        Raises:
+            KeyboardInterrupt: The replay was interrupted.
+        """
+        self._say(f"explaining: replay with {change.said}")
         asked = change.apply(self._request)
-        # Building an environment takes its time, and says how it goes on.
+        # Building an environment takes minutes, so its progress is shown.
         say = self._say if change.rebuild else _say_nothing
         try:
-            # (What it prints is in its record.)
+            # The record has the output of the experiment.
             with _processors(change.processors), Path(os.devnull).open("wb") as nowhere:
                 done = replay(
                     self._store, self._record, request=asked, stdout=nowhere.fileno(), say=say
@@ -59,22 +71,22 @@ class Trials:
         return done
 
     def compare(self, one: ReplayResult, other: ReplayResult) -> Verification:
-        """Hold two replays against each other."""
+        """Compare two replays."""
         from ...compare.verify import verify
 
         tolerance = {"rtol": self._request.rtol, "atol": self._request.atol}
         return verify(one.record, other.record, self._store.objects, **tolerance)
 
     def tidy(self) -> None:
-        """Put them into the trash, with what they have recorded themselves, but those that are kept.
+        """Move the replays and the runs that they recorded to the trash, except those in `kept`.
 
-        One that an interrupt has cut off is no replay yet, and has no verdict: as little as another process's that is
-        about to be compared, which `recorder remove --undo` takes back.
+        An interrupted replay has no verdict. Neither has a replay by another process that is about to be compared; it
+        goes to the trash as well, from where `recorder remove --undo` restores it.
         """
         replays = {done.record.id for _, done in self._done if isinstance(done, ReplayResult)}
         unwanted: set[str] = set()
         numbers = []
-        # What a try has recorded begins after it.
+        # The runs that a replay recorded begin after it.
         for record in self._store.runs(where=f"number > {self._last}"):
             cut_off = record.replay_of == self._record.id and record.verdict is None
             is_try = record.id in replays or (cut_off and not record.changes)
@@ -85,7 +97,7 @@ class Trials:
         self._store.remove(numbers)
 
     def describe(self) -> tuple[Try, ...]:
-        """What was tried, in that order."""
+        """Return the replays in the order in which they were made."""
         return tuple(self._describe(change, done) for change, done in self._done)
 
     def _describe(self, change: Adjustment, done: ReplayResult | ReplayError) -> Try:
@@ -102,7 +114,7 @@ class Trials:
 
 @contextmanager
 def _processors(count: int | None) -> Iterator[None]:
-    """This thread, and what it starts, uses no more processors than that, where the system can say so."""
+    """Limit the processors of this thread and its children, where the operating system supports that."""
     if count is None or not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -115,4 +127,4 @@ def _processors(count: int | None) -> Iterator[None]:
 
 
 def _say_nothing(line: str) -> None:
-    """For what has been said of the first replay."""
+    """Ignore a line of the plan, which the first replay has shown."""

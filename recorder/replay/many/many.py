@@ -1,4 +1,4 @@
-"""Replaying many runs: which ones, several at a time, and what came of each and of them all."""
+"""Replay many runs, several at a time."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ...batch.pool import Pool
-from ...batch.report import Ended
+from ...batch.report import INTERRUPTED, Ended
 from ...errors import ConfigError, ReplayError
 from ...records import Part, Record
 from ...store.store import RunStore
-from ..replay import INTERRUPTED, likely_causes, status_of
+from ..replay import likely_causes, status_of
 from ..request import Request
 from ..secrets import find_needed
 from .progress import Batch, Done
 from .repetition import worst_status
 from .worker import SingleReplayJob
 
-_WORKER = f"{__package__}.batch_worker"
+_WORKER = "from recorder.replay.many.worker import main"
 _ENDED_BADLY = ("failed", "interrupted", "lost")
 
 
 class Selection(NamedTuple):
-    """The runs to replay, and how many of those asked for are left out, by the reason."""
+    """The runs to replay, and the number of runs that are left out by status."""
 
     records: tuple[Record, ...]
     left_out: Mapping[str, int]
@@ -39,10 +39,19 @@ def select_runs(
     with_failed: bool = False,
     with_replays: bool = False,
 ) -> Selection:
-    """The finished runs that `where` and all of `tags` name, without replays and what those have recorded themselves.
+    """Return the finished runs that match, except replays and the runs that replays recorded.
 
-    `with_failed`: those too that failed, were interrupted or lost; `with_replays`: replays as well. A run in progress
-    never is replayed. Raises QueryError.
+    A run in progress is never included.
+
+    Args:
+        store: The store.
+        where: A query.
+        tags: Tags that a run must have.
+        with_failed: Whether to include runs that failed, were interrupted, or are lost.
+        with_replays: Whether to include replays.
+
+    Raises:
+        QueryError: The query is invalid.
     """
     wanted = set(tags)
     records, left_out = [], dict[str, int]()
@@ -60,18 +69,23 @@ def select_runs(
 
 
 def _find_replays(store: RunStore) -> set[str]:
-    """The ids of all replays, and of the runs that were part of one."""
+    """Return the ids of all replays and of the runs that they recorded."""
     found: set[str] = set()
-    for record in store.runs():  # a part begins after what it is a part of
+    for record in store.runs():  # a nested run begins after its parent
         if record.replay_of is not None or record.parent in found:
             found.add(record.id)
     return found
 
 
 class ReplayOutcome(Part, frozen=True):
-    """What came of the replay of `original`: its record and verification, or in `error` why there is none.
+    """The outcome of one replay among many.
 
-    `taken_over` says that an interrupted batch had done it.
+    Attributes:
+        original: The record of the run.
+        record: The record of the replay; None where the replay could not be done.
+        verification: The comparison; None for a changed config.
+        error: The reason why there is no record.
+        taken_over: Whether an interrupted command had made the replay.
     """
 
     original: Record
@@ -82,14 +96,14 @@ class ReplayOutcome(Part, frozen=True):
 
     @property
     def exit_status(self) -> int:
-        """As of a single replay."""
+        """The exit status of a single replay."""
         if self.record is None:
             return ReplayError.exit_status
         return status_of(self.record, self.verification)
 
     @property
     def verdict(self) -> str:
-        """In a word or three: the verdict, "could not be done", or, of a changed config, how it ended."""
+        """The verdict; "could not be done"; or, for a changed config, the status of the run."""
         if self.record is None:
             return "could not be done"
         if self.record.status == "interrupted":
@@ -98,14 +112,20 @@ class ReplayOutcome(Part, frozen=True):
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """As of a single replay."""
+        """The likely causes of a divergence."""
         if self.record is None:
             return ()
         return likely_causes(self.original, self.record, self.verification)
 
 
 class Many(Part, frozen=True):
-    """What came of them all, in the order of the runs; `not_begun` counts those that an interruption left."""
+    """The outcomes of many replays, in the order of the runs.
+
+    Attributes:
+        outcomes: The outcomes.
+        not_begun: The number of replays that an interruption prevented.
+        interrupted: Whether the batch was interrupted.
+    """
 
     outcomes: tuple[ReplayOutcome, ...]
     not_begun: int = 0
@@ -113,7 +133,7 @@ class Many(Part, frozen=True):
 
     @property
     def exit_status(self) -> int:
-        """0 only where each is reproduced or close: else 130, 1, 3 or 4, in that order; 4 where there was none."""
+        """0 where every replay is reproduced or close; or else the first of 130, 1, 3, 4 that applies; 4 for none."""
         if self.interrupted:
             return INTERRUPTED
         if not self.outcomes:
@@ -122,7 +142,7 @@ class Many(Part, frozen=True):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many have which verdict."""
+        """The number of replays by verdict."""
         found: dict[str, int] = {}
         for one in self.outcomes:
             found[one.verdict] = found.get(one.verdict, 0) + 1
@@ -139,14 +159,26 @@ def replay_many(
     tick: Callable[[Pool], None],
     end: Callable[[Ended], None],
 ) -> Many:
-    """Replay the runs that `batch` has not done yet, `processes` at a time; Ctrl-C stops them, and each is told.
+    """Replay the runs that the batch has not replayed yet. Ctrl-C stops all replays.
 
-    `tick` is called some times a second, `end` for each that has ended. Raises ConfigError for a secret that none of
-    them needs.
+    Args:
+        store: The store of the runs.
+        records: The runs.
+        batch: The batch, see `recorder.replay.many.progress.open_batch`.
+        request: The options of the replays.
+        processes: The number of replays at a time.
+        tick: A function that is called several times a second.
+        end: A function that is called for each replay that has ended.
+
+    Raises:
+        ConfigError: None of the runs needs a secret of the request.
     """
-    _check_secrets(store, records, request)
+    needed = {key for record in records for key in find_needed(store, record)}
+    for key in request.secrets:
+        if key not in needed:
+            raise ConfigError(f"none of these runs needs a value for {key}", key=key)
     left = waiting_runs(records, batch)
-    pool = Pool(processes, module=_WORKER)
+    pool = Pool(processes, statement=_WORKER)
     reports: dict[str, ReplayOutcome] = {}
     jobs = [functools.partial(_make_job, store, batch, request, record) for record in left]
     for ended in pool.run(list(enumerate(jobs)), tick=tick):
@@ -169,15 +201,8 @@ def replay_many(
 
 
 def waiting_runs(records: Sequence[Record], batch: Batch) -> list[Record]:
-    """Those that an interrupted batch had not done."""
+    """Return the runs that an interrupted command had not replayed."""
     return [record for record in records if record.id not in batch.taken_over]
-
-
-def _check_secrets(store: RunStore, records: Sequence[Record], request: Request) -> None:
-    needed = {key for record in records for key in find_needed(store, record)}
-    for key in request.secrets:
-        if key not in needed:
-            raise ConfigError(f"none of these runs needs a value for {key}", key=key)
 
 
 def _make_job(

@@ -1,15 +1,15 @@
-"""What of many replays is done: a folder of the store, so that they go on where they were interrupted.
+"""The progress of many replays, kept in a folder of the store, so that an interrupted command can continue.
 
 ::
 
-    .recorder/replays/<digest of what was asked for>/
-      lock         held while they are in progress
-      begun        when they began
-      <run id>     what came of that run's replay: a `Done`, written after its verdict is in the store
+    .recorder/replays/<digest of the request>/
+      lock         held while the replays are in progress
+      begun        the time at which they began
+      <run id>     the finished replay of that run, a `Done`, written after its verdict is in the store
 
-It is removed when all of them are done: what one asks for anew is replayed anew. What is found there was asked for in
-the same way (see `open_batch`), from the same interpreter with the same packages on the same machine, and no longer
-ago than a day. It is a cache; the replays themselves are runs of the store.
+The folder is removed when all replays are done, so the next command replays everything again. It serves only the same
+request (see `open_batch`), with the same interpreter and packages on the same machine, for a day. It is a cache: the
+replays themselves are runs of the store.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from ...store.filesystem.folder_lock import FolderLock
 from ...store.store import RunStore
 from ..request import Request
 
-# What was interrupted longer ago is done again: nobody remembers what was different then.
+# Older progress is ignored: the machine may have changed since in ways that recorder does not see.
 _GOOD_FOR = timedelta(days=1)
-# What of a request does not decide what comes out: secrets must be the recorded values.
-_OF_NO_ACCOUNT = ("secrets", "keep")
+# Options that do not affect the result. (Secrets must be the recorded values.)
+_WITHOUT_EFFECT = ("secrets", "keep_workspace")
 
 
 class Done(Part, frozen=True):
-    """What came of the replay of the run `original` (its id): the replay's id and number, and its verification."""
+    """A finished replay: the id of the original run, the replay's id and number, and the verification."""
 
     original: str
     replay: str
@@ -49,42 +49,56 @@ class Done(Part, frozen=True):
 
 
 def open_batch(
-    store: RunStore, request: Request, *, chosen: Mapping[str, JSON], afresh: bool = False
+    store: RunStore, request: Request, *, chosen: Mapping[str, JSON], restart: bool = False
 ) -> Batch:
-    """The batch that replays so, and `chosen`: these runs, with this interpreter on this machine.
+    """Return the batch for a request and a selection of runs, with this interpreter on this machine.
 
-    Nothing that was done is taken over with `afresh`, nor where a replay reads what may have changed since.
-    Raises ReplayError where there is no interpreter.
+    No earlier progress is used where the replays read current code or inputs, which may have changed.
+
+    Args:
+        store: The store of the runs.
+        request: The options of the replays.
+        chosen: The selection of runs.
+        restart: Whether to ignore earlier progress.
+
+    Raises:
+        ReplayError: There is no such interpreter.
     """
     here = describe_interpreter(request.interpreter, cache=store.path / "envs")
-    said: dict[str, Any] = msgspec.to_builtins(request)
-    asked = {name: value for name, value in said.items() if name not in _OF_NO_ACCOUNT}
+    options: dict[str, Any] = msgspec.to_builtins(request)
+    asked = {name: value for name, value in options.items() if name not in _WITHOUT_EFFECT}
     environment = msgspec.to_builtins(here.environment)
     key = digest_json("replays", [repr(asked), dict(chosen), environment, platform.node()])
-    afresh = afresh or request.live_inputs or request.here
-    return Batch(store, key.rpartition(":")[2][:20], afresh=afresh)
+    restart = restart or request.current_inputs or request.current_code
+    return Batch(store, key.rpartition(":")[2][:20], restart=restart)
 
 
 class Batch:
-    """The folder of a batch in progress; `taken_over` are what an interrupted one had done, by the runs' ids.
+    """The folder of a batch in progress, a context manager that holds its lock.
 
-    A context manager, which holds the lock. Raises ReplayError where another process holds it.
+    Attributes:
+        path: The folder.
+        taken_over: The replays that an interrupted command had finished, by the ids of the runs.
+        begun: The time at which the batch began, UTC.
+
+    Raises:
+        ReplayError: Another process holds the lock.
     """
 
-    def __init__(self, store: RunStore, key: str, *, afresh: bool = False) -> None:
+    def __init__(self, store: RunStore, key: str, *, restart: bool = False) -> None:
         self.path = store.path / "replays" / key
         self.taken_over: dict[str, Done] = {}
         self.begun = datetime.now(timezone.utc)
         self._store = store
-        self._afresh = afresh
+        self._restart = restart
         self._folder = FolderLock(self.path)
         self._whole = False
 
     def __enter__(self) -> Batch:
         if not self._folder.resume():
-            raise ReplayError("another process is replaying the same runs: wait for its end")
+            raise ReplayError("another process is replaying the same runs; wait until it ends")
         begun = self._read_begun()
-        if begun is not None and not self._afresh and self.begun - begun < _GOOD_FOR:
+        if begun is not None and not self._restart and self.begun - begun < _GOOD_FOR:
             self.begun = begun
             self.taken_over = self._find_done()
         else:
@@ -99,21 +113,21 @@ class Batch:
             self._folder.release()
 
     def read(self, record: Record) -> Done | None:
-        """What came of the run's replay, None where it is not done."""
+        """Return the finished replay of a run, None where it is not finished."""
         return _read(self.path / record.id)
 
     def close(self) -> None:
-        """All of it is done: the folder goes with the lock."""
+        """Remove the folder with the lock: all replays are done."""
         self._whole = True
 
     def _read_begun(self) -> datetime | None:
         try:
             return datetime.fromisoformat((self.path / "begun").read_text())
-        except (FileNotFoundError, ValueError):  # killed before it was whole
+        except (FileNotFoundError, ValueError):  # killed before or while it was written
             return None
 
     def _find_done(self) -> dict[str, Done]:
-        """What was done and is still there: its run has not been removed since."""
+        """Return the finished replays whose runs have not been removed."""
         found = (_read(path) for path in self.path.iterdir() if path.name not in _OWN)
         return {one.original: one for one in found if one is not None and self._is_there(one)}
 
@@ -133,7 +147,7 @@ _OWN = ("lock", "begun")
 
 
 def note_done(folder: Path, done: Done) -> None:
-    """Write down, in the batch's folder, what came of a replay; who reads sees all of it or nothing."""
+    """Write a finished replay to the batch's folder atomically."""
     staged = folder / f"{done.original}.new"
     staged.write_bytes(msgspec.json.encode(done))
     os.replace(staged, folder / done.original)  # noqa: PTH105
@@ -144,5 +158,5 @@ def _read(path: Path) -> Done | None:
         return None
     try:
         return msgspec.json.decode(path.read_bytes(), type=Done)
-    except (FileNotFoundError, msgspec.MsgspecError):  # none, or a later version's
+    except (FileNotFoundError, msgspec.MsgspecError):  # absent, or written by a later version
         return None

@@ -1,27 +1,31 @@
-"""Several replays of one run, held against it and against each other: what is not deterministic, what has changed."""
+"""Repeated replays of one run, compared with the run and with each other: is it deterministic, or has it changed?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ...batch.report import INTERRUPTED
 from ...compare.items import Item, Verification
 from ...records import Part, Record
 from ...store.store import RunStore
-from ..replay import INTERRUPTED, ReplayResult, replay
+from ..replay import ReplayResult, replay
 from ..request import Request
 
-# What of several exit statuses stands for them all: interrupted, diverged, could not be done, nothing verified.
+# Exit statuses that stand for several, in this order: interrupted, diverged, could not be done, nothing verified.
 _WORST = (INTERRUPTED, 1, 3, 4)
 _WRONG = ("different", "missing", "extra")
-_SAID = 5
+_MOST_NAMED = 5
 
 
 class Repetition(Part, frozen=True):
-    """What came of replaying a run several times.
+    """Several replays of one run.
 
-    `between` are the verifications of each replay but the first, held against the first. `varying` names what is not
-    the same in all replays, `changed` what is the same in all of them, and another in the run.
+    Attributes:
+        replays: The replays.
+        between: The comparison of each replay except the first with the first.
+        varying: The names of the items that differ between the replays.
+        changed: The names of the items that are the same in all replays and differ from the run.
     """
 
     replays: tuple[ReplayResult, ...]
@@ -31,71 +35,84 @@ class Repetition(Part, frozen=True):
 
     @property
     def is_deterministic(self) -> bool | None:
-        """Whether the replays agree with each other; None where there is nothing to tell it by."""
-        if not self.between or any(_is_empty(one) for one in self.between):
+        """Whether the replays agree with each other; None where nothing could be compared."""
+        if not self.between or any(one.verdict == "nothing verified" for one in self.between):
             return None
         return not self.varying
 
     @property
     def exit_status(self) -> int:
-        """That of one replay: the worst there is; 1 where a changed config leaves only each other, and they differ."""
+        """The worst exit status of the replays; 1 where they differ from each other with a changed config."""
         status = worst_status(one.exit_status for one in self.replays)
         return status or (1 if self.varying and self.replays[0].verification is None else 0)
 
     @property
     def sentence(self) -> str:
-        """What it comes to, in a sentence."""
+        """The conclusion in a sentence."""
         run = f"run {self.replays[0].original.number}"
         count = len(self.replays)
         if count < 2:
-            return f"only one replay of {run}: nothing to hold it against but the run"
+            return f"only one replay of {run}: no other replay to compare it with"
         if self.is_deterministic is None:
-            return f"{_counted(count)} left nothing that could be held against each other"
+            return f"{_counted(count)} left nothing to compare"
         if self.varying:
-            return self._said_of_varying(run)
-        agree = f"{_counted(count)} agree with each other" + self._within()
+            return self._describe_varying(run)
+        within = (
+            " (within the tolerance)" if any(v.verdict == "close" for v in self.between) else ""
+        )
+        agree = f"{_counted(count)} agree with each other{within}"
         if self.replays[0].verification is None:
             return agree
         if self.changed:
             return (
-                f"{agree}, and not with {run} in {listed(self.changed)}: it is deterministic as far as they show, and"
-                " something has changed since, or was not recorded"
+                f"{agree}, but not with {run} in {listed(self.changed)}: the experiment appears deterministic, and"
+                " something has changed since the recording, or was not recorded"
             )
-        return f"{agree} and with {run}: it is deterministic as far as they show"
+        return f"{agree} and with {run}: the experiment appears deterministic"
 
-    def _said_of_varying(self, run: str) -> str:
+    def _describe_varying(self, run: str) -> str:
+        verb = "differs" if len(self.varying) == 1 else "differ"
+        replays = _counted(len(self.replays))
         text = (
-            f"{listed(self.varying)} {'is' if len(self.varying) == 1 else 'are'} not the same in"
-            f" {_counted(len(self.replays))}: this experiment is not deterministic"
+            f"{listed(self.varying)} {verb} between {replays}: this experiment is not deterministic"
         )
         if not self.changed:
             return text
         verb = "is" if len(self.changed) == 1 else "are"
         return (
-            f"{text}; {listed(self.changed)} {verb} the same in all of them and not in {run}: something has changed"
-            " since, or was not recorded"
+            f"{text}; {listed(self.changed)} {verb} the same in all replays and not in {run}: something has changed"
+            " since the recording, or was not recorded"
         )
-
-    def _within(self) -> str:
-        return " (within the tolerance)" if any(v.verdict == "close" for v in self.between) else ""
 
 
 def repeat(
     store: RunStore,
     record: Record,
     *,
-    times: int,
+    count: int,
     request: Request = Request(),  # noqa: B008 - frozen
     stdout: int | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Repetition:
-    """Replay `record` so many times, one after the other; of a replay that is interrupted it is the last.
+    """Replay a run several times, one after the other, and compare the replays.
 
-    The arguments and errors are as of `replay`; what the plan says is said once.
+    An interrupted replay is the last one. The plan is shown once.
+
+    Args:
+        store: The store that has the run and receives the replays.
+        record: The run.
+        count: The number of replays.
+        request: The options of the replays.
+        stdout: The file descriptor for the experiment's standard output; None for that of this process.
+        say: A function that is called with each line about the plan and its progress.
+
+    Raises:
+        ReplayError: The run cannot be replayed.
+        ConfigError: The experiment does not take the settings, or does not need the secrets.
     """
     replays: list[ReplayResult] = []
-    while len(replays) < times and not (replays and replays[-1].exit_status == INTERRUPTED):
-        silent = say if not replays else _say_nothing
+    while len(replays) < count and not (replays and replays[-1].exit_status == INTERRUPTED):
+        silent = say if not replays else _ignore
         replays.append(replay(store, record, request=request, stdout=stdout, say=silent))
     return hold_together(store, replays, request=request)
 
@@ -103,8 +120,8 @@ def repeat(
 def hold_together(
     store: RunStore, replays: Sequence[ReplayResult], *, request: Request
 ) -> Repetition:
-    """Hold replays of one run, made by the same request, against each other."""
-    from ...compare.verify import verify  # a single replay has been verified by then
+    """Compare replays of one run, made by the same request, with each other."""
+    from ...compare.verify import verify  # imported by now: each replay was verified
 
     whole = [one for one in replays if one.exit_status != INTERRUPTED]
     between = tuple(
@@ -121,28 +138,24 @@ def hold_together(
 
 
 def wrong_items(verification: Verification) -> list[Item]:
-    """The items that decide, and are not the same."""
+    """Return the deciding items that differ."""
     return [one for one in verification.items if one.decides and one.verdict in _WRONG]
 
 
-# How a run ended, where that is what differs: no item of a verification says it.
+# The name for a different end of the run, which no item of a verification expresses.
 ENDING = "how it ended"
 
 
 def wrong_names(verification: Verification) -> list[str]:
-    """The names of the items that are not the same, and whether it came to another end."""
+    """Return the names of the deciding items that differ, and `ENDING` where the run ended differently."""
     ended = [ENDING] if verification.verdict == "failed" else []
     return [*ended, *(item.name for item in wrong_items(verification))]
 
 
 def worst_status(statuses: Iterable[int]) -> int:
-    """The exit status that stands for several: 130 interrupted, 1 diverged, 3 could not be done, 4 nothing verified."""
-    found = set(statuses)
-    return next((one for one in _WORST if one in found), 0)
-
-
-def _is_empty(verification: Verification) -> bool:
-    return verification.verdict == "nothing verified"
+    """Return the exit status that stands for several: 130 interrupted, 1 diverged, 3 could not be done, 4, or 0."""
+    present = set(statuses)
+    return next((one for one in _WORST if one in present), 0)
 
 
 def _counted(count: int) -> str:
@@ -150,10 +163,11 @@ def _counted(count: int) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The names as a sentence has them, of very many the first."""
-    shown = [*names[:_SAID], *([f"{len(names) - _SAID} more"] if len(names) > _SAID else [])]
+    """Return names as in a sentence, ``a, b and c``; of many names only the first."""
+    hidden = len(names) - _MOST_NAMED
+    shown = [*names[:_MOST_NAMED], *([f"{hidden} more"] if hidden > 0 else [])]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def _say_nothing(line: str) -> None:
-    """For what has been said once."""
+def _ignore(line: str) -> None:
+    """Ignore a line of the plan, which the first replay has shown."""

@@ -1,25 +1,29 @@
-"""The process of one of many replays: it reads its job from its standard input, replays, and notes that it is done."""
+"""The process of one replay among many."""
 
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from pathlib import Path
 
-import msgspec
-
-from ...batch.report import ProcessReport
-from ...errors import RecorderError
+from ...batch.program import run_job
+from ...batch.report import INTERRUPTED, ProcessReport
 from ...records import Part
 from ...store.store import RunStore
-from ..replay import INTERRUPTED, replay
+from ..replay import replay
 from ..request import Request
 from .progress import Done, note_done
 
 
 class SingleReplayJob(Part, frozen=True):
-    """The run to replay, by its number in the store, how, and the folder of its batch; `report` as of every job."""
+    """One run to replay.
+
+    Attributes:
+        store: The path of the store.
+        number: The number of the run.
+        request: The options of the replay.
+        batch: The folder of the batch, see `recorder.replay.many.progress`.
+        report: The path of the process's report.
+    """
 
     store: str
     number: int
@@ -29,26 +33,14 @@ class SingleReplayJob(Part, frozen=True):
 
 
 def main() -> int:
-    """Carry out the job; the exit status is the replay's."""
-    # Ctrl-C is ignored by what a shell starts in the background.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=SingleReplayJob)
-    try:
-        report = _carry_out(job)
-    except RecorderError as error:
-        report = ProcessReport(
-            status="failed", error=str(error), exit_status=RecorderError.exit_status
-        )
-    except KeyboardInterrupt:
-        report = ProcessReport(status="interrupted", exit_status=INTERRUPTED)
-    report.write(job.report)
-    return report.exit_status
+    """Replay the run that standard input describes; return the exit status of the replay."""
+    return run_job(SingleReplayJob, _carry_out)
 
 
 def _carry_out(job: SingleReplayJob) -> ProcessReport:
     store = RunStore(job.store)
     record = store.get(job.number)
-    with Path(os.devnull).open("wb") as nowhere:  # what it prints is in its record
+    with Path(os.devnull).open("wb") as nowhere:  # the record has the output of the experiment
         done = replay(store, record, request=job.request, stdout=nowhere.fileno())
     new = done.record
     if done.exit_status != INTERRUPTED:

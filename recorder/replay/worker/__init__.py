@@ -1,1 +1,1 @@
-"""The process that a replay runs in, and the job that it is given."""
+"""The process that runs a replay, and its job."""

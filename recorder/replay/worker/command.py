@@ -1,4 +1,4 @@
-"""The replay of a recorded command: the same command line in the workspace."""
+"""Replay a recorded command line in the workspace."""
 
 from __future__ import annotations
 
@@ -25,15 +25,22 @@ def replay_command(
     settings: Mapping[str, str],
     moves: Mapping[str, str],
 ) -> str:
-    """Run the command again in this process's working directory, which is the workspace's; the new run's id.
+    """Run a recorded command again in this process's working directory, and return the id of the new run.
 
-    `moves` are the places of inputs by the paths on the command line.
+    Args:
+        record: The recorded command.
+        tree: The folder of the workspace that stands for the project's root.
+        live: The project's folder on this machine; None for a run without code.
+        settings: Must be empty: a command line takes no settings.
+        moves: The present places of inputs by the paths on the command line.
 
-    Raises ConfigError for settings, which a command line does not take, ReplayError where it cannot be started.
+    Raises:
+        ConfigError: There are settings.
+        ReplayError: The program could not be started.
     """
     if settings:
         raise ConfigError(
-            "a command line takes no settings: record the other one with recorder exec"
+            "a command line takes no --set; record the changed one: recorder exec -- ..."
         )
     assert project.given is not None
     assert record.seed_info is not None
@@ -42,50 +49,54 @@ def replay_command(
         function=record.function,
         arguments=dict(record.config),
         seed=record.seed_info,
-        setting=project.given,
+        project=project.given,
         replay_of=record.id,
         tolerance=record.tolerance,
     )
-    argv = _move(record, tree, live, moves)
+    argv = _redirect(record, tree, live, moves)
     try:
-        done = execute(call, argv, outputs=_named(record), variables=_variables(tree))
+        done = execute(call, argv, outputs=_named_outputs(record), variables=_variables(tree))
     except OSError as error:
         raise ReplayError(f"{argv[0]} could not be started: {error}", run=record.number) from error
     return done.run.id
 
 
-def _move(record: Record, tree: Path, live: LiveTree | None, moves: Mapping[str, str]) -> list[str]:
-    """The command line, paths into the project pointing into the workspace, and inputs to where they are now.
+def _redirect(
+    record: Record, tree: Path, live: LiveTree | None, moves: Mapping[str, str]
+) -> list[str]:
+    """Return the command line with paths into the project pointing into the workspace, and inputs to their places.
 
-    A program that the snapshot does not hold (an environment inside the project, what was compiled) is the project's.
+    A program that the snapshot lacks (in an environment inside the project, or compiled) is taken from the project.
     """
     program, *rest = argv_of(record)
-    moved = [_move_path(arg, tree, live, moves) for arg in rest]
-    there = _move_path(program, tree, live, moves)
+    moved = [_redirect_argument(arg, tree, live, moves) for arg in rest]
+    there = _redirect_argument(program, tree, live, moves)
     if os.sep in program and not Path(there).exists() and record.process is not None:
         there = str(Path(record.process.cwd) / program)
     return [there, *moved]
 
 
-def _move_path(arg: str, tree: Path, live: LiveTree | None, moves: Mapping[str, str]) -> str:
+def _redirect_argument(
+    arg: str, tree: Path, live: LiveTree | None, moves: Mapping[str, str]
+) -> str:
     option, equals, path = arg.partition("=") if arg.startswith("-") else ("", "", arg)
     if not Path(path).is_absolute():
         return arg
-    found = Redirection(moves).find(path)
-    if found != path:
-        return f"{option}{equals}{found}"
+    moved = Redirection(moves).find(path)
+    if moved != path:
+        return f"{option}{equals}{moved}"
     inside = None if live is None else live.inside(path)
     return arg if inside is None else f"{option}{equals}{tree / inside}"
 
 
-def _named(record: Record) -> list[str]:
-    """What --output had named, as far as a look at the working directory does not find it."""
+def _named_outputs(record: Record) -> list[str]:
+    """Return the outputs that --output named and that a search of the working directory does not find."""
     paths = [(o.path, o.kind) for o in record.outputs if o.path is not None]
     return [path for path, kind in paths if kind == "folder" or Path(path).is_absolute()]
 
 
 def _variables(tree: Path) -> dict[str, str]:
-    """Where Python has the project installed to be edited, a Python command imports it from the workspace."""
+    """Return the PYTHONPATH by which a Python command imports an editable project from the workspace."""
     ours = [entry for entry in sys.path if Path(entry).is_relative_to(tree)]
     given = os.environ.get("PYTHONPATH")
     return {"PYTHONPATH": os.pathsep.join([*ours, *([given] if given else [])])} if ours else {}

@@ -1,4 +1,4 @@
-"""What a replay tells the process that it starts, and what that one reports."""
+"""The job of a replay's process, and its report."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ from ...records import JSON, Code, Part
 
 
 class ReplayJob(Part, frozen=True):
-    """What to replay: the run's number in the store, its workspace, and settings for its config.
+    """A run to replay.
 
-    `secrets` are the forms of redacted arguments by their keys; `projects` the workspace's folders for the projects
-    outside the root, by their own; `held` the descriptors of the workspace's lock and the environment's; `rebuilt` says
-    that the environment was built for replays, and has nothing that points to the projects; `moves` where to read files
-    outside the project, by the paths that the program knows them by; `live_code` what is in the tree, where that is not
-    the recorded one; `held_files` a list of the snapshot's files.
+    Attributes:
+        store: The path of the store.
+        number: The number of the run.
+        tree: The folder that stands for the project's root.
+        cwd: The working directory.
+        report: The path of the report to write.
+        settings: Changes to the config: strings by key.
+        secrets: The codec's forms of redacted arguments by key.
+        projects: The workspace folders of projects outside the root, by their recorded roots.
+        held: Descriptors of the locks of the workspace and the environment.
+        rebuilt: Whether the environment was built for replays, and nothing in it points to the projects.
+        moves: The places to read files outside the project from, by the paths that the program uses.
+        live_code: The code in the tree, where it is not the recorded code.
+        held_files: The path of a list of the snapshot's files.
     """
 
     store: str
@@ -35,9 +44,13 @@ class ReplayJob(Part, frozen=True):
 
 
 class ReplayReport(Part, frozen=True):
-    """What came of it: the id of the replay's run, or why there is none.
+    """The report of a replay's process.
 
-    `exit_status` is that of the error, 0 without; `leaks` are the modules that came from the live tree.
+    Attributes:
+        run: The id of the replay's run; None where there is none.
+        error: The reason why there is no run.
+        exit_status: The exit status of that error; 0 without one.
+        leaks: Modules that were imported from the live tree.
     """
 
     run: str | None = None

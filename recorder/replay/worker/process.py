@@ -1,4 +1,4 @@
-"""The process of a replay: the interpreter and the variables that it is started with, and its report."""
+"""Start the process of a replay: its interpreter, variables, and job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from ...capture.environment.environment import allowed_variables
 from ...capture.seeding import determinism
-from ...environments.interpreter import start_command
+from ...environments.child import describe_exit, start_command
 from ...environments.rebuild import Rebuilt
 from ...records import Record
 from ...store.store import RunStore
@@ -21,7 +21,11 @@ from ..secrets import VARIABLE_PREFIX
 from ..workspace.workspace import Workspace
 from .job import ReplayJob, ReplayReport
 
-_WORKER = "recorder.replay.worker.worker"
+_WORKER = "from recorder.replay.worker.worker import main"
+# Distinct from every exit status of a process.
+_INTERRUPTED = 1000
+# The time that an interrupted worker has to write its record, in seconds.
+_GRACE_S = 10
 
 
 def run_worker(
@@ -34,7 +38,11 @@ def run_worker(
     *,
     python: Rebuilt,
 ) -> ReplayReport:
-    """Start the worker with that Python, wait for it, and read its report."""
+    """Run the worker with that Python to its end, and return its report.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C ended the worker before it could report.
+    """
     report = workspace.path / "report.json"
     job = ReplayJob(
         store=str(store.path),
@@ -51,24 +59,23 @@ def run_worker(
         live_code=plan.live_code,
         held_files=str(workspace.held_files) if workspace.held_files.exists() else None,
     )
-    command = start_command(python.interpreter, _WORKER)
-    variables = _environment(store, record, workspace, {**plan.threads, **request.variables})
-    status = _wait(
-        command,
+    status = _run(
+        start_command(python.interpreter, _WORKER),
         msgspec.json.encode(job),
         cwd=workspace.path,
-        env=variables,
+        env=_variables(store, record, workspace, plan, request),
         stdout=stdout,
         held=job.held,
     )
     if not report.is_file():
         if status == _INTERRUPTED:
             raise KeyboardInterrupt
-        return ReplayReport(error=_death(status), exit_status=3)
+        error = f"its process {describe_exit(status)} before it could report"
+        return ReplayReport(error=error, exit_status=3)
     return msgspec.json.decode(report.read_bytes(), type=ReplayReport)
 
 
-def _wait(
+def _run(
     command: list[str],
     job: bytes,
     *,
@@ -77,10 +84,10 @@ def _wait(
     stdout: int | None,
     held: tuple[int, ...],
 ) -> int:
-    """Run the command to its end, telling it the job through a pipe whose number is its last argument; its status.
+    """Run the command and write the job to a pipe, whose descriptor is its last argument; return its exit status.
 
-    `held` are descriptors that it inherits, and whatever it forks, but no other program. Ctrl-C reaches it as well,
-    and it gets the time to record that; the status is `_INTERRUPTED` then.
+    The command and its forks inherit the descriptors in `held`; other programs do not. Ctrl-C reaches the command as
+    well, which then has time to write its record; the status is `_INTERRUPTED`.
     """
     ours, theirs = os.pipe()
     try:
@@ -93,84 +100,65 @@ def _wait(
     finally:
         os.close(ours)
     try:
-        _tell(theirs, job)
-        # What the verdict needs is loaded while the worker starts.
+        try:
+            with open(theirs, "wb") as file:  # noqa: PTH123 - a descriptor has no path
+                file.write(job)
+        except BrokenPipeError:
+            pass  # the process has ended already, as its exit status shows
+        # While the worker starts, this process imports the modules that compare.
         from ...compare import verify as _verify  # noqa: F401
 
         return process.wait()
     except KeyboardInterrupt:
-        _end(process)
+        try:
+            process.wait(timeout=_GRACE_S)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.kill()
+            process.wait()
         return _INTERRUPTED
 
 
-# No status of a process.
-_INTERRUPTED = 1000
-# So long it may take to write down that it was interrupted.
-_LAST_WORDS_S = 10
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Wait for it, though not for ever, and not after a second Ctrl-C."""
-    try:
-        process.wait(timeout=_LAST_WORDS_S)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        process.kill()
-        process.wait()
-
-
-def _tell(pipe: int, job: bytes) -> None:
-    try:
-        with open(pipe, "wb") as file:
-            file.write(job)
-    except BrokenPipeError:
-        return  # it has died already: its exit status says so
-
-
-def _environment(
-    store: RunStore, record: Record, workspace: Workspace, wanted: Mapping[str, str | None]
+def _variables(
+    store: RunStore, record: Record, workspace: Workspace, plan: Plan, request: Request
 ) -> dict[str, str]:
-    """This process's variables, with those that recorder records as they were then, and those asked for."""
-    recorded: dict[str, str] = {}
-    if record.environment is not None:
-        said = msgspec.json.decode(store.read(record.environment)).get("variables") or {}
-        recorded = {name: value for name, value in said.items() if isinstance(value, str)}
+    """Return this process's variables, with the recorded ones in place of all that recorder records."""
     ours = allowed_variables(os.environ)
-    variables = {name: value for name, value in os.environ.items() if name not in ours}
-    variables = {n: v for n, v in variables.items() if not n.startswith(VARIABLE_PREFIX)}
-    variables.update(_moved(recorded, record, workspace))
+    variables: dict[str, str | None] = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ours and not name.startswith(VARIABLE_PREFIX)
+    }
+    variables.update(_redirect_variables(plan.variables, record, workspace))
     variables.pop(determinism.HASH_SEED, None)
     if record.process is not None and record.process.hash_seed is not None:
         variables[determinism.HASH_SEED] = record.process.hash_seed
     variables.pop(determinism.VARIABLE, None)
     if record.seed_info is not None and record.seed_info.deterministic:
         variables[determinism.VARIABLE] = "1"
-    # The workspace lies below the user's repository, which git would find from inside it.
+    # The workspace lies below the user's repository, which git must not find from inside it.
     variables["GIT_CEILING_DIRECTORIES"] = str(workspace.path)
     variables["RECORDER_STORE"] = str(store.path)
-    asked: dict[str, str | None] = {**variables, **wanted}
-    return {name: value for name, value in asked.items() if value is not None}
+    variables.update(plan.threads)
+    variables.update(request.variables)
+    return {name: value for name, value in variables.items() if value is not None}
 
 
-def _moved(recorded: Mapping[str, str], record: Record, workspace: Workspace) -> dict[str, str]:
-    """The recorded variables, paths into the live tree pointing into the workspace."""
+def _redirect_variables(
+    recorded: Mapping[str, str], record: Record, workspace: Workspace
+) -> dict[str, str]:
+    """Return the recorded variables, with paths into the live tree changed to point into the workspace."""
     if record.code is None:
         return dict(recorded)
     places = {record.code.root: str(workspace.tree), **workspace.projects}
     moved = {}
     for name, value in recorded.items():
         parts = value.split(os.pathsep) if name == "PYTHONPATH" else [value]
-        moved[name] = os.pathsep.join(_moved_path(part, places) for part in parts)
+        moved[name] = os.pathsep.join(_redirect_path(part, places) for part in parts)
     return moved
 
 
-def _moved_path(path: str, places: Mapping[str, str]) -> str:
+def _redirect_path(path: str, places: Mapping[str, str]) -> str:
     for root, place in places.items():
         if path == root or path.startswith(root + os.sep):
             return place + path[len(root) :]
     return path
-
-
-def _death(status: int) -> str:
-    if status < 0:
-        return f"its process was killed by signal {-status}"
-    return f"its process ended with status {status} before it could report"

@@ -1,7 +1,7 @@
-"""The process that replays one run: started by `recorder.replay.replay` with a job, it leaves a report.
+"""The process that replays one run.
 
-It shuts the live tree out of its import path, loads the experiment from the workspace, and calls it with the
-recorded config and seed, as a run of its own in the same store.
+`recorder.replay.replay` starts it with a job. It removes the live tree from its import path, loads the experiment from
+the workspace, calls it with the recorded config and seed as a new run of the same store, and writes a report.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from ... import codec
+from ...batch.report import INTERRUPTED
 from ...capture.code.function import find_receiver
-from ...capture.code.source import describe_function
+from ...capture.code.source import describe_source
 from ...capture.config import call_with, encode_config
 from ...capture.failure import own_traceback
 from ...config.settings import apply_settings
@@ -27,7 +28,7 @@ from ...recording.entrypoint import as_experiment, load_module, load_script
 from ...recording.execution import Execution
 from ...recording.experiment import Experiment
 from ...recording.invocation import Call
-from ...recording.yielding import CLOSED
+from ...recording.recorded_generators import CLOSED
 from ...records import JSON, Change, Function, Record
 from ...secrets.names import kind_of, promises_secret
 from ...secrets.register import Secrets
@@ -39,9 +40,12 @@ from .job import ReplayJob, ReplayReport
 
 
 def main(descriptor: str) -> int:
-    """Carry out the job that is read from the descriptor; the report goes into the file that the job names.
+    """Read a job from a pipe, carry it out, and write its report; return the exit status.
 
-    A pipe, and no file: what a user sets may be a credential, and the workspace lies in the store's folder.
+    The job comes through a pipe because settings may be credentials, which a file in the store's folder must not hold.
+
+    Args:
+        descriptor: The number of the pipe's file descriptor.
     """
     with open(int(descriptor), "rb") as pipe:  # noqa: PTH123 - a descriptor has no path
         job = msgspec.json.decode(pipe.read(), type=ReplayJob)
@@ -54,18 +58,18 @@ def main(descriptor: str) -> int:
     except RecorderError as error:
         report = ReplayReport(error=str(error), exit_status=ReplayError.exit_status)
     except KeyboardInterrupt:
-        report = ReplayReport(error="interrupted", exit_status=130)
-    except BaseException as error:  # noqa: BLE001 - the user's module may raise anything; it is reported whole
+        report = ReplayReport(error="interrupted", exit_status=INTERRUPTED)
+    except BaseException as error:  # noqa: BLE001 - the user's module may raise anything while it is imported
         sys.stderr.write(own_traceback(error))
-        said = f"{type(error).__name__}: {error}"
-        report = ReplayReport(error=f"its code could not be loaded: {said}", exit_status=3)
+        message = f"its code could not be loaded: {type(error).__name__}: {error}"
+        report = ReplayReport(error=message, exit_status=3)
     report = msgspec.structs.replace(report, error=_secrets(job).scrub(report.error, "report"))
     Path(job.report).write_bytes(msgspec.json.encode(report))
     return report.exit_status
 
 
 def _secrets(job: ReplayJob) -> Secrets:
-    """What no file of the workspace may hold."""
+    """Return the job's secrets, which no file of the workspace may contain."""
     secrets = Secrets()
     for key, text in job.settings.items():
         if promises_secret(kind_of(key.rpartition(".")[2]), text):
@@ -87,21 +91,28 @@ def _replay(job: ReplayJob) -> ReplayReport:
     _enter(record, job, live)
     for other, place in others.items():
         other.shut_out(place, first=[])
-        if job.rebuilt:  # what had pointed to the project is in the recorded environment
+        if job.rebuilt:  # only the recorded environment had an entry that points to the project
             sys.path += [str(folder) for folder in (place / "src", place) if folder.is_dir()]
     moved = {os.path.realpath(place): known for known, place in job.moves.items()}
     files = _held_files(job)
-    project.give(project.Setting(store, root=tree, code=record.code, moved=moved, files=files))
+    project.give(
+        project.Project(store=store, root=tree, code=record.code, moved=moved, files=files)
+    )
     if record.function.kind == "command":
         run = replay_command(record, tree=tree, live=live, settings=job.settings, moves=job.moves)
         return ReplayReport(run=run)
     if job.moves:
-        from ..workspace.redirection import Redirection  # it takes sqlite3 along
+        from ..workspace.redirection import Redirection  # imports sqlite3
 
         Redirection(job.moves).install()
     experiment = _load(record, tree, store)
     lives = [*([live] if live else []), *others]
-    _refuse_leaks(lives)
+    leaks = [leak for tree in lives for leak in tree.imported()]
+    if leaks:
+        raise ReplayError(
+            f"{leaks[0]} was imported from the live tree, not from the snapshot, so nothing was run; remove the entry"
+            " of sys.path that points there (an editable install, PYTHONPATH, a .pth file)"
+        )
     run = _run(record, experiment, job, store, live)
     return ReplayReport(run=run, leaks=tuple(leak for tree in lives for leak in tree.imported()))
 
@@ -113,7 +124,7 @@ def _held_files(job: ReplayJob) -> frozenset[str] | None:
 
 
 def _enter(record: Record, job: ReplayJob, live: LiveTree | None) -> None:
-    """The recorded surroundings: working directory, arguments, import path."""
+    """Restore the recorded working directory, umask, arguments, and import path."""
     tree = Path(job.tree)
     os.chdir(job.cwd)
     process = record.process
@@ -129,14 +140,14 @@ def _enter(record: Record, job: ReplayJob, live: LiveTree | None) -> None:
 
 
 def _first_folders(record: Record) -> list[str]:
-    """The folders, relative to the root, that the experiment was imported from."""
+    """Return the folders, relative to the root, from which the experiment was imported."""
     recorded = list(record.process.path_in_root) if record.process is not None else []
     folder = import_folder(record.function)
     return recorded if folder is None or folder in recorded else [folder, *recorded]
 
 
 def import_folder(function: Function) -> str | None:
-    """The folder, relative to the root, from which the function's module is imported under its name."""
+    """Return the folder, relative to the root, from which the function's module is imported; None without a file."""
     if function.file is None:
         return None
     parts = Path(function.file).with_suffix("").parts
@@ -149,7 +160,7 @@ def import_folder(function: Function) -> str | None:
 
 
 def _load(record: Record, tree: Path, store: RunStore) -> Experiment:
-    """The experiment from the workspace: by value, as a script, or as a module."""
+    """Load the experiment: from its pickle, or from the workspace as a script or a module."""
     function = record.function
     if function.pickled is not None:
         found, classes = codec.decode_function(function.pickled, store.read)
@@ -161,7 +172,7 @@ def _load(record: Record, tree: Path, store: RunStore) -> Experiment:
     file = tree / function.file
     if not file.is_file():
         raise ReplayError(
-            f"{function.file}, the experiment's file, is not there", run=record.number
+            f"{function.file}, the experiment's file, does not exist", run=record.number
         )
     if function.script and "." not in function.module:
         return load_script(file, function.qualname)
@@ -169,7 +180,7 @@ def _load(record: Record, tree: Path, store: RunStore) -> Experiment:
 
 
 def _adopt(experiment: Experiment, classes: Sequence[type]) -> None:
-    """Let this program have the classes of the recorded one under their names: those of arguments, and of results."""
+    """Define the classes of the recorded ``__main__`` here, so that arguments and results can be pickled."""
     main = sys.modules["__main__"]
     taken = getattr(inspect.unwrap(experiment.function), "__globals__", {}).values()
     for kind in (*taken, *classes):
@@ -181,29 +192,20 @@ def _adopt(experiment: Experiment, classes: Sequence[type]) -> None:
             setattr(main, kind.__name__, kind)
 
 
-def _refuse_leaks(lives: Sequence[LiveTree]) -> None:
-    leaks = [leak for live in lives for leak in live.imported()]
-    if leaks:
-        raise ReplayError(
-            f"{leaks[0]} was imported from the live tree, not from the snapshot, so nothing was run:"
-            " leave out of sys.path what points there (an editable install, PYTHONPATH, a .pth file)"
-        )
-
-
 def _run(
     record: Record, experiment: Experiment, job: ReplayJob, store: RunStore, live: LiveTree | None
 ) -> str:
-    """Run it; the id of the new run. Its exception is in the run's record.
+    """Run the experiment and return the id of the new run, whose record keeps an exception.
 
-    The record has the recorded arguments; the function gets those with its project's paths in the workspace.
+    The record has the recorded arguments; the function receives them with project paths pointing into the workspace.
     """
     forms = {
         name: fill(store, form, name=name, given=job.secrets)
         for name, form in record.config.items()
     }
     changed = _arguments(forms, experiment, job, store)
-    here = {name: _move(form, name, Path(job.tree), live) for name, form in forms.items()}
-    given = changed if here == forms else _arguments(here, experiment, job, store)
+    moved = {name: _move(form, name, Path(job.tree), live) for name, form in forms.items()}
+    given = changed if moved == forms else _arguments(moved, experiment, job, store)
     try:
         bound, executed = (call_with(experiment.function, values) for values in (changed, given))
     except TypeError as error:
@@ -218,7 +220,7 @@ def _run(
         function=_function(record, experiment, job),
         arguments=bound.arguments,
         seed=seed,
-        setting=project.given,
+        project=project.given,
         tags=(),
         replay_of=record.id,
         changes=_changes(record, changed, job, experiment),
@@ -231,16 +233,16 @@ def _run(
     execution = Execution(experiment, call, executed)
     try:
         execution.complete(most=_most(record, store))
-    except BaseException as error:  # noqa: BLE001 - the run's record says what it was, and the verdict reads it
+    except BaseException as error:  # noqa: BLE001 - the record keeps it, and the verdict compares it
         sys.stderr.write(own_traceback(error))
     return execution.run.id
 
 
 def _function(record: Record, experiment: Experiment, job: ReplayJob) -> Function:
-    """The recorded description; that of live code has its own source."""
+    """Return the recorded description, with the current source where the current code runs."""
     if job.live_code is None:
         return record.function
-    source, _ = describe_function(experiment.function)
+    source, _ = describe_source(experiment.function)
     return msgspec.structs.replace(record.function, source=source)
 
 
@@ -252,7 +254,7 @@ def _arguments(
 
 
 def _move(form: JSON, name: str, tree: Path, live: LiveTree | None) -> JSON:
-    """The argument's form with paths into the live tree, texts or Path objects, pointing into the workspace."""
+    """Redirect the paths in an argument's form, strings or Path objects, from the live tree to the workspace."""
     if live is None:
         return form
 
@@ -270,7 +272,7 @@ def _move(form: JSON, name: str, tree: Path, live: LiveTree | None) -> JSON:
 
 
 def _most(record: Record, store: RunStore) -> int | None:
-    """How many values were taken from a generator that was closed before it was exhausted, else None."""
+    """Return the number of values taken from a generator that was closed early; None for any other run."""
     result = codec.inline(record.result, store.read)
     if isinstance(result, dict) and result.get("closed") is True and record.note == CLOSED:
         return int(result["yielded"])
@@ -278,7 +280,7 @@ def _most(record: Record, store: RunStore) -> int | None:
 
 
 def _seed_changes(record: Record, changed: dict[str, Any]) -> dict[str, Any]:
-    """A seed that was set anew in the config seeds the generators too."""
+    """Return the changed fields of the seed: a seed that is set in the config seeds the generators too."""
     from ...capture.config import as_integer
 
     assert record.seed_info is not None

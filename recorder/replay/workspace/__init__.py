@@ -1,1 +1,1 @@
-"""The clean folder that a replay runs in: code, inputs, paths."""
+"""The clean folder in which a replay runs: code, inputs, and redirected paths."""

@@ -1,4 +1,4 @@
-"""Where a replay gets each file from that the run read: its snapshot, the store, where it lies, or where one says."""
+"""The source of each input of a replay: the snapshot, the store, its recorded place, or a place that the user gives."""
 
 from __future__ import annotations
 
@@ -7,28 +7,32 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ...capture.code.file_filter import is_secret_file
 from ...digest import digest_file
 from ...errors import ConfigError
-from ...records import Input, Part, Project, Record
+from ...records import EditableProject, Input, Part, Record
+from ...secrets.filenames import is_secret_file
 from ...secrets.register import secret_digest
 from ...store.store import RunStore
 from ..request import Request
 
 _READ_AT = ("in place", "given")
-# Of the inputs a note names no more.
-_SAID = 4
+_MOST_NAMED = 4
 
 Kind = Literal["snapshot", "store", "in place", "given", "missing"]
 
 
 class InputSource(Part, frozen=True):
-    """Where the file comes from that the run read at `path` (relative to the root where `in_root`).
+    """The source of a file that the run read.
 
-    `kind` is snapshot, store (as an object of that `digest`), in place (where it lay, or lies in the project), given
-    (by the user) or missing; `at` is where it is, for a snapshot that one's id. `changed` says that its content there
-    is not the recorded one, and `changed_in_place` that the file in its old place, which is not used, is gone or has
-    another content.
+    Attributes:
+        path: The recorded path, relative to the root where `in_root`.
+        digest: The recorded digest.
+        kind: ``snapshot``; ``store``, an object of that digest; ``in place``, the recorded path or, for a file of the
+            project, the live tree; ``given`` by the user; or ``missing``.
+        in_root: Whether the file belongs to the project.
+        at: The path to read; for a snapshot its id.
+        changed: Whether the content there differs from the recorded one.
+        changed_in_place: Whether the file at the recorded path, which is not read, is gone or differs.
     """
 
     path: str
@@ -41,55 +45,60 @@ class InputSource(Part, frozen=True):
 
     @property
     def is_moved(self) -> bool:
-        """Whether it is another file than the one of its path that the replay reads."""
+        """Whether the replay reads another file than the one at the recorded path."""
         return self.kind == "given" or (self.kind == "store" and self.changed_in_place)
 
 
 def find_sources(store: RunStore, record: Record, request: Request) -> tuple[InputSource, ...]:
-    """The source of each of the run's inputs. Raises ConfigError for a path given that the run did not read."""
+    """Return the source of each of the run's inputs.
+
+    Raises:
+        ConfigError: The request gives a place for a path that the run did not read, or a place without a file.
+    """
     _check_given(record, request.inputs)
     search = _InputSearch(store, record, request)
     return tuple(search.find(item) for item in record.inputs)
 
 
 def live_input(record: Record, item: Input) -> Path:
-    """Where a file of the project lay that the run read."""
+    """Return the path of an input of the project in the live tree."""
     return Path(record.code.root if record.code is not None else ".") / item.path
 
 
 def input_blockers(
-    record: Record, sources: tuple[InputSource, ...], *, live: bool
+    record: Record, sources: tuple[InputSource, ...], *, current: bool
 ) -> Iterator[str]:
-    """What stands in the way, with how to supply it; with `live` a changed file does not."""
+    """Yield the inputs that block the replay, each with its cure; with `current` a changed file does not."""
     for source in sources:
         give = f"--input {source.path}=PATH"
         if source.kind == "missing" and source.changed_in_place and not source.in_root:
             yield (
-                f"the input {source.path} has changed since, or is gone, and the store has only its digest: put the"
-                f" recorded file there, say where it is with {give}, or replay with the one there: --current-inputs"
+                f"the input {source.path} is gone or has changed, and the store has only its digest; restore it, give"
+                f" its place with {give}, or read the present file with --current-inputs"
             )
         elif source.kind == "missing" and is_secret_file(source.path):
             yield (
-                f"it reads {source.path}, which is not kept for its name: put it at {source.at}, or {give}"
+                f"it reads {source.path}, whose name marks it as a secret, so the store does not keep it; put it at"
+                f" {source.at} or use {give}"
             )
         elif source.kind == "missing":
-            yield f"the input {source.path} was not kept in the store: say where it is with {give}"
-        elif source.kind == "given" and source.changed and not live:
+            yield f"the store did not keep the input {source.path}; give its place with {give}"
+        elif source.kind == "given" and source.changed and not current:
             yield (
-                f"{source.at} has another content than {source.path} had for run {record.number}: to replay with it"
-                " all the same, add --current-inputs"
+                f"{source.at} differs from {source.path} of run {record.number}; to replay with it anyway, add"
+                " --current-inputs"
             )
 
 
 def changed_inputs(sources: tuple[InputSource, ...]) -> Iterator[str]:
-    """The inputs whose content is not the recorded one where they are read."""
+    """Yield the inputs that the replay reads with other content than recorded, in words."""
     for one in sources:
         if one.kind in _READ_AT and one.changed:
             yield f"changed input: {one.at}"
 
 
 def input_notes(record: Record, sources: tuple[InputSource, ...]) -> Iterator[str]:
-    """What of the inputs is otherwise than it was."""
+    """Yield notes about inputs that have changed or come from another place."""
     changed = [str(one.at) for one in sources if one.kind in _READ_AT and one.changed]
     stored = [
         one.path
@@ -97,19 +106,17 @@ def input_notes(record: Record, sources: tuple[InputSource, ...]) -> Iterator[st
         if one.kind == "store" and one.changed_in_place and not one.in_root
     ]
     if changed:
-        yield f"changed since run {record.number}: {_listed(changed)}"
+        yield f"changed since run {record.number}: {_list_inputs(changed)}"
     if stored:
-        yield (
-            f"changed since run {record.number}, or gone, and taken from the store: {_listed(stored)}"
-        )
+        yield f"gone or changed since run {record.number}, so read from the store: {_list_inputs(stored)}"
     children = any(hazard.kind == "child process" for hazard in record.hazards)
     if children and any(source.is_moved for source in sources if not source.in_root):
-        yield "the child processes that it starts look for inputs outside the project in their old place"
+        yield "its child processes read inputs outside the project at their recorded paths"
 
 
-def _listed(paths: list[str]) -> str:
-    more = f" and {len(paths) - _SAID} more inputs" if len(paths) > _SAID else ""
-    first = ", ".join(paths[:_SAID])
+def _list_inputs(paths: list[str]) -> str:
+    more = f" and {len(paths) - _MOST_NAMED} more inputs" if len(paths) > _MOST_NAMED else ""
+    first = ", ".join(paths[:_MOST_NAMED])
     return f"{'the input ' if len(paths) == 1 else 'the inputs ' if not more else ''}{first}{more}"
 
 
@@ -120,7 +127,7 @@ class _InputSearch:
         self._request = request
         code = record.code
         self._snapshot = None if code is None else code.snapshot
-        self._projects: tuple[Project, ...] = () if code is None else code.projects
+        self._projects: tuple[EditableProject, ...] = () if code is None else code.projects
 
     def find(self, item: Input) -> InputSource:
         given = _given_place(item, self._request.inputs)
@@ -147,7 +154,7 @@ class _InputSearch:
         path = Path(item.path)
         is_there = path.is_file()
         same = is_there and _is_same(path, item)
-        if same or (is_there and self._request.live_inputs):
+        if same or (is_there and self._request.current_inputs):
             return self._source(item, "in place", at=item.path, changed=not same)
         if self._store.objects.has(item.digest):
             return self._source(item, "store", changed_in_place=True)
@@ -156,7 +163,7 @@ class _InputSearch:
         return self._source(item, "missing", changed_in_place=True)
 
     def _is_in_project(self, path: Path) -> bool:
-        """Whether a project's snapshot has it, from where the run imports that project."""
+        """Return whether the snapshot of an imported project outside the root has the file."""
         for project in self._projects:
             if project.snapshot is not None and path.is_relative_to(project.root):
                 inside = path.relative_to(project.root).as_posix()
@@ -170,7 +177,7 @@ def _is_same(path: Path, item: Input) -> bool:
 
 
 def _given_place(item: Input, given: Mapping[str, str]) -> str | None:
-    """The file that the user gives for it: by its own path, or that of a folder above it."""
+    """Return the file that the user gives for an input, by its path or that of a folder above it; None without one."""
     for old, new in given.items():
         if item.path == old or item.path.startswith(old.rstrip("/") + "/"):
             return os.path.abspath(new + item.path[len(old.rstrip("/")) :])  # noqa: PTH100
@@ -184,7 +191,7 @@ def _check_given(record: Record, given: Mapping[str, str]) -> None:
             read = ", ".join(item.path for item in record.inputs[:5]) or "no file"
             more = ", ..." if len(record.inputs) > 5 else ""
             raise ConfigError(
-                f"run {record.number} did not read {old}: it read {read}{more}", key=old
+                f"run {record.number} did not read {old}; it read {read}{more}", key=old
             )
         for item in named:
             place = _given_place(item, {old: new})

@@ -1,14 +1,14 @@
-"""The files of a snapshot, laid out once and copied for each replay: a third of what git takes to check them out.
+"""A cache of checked-out snapshots, from which each replay copies its files: three times as fast as a git checkout.
 
 ::
 
     .recorder/workspaces/<snapshot>/
-      tree/   the files as the snapshot has them
-      whole   made when they were all there
+      tree/   the files of the snapshot
+      whole   created after all files were written
 
-A replay writes into its tree, and may write into any file of it in place: so it gets copies, which share their
-extents where the filesystem can, and never links. Should somebody else have touched the tree that is kept, its files
-and folders are younger than ``whole``, by a time that no program can set: it is then made again.
+A replay may write to any file of its tree, so it gets copies, never links; they share extents where the file system
+supports that. If another program has touched the cached tree, a file or folder has a later change time (ctime) than
+``whole``. No program can set a change time, so the tree is then written again.
 """
 
 from __future__ import annotations
@@ -22,18 +22,23 @@ from ...store.filesystem.folder_lock import FolderLock
 from ...store.objects.copying import clone
 from ...store.store import RunStore
 
-# So many snapshots keep their trees; the oldest go first. `gc` removes them all.
-_KEPT = 16
+# The number of cached snapshots; the oldest are removed first. `gc` removes all.
+_MOST_CACHED = 16
 _CHUNK_BYTES = 1 << 24
 _O_BINARY = getattr(os, "O_BINARY", 0)
 
 
 class _TouchedError(Exception):
-    """The tree that is kept is not as it was made."""
+    """The cached tree was modified."""
 
 
 def lay_out(store: RunStore, snapshot: str, dest: Path) -> list[bytes]:
-    """Write the files of the snapshot into the new folder `dest`; their paths there. Raises SnapshotError, OSError."""
+    """Write the files of a snapshot into the new folder `dest`, and return their paths relative to it.
+
+    Raises:
+        SnapshotError: The store does not have the snapshot.
+        OSError: A file cannot be written.
+    """
     kept = store.path / "workspaces" / snapshot
     dest.parent.mkdir(parents=True, exist_ok=True)
     while (files := _copy_kept(kept, dest)) is None:
@@ -43,7 +48,7 @@ def lay_out(store: RunStore, snapshot: str, dest: Path) -> list[bytes]:
 
 
 def _copy_kept(kept: Path, dest: Path) -> list[str] | None:
-    """Copy the tree that is kept; the paths of the copies, None where it has to be made first."""
+    """Copy the cached tree and return the paths of the copies; None where the tree must be written first."""
     folder = FolderLock(kept)
     if not folder.share():
         return None
@@ -66,7 +71,9 @@ def _make(store: RunStore, snapshot: str, kept: Path) -> None:
     folder = FolderLock(kept)
     folder.enter()
     try:
-        if not (kept / "whole").exists():  # nobody else has made it while this one waited
+        if not (
+            kept / "whole"
+        ).exists():  # no other process wrote it while this one waited for the lock
             remove_all(kept / "tree")
             store.snapshots.lay_out(snapshot, kept / "tree")
             (kept / "whole").touch()
@@ -77,16 +84,19 @@ def _make(store: RunStore, snapshot: str, kept: Path) -> None:
 
 def _drop_oldest(workspaces: Path) -> None:
     found = sorted(workspaces.glob("*/whole"), key=lambda whole: whole.lstat().st_mtime_ns)
-    for whole in found[:-_KEPT]:
+    for whole in found[:-_MOST_CACHED]:
         folder = FolderLock(whole.parent)
         if folder.seize():
             folder.remove()
 
 
 class _Copy:
-    """Copies a tree none of whose files and folders was touched after `until_ns`. Raises _TouchedError.
+    """Copies a tree, and raises _TouchedError where a file or folder changed after `until_ns`.
 
-    `files` are the copies. Paths are text here, and files descriptors: that halves what a small file costs.
+    It uses strings for paths and descriptors for files, which halves the time for a small file.
+
+    Attributes:
+        files: The paths of the copies.
     """
 
     def __init__(self, *, until_ns: int) -> None:
@@ -95,7 +105,7 @@ class _Copy:
         self._shares = True
 
     def copy_folder(self, source: str, dest: str) -> None:
-        """Make the folder `dest` a copy of `source`."""
+        """Copy the folder `source` to the new folder `dest`."""
         self._check(os.stat(source))  # noqa: PTH116
         os.mkdir(dest)  # noqa: PTH102
         with os.scandir(source) as entries:

@@ -1,14 +1,12 @@
-"""Files that a replay reads from another place than the run did, under the path that the program knows them by.
+"""Redirect reads of moved inputs while the program keeps its recorded paths.
 
-The program's paths stay as they are, in its config and in its text, and so does what it makes of them. What Python
-opens, lists or looks at below such a path is taken from the other place: Python's own functions are wrapped for it,
-and those of libraries that `recorder.capture.files.library_hooks` knows. What opens files in C otherwise, and
-child processes, go
-to the old place. What is written goes where it always did, but for a database of SQLite's, which is opened for both.
+Python's functions that open, list, or stat files are wrapped, and the readers of the libraries that
+`recorder.capture.files.library_hooks` knows. Other C code and child processes still use the recorded paths. Writes are
+not redirected, except those to an SQLite database, which is opened for reading and writing at once.
 """
 
 # ruff: noqa: PTH117, PTH118, PTH109
-# Paths are text here: this is asked for every file that the run opens.
+# Paths are strings here: this runs for every file that the program opens.
 
 from __future__ import annotations
 
@@ -24,19 +22,19 @@ from typing import Any
 
 from ...capture.files import audit_hook, library_hooks
 
-# Those of `os` that look at the path that is their first argument, and change nothing.
+# Functions of `os` that read the path in their first argument and change nothing.
 _LOOKING = ("stat", "lstat", "access", "listdir", "scandir", "readlink")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Redirection:
-    """Leads reading from each path of `moves`, a file or a folder, to the one that it maps to."""
+    """Redirects reads from each path in `moves`, a file or a folder, to the path that it maps to."""
 
     def __init__(self, moves: Mapping[str, str]) -> None:
         self._moves = dict(moves)
 
     def find(self, path: str) -> str:
-        """Where to read what the program calls `path`; the same where nothing was moved."""
+        """Return the path to read in place of `path`; `path` itself where nothing was moved."""
         whole = os.path.normpath(path if os.path.isabs(path) else os.path.join(os.getcwd(), path))
         below = ""
         while whole not in self._moves:
@@ -47,19 +45,19 @@ class Redirection:
         return self._moves[whole] + below
 
     def install(self) -> None:
-        """Wrap what reads, for the rest of this process."""
+        """Wrap the functions that read files, for the rest of this process."""
         audit_hook.see_through(__file__)
         library_hooks.lead(self.find)
         original = builtins.open
         opened = self._wrap_open(original)
         builtins.open = io.open = opened
-        # Some modules of the standard library have taken `open` over under a name of their own.
+        # Some modules of the standard library have bound `open` to other names.
         for module in list(sys.modules.values()):
             for name in ("open", "_builtin_open", "bltn_open"):
                 if vars(module).get(name) is original:
                     setattr(module, name, opened)
         os.open = self._wrap_os_open(os.open)
-        # Python 3.10's pathlib has taken them over as well.
+        # Python 3.10's pathlib has bound them, too.
         held = getattr(pathlib, "_NormalAccessor", None)
         if held is not None:
             held.open = staticmethod(opened)
@@ -104,7 +102,7 @@ class Redirection:
 
 
 def _supporting(wrapper: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
-    """What `os` says of the function, it says of the wrapper: `shutil` asks."""
+    """Add the wrapper to the sets in `os` that list the function's abilities, which `shutil` consults."""
     for able in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
         if original in able:
             able.add(wrapper)

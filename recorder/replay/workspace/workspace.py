@@ -1,14 +1,14 @@
-"""A replay's workspace: the snapshot's files in a folder of their own, and the live tree out of reach.
+"""The workspace of a replay: the snapshot's files and the inputs, without access to the live tree.
 
 ::
 
     .recorder/workspaces/<id>/
-      lock       held by the replay, and by its process should the one that waits for it be killed: `gc` leaves it
+      lock       held by the replay and by its process, which may outlive a killed parent; `gc` skips it
       held       a list of the snapshot's files
-      files/     stands for the root of the file system, so that what leads out of the project leads to the same:
-        .../PROJECT   the files of the snapshot, and the recorded inputs that lie in the project
-        ...           the inputs from elsewhere: the stored ones, links to those that are read where they are
-      projects/  the files of the projects outside the root that the run imported, a folder each
+      files/     stands for the root of the file system, so that relative paths out of the project still work:
+        .../PROJECT   the files of the snapshot, and the recorded inputs inside the project
+        ...           inputs outside the project: stored ones, and links to those that are read in place
+      projects/  the files of imported projects outside the root, a folder each
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pathlib import Path
 from types import TracebackType
 
 from ...capture.code.editable_projects import finder_mappings
-from ...capture.code.file_filter import is_secret_file
 from ...digest import digest_file
 from ...paths import PACKAGE
 from ...records import Record, new_id
+from ...secrets.filenames import is_secret_file
 from ...store.filesystem.folder_lock import FolderLock
 from ...store.store import RunStore
 from .inputs import InputSource
@@ -32,7 +32,7 @@ from .layout import lay_out
 
 
 class Workspace:
-    """The workspace of one replay of `record`, removed at the end of the ``with`` block unless `keep`."""
+    """The workspace of one replay, removed at the end of the ``with`` block unless `keep`."""
 
     def __init__(
         self, store: RunStore, record: Record, *, sources: Sequence[InputSource], keep: bool = False
@@ -69,17 +69,17 @@ class Workspace:
 
     @property
     def held_files(self) -> Path:
-        """A list of the snapshot's files, for the replay's process: so it need not ask git."""
+        """The path of a list of the snapshot's files, which saves the replay's process a call of git."""
         return self.path / "held"
 
     @property
     def held(self) -> tuple[int, ...]:
-        """The descriptors that the replay's process inherits, so that the workspace is in use until it has ended."""
+        """The descriptors of the lock. The replay's process inherits them, so the lock lasts until that has ended."""
         return self._folder.lock.fds
 
     @property
     def cwd(self) -> Path:
-        """The working directory: the recorded one inside the tree, or the one that stands for it outside."""
+        """The folder that stands for the recorded working directory, inside or outside the tree."""
         process = self._record.process
         inside = process.cwd_in_root if process is not None else None
         if inside is not None:
@@ -91,7 +91,7 @@ class Workspace:
 
     @property
     def projects(self) -> dict[str, str]:
-        """The folders for the projects outside the root, by their roots on the recording machine."""
+        """The folders of the projects outside the root, by their recorded roots."""
         code = self._record.code
         found = {}
         for number, project in enumerate(() if code is None else code.projects):
@@ -113,13 +113,13 @@ class Workspace:
         self._lay_inputs()
 
     def _clear_outputs(self) -> None:
-        """A file of the same name that the run before had left is not to pass for this one's output."""
+        """Remove the outputs of an earlier run, which could pass for outputs of the replay."""
         read = {item.path for item in self._record.inputs if item.in_root}
         for output in self._record.outputs:
             if output.path is None or output.kind == "value" or output.path in read:
                 continue
             if output.found:
-                continue  # it is an output only of a run that writes it, and the run may have changed it in place
+                continue  # only a write makes it an output, and the run may have changed it in place
             path = self.cwd / output.path
             if not path.resolve().is_relative_to(self.tree.resolve()):
                 continue
@@ -145,7 +145,7 @@ class Workspace:
             self._store.objects.restore_file(source.digest, place)
 
     def _lay_inside(self, source: InputSource, path: Path) -> None:
-        """Lay a file of the project; one of credentials is never copied into the store's folder, but linked to."""
+        """Place an input of the project. A file with credentials is linked to, never copied into the store's folder."""
         if source.kind == "store" and path.is_file() and digest_file(path) == source.digest:
             return
         if source.kind == "missing" or source.at == self._snapshot:
@@ -153,7 +153,7 @@ class Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         if source.kind == "snapshot" and source.at is not None:
-            # The snapshot of the new run, that of today's code, has another file of the name: it is kept by itself.
+            # The new run's snapshot, of the current code, has other content under this name, so the store keeps this.
             content = self._store.snapshots.read(source.at, source.path)
             self._store.objects.put_bytes(content)
             path.write_bytes(content)
@@ -166,9 +166,9 @@ class Workspace:
 
     @property
     def moves(self) -> dict[str, str]:
-        """Where the replay reads files outside the project, by the paths that the program knows them by.
+        """The places to read files outside the project from, by the paths that the program uses.
 
-        Where a folder is gone, the one that takes its place too: the program may list it.
+        A folder that is gone is included with its replacement, since the program may list it.
         """
         found: dict[str, str] = {}
         folders: dict[str, str] = {}
@@ -184,7 +184,7 @@ class Workspace:
 
 
 def _below(path: str) -> Path:
-    """An absolute path without its root."""
+    """Return an absolute path relative to the root of the file system."""
     return Path(path).relative_to(Path(path).anchor)
 
 
@@ -193,9 +193,9 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 class LiveTree:
-    """The project's own folder on this machine, which a replay must not import from.
+    """The project's folder on this machine, from which a replay must not import.
 
-    What is installed in an environment inside it, the store, and recorder itself are no part of it.
+    Environments inside it, the store, and recorder itself do not belong to it.
     """
 
     def __init__(self, root: Path, *, store: Path) -> None:
@@ -205,7 +205,7 @@ class LiveTree:
         self._folders: dict[str, str] = {}
 
     def inside(self, path: str) -> str | None:
-        """The path relative to the live root where it lies in it, else None."""
+        """Return the path relative to the live root; None for a path outside it."""
         if not path:
             return None
         whole = self._resolve(path)
@@ -214,7 +214,7 @@ class LiveTree:
         return whole[len(self._root) :].strip(os.sep).replace(os.sep, "/") or "."
 
     def _resolve(self, path: str) -> str:
-        """The path without links: each folder is looked at once, as a program has hundreds of modules in a few."""
+        """Return the path without links. Folders are cached: a program has hundreds of modules in a few folders."""
         folder, name = os.path.split(path)
         if name in ("", ".", "..") or not os.path.isabs(folder):  # noqa: PTH117
             return os.path.realpath(path)
@@ -224,14 +224,16 @@ class LiveTree:
         return os.path.realpath(whole) if os.path.islink(whole) else whole  # noqa: PTH114
 
     def shut_out(self, tree: Path, *, first: list[str]) -> None:
-        """Point sys.path and the finders of editable installs from the live tree to the same in `tree`.
+        """Redirect sys.path and the finders of editable installs from the live tree to `tree`.
 
-        `first` are folders, relative to the tree, that come before everything else.
+        Args:
+            tree: The workspace's folder for the project.
+            first: Folders, relative to the tree, that come first in sys.path.
         """
         folders = self._redirect_finders(tree)
         moved = [str(tree / place) for place in first]
         moved += [self._moved(entry, tree) for entry in sys.path]
-        # Processes that are started have finders of their own: these come after sys.path.
+        # Child processes have other finders, so sys.path gets these folders at its end.
         moved += folders
         sys.path[:] = list(dict.fromkeys(moved))
         sys.path_importer_cache.clear()
@@ -241,7 +243,7 @@ class LiveTree:
         return path if inside is None else str(tree / inside)
 
     def _redirect_finders(self, tree: Path) -> list[str]:
-        """Have the finders of editable installs that point into the live tree point into `tree`; the folders there."""
+        """Redirect the finders of editable installs from the live tree to `tree`; return the folders there."""
         folders = []
         for mapping in finder_mappings():
             for name, places in mapping.items():
@@ -253,7 +255,7 @@ class LiveTree:
         return folders
 
     def imported(self) -> list[str]:
-        """The modules of this process that were imported from the live tree, as ``name (path)``."""
+        """Return the modules of this process that were imported from the live tree, as ``name (path)``."""
         found = []
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)

@@ -1,4 +1,4 @@
-"""The user's code: the root, the commit, and the files that a snapshot holds, on real repositories."""
+"""Tests for capturing code from real repositories: root, commit, and the files of a snapshot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from recorder.capture.code.code import (
     known_snapshot,
     remember_snapshot,
 )
-from recorder.capture.code.source import describe_function
+from recorder.capture.code.source import describe_source
 from recorder.capture.code.working_tree import WorkingTree
 from recorder.errors import SnapshotError
 from recorder.records import Submodule
@@ -30,7 +30,7 @@ from recorder.store.snapshots import FileChange, Snapshots
 
 @pytest.fixture(autouse=True)
 def _forget(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing remembered, and no configuration of the machine's."""
+    """Start with empty caches and without the machine's git configuration."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", project.env["GIT_CONFIG_GLOBAL"])
     forget()
 
@@ -46,13 +46,13 @@ def repository(project: Project) -> Project:
 
 @pytest.fixture
 def snapshots(tmp_path: Path) -> Snapshots:
-    """A place for snapshots."""
+    """A store for snapshots."""
     (tmp_path / "store").mkdir()
     return Snapshots(tmp_path / "store" / "code.git")
 
 
 def round_trip(root: Path, snapshots: Snapshots, dest: Path) -> set[str]:
-    """Take a snapshot, lay it out, and hold it against the tree to the byte; the paths that it has."""
+    """Take a snapshot, extract it, compare it with the tree byte for byte, and return its paths."""
     tree = describe_tree(root)
     id = snapshots.take(tree.root, tree.files)
     snapshots.lay_out(id, dest)
@@ -69,7 +69,7 @@ def round_trip(root: Path, snapshots: Snapshots, dest: Path) -> set[str]:
 
 
 def test_the_root(repository: Project, tmp_path: Path) -> None:
-    """The root is the repository's top, else the file's folder or its package's parent, else the working directory's."""
+    """The root is the repository's top, or else the file's folder, its package's parent, or the working directory."""
     cwd = tmp_path / "cwd"
     assert find_root(repository.root / "pkg" / "b.py", cwd=cwd) == repository.root
     assert find_root(None, cwd=repository.root / "pkg") == repository.root
@@ -85,7 +85,7 @@ def test_the_root(repository: Project, tmp_path: Path) -> None:
 def test_a_clean_and_a_dirty_tree(
     repository: Project, snapshots: Snapshots, tmp_path: Path
 ) -> None:
-    """Modified, untracked and deleted files are in the snapshot as they are; ignored ones are not."""
+    """Modified, untracked, and deleted files are captured in their current state, and ignored ones are not."""
     tree = describe_tree(repository.root)
     assert (tree.commit, tree.branch, tree.dirty) == (
         repository.git("rev-parse", "HEAD"),
@@ -109,7 +109,7 @@ def test_a_clean_and_a_dirty_tree(
 
 
 def test_snapshots_say_what_changed(repository: Project, snapshots: Snapshots) -> None:
-    """Two snapshots know what was added, removed and changed between them, and the same tree has the same id."""
+    """Two snapshots show added, removed, and changed files, and equal trees have equal ids."""
     first = snapshots.take(repository.root, describe_tree(repository.root).files)
     repository.write("a.py", "a = 2\n")
     repository.write("c.py", "")
@@ -128,10 +128,10 @@ def test_snapshots_say_what_changed(repository: Project, snapshots: Snapshots) -
 
 
 def test_nothing_is_written_to_the_repository(repository: Project, snapshots: Snapshots) -> None:
-    """The index, the refs and every other file of the user's repository stay as they are, stat cache included."""
+    """Every file of the user's repository stays unchanged, including the index with its cached stats."""
     repository.write(
         "a.py", "a = 1\n"
-    )  # the same content with another time: git would refresh its index
+    )  # the same content with a new time: git would refresh its index
     git = repository.root / ".git"
     before = {path: path.stat().st_mtime_ns for path in git.rglob("*")}
     snapshots.take(repository.root, describe_tree(repository.root).files)
@@ -148,14 +148,14 @@ def test_no_commit_yet(project: Project, snapshots: Snapshots, tmp_path: Path) -
 
 
 def test_a_detached_head(repository: Project) -> None:
-    """With a detached HEAD there is a commit and no branch."""
+    """A detached HEAD has a commit and no branch."""
     repository.git("checkout", "-q", "--detach")
     tree = describe_tree(repository.root)
     assert tree.commit == repository.git("rev-parse", "HEAD") and tree.branch is None
 
 
 def test_a_merge_in_progress(repository: Project, snapshots: Snapshots, tmp_path: Path) -> None:
-    """In the middle of a merge the file with its markers is taken, once."""
+    """During a merge, the file with conflict markers is captured once."""
     repository.git("checkout", "-qb", "other")
     repository.write("a.py", "a = 2\n")
     repository.commit()
@@ -170,14 +170,14 @@ def test_a_merge_in_progress(repository: Project, snapshots: Snapshots, tmp_path
 
 
 def test_a_foreign_lock(repository: Project, snapshots: Snapshots, tmp_path: Path) -> None:
-    """Beside somebody's index.lock everything works."""
+    """Capturing works while another process holds index.lock."""
     (repository.root / ".git" / "index.lock").write_text("")
     repository.write("c.py", "c")
     assert round_trip(repository.root, snapshots, tmp_path / "out") == {"a.py", "c.py", "pkg/b.py"}
 
 
 def test_a_linked_worktree(repository: Project, snapshots: Snapshots, tmp_path: Path) -> None:
-    """A linked worktree is a root of its own."""
+    """A linked worktree is its own root."""
     repository.git("worktree", "add", "-q", str(tmp_path / "linked"), "-b", "linked")
     (tmp_path / "linked" / "c.py").write_text("c")
     assert find_root(tmp_path / "linked" / "a.py", cwd=tmp_path) == tmp_path / "linked"
@@ -200,7 +200,7 @@ def test_a_shallow_clone(repository: Project, snapshots: Snapshots, tmp_path: Pa
 
 
 def test_another_remote_after_an_edit(repository: Project) -> None:
-    """The remote is known after an edit of the code too, and is another one once it was changed."""
+    """The remote is known after an edit of the code, and a changed remote is noticed."""
     repository.git("remote", "add", "origin", "https://example.org/one.git")
     for path in (repository.root / name for name in ("a.py", "pkg/b.py", ".git/config")):
         os.utime(path, (1e9, 1e9))
@@ -215,7 +215,7 @@ def test_another_remote_after_an_edit(repository: Project) -> None:
 def test_submodules_and_nested_repositories(
     repository: Project, snapshots: Snapshots, tmp_path: Path
 ) -> None:
-    """A submodule's content is taken, dirty content included, and so is a nested repository without a commit."""
+    """The content of a submodule is captured, including changes, and so is a nested repository without a commit."""
     other = Project(tmp_path / "other")
     other.root.mkdir()
     other.write("lib.py", "lib = 1\n")
@@ -234,7 +234,7 @@ def test_submodules_and_nested_repositories(
 
 
 def add_submodule(repository: Project, tmp_path: Path) -> Project:
-    """A submodule `sub` with a committed file, and the repository's commit with it."""
+    """Add a submodule `sub` with a committed file, and commit it."""
     other = Project(tmp_path / "other")
     other.root.mkdir()
     other.write("lib.py", "lib = 1\n")
@@ -246,7 +246,7 @@ def add_submodule(repository: Project, tmp_path: Path) -> Project:
 
 
 def test_a_submodules_commit(repository: Project, tmp_path: Path) -> None:
-    """The record says at which commit a submodule is, and whether it is dirty; a commit in it is seen."""
+    """The record has the commit of a submodule and whether it is dirty, and a new commit in it is noticed."""
     sub = add_submodule(repository, tmp_path)
     age(repository.root)
     first = describe_tree(repository.root)
@@ -264,7 +264,7 @@ def test_a_submodules_commit(repository: Project, tmp_path: Path) -> None:
 def test_a_submodule_that_is_not_checked_out(
     repository: Project, snapshots: Snapshots, tmp_path: Path
 ) -> None:
-    """An uninitialised submodule is listed as skipped, with the commit that it should be at."""
+    """An uninitialized submodule is listed as skipped, with the commit in the index."""
     sub = add_submodule(repository, tmp_path)
     commit = sub.git("rev-parse", "HEAD")
     repository.git("submodule", "--quiet", "deinit", "-f", "sub")
@@ -281,7 +281,7 @@ def test_a_submodule_that_is_not_checked_out(
 def test_a_repository_in_the_repository(
     repository: Project, snapshots: Snapshots, tmp_path: Path, commits: int
 ) -> None:
-    """A clone that is no submodule is files like any other, with and without a commit, and in a folder of its own."""
+    """The files of a nested clone are captured, with or without a commit, at any depth."""
     for folder in ("inner", "deep/er"):
         inner = Project(repository.root / folder)
         inner.write("x.py", "x = 1\n")
@@ -301,7 +301,7 @@ def test_a_repository_in_the_repository(
 def test_an_unchanged_tree_is_remembered_by_the_next_process(
     repository: Project, tmp_path: Path
 ) -> None:
-    """A later process takes an unchanged tree from the cache; a change, a commit and a git setting are seen."""
+    """A later process uses the cache for an unchanged tree, and notices a change, a commit, and a git setting."""
     store = tmp_path / "store"
     age(repository.root)
 
@@ -313,7 +313,7 @@ def test_an_unchanged_tree_is_remembered_by_the_next_process(
         return tree, known
 
     def again() -> None:
-        """Remembered from here on."""
+        """Start again with the cache in this state."""
         age(repository.root)
         look()
         forget()
@@ -345,14 +345,14 @@ def test_an_unchanged_tree_is_remembered_by_the_next_process(
 
 
 def loaded_by_a_later_process(repository: Project, cache: Path) -> set[str]:
-    """The modules that describing the tree loads in a process that finds it in the cache."""
+    """Return the modules that a later process loads to describe a cached tree."""
     text = "import sys; from pathlib import Path; from recorder.capture.code.code import describe_tree; "
     text += f"describe_tree(Path.cwd(), cache=Path({str(cache)!r})); print(*sys.modules)"
     return set(repository.python("-c", text).stdout.split())
 
 
 def test_a_working_directory_that_was_deleted(project: Project) -> None:
-    """In a deleted working directory the function runs and is recorded; a warning says so."""
+    """In a deleted working directory, the function runs and is recorded with a warning."""
     project.write(
         "run.py",
         """
@@ -375,7 +375,7 @@ def test_a_working_directory_that_was_deleted(project: Project) -> None:
 
 
 def test_bytes_stay_as_they_are(repository: Project, snapshots: Snapshots, tmp_path: Path) -> None:
-    """CRLF under text=auto, a missing LFS filter, ident and another encoding change no byte."""
+    """CRLF under text=auto, a missing LFS filter, ident, and other encodings do not change any byte."""
     repository.write(
         ".gitattributes",
         "* text=auto\n*.bin filter=lfs diff=lfs\n*.id ident\n*.u16 working-tree-encoding=UTF-16\n",
@@ -394,7 +394,7 @@ def test_bytes_stay_as_they_are(repository: Project, snapshots: Snapshots, tmp_p
 def test_links_modes_and_odd_names(
     repository: Project, snapshots: Snapshots, tmp_path: Path
 ) -> None:
-    """Links, executables, names with newlines and quotes, and names that are not UTF-8 are taken."""
+    """Links, executables, names with newlines and quotes, and names that are not UTF-8 are captured."""
     (repository.root / "link").symlink_to("a.py")
     (repository.root / "dangling").symlink_to("nowhere")
     repository.write("tool", "#!/bin/sh").chmod(0o755)
@@ -407,7 +407,7 @@ def test_links_modes_and_odd_names(
 def test_an_ignored_file_that_is_tracked(
     repository: Project, snapshots: Snapshots, tmp_path: Path
 ) -> None:
-    """A file that was added though it is ignored is taken; what .git/info/exclude names is not."""
+    """A tracked file is captured even if it is ignored, and files in .git/info/exclude are not."""
     repository.write(".gitignore", "*.dat\n")
     repository.write("forced.dat", "1")
     repository.write("other.dat", "2")
@@ -424,7 +424,7 @@ def test_an_ignored_file_that_is_tracked(
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give a folder away")
 def test_another_owner(repository: Project, snapshots: Snapshots, tmp_path: Path) -> None:
-    """A repository of another owner is not read by git; its files are taken, with a warning that says what to do."""
+    """The files of another user's repository are captured, with a warning that states how to trust it."""
     for path in [repository.root, *repository.root.rglob("*")]:
         os.chown(path, 12345, 12345)
     tree = describe_tree(repository.root)
@@ -434,7 +434,7 @@ def test_another_owner(repository: Project, snapshots: Snapshots, tmp_path: Path
 
 
 def test_no_git_at_all(repository: Project) -> None:
-    """Without git on the PATH the files are still listed, with a warning."""
+    """Without git on PATH, the files are listed with a warning."""
     env = {"PATH": "/nowhere"}
     text = "from pathlib import Path; from recorder.capture.code.code import describe_tree; t = describe_tree(Path.cwd()); "
     done = repository.python("-c", text + "print(t.commit, t.files, t.warnings[0])", env=env)
@@ -445,7 +445,7 @@ def test_no_git_at_all(repository: Project) -> None:
 
 
 def test_what_is_skipped_is_listed(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large files, secrets and sockets are left out, with the reason; the store and byte code without a word."""
+    """Large files, secrets, and sockets are skipped with a reason, the store and byte code silently."""
     monkeypatch.setattr(file_filter, "MAX_FILE_BYTES", 1000)
     repository.write("large.csv", "x" * 1001)
     repository.write(".env", "TOKEN=1")
@@ -461,7 +461,7 @@ def test_what_is_skipped_is_listed(repository: Project, monkeypatch: pytest.Monk
 
 
 def test_without_a_repository(project: Project, snapshots: Snapshots, tmp_path: Path) -> None:
-    """Without a repository the folder's files are taken, environments and caches left out."""
+    """Without a repository, the folder's files are captured, except environments and caches."""
     project.write("script.py", "x")
     project.write("data/d.csv", "1")
     project.write("venv2/pyvenv.cfg", "")
@@ -474,7 +474,7 @@ def test_without_a_repository(project: Project, snapshots: Snapshots, tmp_path: 
 
 
 def test_a_folder_with_too_many_files(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a folder with too many files and no repository only the loaded modules are taken, and a warning says so."""
+    """In a folder with too many files and no repository, only loaded modules are captured, with a warning."""
     monkeypatch.setattr(plain_tree, "MAX_WALKED_FILES", 50)
     for i in range(60):
         project.write(f"f{i}.txt", "")
@@ -489,7 +489,7 @@ def test_a_folder_with_too_many_files(project: Project, monkeypatch: pytest.Monk
 
 
 def test_what_runs_wrote_is_no_code(repository: Project) -> None:
-    """An untracked file that a run wrote is left out, a tracked one and a program are not."""
+    """An untracked file written by a run is not code, but a tracked one and a program are."""
     repository.write("model.npz", "m")
     repository.write("plots/a.png", "p")
     repository.write("made.py", "x")
@@ -501,7 +501,7 @@ def test_what_runs_wrote_is_no_code(repository: Project) -> None:
 
 
 def test_an_unchanged_tree_is_remembered(repository: Project, snapshots: Snapshots) -> None:
-    """A tree that has not changed is described by the same object; any change is seen."""
+    """An unchanged tree is described by the same object, and any change is noticed."""
     age(repository.root)
     tree = describe_tree(repository.root)
     assert describe_tree(repository.root) is tree
@@ -527,7 +527,7 @@ def test_an_unchanged_tree_is_remembered(repository: Project, snapshots: Snapsho
 
 
 def age(root: Path) -> None:
-    """Make every file old enough to be told from one that changes now."""
+    """Date every file back, so that a change from now on is visible."""
     then = time.time() - 10
     for path in [root, *root.rglob("*")]:
         if not path.is_symlink():
@@ -536,14 +536,14 @@ def age(root: Path) -> None:
 
 
 def test_a_file_changed_in_the_same_tick(repository: Project) -> None:
-    """A file that was changed a moment ago is looked at again: its time may not tell."""
+    """A file changed a moment ago is checked again, because another change may have the same time."""
     repository.write("a.py", "a = 7\n")
     tree = describe_tree(repository.root)
     assert describe_tree(repository.root) is not tree
 
 
 def test_an_output_does_not_end_the_memory(repository: Project) -> None:
-    """A known output that appears in a folder leaves the tree remembered."""
+    """A known output that appears in a folder does not invalidate the cache."""
     age(repository.root)
     outputs = frozenset({"model.npz"})
     tree = describe_tree(repository.root, outputs=outputs)
@@ -556,7 +556,7 @@ def test_an_output_does_not_end_the_memory(repository: Project) -> None:
 def test_inside_a_git_hook(
     repository: Project, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The variables that a git hook sets point nothing of ours elsewhere."""
+    """The variables that git sets for hooks do not redirect recorder's git commands."""
     for name, value in (
         ("GIT_DIR", "/nowhere"),
         ("GIT_INDEX_FILE", "/nowhere/index"),
@@ -567,7 +567,7 @@ def test_inside_a_git_hook(
 
 
 def test_a_stale_lock_of_ours(repository: Project, snapshots: Snapshots) -> None:
-    """An index lock left in code.git by a git that was killed does not stop the next snapshot."""
+    """An index lock left in code.git by a killed git does not prevent the next snapshot."""
     snapshots.take(repository.root, describe_tree(repository.root).files)
     (index,) = [path for path in snapshots.git_dir.glob("index-*") if path.suffix == ""]
     index.with_name(index.name + ".lock").write_text("")
@@ -590,17 +590,17 @@ def test_a_stale_lock_of_ours(repository: Project, snapshots: Snapshots) -> None
     ],
 )
 def test_credentials_leave_the_url(url: str, clean: str) -> None:
-    """A remote's URL loses its password and its token."""
+    """Password and token are removed from a remote's URL."""
     assert without_credentials(url) == clean
 
 
 def test_a_functions_own_source() -> None:
-    """The source's digest changes with the text, and not with indentation or blanks at the ends of lines."""
+    """The digest changes with the source text, but not with indentation or trailing blanks."""
 
     def one() -> int:
         return 1
 
-    digest, text = describe_function(one)
+    digest, text = describe_source(one)
     assert text == "def one() -> int:\n    return 1\n"
-    assert digest and digest != describe_function(test_a_functions_own_source)[0]
-    assert describe_function(len) == (None, None)
+    assert digest and digest != describe_source(test_a_functions_own_source)[0]
+    assert describe_source(len) == (None, None)

@@ -1,4 +1,4 @@
-"""Editable installs outside the experiment's project: snapshotted, replayed from the snapshot, and compared."""
+"""Tests for editable installs outside the project: snapshot, replay, and comparison."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ sys.meta_path.append(EditableFinder)
 
 
 class Editable:
-    """A project with an experiment, another with a library, and the folder in which the library is installed."""
+    """A project with an experiment, another project with a library, and the folder where it is installed."""
 
     def __init__(self, project: Project, tmp_path: Path) -> None:
         self.project = project
@@ -69,13 +69,13 @@ class Editable:
         self.by_path_file()
 
     def by_path_file(self) -> None:
-        """Installed with a .pth file that adds a folder to sys.path."""
+        """Install it with a .pth file that adds a folder to sys.path."""
         (self.site / "lib.pth").write_text(f"{self.library.root / 'src'}\n")
         start = f"import site; site.addsitedir({str(self.site)!r})"
         (self.site / "sitecustomize.py").write_text(start)
 
     def by_finder(self) -> None:
-        """Installed with a finder, under another name than the folder's."""
+        """Install it with an import finder, under a name other than the folder's."""
         self.library.git("mv", "src/lib", "src/other")
         self.library.commit()
         (self.site / "lib.pth").unlink()
@@ -84,35 +84,35 @@ class Editable:
         (self.site / "sitecustomize.py").write_text("import __editable___lib_finder\n")
 
     def run(self, *args: str) -> Record:
-        """A run of the experiment."""
+        """Run the experiment, and return its record."""
         self.project.python("run.py", *args, env=self.env)
         return RunStore(self.project.root / ".recorder").runs()[-1]
 
     def change(self, text: str) -> None:
-        """The library's module is other now."""
+        """Change the library's module."""
         (module,) = self.library.root.glob("src/*/__init__.py")
         module.write_text(text)
 
     def recorder(self, *args: str, status: int | None = 0) -> str:
-        """What a command prints."""
+        """Return the output of a command."""
         return self.project.recorder(*args, env=self.env, status=status).stdout
 
 
 @pytest.fixture
 def editable(project: Project, tmp_path: Path) -> Iterator[Editable]:
-    """A project that imports another, which is installed editable."""
+    """A project that imports an editable install."""
     yield Editable(project, tmp_path)
 
 
 def code_of(record: Record) -> Code:
-    """The record's code, which it has."""
+    """Return the record's code, which must exist."""
     assert record.code is not None
     return record.code
 
 
 @pytest.mark.parametrize("args", [(), ("late",)])
 def test_an_editable_project_is_in_the_record(editable: Editable, args: tuple[str, ...]) -> None:
-    """An editable project that is imported, before or in the run, has its own snapshot, its commit and its state."""
+    """An editable project imported before or during the run has its own snapshot, commit, and state in the record."""
     editable.change("VALUE = 2\n")
     record = editable.run(*args)
     (found,) = code_of(record).projects
@@ -128,7 +128,7 @@ def test_an_editable_project_is_in_the_record(editable: Editable, args: tuple[st
 
 @pytest.mark.parametrize("install", ["path file", "finder"])
 def test_an_editable_project_is_replayed(editable: Editable, install: str) -> None:
-    """A replay imports the project as it was, whichever way the install points, and nothing of it as it is now."""
+    """A replay imports the project as it was, for every kind of install, and nothing of its current state."""
     if install == "finder":
         editable.by_finder()
     editable.run()
@@ -140,7 +140,7 @@ def test_an_editable_project_is_replayed(editable: Editable, install: str) -> No
 
 
 def test_an_editable_project_is_compared(editable: Editable) -> None:
-    """diff names the file of the project that changed, and says that it is not the experiment's own code."""
+    """`recorder diff` names the changed file of the editable project, and marks it as outside the experiment."""
     editable.run()
     editable.change("VALUE = 3\n")
     editable.run()
@@ -155,7 +155,7 @@ def test_an_editable_project_is_compared(editable: Editable) -> None:
 def test_an_editable_projects_snapshot_belongs_to_the_run(
     editable: Editable, tmp_path: Path
 ) -> None:
-    """gc keeps it, an export takes it along, check misses it where it is gone, and a replay then refuses to run."""
+    """gc keeps the snapshot, export includes it, check reports its loss, and a replay without it refuses to run."""
     record = editable.run()
     editable.recorder("gc")
     editable.recorder("check")
@@ -175,7 +175,7 @@ def test_an_editable_projects_snapshot_belongs_to_the_run(
 
 
 def test_a_project_that_is_not_imported(editable: Editable) -> None:
-    """A project that is installed and not imported is none of the run's, and neither is one inside the root."""
+    """A project that is not imported, or that is inside the root, is not listed."""
     editable.project.write(
         "other.py", "from recorder import record\n\n@record\ndef f():\n    pass\n\nf()\n"
     )

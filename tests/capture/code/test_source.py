@@ -1,4 +1,4 @@
-"""A function's own text: found again in its file, and `recorder code`."""
+"""Tests for a function's source text, and for `recorder code`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from recorder.capture.code.source import describe_function, find_source
+from recorder.capture.code.source import describe_source, find_source
 
 TEXT = '''
 import functools
@@ -52,7 +52,7 @@ square = lambda x: (
 
 
 def test_the_text_is_found_in_the_file(tmp_path: Path) -> None:
-    """What `describe_function` digests of each function is found by that digest in the file's text."""
+    """The source that `describe_source` digests is found in the file's text by its digest."""
     path = tmp_path / "module_of_functions.py"
     path.write_text(TEXT)
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -63,12 +63,12 @@ def test_the_text_is_found_in_the_file(tmp_path: Path) -> None:
     for function in (
         module.plain, module.decorated, module.first, module.twice, module.C.D.method, module.square
     ):  # fmt: skip
-        digest, text = describe_function(function)
+        digest, text = describe_source(function)
         assert text and find_source(TEXT, qualname=function.__qualname__, digest=digest) == text
 
 
 def test_without_a_digest_the_last_of_the_name() -> None:
-    """Without a digest the last function of the name counts; what is not there, or no Python, is None."""
+    """Without a digest, the last function with the name is found; a missing one, or invalid Python, gives None."""
     assert find_source(TEXT, qualname="twice", digest=None) == "def twice():\n    return 2\n"
     assert find_source(TEXT, qualname="other", digest=None) is None
     assert find_source(TEXT, qualname="plain", digest="blake3:0") is None
@@ -77,7 +77,7 @@ def test_without_a_digest_the_last_of_the_name() -> None:
 
 @pytest.fixture
 def edited(project: Project) -> Project:
-    """A project with a run, whose files were changed since."""
+    """A project with a run whose files have changed since."""
     script = """
         from recorder import record
 
@@ -99,7 +99,7 @@ def edited(project: Project) -> Project:
 
 
 def test_the_code_as_it_ran(edited: Project) -> None:
-    """`recorder code` lists the snapshot, prints a file by the end of its path, and the experiment's function."""
+    """`recorder code` lists the snapshot, prints a file by the end of its path, and prints the experiment's function."""
     assert edited.recorder("code", "1").stdout.split() == ["src/data.bin", "src/train.py"]
     assert edited.recorder("code", "1", "train.py").stdout.endswith("\n    f()\n")
     own = edited.recorder("code", "1", "--function").stdout
@@ -107,7 +107,7 @@ def test_the_code_as_it_ran(edited: Project) -> None:
 
 
 def test_code_that_is_not_there(edited: Project) -> None:
-    """A wrong file, and a function that no file holds, are errors that say so."""
+    """A wrong file name, and a function without a file, are reported as errors."""
     said = edited.recorder("code", "1", "trian.py", status=3).stderr
     assert "no file 'trian.py' of run 1: there is src/train.py" in said
     edited.recorder("exec", "--", sys.executable, "-c", "pass")

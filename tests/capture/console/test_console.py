@@ -1,4 +1,4 @@
-"""What a run prints, in real processes: pipes, files, pseudo-terminals, crashes, forks and kills."""
+"""Tests for console capture in real processes: pipes, files, pseudo-terminals, crashes, forks, and kills."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ c = new()
 
 
 class Program:
-    """A script in a folder, run in an interpreter of its own; its consoles write out1, err1, out2 ..."""
+    """A script in a folder, run in a separate interpreter. Its consoles write out1, err1, out2, and so on."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class Program:
         return [sys.executable, str(self.folder / "script.py")]
 
     def run(self, code: str, *, status: int | None = 0, **options: object) -> tuple[bytes, bytes]:
-        """What the script prints, to pipes."""
+        """Run the script with pipes, and return its output."""
         done = subprocess.run(
             self.command(code),
             cwd=self.folder,
@@ -70,7 +70,7 @@ class Program:
     def shell(
         self, line: str, code: str, *, recorded: bool = True
     ) -> subprocess.CompletedProcess[bytes]:
-        """A line of shell with the script in the place of %."""
+        """Run a shell command line with the script in the place of %."""
         line = line.replace("%", " ".join(self.command(code, recorded=recorded)))
         return subprocess.run(
             ["bash", "-c", line], cwd=self.folder, env=self.env, capture_output=True, timeout=60
@@ -79,7 +79,7 @@ class Program:
     def on_terminal(
         self, code: str, talk: Callable[[int, int], None] | None = None
     ) -> tuple[int, bytes]:
-        """The exit status and what appears on a terminal of 33 x 99; `talk` gets its descriptor and the pid."""
+        """Run it on a terminal of 33 x 99, and return exit status and display. `talk` gets the descriptor and the pid."""
         command = self.command(code)
         pid, terminal = pty.fork()
         if pid == 0:
@@ -101,12 +101,12 @@ class Program:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    """A place for a script."""
+    """A folder for a script."""
     return Program(tmp_path)
 
 
 def console_in(folder: Path, *, number: int | str = "") -> Console:
-    """One that writes to out, err and index in the folder."""
+    """Return a console that writes to out, err, and index in the folder."""
     return Console(*(folder / f"{name}{number}" for name in ("out", "err", "index")))
 
 
@@ -127,7 +127,7 @@ def set_size(fd: int, rows: int, columns: int) -> None:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    """Until it holds, for at most 20 s."""
+    """Wait until the condition holds, at most 20 s."""
     for _ in range(2000):
         if holds():
             return
@@ -162,14 +162,14 @@ ERR = b"python\nchild\n"
 
 
 def test_everything_in_order_to_pipes(program: Program) -> None:
-    """Python, descriptors, children and C: kept in order, and shown as without recorder."""
+    """Output of Python, descriptors, children, and C is recorded in order, and shown as without recorder."""
     shown = program.run(EVERYTHING)
     assert (program.out(), program.err()) == (OUT, ERR)
     assert shown == (b"before\n" + OUT + b" after\n", ERR + b"after\n")
 
 
 def test_everything_to_files(program: Program) -> None:
-    """A file that stdout was led to has everything when the program has ended, in order."""
+    """A file that stdout is redirected to has everything in order at the program's end."""
     program.shell("% > shown 2> errors", EVERYTHING)
     assert (program.out(), program.err()) == (OUT, ERR)
     assert (program.folder / "shown").read_bytes() == b"before\n" + OUT + b" after\n"
@@ -177,7 +177,7 @@ def test_everything_to_files(program: Program) -> None:
 
 
 def test_everything_on_a_terminal(program: Program) -> None:
-    """On a terminal too; it stays one to the program, of its size, and the files have plain line ends."""
+    """On a terminal, the program sees a terminal of the same size, and the files have plain line ends."""
     status, shown = program.on_terminal(
         EVERYTHING
         + """
@@ -194,7 +194,7 @@ def test_everything_on_a_terminal(program: Program) -> None:
 
 
 def test_a_terminal_that_changes_its_size(program: Program) -> None:
-    """The program sees the terminal's new size."""
+    """The program sees a new size of the terminal."""
 
     def talk(terminal: int, _pid: int) -> None:
         wait_until(lambda: (program.folder / "out1").exists() and program.out() != b"")
@@ -214,7 +214,7 @@ def test_a_terminal_that_changes_its_size(program: Program) -> None:
 
 
 def test_the_terminal_itself_is_left_alone(program: Program) -> None:
-    """The terminal has the settings that it had, also after Ctrl-C, and what was printed is there."""
+    """The terminal keeps its settings, also after Ctrl-C, and shows all output."""
     settings_before: list[object] = []
     settings_after: list[object] = []
 
@@ -231,7 +231,7 @@ def test_the_terminal_itself_is_left_alone(program: Program) -> None:
 
 
 def test_shown_at_once(program: Program) -> None:
-    """What is printed is shown while the run goes on."""
+    """Output is shown while the run continues."""
     command = program.command("c.start()\nprint('now', flush=True)\nsys.stdin.read()\nc.stop()\n")
     with subprocess.Popen(
         command, cwd=program.folder, env=program.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -242,7 +242,7 @@ def test_shown_at_once(program: Program) -> None:
 
 
 def test_while_c_holds_pythons_lock(program: Program) -> None:
-    """C code that prints a megabyte and never lets go of Python's lock does not wait for ever."""
+    """C code that prints a megabyte while holding Python's lock does not block forever."""
     shown, _ = program.run(
         """
         c.start()
@@ -256,7 +256,7 @@ def test_while_c_holds_pythons_lock(program: Program) -> None:
 
 
 def test_much_output(program: Program) -> None:
-    """Thirty megabytes from Python and a child pass whole, and the file keeps both ends and says what it lacks."""
+    """30 MB from Python and a child pass completely, and the file keeps both ends and states what is missing."""
     code = """
         c.start()
         for _ in range(10):
@@ -277,7 +277,7 @@ def test_much_output(program: Program) -> None:
 def test_a_sink_keeps_both_ends(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], limit_bytes: int
 ) -> None:
-    """A sink keeps everything up to its limit, else the first and last half of it, however it comes in."""
+    """A sink keeps everything up to its limit, or the first and last half of it, for any sizes of the pieces."""
     path = tmp_path_factory.mktemp("sink") / "file"
     sink = Sink(os.open(path, os.O_WRONLY | os.O_CREAT), limit_bytes=limit_bytes)
     for piece in pieces:
@@ -294,7 +294,7 @@ def test_a_sink_keeps_both_ends(
 
 
 def test_a_full_disk(program: Program) -> None:
-    """Where the file cannot be written the program goes on, everything is shown, and a warning says it."""
+    """If the file cannot be written, the program continues, its output is shown, and a warning reports it."""
     shown, _ = program.run(
         """
         c = Console(Path("/dev/full"), Path("err1"), Path("index1"))
@@ -309,7 +309,7 @@ def test_a_full_disk(program: Program) -> None:
 
 
 def test_no_place_for_the_files(tmp_path: Path) -> None:
-    """Where the files cannot be made the console warns, takes in nothing, and stops without a word."""
+    """If the files cannot be created, the console warns, captures nothing, and stops silently."""
     found = console_in(tmp_path / "missing")
     found.start()
     found.stop()
@@ -317,7 +317,7 @@ def test_no_place_for_the_files(tmp_path: Path) -> None:
 
 
 def test_one_after_the_other_and_nested(program: Program) -> None:
-    """Each console gets what is printed between its start and its stop, in whatever order they end."""
+    """Each console gets the output between its start and its stop, in any order of their ends."""
     shown, _ = program.run(
         """
         a, b, c = map(new, (1, 2, 3))
@@ -338,7 +338,7 @@ def test_one_after_the_other_and_nested(program: Program) -> None:
 
 
 def test_threads(program: Program) -> None:
-    """Consoles of many threads: each has all that its own thread printed, and everything is shown once."""
+    """In many threads, each console has everything its own thread printed, and all output is shown once."""
     shown, _ = program.run(
         """
         def work(number):
@@ -368,7 +368,7 @@ def test_threads(program: Program) -> None:
 
 
 def test_fork(program: Program) -> None:
-    """A forked child's words are the run's; it ends nothing, and a run of its own works."""
+    """A forked child's output belongs to the run, the child ends nothing, and can record its own run."""
     shown, _ = program.run(
         """
         c.start()
@@ -394,7 +394,7 @@ def test_fork(program: Program) -> None:
 
 
 def test_many_forks_while_python_flushes(program: Program) -> None:
-    """Forks at any moment leave no stream locked in the child."""
+    """Forks at any moment leave no locked stream in the child."""
     program.run(
         """
         console.FLUSH_EVERY_S = 0.0001
@@ -413,7 +413,7 @@ def test_many_forks_while_python_flushes(program: Program) -> None:
 
 
 def test_workers_of_multiprocessing(program: Program) -> None:
-    """What a pool's workers print is kept and shown, whichever way they are started."""
+    """The output of a pool's workers is recorded and shown for every start method."""
     for method in ("fork", "spawn"):
         shown, _ = program.run(
             f"""
@@ -434,7 +434,7 @@ def test_workers_of_multiprocessing(program: Program) -> None:
 
 
 def test_a_child_that_stays(program: Program) -> None:
-    """A child that goes on after the run neither holds it up nor loses its words, even after the program."""
+    """A child that outlives the run does not delay it, and its output is shown, even after the program's end."""
     shown, _ = program.run(
         """
         c.start()
@@ -448,7 +448,7 @@ def test_a_child_that_stays(program: Program) -> None:
 
 
 def test_a_child_that_never_ends_printing(program: Program) -> None:
-    """A child that prints without end does not keep a run from ending."""
+    """A child that prints endlessly does not keep a run from ending."""
     done = program.shell(
         "% | head -c 30000000 | tail -c 2",
         """
@@ -474,7 +474,7 @@ def test_a_child_that_never_ends_printing(program: Program) -> None:
     ],
 )
 def test_sudden_ends(program: Program, end: str, words: bytes) -> None:
-    """However the program is killed or crashes: what was printed is in the files, and shown."""
+    """If the program is killed or crashes, its output is in the files and was shown."""
     shown, errors = program.run(
         f"c.start()\nprint('last words' * 3000, flush=True)\nos.write(2, b'err\\n')\n{end}\n",
         status=None,
@@ -484,7 +484,7 @@ def test_sudden_ends(program: Program, end: str, words: bytes) -> None:
 
 
 def test_killed_with_words_in_pythons_buffer(program: Program) -> None:
-    """What print() holds back reaches the file on its own after a while."""
+    """Output in Python's buffer reaches the file after a while without a flush by the program."""
     command = program.command(
         "flusher.FLUSH_EVERY_S = 0.02\nc.start()\nprint('held back')\ntime.sleep(60)\n"
     )
@@ -497,13 +497,13 @@ def test_killed_with_words_in_pythons_buffer(program: Program) -> None:
 
 
 def test_exit_in_mid_run(program: Program) -> None:
-    """At the interpreter's own end with a console active everything has been shown, and is in the file."""
+    """If the interpreter exits with an active console, all output was shown and is in the file."""
     done = program.shell("% > shown; cat shown", "c.start()\nprint('the end', end='')\n")
     assert done.stdout == b"the end" == program.out()
 
 
 def test_broken_pipe(program: Program) -> None:
-    """A program whose output nobody reads any more ends as it does without recorder."""
+    """A program whose output is no longer read ends as without recorder."""
     code = "c.start()\nfor number in range(1_000_000): print(number)\nc.stop()\n"
     recorded = program.shell("% | head -2", code)
     plain = program.shell("% | head -2", code, recorded=False)
@@ -514,7 +514,7 @@ def test_broken_pipe(program: Program) -> None:
 
 @pytest.mark.parametrize("closed", ["0>&-", "1>&-", "2>&-", "0>&- 1>&- 2>&-"])
 def test_closed_descriptors(program: Program, closed: str) -> None:
-    """Standard streams that were closed stay closed, and the other is recorded."""
+    """A closed standard stream stays closed, and the other one is recorded."""
     program.shell(
         f"% {closed}",
         """
@@ -535,7 +535,7 @@ def test_closed_descriptors(program: Program, closed: str) -> None:
 
 
 def test_nothing_is_left_behind(program: Program) -> None:
-    """After the run there are the same descriptors, streams and children as before, and the tee ends."""
+    """After the run, descriptors, streams, and children are as before, and the tee ends."""
     program.run(
         """
         def state():
@@ -560,14 +560,14 @@ def test_nothing_is_left_behind(program: Program) -> None:
 
 
 def test_the_tee_ends_with_the_program(program: Program) -> None:
-    """No process stays when the program has ended."""
+    """No process remains after the program has ended."""
     shown, _ = program.run("c.start()\nc.stop()\nprint(console._scribe.pid)\n")
     status = Path(f"/proc/{int(shown)}/status")
     wait_until(lambda: not status.exists() or "zombie" in status.read_text())
 
 
 def test_the_tee_is_killed(program: Program) -> None:
-    """When the tee is killed the program does not hang, the streams come back, and the next run is recorded."""
+    """If the tee is killed, the program does not hang, the streams are restored, and the next run is recorded."""
     shown, _ = program.run(
         """
         c.start()
@@ -596,7 +596,7 @@ def test_the_tee_is_killed(program: Program) -> None:
 
 
 def test_the_tee_is_killed_between_runs(program: Program) -> None:
-    """A run that finds the tee gone starts another, also where SIGPIPE would end the program."""
+    """A run that finds the tee gone starts another one, even if SIGPIPE would end the program."""
     shown, _ = program.run(
         """
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -615,7 +615,7 @@ def test_the_tee_is_killed_between_runs(program: Program) -> None:
 
 
 def test_streams_led_elsewhere_in_mid_run(program: Program) -> None:
-    """What the program itself puts in the place of a stream stays there."""
+    """A stream that the program itself replaces stays replaced."""
     shown, _ = program.run(
         """
         c.start()
@@ -634,7 +634,7 @@ def test_streams_led_elsewhere_in_mid_run(program: Program) -> None:
 
 @pytest.mark.parametrize("executable", ["/nowhere/python", "/bin/true", "", None])
 def test_without_a_tee(program: Program, executable: str | None) -> None:
-    """Where the tee cannot be started Python's own words are kept, and a warning says so."""
+    """If the tee cannot start, Python's own output is recorded with a warning."""
     shown, _ = program.run(
         f"        sys.executable = {executable!r}\n"
         """
@@ -648,7 +648,7 @@ def test_without_a_tee(program: Program, executable: str | None) -> None:
         sys.stdout.buffer.write(b"bytes\\n")
         c.stop()
         print("after")
-        assert sys.stdout is sys.__stdout__ and "only what Python itself prints" in c.warnings[0]
+        assert sys.stdout is sys.__stdout__ and "only output of Python itself" in c.warnings[0]
         """
     )
     assert program.out() == b"kept\nboth\nbytes\n" and program.out(2) == b"both\n"
@@ -656,7 +656,7 @@ def test_without_a_tee(program: Program, executable: str | None) -> None:
 
 
 def test_streams_of_python_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream that is no descriptor gets what is printed, and the file gets it too; then it is back."""
+    """A stream without a descriptor shows the output, which is recorded too, and is restored afterwards."""
     own = io.StringIO()
     monkeypatch.setattr(sys, "stdout", own)
     monkeypatch.setattr(sys, "stderr", None)
@@ -675,7 +675,7 @@ def test_streams_of_python_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_under_pytests_own_capture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """capsys sees what is printed in a run as it sees it without."""
+    """capsys sees the output of a run as it does without recorder."""
     found = console_in(tmp_path)
     found.start()
     print("printed")
@@ -689,7 +689,7 @@ def test_under_pytests_own_capture(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_logger_in_the_place_of_stdout(program: Program) -> None:
-    """A user's object that prints and keeps a copy is not counted twice."""
+    """The output of a user's object that prints and keeps a copy is recorded once."""
     shown, _ = program.run(
         """
         class Logger:
@@ -706,7 +706,7 @@ def test_a_logger_in_the_place_of_stdout(program: Program) -> None:
 
 
 def test_which_streams_end_in_a_descriptor(tmp_path: Path) -> None:
-    """A stream on the descriptor, or one that holds it, does; a StringIO, a file and nothing do not."""
+    """A stream on the descriptor, or one that holds it, ends in it; a StringIO, a file, and None do not."""
     with (tmp_path / "a").open("w") as file:
         assert ends_in(file, file.fileno()) and not ends_in(file, 1)
     for stream in (io.StringIO(), None, object()):
@@ -731,7 +731,7 @@ def test_signals_to_the_whole_group(program: Program) -> None:
 
 
 def test_output_that_does_not_block(program: Program) -> None:
-    """An original that somebody has set to not block gets everything."""
+    """A non-blocking original receives everything."""
     process = subprocess.Popen(
         program.command(
             """
@@ -754,7 +754,7 @@ def test_output_that_does_not_block(program: Program) -> None:
 
 
 def test_from_within_this_process(tmp_path: Path) -> None:
-    """Runs in threads of one process leave its streams as they were."""
+    """Runs in threads of one process leave its streams unchanged."""
     streams = sys.stdout, sys.stderr
     failed: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The environment and the process, as they are, without what is nobody's business."""
+"""Tests for the environment and the process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from recorder.store.store import RunStore
 
 
 def test_the_environment_is_plain_json_and_true() -> None:
-    """Interpreter, platform and packages are those of this process, and JSON can say them."""
+    """Interpreter, platform, and packages are those of this process, as plain JSON."""
     found, _, problems = describe_environment()
     assert problems == ()
     assert json.loads(json.dumps(found)) == found
@@ -33,7 +33,7 @@ def test_the_environment_is_plain_json_and_true() -> None:
 
 
 def test_it_is_the_same_object_until_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same dict is given until a variable that counts, or sys.path, changes."""
+    """The same dict is returned until a relevant variable or sys.path changes."""
     first = describe_environment()
     assert describe_environment() is first
     monkeypatch.setenv("SOMETHING_ELSE", "1")
@@ -44,7 +44,7 @@ def test_it_is_the_same_object_until_something_changes(monkeypatch: pytest.Monke
 
 
 def test_two_processes_have_the_same_environment() -> None:
-    """Nothing in the environment belongs to one process."""
+    """Two processes have the same environment object."""
     code = "import json; from recorder.capture.environment.environment import *; print(json.dumps(describe_environment().described, sort_keys=True))"
     said = {
         subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
@@ -54,7 +54,7 @@ def test_two_processes_have_the_same_environment() -> None:
 
 
 def test_variables_by_allow_list() -> None:
-    """Only variables that decide a computation are taken, and none that looks like a credential."""
+    """Only variables on the allow-list are recorded, and none that looks like a credential."""
     given = {
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": "/x",
@@ -71,7 +71,7 @@ def test_variables_by_allow_list() -> None:
 
 
 def test_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Working directory and import path are relative to the root where they lie in it."""
+    """Working directory and import path are relative to the root if they are inside it."""
     (tmp_path / "src").mkdir()
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -89,7 +89,7 @@ def test_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_environment_inside_the_project_is_no_part_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The packages of a virtual environment in the project's folder are not the project's import path."""
+    """The packages of a virtual environment inside the project are not on the project's import path."""
     monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
     monkeypatch.syspath_prepend(str(tmp_path / ".venv" / "lib" / "site-packages"))
     assert describe_process(root=tmp_path).path_in_root == ()
@@ -105,7 +105,7 @@ print(json.dumps([found.hash_seed, found.hash_probe, found.umask]))
 
 
 def hash_seed(*options: str, seed: str | None) -> list[str | None]:
-    """What a fresh process says of its hash seed."""
+    """Return the hash seed that a new process reports."""
     env = {**os.environ, **({} if seed is None else {"PYTHONHASHSEED": seed})}
     command = ["sh", "-c", 'umask 027; exec "$@"', "sh", sys.executable, *options[:-1], "-c", SEED]
     done = subprocess.run([*command, *options[-1:]], env=env, capture_output=True, check=True)
@@ -114,7 +114,7 @@ def hash_seed(*options: str, seed: str | None) -> list[str | None]:
 
 
 def test_the_hash_seed_and_a_probe_of_it() -> None:
-    """The seed is what the process was started with, not what it set afterwards; the probe tells seeds apart."""
+    """The seed is the one the process started with, not one set later, and the probe depends on it."""
     five, again = hash_seed("", seed="5"), hash_seed("", seed="5")
     assert five == again and five[0] == "5" and five[2] == "027"
     assert hash_seed("", seed="0")[0] == "0"
@@ -125,7 +125,7 @@ def test_the_hash_seed_and_a_probe_of_it() -> None:
 
 
 def test_processors_of_several_kinds() -> None:
-    """Model and instruction sets are read as x86 and ARM have them."""
+    """Model and instruction sets are read in the formats of x86 and ARM."""
     intel = describe_cpu(
         ["model name : Xeon", "flags : fpu avx2 smep sse4_2 fma", "model name : no"]
     )
@@ -144,7 +144,7 @@ def test_processors_of_several_kinds() -> None:
 
 
 def test_gpus_by_the_driver(tmp_path: Path) -> None:
-    """GPU, driver and toolkit are read from what NVIDIA's driver and toolkit leave in files; none where they do not."""
+    """GPU, driver, and toolkit are read from NVIDIA's files, or are empty without them."""
     card = tmp_path / "gpus" / "0000:01:00.0"
     card.mkdir(parents=True)
     (tmp_path / "version").write_text(
@@ -174,20 +174,20 @@ print(f())
 
 
 def test_what_cannot_be_described_is_a_warning(project: Project) -> None:
-    """A library that raises while it is asked costs a word on the run, not the run; with strict it does."""
+    """A library that raises when it is queried causes a warning, and with strict=True an error."""
     project.write("e.py", FAILING.replace("STRICT", "False"))
     assert project.python("e.py").stdout == "1\n"
     (run,) = RunStore(project.root).runs()
     assert run.warnings == (
-        "the runtime's start method could not be described: RuntimeError: not now",
+        "the runtime's start method could not be captured: RuntimeError: not now",
     )
     project.write("e.py", FAILING.replace("STRICT", "True"))
-    assert "start method could not be described" in project.python("e.py", status=1).stderr
+    assert "start method could not be captured" in project.python("e.py", status=1).stderr
     assert len(RunStore(project.root).runs()) == 1
 
 
 def test_what_torchrun_says_of_one_job_is_left_out() -> None:
-    """The variables that torchrun gives each job afresh are no part of the environment, those for torch are."""
+    """The variables that torchrun sets per job are not part of the environment, but those for PyTorch are."""
     found = allowed_variables(
         {"TORCHELASTIC_RUN_ID": "x", "TORCH_HOME": "/t", "OMP_NUM_THREADS": "1"}
     )

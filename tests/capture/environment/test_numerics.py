@@ -1,4 +1,4 @@
-"""PyTorch's flags: read one by one, whatever another one says; nothing is loaded for them."""
+"""Tests for PyTorch's flags and the native libraries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recorder.store.store import RunStore
 
 
 def test_flags_of_the_newer_api(project: Project) -> None:
-    """A run whose matmul precision was set by PyTorch's newer API is recorded, with the flags that can be read."""
+    """A run whose matmul precision was set by PyTorch's newer API is recorded with all readable flags."""
     pytest.importorskip("torch")
     project.write(
         "e.py",
@@ -42,14 +42,14 @@ def test_flags_of_the_newer_api(project: Project) -> None:
 
 
 def test_nothing_is_loaded() -> None:
-    """Where PyTorch is not loaded there are no flags, and it is not loaded for them."""
+    """If PyTorch is not loaded, there are no flags, and it is not loaded for them."""
     code = "import sys; from recorder.capture.environment.numerics import torch_flags; print(torch_flags(), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "None False"
 
 
 def test_flags_as_a_run_began_and_ended(project: Project) -> None:
-    """What the run sets is in its end, not in its beginning; a later run that ends alike has the same fingerprint."""
+    """Flags set by a run are in its end, not its start, and equal ends have equal fingerprints."""
     pytest.importorskip("torch")
     project.write(
         "e.py",
@@ -74,12 +74,12 @@ def test_flags_as_a_run_began_and_ended(project: Project) -> None:
     assert begun["torch"] is None
     assert ended["torch"]["are_deterministic_algorithms_enabled"] is True
     assert ended["torch"]["get_num_threads"] == 1
-    assert "devices" not in ended["torch"]  # it has not begun CUDA
+    assert "devices" not in ended["torch"]  # the run has not initialized CUDA
     assert second.runtime.end is None and second.runtime.numerics == first.runtime.numerics
 
 
 def test_native_libraries_and_their_threads(project: Project) -> None:
-    """The libraries behind NumPy are named with the threads that they take, as they are at the time."""
+    """The libraries behind NumPy are listed with their current number of threads."""
     pytest.importorskip("numpy")
     project.write(
         "e.py",
@@ -107,7 +107,7 @@ def test_native_libraries_and_their_threads(project: Project) -> None:
 
 
 def test_no_library_is_looked_for_without_need() -> None:
-    """A process that has loaded nothing numeric loads nothing to look for it."""
+    """A process without numeric libraries does not import threadpoolctl."""
     code = """
 import sys
 from recorder.capture.environment.packages import Packages
@@ -120,7 +120,7 @@ print(found["libraries"], [m for m in ("threadpoolctl", "ctypes", "numpy", "torc
 
 
 def test_looking_for_libraries_leaves_no_trace() -> None:
-    """Variables and modules are after it what they were, so that what loads threadpoolctl later finds it as ever."""
+    """Variables and modules are unchanged afterwards, and threadpoolctl can be imported later as usual."""
     pytest.importorskip("numpy")
     code = """
 import os, sys

@@ -1,4 +1,4 @@
-"""What is installed, where it came from, and what of it was imported."""
+"""Tests for installed packages, their sources, and their imports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from recorder.store.store import RunStore
 
 
 def install(site: Path, name: str, version: str = "1.0", *, record: str = "", **files: str) -> Path:
-    """A distribution's metadata in the folder, as pip leaves it."""
+    """Write a distribution's metadata to the folder, as pip does."""
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(
@@ -37,7 +37,7 @@ def install(site: Path, name: str, version: str = "1.0", *, record: str = "", **
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of sys.path that has been still for an hour."""
+    """A folder of sys.path that was last changed an hour ago."""
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
@@ -45,13 +45,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def rest(site: Path, *, ago_s: float = 3600) -> None:
-    """Let the folder have been changed for the last time some seconds ago."""
+    """Date the last change of the folder a few seconds back."""
     then = time.time() - ago_s
     os.utime(site, (then, then))
 
 
 def test_the_scan_is_cached_until_something_is_installed(site: Path, tmp_path: Path) -> None:
-    """A folder is read from the cache, and scanned again when it has changed; a damaged cache is scanned anew."""
+    """A folder is read from the cache until it changes, and a damaged cache is ignored."""
     install(site, "Thing_One")
     rest(site)
     cache = tmp_path / "envs"
@@ -68,7 +68,7 @@ def test_the_scan_is_cached_until_something_is_installed(site: Path, tmp_path: P
 
 
 def test_a_folder_that_has_just_changed_is_not_trusted(site: Path, tmp_path: Path) -> None:
-    """A second change may leave the time as it is, so that what was found just after a first is not kept."""
+    """A scan right after a change is not cached, because a second change may have the same time."""
     install(site, "first")
     now = time.time_ns()
     os.utime(site, ns=(now, now))
@@ -80,12 +80,12 @@ def test_a_folder_that_has_just_changed_is_not_trusted(site: Path, tmp_path: Pat
 
 
 def test_outputs_in_the_projects_folder_leave_the_scan_known(site: Path, tmp_path: Path) -> None:
-    """Each folder has a cache of its own: one that changes in every run has no other one scanned."""
+    """A folder that changes in every run does not invalidate the cache of other folders."""
     install(site, "thing")
     rest(site)
     cache, project = tmp_path / "envs", tmp_path / "project"
     project.mkdir()
-    sys.path.insert(0, str(project))  # undone with the fixture's
+    sys.path.insert(0, str(project))  # undone together with the fixture's entry
     find_packages(cache=cache)
     (file,) = (f for f in cache.iterdir() if '"thing"' in f.read_text())
     before = file.stat()
@@ -95,7 +95,7 @@ def test_outputs_in_the_projects_folder_leave_the_scan_known(site: Path, tmp_pat
 
 
 def test_processes_that_scan_at_once_agree(tmp_path: Path) -> None:
-    """Processes that fill and read one cache at the same time find the same, and leave whole files."""
+    """Processes that fill and read one cache at the same time find the same packages and leave complete files."""
     code = (
         "import sys; from pathlib import Path; from recorder.capture.environment.packages import find_packages\n"
         f"print(sorted(find_packages(cache=Path({str(tmp_path / 'envs')!r})).describe().items()))"
@@ -109,7 +109,7 @@ def test_processes_that_scan_at_once_agree(tmp_path: Path) -> None:
 
 
 def test_damaged_metadata_costs_only_itself(site: Path) -> None:
-    """A distribution without a name, or with files that are no text, hides no other one."""
+    """A distribution without a name, or with binary metadata, does not hide others."""
     (site / "empty-1.dist-info").mkdir()
     bad = install(site, "bad", record="\n")
     (bad / "METADATA").write_bytes(b"Name: \xff\xfe\n")
@@ -119,13 +119,13 @@ def test_damaged_metadata_costs_only_itself(site: Path) -> None:
 
 
 def test_the_first_on_the_path_is_the_one(site: Path, tmp_path: Path) -> None:
-    """Of two distributions of one name that counts which is imported."""
+    """Of two distributions with the same name, the first on sys.path counts."""
     install(site, "numpy", "0.0.1")
     assert find_packages().distributions["numpy"].version == "0.0.1"
 
 
 def test_where_a_package_came_from() -> None:
-    """PEP 610's direct URL gives the commit, the editable path and the archive, without credentials."""
+    """PEP 610's direct URL gives the commit, the editable path, and the archive, without credentials."""
     text = (
         '{"url": "https://user:token@host/x.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}'
     )
@@ -143,7 +143,7 @@ def test_where_a_package_came_from() -> None:
 
 
 def test_modules_by_distribution(site: Path) -> None:
-    """A package counts by its outermost folder, a namespace by what lies in it, a module by its name."""
+    """A package counts by its outermost folder, a namespace by its contents, and a module by its name."""
     record = "\n".join(
         f"{path},sha256=x,1"
         for path in (
@@ -159,7 +159,7 @@ def test_modules_by_distribution(site: Path) -> None:
 
 
 def test_what_was_imported(site: Path, tmp_path: Path) -> None:
-    """A distribution was imported when a module of its own is loaded, not when one of that name is."""
+    """A distribution counts as imported if a module from its own folder is loaded, not one of the same name."""
     for name in ("used", "unused", "shadowed"):
         install(site, name, record=f"{name}/__init__.py,,\n")
     found = find_packages()
@@ -174,7 +174,7 @@ def test_what_was_imported(site: Path, tmp_path: Path) -> None:
 
 
 def test_an_editable_install_was_imported(site: Path, tmp_path: Path) -> None:
-    """It was when a module below its folder is loaded, those of a virtual environment in there not counted."""
+    """An editable install counts as imported if a module below its folder is loaded, outside virtual environments."""
     project = tmp_path / "my project"
     url = project.as_uri()
     install(site, "mine", direct_url_json=json.dumps({"url": url, "dir_info": {"editable": True}}))
@@ -186,7 +186,7 @@ def test_an_editable_install_was_imported(site: Path, tmp_path: Path) -> None:
 
 
 def test_a_lazy_module_stays_asleep(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking at what is loaded does not load what was only promised."""
+    """Inspecting loaded modules does not trigger lazy ones."""
     package = site / "sleeper"
     package.mkdir()
     (package / "__init__.py").write_text("import os; os.environ['SLEEPER'] = 'awake'")
@@ -202,7 +202,7 @@ def test_a_lazy_module_stays_asleep(site: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_recorder_and_what_it_requires(site: Path) -> None:
-    """What recorder loads for itself is told from what the experiment does."""
+    """The imports of recorder itself are listed separately."""
     own = find_packages().own
     assert {"run-recorder", "tinydb", "gitpython", "gitdb"} <= own
     assert not {"numpy", "pandas", "pytest"} & own
@@ -210,7 +210,7 @@ def test_recorder_and_what_it_requires(site: Path) -> None:
 
 
 def test_a_run_knows_what_it_imported(project: Project) -> None:
-    """What is imported inside the function counts; what is only installed does not, nor what recorder needs."""
+    """An import inside the function counts, but not an installed package, nor one that only recorder needs."""
     project.write(
         "e.py",
         """
@@ -239,7 +239,7 @@ def test_a_run_knows_what_it_imported(project: Project) -> None:
 
 
 def test_the_modules_of_a_record_in_any_order(site: Path) -> None:
-    """A list of files names the same modules whether its folders lie together, come in turns, or end in CRLF."""
+    """The order of a RECORD file and its line ends do not change the modules."""
     paths = [
         "a/__init__.py",
         "a/x.py",

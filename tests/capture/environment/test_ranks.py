@@ -1,4 +1,4 @@
-"""Several ranks of one job: the first records, the others run the same function and stay silent."""
+"""Tests for jobs of several ranks, of which only the first records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recorder.store.store import RunStore
 
 SIZE = 4
 
-# The variables of rank `r` of `n`, as each launcher sets them; every one of a job on one machine.
+# The variables of rank `r` of `n` as each launcher sets them, all on one machine.
 LAUNCHERS: dict[str, Any] = {
     "torchrun": lambda r, n: {
         "RANK": r, "WORLD_SIZE": n, "LOCAL_RANK": r, "LOCAL_WORLD_SIZE": n, "GROUP_RANK": 0,
@@ -67,14 +67,14 @@ TRAIN = """
 
 
 def variables(launcher: str, rank: int, size: int = SIZE) -> dict[str, str]:
-    """The variables of one rank."""
+    """Return the variables of one rank."""
     return {name: str(value) for name, value in LAUNCHERS[launcher](rank, size).items()}
 
 
 def start(
     project: Project, ranks: list[Mapping[str, str]], *command: str
 ) -> list[subprocess.CompletedProcess[str]]:
-    """Run the command in all ranks at once."""
+    """Start the command in all ranks at once."""
     processes = [
         subprocess.Popen(
             [sys.executable, *command],
@@ -95,7 +95,7 @@ def start(
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_one_job_is_one_run(project: Project, launcher: str) -> None:
-    """Of four ranks the first records each call, the others are silent; all draw the same seeds."""
+    """Of four ranks, only the first records each call, and all draw the same seeds."""
     project.write("train.py", TRAIN)
     done = start(project, [variables(launcher, r) for r in range(SIZE)], "train.py")
     assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * SIZE
@@ -120,7 +120,7 @@ def test_one_job_is_one_run(project: Project, launcher: str) -> None:
 
 
 def test_seeds_are_drawn_afresh_for_each_job(project: Project) -> None:
-    """Two jobs draw other seeds, though their variables are the same."""
+    """Two jobs with the same variables draw different seeds."""
     project.write("train.py", TRAIN)
     project.write(
         "launch.py",
@@ -140,11 +140,13 @@ def test_seeds_are_drawn_afresh_for_each_job(project: Project) -> None:
     assert (
         project.python("launch.py", env=env).stdout != project.python("launch.py", env=env).stdout
     )
-    assert len({run.seed for run in RunStore(project.root / ".recorder").runs()}) == 5  # twice 7
+    assert (
+        len({run.seed for run in RunStore(project.root / ".recorder").runs()}) == 5
+    )  # 7 occurs twice
 
 
 def test_shells_between_the_launcher_and_python(project: Project) -> None:
-    """Ranks that a shell script each starts draw the same seed."""
+    """Ranks that are each started by a shell script draw the same seed."""
     project.write("train.py", TRAIN)
     wrapper = f"import os; os.execv('/bin/sh', ['sh', '-c', '{sys.executable} train.py; true'])"
     done = start(project, [variables("MPICH", r) for r in range(2)], "-c", wrapper)
@@ -154,15 +156,15 @@ def test_shells_between_the_launcher_and_python(project: Project) -> None:
 
 
 def test_ranks_with_nothing_in_common(project: Project) -> None:
-    """Where the ranks cannot draw a common seed the record says so; a seed that is given is planted in all."""
+    """If the ranks cannot draw a common seed, the record warns, and a given seed is planted in all of them."""
     project.write("train.py", TRAIN)
     apart = {"LOCAL_WORLD_SIZE": "1", "UNSEEDED": "1"}
     ranks = [variables("torchrun", r, 2) | apart for r in range(2)]
     first, second = start(project, ranks, "train.py")
-    assert first.stderr.count("RecorderWarning: the ranks of this job know nothing") == 2
+    assert first.stderr.count("RecorderWarning: the ranks of this job have no common id") == 2
     assert second.stderr == ""
     runs = RunStore(project.root / ".recorder").runs()
-    assert ["hand the experiment a seed" in " ".join(run.warnings) for run in runs] == [
+    assert ["pass a seed to the experiment" in " ".join(run.warnings) for run in runs] == [
         True,
         True,
         False,
@@ -172,7 +174,7 @@ def test_ranks_with_nothing_in_common(project: Project) -> None:
 
 
 def test_a_step_on_several_machines(project: Project) -> None:
-    """torchrun on two machines of a Slurm step draws from the step; its own rank counts, not Slurm's."""
+    """torchrun on two machines of a Slurm step derives the seed from the step, and its rank takes precedence."""
     project.write("train.py", TRAIN)
     step = {"SLURM_NTASKS": "2", "SLURM_JOB_ID": "9", "SLURM_STEP_ID": "3"}
     local = {"LOCAL_WORLD_SIZE": "1"}
@@ -185,7 +187,7 @@ def test_a_step_on_several_machines(project: Project) -> None:
 
 
 def test_what_is_no_rank() -> None:
-    """A batch script's own shell, a job of one, half of the variables and nonsense are no ranks."""
+    """The shell of a batch script, a job of one process, and incomplete or invalid variables are not ranks."""
     slurm = variables("Slurm", 0)
     assert find_rank(slurm) is not None
     for step in (None, "batch", "4294967291", "4294967290", ""):
@@ -200,7 +202,7 @@ def test_what_is_no_rank() -> None:
 
 
 def test_tasks_that_are_no_job(project: Project) -> None:
-    """With RECORDER_RANKS=all each task records a run of its own."""
+    """With RECORDER_RANKS=all, each task records its own run."""
     project.write("train.py", TRAIN)
     ranks = [variables("Slurm", r) | {"RECORDER_RANKS": "all"} for r in range(SIZE)]
     assert [one.returncode for one in start(project, ranks, "train.py")] == [0] * SIZE
@@ -210,7 +212,7 @@ def test_tasks_that_are_no_job(project: Project) -> None:
 
 
 def test_recorder_run_in_ranks(project: Project) -> None:
-    """`recorder run` in four ranks is one run; a failing experiment fails in each with its own traceback."""
+    """`recorder run` in four ranks makes one run, and a failing experiment fails in each rank."""
     project.write(
         "train.py",
         """
@@ -235,7 +237,7 @@ def test_recorder_run_in_ranks(project: Project) -> None:
 
 
 def test_workers_of_the_first_rank(project: Project) -> None:
-    """Processes that the first rank starts inherit its variables, record, and draw seeds of their own."""
+    """Processes started by the first rank inherit its variables, record, and draw their own seeds."""
     project.write(
         "pool.py",
         """
@@ -300,7 +302,7 @@ DISTRIBUTED = """
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="no PyTorch here")
 def test_torchrun(project: Project) -> None:
-    """torchrun with two ranks leaves one run and no warning; its ranks begin alike; it is replayed in a plain shell."""
+    """torchrun with two ranks makes one run without warnings, its ranks start equal, and a plain shell replays it."""
     project.write("train.py", DISTRIBUTED)
     done = project.python(
         *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py")

@@ -1,4 +1,4 @@
-"""What a run read, held against real files and real readers."""
+"""Tests for the files that a run reads, with real files and readers."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from project import ROOT
 from recorder.capture.files import watch as watch_module
 from recorder.capture.files.audit_hook import Reading, Watch, watch_inputs
 from recorder.digest import digest_bytes, digest_file
+from recorder.secrets.key import key
 
 HOUR_NS = 3_600_000_000_000
 
@@ -40,14 +41,14 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    """A watch that is ended whatever the test does."""
+    """A watch that ends with the test."""
     found = watch_inputs()
     yield found
     found.stop()
 
 
 def make(path: Path, data: bytes = b"content") -> Path:
-    """A file that was there an hour ago."""
+    """Create a file dated an hour ago."""
     path.write_bytes(data)
     then = path.stat().st_mtime_ns - HOUR_NS
     os.utime(path, ns=(then, then))
@@ -55,7 +56,7 @@ def make(path: Path, data: bytes = b"content") -> Path:
 
 
 def begin(path: Path, data: bytes = b"content") -> tuple[Path, Watch]:
-    """A file from before, and a watch."""
+    """Return an earlier file and a new watch."""
     return make(path, data), watch_inputs()
 
 
@@ -64,7 +65,7 @@ def paths(readings: tuple[Reading, ...]) -> list[Path]:
 
 
 def test_a_reading_tells_what_was_read(folder: Path) -> None:
-    """A reading has the file's absolute path, digest, size and time."""
+    """A reading has the file's absolute path, digest, size, and time."""
     file, watch = begin(folder / "a.txt", b"some bytes")
     with file.open("rb") as opened:
         opened.read()
@@ -73,7 +74,7 @@ def test_a_reading_tells_what_was_read(folder: Path) -> None:
 
 
 def test_the_usual_readers(folder: Path) -> None:
-    """csv, json, NumPy, pandas, sqlite and plain calls are all seen, in the order of the first reading."""
+    """csv, json, NumPy, pandas, sqlite3, and plain calls are all noticed, in the order of the first read."""
     files = [
         make(folder / "a.csv", b"x,y\n1,2\n"),
         make(folder / "b.json", b"{}"),
@@ -102,7 +103,7 @@ def test_the_usual_readers(folder: Path) -> None:
 
 
 def test_read_again_counts_once(folder: Path) -> None:
-    """A file that is read many times, by several names, is one reading."""
+    """A file read several times under several names is one reading."""
     file, watch = begin(folder / "a.txt")
     (folder / "link").symlink_to(file)
     (folder / "by").symlink_to(folder)
@@ -114,7 +115,7 @@ def test_read_again_counts_once(folder: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["w", "wb", "x", "a", "r+", "w+"])
 def test_overwritten_after_it_was_read(folder: Path, mode: str) -> None:
-    """The digest is that of the content when it was first read, whatever happens to it then."""
+    """The digest is that of the content at the first read, whatever happens to the file afterwards."""
     file, watch = begin(folder / "a.txt", b"before")
     file.read_bytes()
     if mode == "x":
@@ -127,7 +128,7 @@ def test_overwritten_after_it_was_read(folder: Path, mode: str) -> None:
 
 
 def test_deleted_after_it_was_read(folder: Path) -> None:
-    """A file that is gone at the end is still a reading."""
+    """A file that is deleted after it was read is still a reading."""
     file, watch = begin(folder / "a.txt")
     file.read_bytes()
     file.unlink()
@@ -137,7 +138,7 @@ def test_deleted_after_it_was_read(folder: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["r+", "a", "a+", "rb+"])
 def test_changed_in_place(folder: Path, mode: str) -> None:
-    """A file that is opened to be changed counts with its content before."""
+    """A file opened for changes counts with its earlier content."""
     file, watch = begin(folder / "a.txt", b"before")
     with file.open(mode) as opened:
         opened.write(b"!" if "b" in mode else "!")
@@ -146,7 +147,7 @@ def test_changed_in_place(folder: Path, mode: str) -> None:
 
 
 def test_truncated_by_name(folder: Path) -> None:
-    """os.truncate counts as a change of what was there."""
+    """os.truncate counts as a change of the earlier content."""
     file, watch = begin(folder / "a.txt", b"before")
     os.truncate(file, 2)
     file.read_bytes()
@@ -156,7 +157,7 @@ def test_truncated_by_name(folder: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["w", "x", "w+", "a"])
 def test_what_the_run_wrote_is_no_input(folder: Path, watch: Watch, mode: str) -> None:
-    """A file that the run made first is not its input when it reads it."""
+    """A file that the run created is not its input when it reads it."""
     with (folder / "a.txt").open(mode) as opened:
         opened.write("made here")
     (folder / "a.txt").read_text()
@@ -164,7 +165,7 @@ def test_what_the_run_wrote_is_no_input(folder: Path, watch: Watch, mode: str) -
 
 
 def test_emptied_by_the_run_is_no_input(folder: Path) -> None:
-    """A file that was there and that the run wrote anew before it read it is no input."""
+    """A file that the run overwrote before reading it is not an input."""
     file, watch = begin(folder / "a.txt", b"before")
     file.write_text("after")
     then = file.stat().st_mtime_ns - HOUR_NS
@@ -175,7 +176,7 @@ def test_emptied_by_the_run_is_no_input(folder: Path) -> None:
 
 @pytest.mark.parametrize("move", [os.replace, os.rename, shutil.move, os.link])
 def test_written_aside_and_moved_into_place(folder: Path, watch: Watch, move: object) -> None:
-    """What the run wrote stays its own under another name."""
+    """A file that the run wrote is not an input after it was renamed."""
     (folder / "a.tmp").write_text("made here")
     os.utime(folder / "a.tmp", (0, 0))
     move(folder / "a.tmp", folder / "a.txt")  # type: ignore[operator]
@@ -184,7 +185,7 @@ def test_written_aside_and_moved_into_place(folder: Path, watch: Watch, move: ob
 
 
 def test_moved_and_read_is_an_input(folder: Path) -> None:
-    """A file from before that the run moved and then read is an input, by the name that it was read by."""
+    """An earlier file that the run moved and then read is an input under the name it was read by."""
     file, watch = begin(folder / "a.txt")
     file.rename(folder / "b.txt")
     (folder / "b.txt").read_text()
@@ -192,9 +193,9 @@ def test_moved_and_read_is_an_input(folder: Path) -> None:
 
 
 def test_what_a_child_wrote_is_a_product(folder: Path, watch: Watch) -> None:
-    """A file that a child process of the run made is not an input, and is listed as a product."""
-    # The kernel dates files by its tick, so one written at once is older than the watch. No probe file can tell
-    # when the tick has passed, since the watch would see it.
+    """A file created by a child process of the run is a product, not an input."""
+    # The kernel dates files by its tick, so a file written at once is older than the watch. A probe file cannot tell
+    # when the tick has passed, because the watch would see it.
     time.sleep(0.05)
     subprocess.run(["sh", "-c", f"echo made > '{folder}/a.txt'"], check=True)
     (folder / "a.txt").read_text()
@@ -202,7 +203,7 @@ def test_what_a_child_wrote_is_a_product(folder: Path, watch: Watch) -> None:
 
 
 def test_a_time_in_the_future_is_an_input(folder: Path) -> None:
-    """A file dated tomorrow was not made by the run."""
+    """A file dated tomorrow was not created by the run, so it is an input."""
     file = make(folder / "a.txt")
     then = file.stat().st_mtime_ns + 48 * HOUR_NS
     os.utime(file, ns=(then, then))
@@ -212,7 +213,7 @@ def test_a_time_in_the_future_is_an_input(folder: Path) -> None:
 
 
 def test_no_inputs(folder: Path, tmp_path: Path) -> None:
-    """Code, packages, system files, excluded places, folders, pipes and descriptors are no inputs."""
+    """Code, packages, system files, excluded places, folders, pipes, and descriptors are not inputs."""
     for name in (
         "code.py",
         "site-packages/a/data.json",
@@ -245,7 +246,7 @@ def test_no_inputs(folder: Path, tmp_path: Path) -> None:
 
 
 def test_failing_to_open_is_the_programs_own_affair(folder: Path, watch: Watch) -> None:
-    """A missing file, a folder and a bad name raise what they raise without a watch, and are no inputs."""
+    """A missing file, a folder, and an invalid name raise the usual errors, and are not inputs."""
     with pytest.raises(FileNotFoundError):
         (folder / "missing").read_text()
     with pytest.raises(IsADirectoryError):
@@ -256,7 +257,7 @@ def test_failing_to_open_is_the_programs_own_affair(folder: Path, watch: Watch) 
 
 
 def test_missing_first_and_there_later(folder: Path, watch: Watch) -> None:
-    """A file that could not be opened at first is an input when it can be."""
+    """A file that cannot be opened at first is an input once it can."""
     with pytest.raises(FileNotFoundError):
         (folder / "a.txt").read_text()
     subprocess.run(
@@ -267,7 +268,7 @@ def test_missing_first_and_there_later(folder: Path, watch: Watch) -> None:
 
 
 def test_relative_to_where_the_run_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative name is resolved in the working directory of the moment."""
+    """A relative name is resolved in the working directory at the time."""
     (folder / "sub").mkdir()
     make(folder / "a.txt", b"outer")
     make(folder / "sub" / "a.txt", b"inner")
@@ -280,7 +281,7 @@ def test_relative_to_where_the_run_was(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_names_that_are_no_text(folder: Path) -> None:
-    """A name that is not UTF-8 is kept as Python keeps it."""
+    """A name that is not UTF-8 is kept with surrogates, as in Python."""
     name = os.fsencode(folder) + b"/\xff\xfe.bin"
     file, watch = begin(Path(os.fsdecode(name)))
     open(name, "rb").close()  # noqa: PTH123
@@ -288,7 +289,7 @@ def test_names_that_are_no_text(folder: Path) -> None:
 
 
 def test_nothing_outside_runs(folder: Path) -> None:
-    """Before the watch and after it nothing is collected."""
+    """Nothing is collected before and after the watch."""
     file, watch = begin(folder / "a.txt")
     watch.stop()
     file.read_text()
@@ -296,7 +297,7 @@ def test_nothing_outside_runs(folder: Path) -> None:
 
 
 def test_explicit_input(folder: Path) -> None:
-    """`add` takes a file, or all those below a folder, even from places where no inputs lie."""
+    """`add` accepts a file or all files below a folder, even in excluded places."""
     make(folder / "a.txt")
     (folder / "sub").mkdir()
     files = [make(folder / "sub" / name) for name in ("b.txt", "c.py")]
@@ -309,7 +310,7 @@ def test_explicit_input(folder: Path) -> None:
 
 
 def test_nested_watches(folder: Path) -> None:
-    """A run inside another gives its readings to both; the outer's later ones are not the inner's."""
+    """Readings of a nested run belong to both runs, and later readings of the outer run do not belong to the inner."""
     a, b, c = (make(folder / name) for name in "abc")
     outer = watch_inputs()
     a.read_text()
@@ -321,7 +322,7 @@ def test_nested_watches(folder: Path) -> None:
 
 
 def test_the_outer_runs_product_is_the_inner_runs_input(folder: Path) -> None:
-    """What the outer run wrote before the inner began is the inner's input, and not the outer's."""
+    """A file that the outer run wrote before the inner run began is an input of the inner run only."""
     outer = watch_inputs()
     make(folder / "a.txt")
     inner = watch_inputs()
@@ -331,7 +332,7 @@ def test_the_outer_runs_product_is_the_inner_runs_input(folder: Path) -> None:
 
 
 def test_tasks_keep_their_readings_apart(folder: Path) -> None:
-    """Two runs in asyncio tasks, and the threads that they send work to, do not share readings."""
+    """Two runs in asyncio tasks do not share readings, nor do threads that they send work to."""
     files = [make(folder / name) for name in "ab"]
 
     async def run(file: Path) -> list[Path]:
@@ -348,7 +349,7 @@ def test_tasks_keep_their_readings_apart(folder: Path) -> None:
 
 
 def test_threads_of_a_run(folder: Path) -> None:
-    """What a run's threads read is the run's, each file once, however many read it at once."""
+    """Files read by a run's threads are its inputs, once each, even if several threads read them at once."""
     files = [make(folder / f"{number}.txt", b"%d" % number) for number in range(40)]
     watch = watch_inputs()
     threads = [
@@ -367,7 +368,7 @@ def test_threads_of_a_run(folder: Path) -> None:
 
 
 def test_a_thread_without_a_run_reads_for_all(folder: Path) -> None:
-    """With two runs in progress a reading that belongs to neither's context goes to both."""
+    """With two runs in progress, a reading outside both contexts belongs to both."""
     file, one = begin(folder / "a.txt")
     other: list[Watch] = []
     started, read = threading.Event(), threading.Event()
@@ -390,7 +391,7 @@ def test_a_thread_without_a_run_reads_for_all(folder: Path) -> None:
 
 
 def test_a_forked_child_reads_for_itself(folder: Path) -> None:
-    """In a forked child the parent's watch sees nothing, and a watch of its own does."""
+    """In a forked child, the parent's watch sees nothing, and a new watch works."""
     file, watch = begin(folder / "a.txt")
     child = os.fork()
     if child == 0:
@@ -406,7 +407,7 @@ def test_a_forked_child_reads_for_itself(folder: Path) -> None:
 
 
 def test_too_many_inputs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the limit files are counted, and the watch says so."""
+    """Files beyond the limit are counted, with a warning."""
     files = [make(folder / f"{number}.txt") for number in range(7)]
     monkeypatch.setattr(watch_module, "MAX_READINGS", 5)
     watch = watch_inputs()
@@ -419,7 +420,7 @@ def test_too_many_inputs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_appended_to(folder: Path) -> None:
-    """A file that is appended to is an input, as it was before, unless it is a log."""
+    """A file that is appended to is an input with its earlier content, unless it is a log."""
     files = [make(folder / name) for name in ("table.csv", "train.log", "train.log.1")]
     watch = watch_inputs()
     for file in files:
@@ -430,22 +431,22 @@ def test_what_is_appended_to(folder: Path) -> None:
 
 @pytest.fixture
 def many(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Watch]:
-    """A folder of 200 files whose ctimes are past, and a watch that lets them wait for ever."""
+    """A folder of 200 older files, and a watch that lets them wait indefinitely."""
     monkeypatch.setattr(watch_module, "WAIT_S", 3600.0)
     for number in range(200):
         make(folder / f"{number}.txt", b"%d" % number)
-    time.sleep(0.05)  # older than the watch even by a clock that ticks every 10 ms
+    time.sleep(0.05)  # older than the watch even by a clock with 10 ms ticks
     return folder, watch_inputs()
 
 
 def read_all(folder: Path) -> None:
-    """As a run does."""
+    """Read the files as a run does."""
     for number in range(200):
         (folder / f"{number}.txt").read_bytes()
 
 
 def test_thousands_of_files_wait_for_their_digests(many: tuple[Path, Watch]) -> None:
-    """Files that wait have the digests of what was read, and come in the order in which they were opened."""
+    """Waiting files have the digests of their content at the read, in the order of opening."""
     folder, watch = many
     read_all(folder)
     assert len(watch.waiting) == 100
@@ -471,7 +472,7 @@ def test_thousands_of_files_wait_for_their_digests(many: tuple[Path, Watch]) -> 
 def test_a_file_that_waits_is_looked_at_before_it_changes(
     many: tuple[Path, Watch], change: Callable[[Path], object]
 ) -> None:
-    """Whatever the run does to a file after it has read it, its digest is that of what was read."""
+    """If the run changes a file after reading it, the digest is still that of the content it read."""
     folder, watch = many
     read_all(folder)
     assert str(folder / "150.txt") in watch.waiting
@@ -482,7 +483,7 @@ def test_a_file_that_waits_is_looked_at_before_it_changes(
 
 
 def test_a_file_that_somebody_else_changes_while_it_waits_is_lost(many: tuple[Path, Watch]) -> None:
-    """A change that nothing sees is no wrong digest: the file is lost, which a warning says."""
+    """A file changed by an unseen writer is lost, with a warning, and never has a wrong digest."""
     folder, watch = many
     ready, go = os.pipe(), os.pipe()
     watch.pause()
@@ -490,18 +491,18 @@ def test_a_file_that_somebody_else_changes_while_it_waits_is_lost(many: tuple[Pa
     with subprocess.Popen([sys.executable, "-c", code], pass_fds=(go[0], ready[1])):
         watch.resume()
         read_all(folder)
-        time.sleep(0.05)  # a change within 10 ms of the opening is not told from one before it
+        time.sleep(0.05)  # a change within 10 ms of the opening looks like an earlier one
         os.write(go[1], b"x")
         os.read(ready[0], 1)
     readings = {Path(r.path).name for r in watch.stop()}
     assert watch.lost == [str(folder / "150.txt")] and "150.txt" not in readings
-    assert "what it held is not known" in watch.warnings[0]
+    assert "its content at that time is unknown" in watch.warnings[0]
 
 
 def test_files_that_wait_are_looked_at_meanwhile(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thread looks at them while the run goes on."""
+    """A thread digests waiting files while the run continues."""
     monkeypatch.setattr(watch_module, "WAIT_S", 0.01)
     for number in range(200):
         make(folder / f"{number}.txt", b"%d" % number)
@@ -515,7 +516,7 @@ def test_files_that_wait_are_looked_at_meanwhile(
 
 
 def test_a_large_file(folder: Path) -> None:
-    """A file of several megabytes has the digest that digest_file gives."""
+    """A file of several megabytes has the digest that digest_file returns."""
     file, watch = begin(folder / "a.bin", os.urandom(5_000_001))
     with file.open("rb") as opened:
         opened.read(1)
@@ -533,7 +534,7 @@ def test_a_large_file(folder: Path) -> None:
 def test_every_run_gets_the_content_that_it_read(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str]]
 ) -> None:
-    """However files change between runs of one process, each run's digest is of what it read."""
+    """If files change between runs of one process, each run has the digests of the content it read."""
     folder = tmp_path_factory.mktemp("data").resolve()
     content = dict.fromkeys("ab", b"0")
     for name, data in content.items():
@@ -547,13 +548,18 @@ def test_every_run_gets_the_content_that_it_read(
         assert [reading.digest for reading in watch.stop()] == [digest_bytes(content[name])]
 
 
-def test_recorder_itself_reads_nothing(folder: Path) -> None:
-    """A file that recorder opens, directly or by way of the standard library, is not the run's input."""
+# Every folder of the package that has code.
+ROOMS = sorted({file.parent for file in (ROOT / "recorder").rglob("*.py")})
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: str(room.relative_to(ROOT)))
+def test_recorder_itself_reads_nothing(room: Path, folder: Path) -> None:
+    """A file opened by recorder's own code, directly or through the standard library, is not an input."""
     file, watch = begin(folder / "a.txt")
     code = compile(
         "import shutil, pathlib\n"
         "def keep(path):\n    open(path).close(); pathlib.Path(path).read_text(); shutil.copy(path, path + '~')\n",
-        str(ROOT / "recorder" / "store" / "objects" / "objects.py"),
+        str(room / "module.py"),
         "exec",
     )
     namespace: dict[str, object] = {}
@@ -564,8 +570,17 @@ def test_recorder_itself_reads_nothing(folder: Path) -> None:
     assert paths(watch.stop()) == [file]
 
 
+def test_the_key_is_not_an_input(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key file, which recorder first reads during a run, is not an input of the run."""
+    file, watch = begin(folder / "key", b"00" * 32)
+    file.chmod(0o600)
+    monkeypatch.setenv("RECORDER_KEY_FILE", str(file))
+    assert key() == bytes(32)
+    assert watch.stop() == ()
+
+
 def test_an_installed_experiment_reads(folder: Path) -> None:
-    """What a function of an installed package reads is an input, though recorder called it."""
+    """Files read by a function of an installed package are inputs, although recorder called it."""
     file, watch = begin(folder / "a.txt")
     namespace: dict[str, object] = {}
     source = "def call(inner, path): inner(path)\ndef read(path): open(path).close()\n"
@@ -578,7 +593,7 @@ def test_an_installed_experiment_reads(folder: Path) -> None:
 
 
 def test_a_whole_program(tmp_path: Path) -> None:
-    """In a fresh interpreter a script's imports and the interpreter's own files are no inputs."""
+    """In a new interpreter, a script's imports and the interpreter's own files are not inputs."""
     make(tmp_path / "data.csv", b"x\n1\n")
     script = tmp_path / "script.py"
     script.write_text(

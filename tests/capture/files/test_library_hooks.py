@@ -1,4 +1,4 @@
-"""Readers that the audit hook does not see: each held against the real library, loaded before and after."""
+"""Tests for readers in C that the audit hook does not see, with the real libraries."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MAKE_TORCH = """
 import torch
 torch.save({"x": torch.ones(3)}, "a.pt")
 """
-# What is imported, the call, and the file that it reads.
+# The import, the call, and the file that it reads.
 CALLS = [
     ("pyarrow.parquet as pq", "pq.read_table('a.parquet')", "a.parquet"),
     ("pyarrow.parquet as pq", "pq.ParquetFile(source='a.parquet').read()", "a.parquet"),
@@ -64,7 +64,7 @@ CALLS = [
 ]
 if find_spec("torch"):
     MAKE += MAKE_TORCH
-else:  # the extra `test` does without it
+else:  # not part of the extra `test`
     CALLS = [call for call in CALLS if "torch" not in call[0]]
 
 
@@ -77,7 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *lines: str) -> str:
-    """What a process that runs the lines prints."""
+    """Return the output of a process that runs the lines."""
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)],
         cwd=folder,
@@ -97,7 +97,7 @@ IMPORTS = [
 
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_each_reader(folder: Path, order: str) -> None:
-    """A file that a library opens in C is an input, whether the library was loaded before the first run or later."""
+    """A file opened in C is an input, whether the library was loaded before the first run or later."""
     libraries = [f"import {library}" for library in dict.fromkeys(name for name, _, _ in CALLS)]
     steps = [*IMPORTS, *libraries, "attach()"] if order == "before" else [*IMPORTS, "attach()"]
     for library, call, _ in CALLS:
@@ -109,7 +109,7 @@ def test_each_reader(folder: Path, order: str) -> None:
 
 
 def test_the_digest_is_of_what_was_read(folder: Path) -> None:
-    """A file that is opened to be changed has the digest from before; one that is made anew is no input."""
+    """A file opened for changes has its earlier digest, and one created anew is not an input."""
     import h5py
 
     attach()
@@ -125,8 +125,25 @@ def test_the_digest_is_of_what_was_read(folder: Path) -> None:
     assert str(folder / "new.h5") in watch.written
 
 
+@pytest.mark.parametrize(
+    "room", ["capture", "capture/files", "secrets", "store/objects", "compare"]
+)
+def test_recorder_itself_reads_nothing(room: str, folder: Path) -> None:
+    """A file that recorder's own code opens through such a library is not an input, and a user's is."""
+    attach()
+    namespace: dict[str, object] = {}
+    source = "import h5py\ndef read(path):\n    h5py.File(path).close()\n"
+    exec(compile(source, str(ROOT / "recorder" / room / "module.py"), "exec"), namespace)
+    watch = watch_inputs()
+    namespace["read"](str(folder / "a.h5"))  # type: ignore[operator]
+    assert watch._readings == {}
+    exec(compile(source, str(folder / "module.py"), "exec"), namespace)
+    namespace["read"](str(folder / "a.h5"))  # type: ignore[operator]
+    assert [Path(reading.path).name for reading in watch.stop()] == ["a.h5"]
+
+
 def test_libraries_stay_what_they_are(folder: Path) -> None:
-    """Names, signatures, classes and errors are the libraries' own, and outside runs nothing is noted."""
+    """Names, signatures, classes, and errors of the libraries are unchanged, and outside runs nothing is noted."""
     import h5py
     import netCDF4
     import polars
@@ -145,5 +162,5 @@ def test_libraries_stay_what_they_are(folder: Path) -> None:
 
 
 def test_a_library_that_is_not_loaded_costs_nothing(folder: Path) -> None:
-    """No library is imported for the wrappers' sake."""
+    """The hooks import no library."""
     run(folder, *IMPORTS, "attach()", "import sys", "assert not set(OPENERS) & set(sys.modules)")

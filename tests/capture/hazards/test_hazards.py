@@ -1,4 +1,4 @@
-"""What could not be pinned, seen in real runs, and how far they can be replayed."""
+"""Tests for hazards in real runs, and for the replay grade."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from recorder.capture.seeding.seed import plant
 from recorder.hazards import KINDS, all_hazards, grade
 from recorder.records import Function, Hazard, Input, Record, Redacted, new_id
 
-# An address that nobody has (RFC 5737): a datagram socket connects to it without a packet.
+# A reserved address (RFC 5737): a datagram socket connects to it without sending a packet.
 NOWHERE = ("192.0.2.1", 9)
 
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    """A watch that sees hazards, ended whatever the test does."""
+    """A watch that observes hazards and ends with the test."""
     found = watch_inputs()
     watch_hazards()
     yield found
@@ -39,19 +39,19 @@ def watch() -> Iterator[Watch]:
 
 
 def kinds(watch: Watch) -> list[tuple[str, str]]:
-    """Kind and detail of what was seen."""
+    """Return kind and detail of the observed hazards."""
     return [(kind, detail) for kind, _, detail in watch.hazards]
 
 
 def suspects(folder: Path, text: str) -> list[tuple[str, int]]:
-    """Kind and line of the suspects in a source."""
+    """Return kind and line of the suspects in a source."""
     file = folder / f"{new_id()}.py"
     file.write_text(text)
     return [(one.kind, one.line) for one in suspects_in(str(file))]
 
 
 def hazards(project: Project, run: int = 1) -> dict[str, list[dict[str, Any]]]:
-    """The hazards of a run by kind, but for threads, of which each machine has its own."""
+    """Return the hazards of a run by kind, except threads, which depend on the machine."""
     found: dict[str, list[dict[str, Any]]] = {}
     for one in project.show(run)["hazards"]:
         if one["kind"] != "threads":
@@ -73,13 +73,13 @@ if __name__ == "__main__":
 
 
 def write(project: Project, body: str, *, before: str = "", options: str = "") -> None:
-    """An experiment with that body, in exp.py."""
+    """Write an experiment with this body to exp.py."""
     lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
     project.write("exp.py", RUN.format(before=before, options=options, body=lines))
 
 
 def test_a_plain_run_has_none(project: Project) -> None:
-    """A run that pins everything has no hazard, is replayable, and its replay says nothing of causes."""
+    """A run without hazards is replayable, and its replay names no causes."""
     write(project, "return [a, sorted({'x', 'y'}), len({'x'}), [n for n in {1, 2}]]")
     project.python("exp.py")
     assert hazards(project) == {}
@@ -89,7 +89,7 @@ def test_a_plain_run_has_none(project: Project) -> None:
 
 
 def test_connections(project: Project) -> None:
-    """A connection to another machine is named with its line, once; one to this machine is only a note."""
+    """A connection to another machine is noted once with its line, and one to this machine is only a note."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         body = f"""
@@ -113,7 +113,7 @@ return a
 
 
 def test_a_connection_by_a_library_has_the_projects_line(project: Project) -> None:
-    """The place is the project's own line, whatever module of it and whichever library connects."""
+    """The place of a connection is the project's own line, even if a library makes the connection."""
     project.write(
         "fetch.py",
         """
@@ -143,7 +143,7 @@ def _answer(server: socket.socket) -> None:
 
 
 def test_sockets_that_are_files_are_none(watch: Watch, tmp_path: Path) -> None:
-    """A connection through a Unix socket is not to the network."""
+    """A connection to a Unix socket is not a network connection."""
     name = os.path.relpath(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
         server.bind(name)
@@ -153,7 +153,7 @@ def test_sockets_that_are_files_are_none(watch: Watch, tmp_path: Path) -> None:
 
 
 def test_a_module_that_draws_for_itself_as_it_is_imported(watch: Watch) -> None:
-    """Keys that an installed module makes for its own registries are no entropy of the run; what it draws later is."""
+    """Keys that an installed module draws during its import are ignored, but its later draws are noted."""
     import sysconfig
     import types
 
@@ -171,7 +171,7 @@ def test_a_module_that_draws_for_itself_as_it_is_imported(watch: Watch) -> None:
 
 
 def test_entropy(watch: Watch) -> None:
-    """Bytes from the operating system are seen through each of the functions that give them."""
+    """Bytes from the operating system are observed through every function that returns them."""
     planting = plant(1)
     try:
         os.urandom(1)
@@ -186,7 +186,7 @@ def test_entropy(watch: Watch) -> None:
 
 
 def test_the_last_run_ends_the_watching() -> None:
-    """Draws of entropy are told of until the last of several runs has ended."""
+    """Draws of entropy are observed until the last of several runs has ended."""
     for step, is_told in (
         (watch_hazards, True),
         (watch_hazards, True),
@@ -198,7 +198,7 @@ def test_the_last_run_ends_the_watching() -> None:
 
 
 def test_seeded_generators_are_none(watch: Watch) -> None:
-    """What draws from the planted generators, or makes a temporary file, draws no entropy."""
+    """Draws from planted generators, and temporary files, are not entropy."""
     random.random()
     import tempfile
 
@@ -208,7 +208,7 @@ def test_seeded_generators_are_none(watch: Watch) -> None:
 
 
 def test_workers_that_are_started_anew(project: Project) -> None:
-    """Those of multiprocessing are child processes as forked ones are; what they write to the project's files is found."""
+    """Spawned workers of multiprocessing are child processes like forked ones, and files they write are found."""
     project.write("notes.txt", "before\n")
     body = """
 with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -225,7 +225,7 @@ with multiprocessing.get_context("forkserver").Pool(1) as pool:
 
 
 def test_child_processes(project: Project) -> None:
-    """A child process is named by its program, and not by what it is told; a fork is one as well."""
+    """A child process is noted by its program without arguments, and so is a fork."""
     body = """
 subprocess.run([sys.executable, "-c", "", "hunter2hunter2"])
 pid = os.fork()
@@ -259,7 +259,7 @@ os.system("true hunter2hunter2")
     ],
 )
 def test_orders_of_sets(tmp_path: Path, line: str) -> None:
-    """What goes through a set of texts in its order is a suspect, and so is hash()."""
+    """Iteration over a set of strings is a suspect, and so is hash()."""
     assert suspects(tmp_path, f"b = c = 'x'\n{line}\n") == [("hash order", 2)]
 
 
@@ -280,12 +280,12 @@ def test_orders_of_sets(tmp_path: Path, line: str) -> None:
     ],
 )
 def test_orders_that_are_none(tmp_path: Path, line: str) -> None:
-    """What sorts, counts or tests, sets of numbers, and dicts are no suspects."""
+    """Sorting, counting, membership tests, sets of numbers, and dicts are not suspects."""
     assert suspects(tmp_path, f"b = 'x'\n{line}\n") == []
 
 
 def test_clocks(tmp_path: Path) -> None:
-    """The clock counts where it is returned, logged or saved, by itself or by a name; elsewhere it is a note."""
+    """A clock reading is a clock hazard if it is returned, logged, or saved, directly or by name, and else a note."""
     text = """\
 import time as t
 from datetime import datetime
@@ -303,7 +303,7 @@ def f():
 
 
 def test_a_hash_order_is_one_only_where_it_is_not_fixed(project: Project) -> None:
-    """With PYTHONHASHSEED fixed the order of sets is no hazard; without, it is, in every module of the project."""
+    """Set order is a hazard in every module of the project, unless PYTHONHASHSEED is set."""
     project.write("words.py", "def join(words):\n    return ' '.join(set(words))\n")
     write(project, "return join('a b c d'.split())", before="from words import join")
     project.python("exp.py", env={"PYTHONHASHSEED": "5"})
@@ -315,18 +315,18 @@ def test_a_hash_order_is_one_only_where_it_is_not_fixed(project: Project) -> Non
 
 
 def test_a_divergence_names_its_likely_causes(project: Project) -> None:
-    """Before the replay a note says what may come out otherwise; where it does, a line says what may be why."""
+    """A note before the replay names what may differ, and a line after a divergence names likely causes."""
     write(project, "return uuid.uuid4().hex", before="import uuid")
     project.python("exp.py")
     done = project.recorder("replay", "1", status=1)
-    assert "run 1 may come out otherwise: entropy: uuid.uuid4 (exp.py:7)" in done.stderr
+    assert "run 1 may diverge: entropy: uuid.uuid4 (exp.py:7)" in done.stderr
     assert done.stdout.endswith("may be due to: entropy: uuid.uuid4 (exp.py:7)\n")
     found = json.loads(project.recorder("replay", "1", "--json", status=1).stdout)
     assert found["causes"] == ["entropy: uuid.uuid4 (exp.py:7)"]
 
 
 def test_opaque_values(project: Project) -> None:
-    """An argument that nothing can encode makes a run not replayable; a result of that kind wants care."""
+    """An argument that cannot be encoded makes a run not replayable, and such a result is replayable with care."""
     write(project, "return Lock()", before="from threading import Lock")
     project.write("call.py", "import exp, threading\nexp.work(threading.Lock())\n")
     project.python("call.py")
@@ -336,7 +336,7 @@ def test_opaque_values(project: Project) -> None:
 
 
 def test_strict_refuses_what_is_known_beforehand(project: Project) -> None:
-    """strict=True starts no run of which hazards are known, and its message names all of them and what to do."""
+    """strict=True refuses to start a run with known hazards, and the message names all of them with advice."""
     body = "print('started')\nreturn [list(set('ab')), time.time()]"
     write(project, body, before="import time", options="strict=True")
     done = project.python("exp.py", status=1)
@@ -348,7 +348,7 @@ def test_strict_refuses_what_is_known_beforehand(project: Project) -> None:
 
 
 def test_strict_starts_and_replays_where_nothing_is_known(project: Project) -> None:
-    """strict=True runs where PYTHONHASHSEED is fixed, and what comes to light only later refuses nothing."""
+    """strict=True runs with a fixed PYTHONHASHSEED, and hazards observed later do not stop the run."""
     body = "os.urandom(1)\nreturn sorted(set('ab')), list(set('ab'))"
     write(project, body, before="import os", options="strict=True")
     project.python("exp.py", env={"PYTHONHASHSEED": "0"})
@@ -357,14 +357,14 @@ def test_strict_starts_and_replays_where_nothing_is_known(project: Project) -> N
 
 
 def test_strict_refuses_a_function_by_value(project: Project) -> None:
-    """A function that no file holds is kept by value, which strict=True takes for a hazard."""
+    """strict=True treats a function pickled by value as a hazard."""
     text = "from recorder import record\ndef make():\n    @record(strict=True)\n    def inner(): pass\n    return inner\n"
     project.write("exp.py", text + "make()()\n")
     assert "function by value" in project.python("exp.py", status=1).stderr
 
 
 def test_grades() -> None:
-    """The grade follows from the record: blockers, then what wants care; notes do not count, old records have none."""
+    """The grade depends on blockers, then on hazards that need care; notes do not count, and old records have none."""
     from datetime import datetime, timezone
 
     def of(**parts: Any) -> Record:
@@ -386,7 +386,7 @@ def test_grades() -> None:
 
 
 def test_every_kind_says_what_it_means() -> None:
-    """Each kind has a weight, a sentence and an advice, and the README lists them all."""
+    """Each kind has a weight, a meaning, and advice, and the README lists all kinds."""
     readme = (ROOT / "README.md").read_text()
     for name, kind in KINDS.items():
         assert kind.meaning and kind.advice and f"*{name}*" in readme, name

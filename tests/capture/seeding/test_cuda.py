@@ -1,4 +1,4 @@
-"""A real GPU: its description, its generators, its hazard, what is kept from it, and replays. Skipped where there is none."""
+"""Tests on a real GPU: its description, generators, hazard, and replays. Skipped on machines without one."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ ATOMICS = """
 
 
 def gpu_hazards(record: dict[str, Any]) -> list[str]:
-    """What the record's hazards say of the GPU."""
+    """Return the details of the record's GPU hazards."""
     return [str(one["kind"]) for one in record["hazards"] if one["kind"] == "GPU"]
 
 
 def test_a_training_replays(project: Project) -> None:
-    """A network trained with deterministic algorithms replays to the byte; the record says on which GPU."""
+    """A training with deterministic algorithms replays byte for byte, and the record names the GPU."""
     project.write("net.py", NETWORK)
     project.recorder("run", "net.py:train", "--deterministic")
     record = project.show(1)
@@ -83,7 +83,7 @@ def test_a_training_replays(project: Project) -> None:
 
 
 def test_what_came_from_the_gpu_is_read_without_one(project: Project) -> None:
-    """Tensors that lay on a GPU are compared, loaded and said where no GPU is to be seen."""
+    """Tensors from a GPU can be compared, loaded, and shown where no GPU is visible."""
     project.write("net.py", NETWORK)
     project.recorder("run", "net.py:train", "steps=3")
     project.recorder("run", "net.py:train", "steps=3", "lr=0.01")
@@ -102,7 +102,7 @@ def test_what_came_from_the_gpu_is_read_without_one(project: Project) -> None:
 
 
 def test_generators_of_the_gpu(project: Project) -> None:
-    """The seed decides what PyTorch draws on the GPU, and its generator is put back, whether CUDA had begun or not."""
+    """The seed decides PyTorch's draws on the GPU, and its generator is restored, whether or not CUDA was initialized."""
     project.write(
         "draw.py",
         """
@@ -130,7 +130,7 @@ def test_generators_of_the_gpu(project: Project) -> None:
 
 
 def test_cupy_and_jax(project: Project) -> None:
-    """CuPy's generator is planted and put back; jax_key() gives the same key again."""
+    """CuPy's generator is planted and restored, and jax_key() repeats its keys."""
     pytest.importorskip("cupy")
     pytest.importorskip("jax")
     project.write(
@@ -156,7 +156,7 @@ def test_cupy_and_jax(project: Project) -> None:
 
 
 def test_atomics(project: Project) -> None:
-    """Sums by atomics are a hazard, and an explanation finds that deterministic algorithms make them steady."""
+    """Atomic sums are a hazard, and --explain finds that deterministic algorithms make them stable."""
     project.write("atomics.py", ATOMICS)
     project.recorder("run", "atomics.py:scatter")
     assert gpu_hazards(project.show(1)) == ["GPU"]
@@ -167,7 +167,7 @@ def test_atomics(project: Project) -> None:
 
 
 def test_precision(project: Project) -> None:
-    """Another precision of matrix products on the GPU is a difference of the environment that diff names."""
+    """`recorder diff` names a different precision of matrix products on the GPU."""
     project.write(
         "product.py",
         """

@@ -1,4 +1,4 @@
-"""`recorder run` fixes what must be fixed before Python starts; TensorFlow and CuPy are planted by their API."""
+"""Tests for settings that `recorder run` fixes before Python starts, and for planting TensorFlow and CuPy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def order(n: int = 8):
 
 
 def test_the_hash_seed_is_fixed(project: Project) -> None:
-    """`recorder run` fixes the order of sets, says so in the record, and a replay has the same."""
+    """`recorder run` fixes the hash seed, the record has it, and a replay uses it."""
     project.write("order.py", ORDER)
     for _ in range(2):
         project.recorder("run", "order.py:order", "n=5")
@@ -35,7 +35,7 @@ def test_the_hash_seed_is_fixed(project: Project) -> None:
 
 
 def test_a_hash_seed_of_ones_own_is_kept(project: Project) -> None:
-    """PYTHONHASHSEED stays what it was where it was set, `random` too."""
+    """PYTHONHASHSEED keeps the user's value, including `random`."""
     project.write("order.py", ORDER)
     project.recorder("run", "order.py:order", env={"PYTHONHASHSEED": "3"})
     project.recorder("run", "order.py:order", env={"PYTHONHASHSEED": "random"})
@@ -44,7 +44,7 @@ def test_a_hash_seed_of_ones_own_is_kept(project: Project) -> None:
 
 
 def test_threads(project: Project) -> None:
-    """`--threads N` sets the libraries' threads; a replay has as many, wherever it is started."""
+    """`--threads N` sets the libraries' threads, and a replay uses the same number wherever it is started."""
     project.write("order.py", ORDER)
     project.recorder("run", "--threads", "2", "order.py:order", env={"OMP_NUM_THREADS": "4"})
     assert project.show(1)["result"]["threads"] == "2"
@@ -54,7 +54,7 @@ def test_threads(project: Project) -> None:
 
 
 def test_the_variables() -> None:
-    """What was set already is kept but for a count of threads that is asked for; nothing is said twice."""
+    """Variables that are set keep their value, except for an explicit number of threads."""
     fixed = fixed_variables({"OMP_NUM_THREADS": "4", "XLA_FLAGS": "--a"}, deterministic=True)
     assert "OMP_NUM_THREADS" not in fixed and fixed["MKL_NUM_THREADS"] == "1"
     assert fixed["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
@@ -82,7 +82,7 @@ def train(n: int = 3):
 
 
 def test_deterministic_torch(project: Project) -> None:
-    """`--deterministic` sets PyTorch's flags when it is imported, the record says so, and a replay does the same."""
+    """`--deterministic` sets PyTorch's flags during its import, is recorded, and applies to a replay."""
     pytest.importorskip("torch")
     project.write("train.py", TORCH)
     project.recorder("run", "--deterministic", "train.py:train", "n=4")
@@ -102,7 +102,7 @@ def test_deterministic_torch(project: Project) -> None:
 
 
 def test_torchs_flags_are_put_back() -> None:
-    """After the run PyTorch's flags are what they were."""
+    """PyTorch's flags are restored after the run."""
     pytest.importorskip("torch")
     code = """
 import torch
@@ -119,7 +119,7 @@ assert not torch.backends.cudnn.deterministic
 
 
 def run(code: str, env: dict[str, str]) -> None:
-    """The code in a fresh interpreter."""
+    """Run the code in a new interpreter."""
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True, text=True
     )
@@ -127,13 +127,13 @@ def run(code: str, env: dict[str, str]) -> None:
 
 
 def test_jax_takes_the_flags() -> None:
-    """XLA knows the flag that it is given: one that it does not know ends the process."""
+    """XLA accepts the flag; it would end the process at an unknown one."""
     pytest.importorskip("jax")
     flags = fixed_variables({}, deterministic=True)
     run("import jax; jax.random.normal(jax.random.key(1))", flags)
 
 
-# Their documented API, over generators of Python's.
+# Their documented APIs, implemented with Python's generators.
 TENSORFLOW = {
     "tensorflow/__init__.py": """
         from . import random, config
@@ -213,7 +213,7 @@ CUPY = {
 
 @pytest.fixture
 def libraries(project: Project) -> Path:
-    """Packages of the names tensorflow and cupy, with what of their API a seed takes."""
+    """Packages named tensorflow and cupy, with the part of their API that seeding uses."""
     for name, text in {**TENSORFLOW, **CUPY}.items():
         project.write(name, text)
     return project.root
@@ -221,7 +221,7 @@ def libraries(project: Project) -> Path:
 
 @pytest.mark.parametrize("early", [True, False])
 def test_tensorflow_and_cupy(libraries: Path, early: bool) -> None:
-    """Loaded before the run or in it, they are planted, and go on afterwards as if there had been no run."""
+    """Loaded before or during the run, they are planted, and continue afterwards as if there had been no run."""
     code = f"""
 from recorder.capture.seeding.seed import plant
 def load():
@@ -253,7 +253,7 @@ assert not tensorflow.config.experimental.enabled
 
 
 def test_deterministic_tensorflow(libraries: Path) -> None:
-    """A process that was started to compute deterministically enables TensorFlow's deterministic operations."""
+    """A process started for deterministic computation enables TensorFlow's deterministic operations."""
     code = """
 from recorder.capture.seeding.seed import plant
 planting = plant(7)

@@ -1,4 +1,4 @@
-"""What a run draws from its seed beyond the global generators, and what it draws from the operating system."""
+"""Tests for draws from the run's seed beyond the global generators, and from the operating system."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from recorder.capture.seeding.seed import Planting, plant
 
 @pytest.fixture
 def planting() -> Iterator[Planting]:
-    """A seed that is planted while the test runs."""
+    """A seed that is planted during the test."""
     planted = plant(7)
     yield planted
     planted.restore()
 
 
 def draw() -> float:
-    """The first number of a generator without a seed."""
+    """Return the first number of a generator created without a seed."""
     return float(np.random.default_rng().random())
 
 
@@ -45,7 +45,7 @@ MADE = {
 
 @pytest.mark.parametrize("name", MADE)
 def test_what_is_made_without_a_seed_takes_the_runs(name: str) -> None:
-    """Each way to make a NumPy generator without a seed gives the same numbers under the same seed, others each time."""
+    """Each NumPy generator created without a seed repeats under the same run seed, and differs from the others."""
     found = []
     for seed in (7, 7, 8):
         planting = plant(seed)
@@ -58,7 +58,7 @@ def test_what_is_made_without_a_seed_takes_the_runs(name: str) -> None:
 
 
 def test_a_seed_that_was_given_is_kept(planting: Planting) -> None:
-    """A generator with a seed of its own gives what it gives outside, and is not counted."""
+    """A generator with an explicit seed behaves as outside a run, and is not counted."""
     inside = np.random.default_rng(3).normal(), np.random.RandomState(3).normal()
     copied = copy.deepcopy(np.random.default_rng(3)).normal()
     assert planting.drawn["unseeded"] == 0
@@ -68,7 +68,7 @@ def test_a_seed_that_was_given_is_kept(planting: Planting) -> None:
 
 
 def test_a_place_in_the_code_has_bits_of_its_own() -> None:
-    """What another place drew before, as a library does where it is imported in the run, shifts nothing."""
+    """Draws at another place, such as during a library's import, do not shift a stream."""
     found = []
     for others in range(2):
         planting = plant(7)
@@ -80,7 +80,7 @@ def test_a_place_in_the_code_has_bits_of_its_own() -> None:
 
 
 def test_nothing_of_it_stays(planting: Planting) -> None:
-    """NumPy and the operating system are asked as before once the run has ended; the public names never change."""
+    """After the run, NumPy and the operating system are asked as before, and public names never change."""
     public = np.random.default_rng, np.random.SeedSequence, np.random.PCG64
     assert isinstance(np.random.default_rng(), np.random.Generator)
     planting.restore()
@@ -91,7 +91,7 @@ def test_nothing_of_it_stays(planting: Planting) -> None:
 
 
 def test_a_run_within_a_run() -> None:
-    """A run within another has streams of its own, and the outer one goes on where it was."""
+    """A nested run has its own streams, and the outer run continues where it was."""
     outer = plant(1)
     first = draw()
     inner = plant(2)
@@ -106,7 +106,7 @@ def test_a_run_within_a_run() -> None:
 
 
 def test_other_threads_are_not_touched(planting: Planting) -> None:
-    """A thread that does not belong to the run is given the operating system's entropy."""
+    """A thread outside the run gets the operating system's entropy."""
     threads = [threading.Thread(target=np.random.default_rng) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -115,7 +115,7 @@ def test_other_threads_are_not_touched(planting: Planting) -> None:
 
 
 def test_runs_in_tasks_that_overlap() -> None:
-    """Each of two asyncio tasks draws from its own run's seed, whatever their order."""
+    """Each of two asyncio tasks draws from its own run's seed in any order."""
 
     async def run(seed: int) -> list[float]:
         planting = plant(seed)
@@ -136,7 +136,7 @@ def test_runs_in_tasks_that_overlap() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_draws_its_own(planting: Planting, tmp_path: Path) -> None:
-    """Forked workers that make a generator without a seed get different ones, as they do without recorder."""
+    """Generators created without a seed in forked workers differ, as they do without recorder."""
     for name in ("a", "b"):
         pid = os.fork()
         if pid == 0:
@@ -147,7 +147,7 @@ def test_a_forked_child_draws_its_own(planting: Planting, tmp_path: Path) -> Non
 
 
 def test_rng_spawns_from_the_seed(planting: Planting) -> None:
-    """`rng` gives what NumPy spawns from the seed, another stream each call."""
+    """`rng` returns generators spawned from the seed as NumPy does, a new stream for each call."""
     found = [rng().random() for _ in range(3)]
     children = np.random.SeedSequence(7).spawn(3)
     assert found == [np.random.default_rng(child).random() for child in children]
@@ -156,7 +156,7 @@ def test_rng_spawns_from_the_seed(planting: Planting) -> None:
 
 @pytest.mark.parametrize("seed", [-1, 0, 2**31, 2**200])
 def test_rng_of_any_integer(seed: int) -> None:
-    """Any integer is a seed."""
+    """`rng` accepts any integer as the run's seed."""
     planting = plant(seed)
     np.random.default_rng()
     assert 0 <= rng().random() < 1
@@ -164,14 +164,14 @@ def test_rng_of_any_integer(seed: int) -> None:
 
 
 def test_rng_outside_a_run() -> None:
-    """Outside a run `rng` warns, and gives generators that differ."""
+    """Outside a run, `rng` warns and returns generators that differ."""
     with pytest.warns(RecorderWarning, match=r"rng\(\) outside a recorded run"):
         first, second = rng(), rng()
     assert first.random() != second.random()
 
 
 def test_the_keys_of_jax(planting: Planting) -> None:
-    """`jax_key` gives keys of the seed, another one each call, and JAX is named among the generators."""
+    """`jax_key` returns a new key of the seed for each call, and JAX is listed among the generators."""
     jax = pytest.importorskip("jax")
     found = [jax.random.normal(jax_key()).item() for _ in range(2)]
     key = jax.random.key(7)
@@ -181,7 +181,7 @@ def test_the_keys_of_jax(planting: Planting) -> None:
 
 
 def test_the_systems_entropy_is_counted_and_not_changed(planting: Planting) -> None:
-    """Draws of the operating system's entropy differ, and are counted where they were made."""
+    """Draws of system entropy differ, and are counted by place."""
     assert uuid.uuid4() != uuid.uuid4()
     assert secrets.token_bytes(8) != os.urandom(8)
     places = list(planting.streams.system)
@@ -216,7 +216,7 @@ if __name__ == "__main__":
 
 
 def test_a_replay_gives_the_same_numbers(project: Project) -> None:
-    """A program with generators without a seed, streams of `rng`, and libraries imported late is reproduced."""
+    """A program with unseeded generators, streams of `rng`, and late imports is reproduced."""
     pytest.importorskip("sklearn")
     pytest.importorskip("torch")
     project.write("train.py", PROGRAM)

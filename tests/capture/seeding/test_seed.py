@@ -1,4 +1,4 @@
-"""The seed: drawn, planted in every generator, and taken out again."""
+"""Tests for the seed: drawn, planted in every generator, and removed afterwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import warnings
 
 import numpy as np
-import numpy.random  # which numpy itself loads at its first use only
+import numpy.random  # numpy itself loads it on first use
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,14 +17,14 @@ from recorder.capture.seeding.seed import draw_seed, plant
 
 
 def run(code: str) -> str:
-    """What the code prints in a fresh interpreter."""
+    """Return the output of the code in a new interpreter."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def test_seeds_are_drawn_afresh() -> None:
-    """A drawn seed has 31 bits, and two are not the same."""
+    """A drawn seed has 31 bits, and two of them differ."""
     seeds = {draw_seed() for _ in range(50)}
     assert len(seeds) == 50
     assert all(0 <= seed < 2**31 for seed in seeds)
@@ -32,7 +32,7 @@ def test_seeds_are_drawn_afresh() -> None:
 
 @given(st.integers())
 def test_any_integer_is_planted(seed: int) -> None:
-    """Any integer gives the same numbers each time, and leaves the generators as they were."""
+    """Any integer repeats its numbers, and the generators are restored."""
     before = random.getstate(), np.random.get_state()[1].tobytes()
     drawn = []
     for _ in range(2):
@@ -44,7 +44,7 @@ def test_any_integer_is_planted(seed: int) -> None:
 
 
 def test_a_seed_is_planted_as_a_person_would() -> None:
-    """A usual seed gives what random.seed and numpy.random.seed give."""
+    """A common seed gives the numbers of random.seed and numpy.random.seed."""
     planting = plant(42)
     found = random.random(), np.random.rand()
     planting.restore()
@@ -53,14 +53,14 @@ def test_a_seed_is_planted_as_a_person_would() -> None:
 
 
 def test_overlapping_plantings() -> None:
-    """Of plantings that overlap, as runs in threads and tasks do, the last to end puts back what was before all."""
+    """The last of several overlapping plantings to end restores the state from before all of them."""
     before = random.getstate(), np.random.get_state()[1].tobytes()
     for order in ((0, 1, 2), (2, 0, 1), (1, 2, 0), (1, 0, 2)):
         plantings = [plant(seed) for seed in range(3)]
         numbers = [random.random() for _ in range(2)]
         for n in order[:-1]:
             plantings[n].restore()
-        if order[-1] == 2:  # the newest goes on where it was
+        if order[-1] == 2:  # the newest continues where it was
             expected = random.Random(2)
             assert [*numbers, random.random()] == [expected.random() for _ in range(3)]
         plantings[order[-1]].restore()
@@ -68,7 +68,7 @@ def test_overlapping_plantings() -> None:
 
 
 def test_nested_plantings() -> None:
-    """A planting within another gives the outer one its numbers back where it was."""
+    """After a nested planting, the outer one continues where it was."""
     outer = plant(1)
     first = random.random()
     inner = plant(2)
@@ -83,7 +83,7 @@ def test_nested_plantings() -> None:
 
 
 def test_numpy_imported_during_the_run() -> None:
-    """NumPy, when it is imported during the run only, is planted then, and works as ever."""
+    """NumPy is planted if it is imported during the run, and works as usual."""
     code = """
 import sys
 from recorder.capture.seeding.seed import plant
@@ -104,7 +104,7 @@ print("ok")
 
 
 def test_torch_before_and_during_the_run() -> None:
-    """PyTorch's generator is planted and put back, loaded before or imported during the run."""
+    """PyTorch's generator is planted and restored, loaded before or imported during the run."""
     pytest.importorskip("torch")
     code = """
 from recorder.capture.seeding.seed import plant
@@ -124,7 +124,7 @@ print("ok")
 
 
 def test_a_module_that_is_not_there() -> None:
-    """A module that cannot be imported is missing in Python's own words."""
+    """A missing module raises Python's own error."""
     code = """
 import sys
 from recorder.capture.seeding.seed import plant
@@ -138,7 +138,7 @@ except ModuleNotFoundError as error:
 
 
 def test_a_generator_that_refuses_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken library is named in a warning, and the others are planted all the same."""
+    """A broken library causes a warning with its name, and the other generators are planted."""
     import types
 
     monkeypatch.setitem(sys.modules, "cupy", types.ModuleType("cupy"))

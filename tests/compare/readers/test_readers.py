@@ -1,4 +1,4 @@
-"""The readers: files that the real libraries wrote, told apart by content and located."""
+"""Tests of the readers with files written by the real libraries."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ VALUES = np.linspace(0.5, 3.0, 12)
 
 
 def first(found: Comparison) -> Any:
-    """The first difference."""
+    """Return the first difference."""
     return found.differences[0]
 
 
 @pytest.fixture
 def compare(tmp_path: Path) -> Callable[..., Comparison]:
-    """Compares what is written by two calls, as files."""
+    """Return a function that compares two files written by two calls."""
 
     def compare(name: str, one: Any, other: Any, **tolerance: float) -> Comparison:
         paths = []
@@ -73,7 +73,7 @@ def compare(tmp_path: Path) -> Callable[..., Comparison]:
 
 
 def test_one_element_of_a_million(compare: Any) -> None:
-    """One element of a million is found, with its index, its errors and nothing else."""
+    """One differing element of a million is found with its index and its errors."""
     array = np.random.default_rng(0).normal(size=(1000, 1000))
     other = array.copy()
     other[317, 42] *= 1 + 1e-6
@@ -87,7 +87,7 @@ def test_one_element_of_a_million(compare: Any) -> None:
 
 
 def npy(array: Any) -> bytes:
-    """The array as a .npy file."""
+    """Return the array as a .npy file."""
     stream = io.BytesIO()
     np.save(stream, array)
     return stream.getvalue()
@@ -124,7 +124,7 @@ ARRAYS = [
 def test_arrays(
     compare: Any, a: Any, b: Any, tolerance: dict[str, float], verdict: str, index: Any
 ) -> None:
-    """NaN equals NaN, infinities by sign, integers are exact without atol, another dtype with the same values is equal."""
+    """NaN equals NaN, infinities compare by sign, integers are exact without atol, and dtypes do not matter."""
     found = compare("x.npy", npy(a), npy(b), **tolerance)
     assert found.verdict == verdict
     if index is not None:
@@ -132,7 +132,7 @@ def test_arrays(
 
 
 def test_memory_orders_and_records(compare: Any) -> None:
-    """C and Fortran order with the same values are equal, located in C order; fields of records by their name."""
+    """Arrays in C and Fortran order are equal; differences have the index in C order, or the name of a field."""
     array = np.arange(200_000.0).reshape(400, 500)
     other = np.asfortranarray(array).copy(order="F")
     assert compare("x.npy", npy(array), npy(other)).verdict == "equal"
@@ -156,7 +156,7 @@ def test_memory_orders_and_records(compare: Any) -> None:
     st.data(),
 )
 def test_the_laws_of_arrays(array: Any, data: st.DataObject) -> None:
-    """An array is equal to itself; the verdict is the same both ways; a larger tolerance never makes it worse."""
+    """Comparison is reflexive and symmetric, and a larger tolerance never makes the verdict worse."""
     other = data.draw(hnp.arrays(array.dtype, array.shape))
     a, b = npy(array), npy(other)
     assert compare_files("x.npy", a, a).verdict == "identical"
@@ -180,7 +180,7 @@ def test_the_laws_of_arrays(array: Any, data: st.DataObject) -> None:
 @settings(deadline=None)  # a library's import is no part of it
 @given(PLAIN_JSON, PLAIN_JSON)
 def test_the_laws_of_json(a: Any, b: Any) -> None:
-    """Other spaces and key orders are equal; other values are different, the same both ways."""
+    """White space and the order of keys do not matter, other values are different, and comparison is symmetric."""
     one = json.dumps(a).encode()
     spaced = json.dumps(a, indent=3, sort_keys=True).encode() + b"\n"
     assert compare_files("x.json", one, spaced).verdict == "equal"
@@ -218,7 +218,7 @@ VALUE_FILES = [
 def test_values_tables_and_text(
     compare: Any, name: str, a: bytes, b: bytes, verdict: str, path: str
 ) -> None:
-    """Values by their key, cells by row and the header's name, text by line, anything else by byte."""
+    """Differences are located by key, by row and column name, by line, or by byte."""
     found = compare(name, a, b)
     assert found.verdict == verdict
     assert [d.path for d in found.differences[:1]] == ([path] if verdict != "equal" else [])
@@ -226,7 +226,7 @@ def test_values_tables_and_text(
 
 
 def test_a_column_is_one_difference(compare: Any) -> None:
-    """A column that drifts is one difference: its first row, how many, the largest error."""
+    """A column that drifts is one difference with its first row, the number of rows and the largest error."""
     frame = pd.DataFrame({"step": range(1000), "loss": np.linspace(1, 2, 1000)})
     other = frame.assign(loss=frame.loss.where(frame.step < 400, frame.loss * 1.01))
     one, two = (f.to_csv(index=False).encode() for f in (frame, other))
@@ -239,13 +239,13 @@ def test_a_column_is_one_difference(compare: Any) -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib")
 def test_toml(compare: Any) -> None:
-    """TOML by its keys."""
+    """TOML files are compared by key."""
     assert compare("x.toml", b"a=1\n[b]\nc=2\n", b"a = 1\nb.c = 2\n").verdict == "equal"
     assert first(compare("x.toml", b"[b]\nc=2\n", b"b.c = 3\n")).path == "b.c"
 
 
 def test_parquet_and_feather(compare: Any) -> None:
-    """Packing does not count; columns do, by name, with nothing and texts among their values."""
+    """Columns are compared by name, with nulls and strings; compression does not matter."""
     frame = pd.DataFrame({"a": [1.0, 2, 3], "s": ["x", None, "z"], "l": [[1], [2], [3]]})
     other = frame.assign(a=[1.0, 2.5, 3], s=["x", "y", "z"])
     for name, write in (("x.parquet", "to_parquet"), ("x.feather", "to_feather")):
@@ -275,7 +275,7 @@ def test_parquet_and_feather(compare: Any) -> None:
 
 
 def test_safetensors(compare: Any) -> None:
-    """Tensors by name; the order in the file does not count, metadata does."""
+    """Tensors are compared by name in any order; metadata matter."""
     w, b = VALUES.reshape(3, 4), np.arange(4, dtype=np.int32)
     off = w.copy()
     off[2, 1] *= 1.001
@@ -298,7 +298,7 @@ def test_safetensors(compare: Any) -> None:
 
 
 def test_safetensors_of_types_that_numpy_lacks(compare: Any) -> None:
-    """bfloat16 and 8-bit floats are numbers as PyTorch has them, without PyTorch."""
+    """bfloat16 and 8-bit floats have the same values as in PyTorch."""
     torch = pytest.importorskip("torch")
     from safetensors.torch import save_file as save
 
@@ -327,14 +327,14 @@ def test_safetensors_of_types_that_numpy_lacks(compare: Any) -> None:
 
 
 class Unsafe:
-    """A pickle of it leaves a mark where it is loaded."""
+    """An object whose pickle creates a folder when it is loaded."""
 
     def __reduce__(self) -> Any:
         return os.mkdir, ("loaded",)
 
 
 def test_checkpoints(compare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint's tensors and values are compared by their names, however deep, and nothing in it is executed."""
+    """Tensors and values of a checkpoint are compared by name at any depth, and nothing in the file is executed."""
     torch = pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
@@ -377,7 +377,7 @@ def test_checkpoints(compare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_tensors_of_other_kinds_are_compared_by_their_bytes(compare: Any) -> None:
-    """A tensor that is not understood here, sparse or quantized, is never taken for equal to another one."""
+    """Sparse, quantized and other unknown tensors are never equal to different ones."""
     torch = pytest.importorskip("torch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -405,7 +405,7 @@ def test_tensors_of_other_kinds_are_compared_by_their_bytes(compare: Any) -> Non
 def test_pickles_are_not_loaded(
     compare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pickles that do the same are equal, others opaque; neither is loaded."""
+    """Pickles with the same opcodes are equal, others are opaque, and none is loaded."""
     monkeypatch.chdir(tmp_path)
     shared = "a text that is one object"
     one = pickle.dumps({"x": [shared, shared], "u": Unsafe()}, protocol=4)
@@ -421,7 +421,7 @@ def test_pickles_are_not_loaded(
 
 
 def test_joblib(compare: Any) -> None:
-    """Arrays between the steps of a joblib file are never taken for steps."""
+    """Arrays between the opcodes of a joblib file are not taken for opcodes."""
     joblib = pytest.importorskip("joblib")
     one, two = (
         np.frombuffer(bytes(range(256)), "f8"),
@@ -435,7 +435,7 @@ def test_joblib(compare: Any) -> None:
 
 
 def test_images(compare: Any) -> None:
-    """Pixels count, by row, column and channel; metadata, packing and the format's own palette do not."""
+    """Pixels are compared by row, column and channel; metadata, compression and palettes do not matter."""
     pixels = np.zeros((20, 30, 3), np.uint8)
     info = PngInfo()
     info.add_text("Creation Time", "now")
@@ -458,7 +458,7 @@ def test_images(compare: Any) -> None:
 
 
 def test_frames_of_an_animation(compare: Any) -> None:
-    """An animation's frames are compared one by one."""
+    """The frames of an animation are compared one by one."""
     frames = [Image.new("L", (4, 4), i * 40) for i in range(3)]
     other = [*frames[:2], Image.new("L", (4, 4), 200)]
     one = lambda p: frames[0].save(p, save_all=True, append_images=frames[1:])  # noqa: E731
@@ -474,14 +474,14 @@ def test_frames_of_an_animation(compare: Any) -> None:
     [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)],
 )
 def test_packed_files(compare: Any, suffix: str, pack: Callable[[bytes], bytes]) -> None:
-    """What was packed is compared, by its own format, several streams one after the other included."""
+    """Compressed files are compared by their content, including concatenated streams."""
     one, two = b"a,b\n1,2\n", b"a,b\n1,3\n"
     assert compare(f"x.csv.{suffix}", pack(one), pack(one[:4]) + pack(one[4:])).verdict == "equal"
     assert first(compare(f"x.csv.{suffix}", pack(one), pack(two))).path == "row 1, column b"
 
 
 def zipped(members: dict[str, bytes], *, year: int = 2000, packed: bool = True) -> bytes:
-    """A zip of the members."""
+    """Return a zip of the members."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for name, data in members.items():
@@ -492,7 +492,7 @@ def zipped(members: dict[str, bytes], *, year: int = 2000, packed: bool = True) 
 
 
 def tarred(members: dict[str, bytes], *, mtime: int = 0) -> bytes:
-    """A tar of the members."""
+    """Return a tar of the members."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for name, data in members.items():
@@ -503,7 +503,7 @@ def tarred(members: dict[str, bytes], *, mtime: int = 0) -> bytes:
 
 
 def test_archives(compare: Any) -> None:
-    """Order, times and packing do not count; members do, by their own format, in archives within archives."""
+    """Members are compared by their format, also in nested archives; order, times and compression do not matter."""
     one = {"a.json": b'{"x": 1}', "b": b"2"}
     turned = {"b": b"2", "a.json": b'{"x":1}'}
     assert compare("x.zip", zipped(one), zipped(turned, year=1999, packed=False)).verdict == "equal"
@@ -527,7 +527,7 @@ def test_archives(compare: Any) -> None:
 
 
 def test_office_files(compare: Any) -> None:
-    """When a workbook was written does not count."""
+    """The time at which a workbook was written does not matter."""
     core = b"<cp:coreProperties><dcterms:modified a='b'>%d</dcterms:modified></cp:coreProperties>"
     one = {"docProps/core.xml": core % 1, "xl/sheet1.xml": b"<v>1</v>"}
     assert (
@@ -539,7 +539,7 @@ def test_office_files(compare: Any) -> None:
 
 
 def test_drawings(compare: Any) -> None:
-    """A drawing's date and its random ids do not count; what they refer to does."""
+    """The date and the random ids of a drawing do not matter; the targets of references do."""
     drawing = b'<svg><dc:date>%d</dc:date><path id="p%s"/><path id="q"/><use href="#%s"/></svg>'
     assert (
         compare("x.svg", drawing % (1, b"1a", b"p1a"), drawing % (2, b"2b", b"p2b")).verdict
@@ -558,7 +558,7 @@ def test_drawings(compare: Any) -> None:
 
 
 def test_hdf5(compare: Any, tmp_path: Path) -> None:
-    """Datasets and attributes by path, whatever the packing; a link out of the file is not followed."""
+    """Datasets and attributes are compared by path; compression does not matter; external links are not followed."""
     secret = tmp_path / "secret.h5"
 
     def write(
@@ -591,7 +591,7 @@ def test_hdf5(compare: Any, tmp_path: Path) -> None:
 
 
 def test_references_in_hdf5(compare: Any) -> None:
-    """A reference into the file is compared by the path that it leads to, in datasets and in attributes."""
+    """References are compared by the path of their target, in datasets and in attributes."""
 
     def write(target: str) -> Callable[[Path], None]:
         def write_to(path: Path) -> None:
@@ -614,7 +614,7 @@ def test_references_in_hdf5(compare: Any) -> None:
 
 
 def test_sqlite(compare: Any) -> None:
-    """Rows by table and column, whatever pages, history and order; nothing is written beside the file."""
+    """Rows are compared by table and column; pages, history and order do not matter, and no file is written."""
 
     def write(rows: list[tuple[Any, ...]], *, churn: bool = False) -> Callable[[Path], None]:
         def write_to(path: Path) -> None:
@@ -646,7 +646,7 @@ def test_sqlite(compare: Any) -> None:
 
 
 def test_bombs_are_compared_as_bytes(compare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What unpacks to too much, or stands for too many values, is compared as bytes, and it is said why."""
+    """Content beyond the limits of size or number of values is compared as bytes, with a note."""
     monkeypatch.setattr(limits, "MOST_UNPACKED_BYTES", 1 << 20)
     monkeypatch.setattr(limits, "MOST_VALUES", 10_000)
     zeros = bytes(3 << 20)
@@ -667,7 +667,7 @@ def test_bombs_are_compared_as_bytes(compare: Any, monkeypatch: pytest.MonkeyPat
 
 
 def test_archives_nested_too_deep(compare: Any) -> None:
-    """Archives are looked into only so deep, and what is deeper is compared as bytes."""
+    """Archives nested too deeply are compared as bytes, with a note."""
     one, two = b"1", b"2"
     for _ in range(limits.DEEPEST + 3):
         one, two = zipped({"x.zip": one}), zipped({"x.zip": two})
@@ -676,7 +676,7 @@ def test_archives_nested_too_deep(compare: Any) -> None:
 
 
 def test_deep_json_is_text(compare: Any) -> None:
-    """JSON nested deeper than Python can go is compared as text."""
+    """JSON nested beyond the recursion limit is compared as text."""
     deep = b"[" * 100_000 + b"]" * 100_000
     assert first(compare("x.json", deep, deep + b" ")).path == "line 1"
 
@@ -688,7 +688,7 @@ NAMES = ["x.json", "x.csv", "x.npy", "x.npz", "x.parquet", "x.feather", "x.pt", 
 @settings(deadline=None)  # a library's import is no part of it
 @given(st.sampled_from(NAMES), st.binary(max_size=300), st.binary(max_size=300))
 def test_anything_gets_a_verdict(name: str, a: bytes, b: bytes) -> None:
-    """Any bytes under any name get a verdict, the same both ways, and identical just where they are the same."""
+    """Any bytes under any name get a symmetric verdict, which is identical only for equal bytes."""
     there, back = compare_files(name, a, b), compare_files(name, b, a)
     assert there.verdict == back.verdict
     assert (there.verdict == "identical") == (a == b)
@@ -696,7 +696,7 @@ def test_anything_gets_a_verdict(name: str, a: bytes, b: bytes) -> None:
 
 
 def test_files_that_were_cut_short(compare: Any) -> None:
-    """A damaged file of each format is different from the whole one."""
+    """A truncated file of each format differs from the complete one."""
     frame = pd.DataFrame({"a": [1.0, 2.0]})
     stream = io.BytesIO()
     frame.to_parquet(stream)

@@ -1,4 +1,4 @@
-"""`recorder replay --explain`: each cause found by trying, in a real program, and what is no cause said to be none."""
+"""Tests of `recorder replay --explain` with real programs: true causes are found, and no others."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from recorder.replay.explain.instruction_sets import numpy_dispatch
 from recorder.replay.request import Request
 from recorder.store.store import RunStore
 
-# Nothing else varies: what is tried is what the test is about.
+# With a fixed hash seed, only the factor under test varies.
 FIXED = {"PYTHONHASHSEED": "0"}
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
 def explained(project: Project, run: str, *args: str) -> dict[str, Any]:
-    """The explanation of the replay of the run, as JSON; what is in the store is held against it."""
+    """Explain the replay of a run, compare the tries with the runs in the store, and return the JSON."""
     done = project.recorder("replay", run, "--explain", "--json", *args, status=1)
     found: dict[str, Any] = json.loads(done.stdout)["explanation"]
     store = RunStore(project.root / ".recorder")
@@ -45,7 +45,7 @@ def explained(project: Project, run: str, *args: str) -> dict[str, Any]:
 
 
 def test_the_order_of_a_set(project: Project) -> None:
-    """An output that depends on the hash seed is told from one that reads the clock; the line is named."""
+    """An output that depends on the hash seed is told from one that reads the clock, and the lines are named."""
     project.write(
         "order.py",
         """
@@ -70,7 +70,7 @@ def test_the_order_of_a_set(project: Project) -> None:
     project.python("order.py")
     done = project.recorder("replay", "order", "--explain", status=1)
     assert (
-        "\nnames.csv depends on PYTHONHASHSEED, which was not fixed when run 1 was recorded: replays with"
+        "\nnames.csv depends on PYTHONHASHSEED, which run 1 did not fix: replays with"
         " PYTHONHASHSEED=0 agree with each other, and others do not (run "
     ) in done.stdout
     assert (
@@ -79,18 +79,18 @@ def test_the_order_of_a_set(project: Project) -> None:
     )
     assert "to change: sort the set first, or start Python with PYTHONHASHSEED=0" in done.stdout
     assert (
-        "\nresult is another in each replay, whatever was tried: run 1 is not deterministic\n"
+        "\nresult differs between replays whatever is changed: run 1 is not deterministic\n"
         "  may be due to: clock: time.time() (order.py:10)"
     ) in done.stdout
-    assert "explaining: a replay with PYTHONHASHSEED=1\n" in done.stderr
+    assert "explaining: replay with PYTHONHASHSEED=1\n" in done.stderr
     listed = json.loads(project.recorder("list", "--json").stdout)
-    # The run and its part, the replay and its, and the try that shows the cause and its.
+    # The run, the replay, and the try that shows the cause, each with its nested run.
     assert [one["experiment"] for one in listed] == ["order", "part"] * 3
     assert listed[4]["note"] == "explains run 1: with PYTHONHASHSEED=0"
 
 
 def test_the_clock_is_no_cause(project: Project) -> None:
-    """What reads the clock is said not to be deterministic, with the line; a run that replays has nothing to explain."""
+    """A result with the time is not deterministic, the line is a hint, and a reproduced run has no explanation."""
     project.write(
         "clock.py",
         """
@@ -134,7 +134,7 @@ SUMS = """
 
 
 def test_changed_inputs(project: Project) -> None:
-    """Of several files that have changed the one that matters is found, and where two do, both and no more."""
+    """The changed input that matters is found among several, and where two matter, exactly those two."""
     data = [project.write(f"../{name}.txt", "1").resolve() for name in "abc"]
     project.write("total.py", SUMS)
     project.python("total.py", *map(str, data), env=FIXED)
@@ -143,8 +143,7 @@ def test_changed_inputs(project: Project) -> None:
     one = explained(project, "last", "--current-inputs")
     assert [cause["items"] for cause in one["causes"]] == [["result"]]
     assert one["sentences"] == [
-        f"result depends on {data[1]}, which has changed since run 1 was recorded: with the stored b.txt it comes out"
-        " as recorded"
+        f"result depends on {data[1]}, which has changed since run 1: with the stored b.txt it matches the record"
     ]
     project.python("total.py", *map(str, data), env=FIXED)
     data[1].write_text("6")
@@ -154,7 +153,7 @@ def test_changed_inputs(project: Project) -> None:
 
 
 def test_changed_code(project: Project) -> None:
-    """With --current-code the recorded code is what makes it come out again."""
+    """With --current-code the recorded code explains a divergence."""
     project.write("total.py", SUMS)
     file = project.write("../a.txt", "3")
     project.python("total.py", str(file), env=FIXED)
@@ -165,7 +164,7 @@ def test_changed_code(project: Project) -> None:
 
 
 def make_python(folder: Path, *, tiny: str, factor: int) -> str:
-    """An interpreter with this one's packages, and a package `tiny` of that version, which scales by a factor."""
+    """Return an interpreter with this one's packages, and a version of the package `tiny` that scales by a factor."""
     venv.create(folder, with_pip=False)
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
@@ -177,11 +176,9 @@ def make_python(folder: Path, *, tiny: str, factor: int) -> str:
     return str(folder / "bin" / "python")
 
 
-@pytest.mark.skipif(
-    sys.platform == "win32", reason="its virtual environments are laid out otherwise"
-)
+@pytest.mark.skipif(sys.platform == "win32", reason="its virtual environments have another layout")
 def test_a_changed_package(project: Project, tmp_path: Path) -> None:
-    """With the package as it was the result comes out as recorded, and the sentence says which version is which."""
+    """A changed package is the cause, with both versions, where the recorded one restores the result."""
     old = make_python(tmp_path / "old", tiny="1.0", factor=2)
     make_python(tmp_path / "new", tiny="2.0", factor=3)
     project.write(
@@ -215,20 +212,17 @@ def test_a_changed_package(project: Project, tmp_path: Path) -> None:
         "-m", "recorder", "replay", "1", "--env", str(tmp_path / "new"), "--explain", status=1
     )
     assert (
-        "result depends on what is installed, where run 1 had another (tiny: 1.0 -> 2.0): with"
+        "result depends on the installed versions, which differ from run 1 (tiny: 1.0 -> 2.0): with"
         in said
     )
-    assert "it comes out as recorded" in said
-    assert (
-        "to change: install what it had, or record it anew with what is there now: recorder env 1 prints"
-        in said
-    )
+    assert "it matches the record" in said
+    assert "to change: install the recorded versions (recorder env 1 lists them)" in said
 
 
-@pytest.mark.skipif(processors() < 2, reason="it takes two processors")
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot say which")
+@pytest.mark.skipif(processors() < 2, reason="needs two processors")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs processor affinity")
 def test_the_number_of_processors(project: Project) -> None:
-    """A float32 sum in as many parts as there are processors comes out as recorded with as many as then."""
+    """The number of processors is the cause where a sum is split by it."""
     project.write(
         "parts.py",
         """
@@ -257,9 +251,9 @@ def test_the_number_of_processors(project: Project) -> None:
     assert found["varying"] == []
 
 
-@pytest.mark.skipif(not HAS_TORCH or processors() < 2, reason="it takes PyTorch and two processors")
+@pytest.mark.skipif(not HAS_TORCH or processors() < 2, reason="needs PyTorch and two processors")
 def test_a_race_of_threads(project: Project) -> None:
-    """Threads that add into the same elements in whatever order agree once the algorithms are deterministic."""
+    """Deterministic algorithms, or one thread, explain a sum that threads compute in any order."""
     project.write(
         "race.py",
         """
@@ -269,7 +263,7 @@ def test_a_race_of_threads(project: Project) -> None:
         @record
         def scatter():
             torch.manual_seed(0)
-            index = torch.randint(0, 5, (5_000_000,))  # 10 ms of two threads: more than a slice of a processor's time
+            index = torch.randint(0, 5, (5_000_000,))  # 10 ms of two threads: longer than a time slice
             return torch.zeros(5).index_put_((index,), torch.randn(5_000_000), accumulate=True).tolist()
 
         if __name__ == "__main__":
@@ -287,7 +281,7 @@ def has_avx2() -> bool:
     return "avx2" in describe_platform()["cpu"]["instructions"]
 
 
-@pytest.mark.skipif(not has_avx2(), reason="it takes a processor with AVX2")
+@pytest.mark.skipif(not has_avx2(), reason="needs a processor with AVX2")
 @pytest.mark.parametrize(
     ("variable", "computes", "said"),
     [
@@ -296,7 +290,7 @@ def has_avx2() -> bool:
     ],
 )
 def test_instruction_sets(project: Project, variable: str, computes: str, said: str) -> None:
-    """What a lesser processor had rounded otherwise comes out as recorded with that one's instruction sets."""
+    """The instruction sets are the cause where another processor rounded differently."""
     program = """
         import os
         import numpy as np
@@ -308,7 +302,7 @@ def test_instruction_sets(project: Project, variable: str, computes: str, said: 
             return COMPUTES
 
         if __name__ == "__main__":
-            # As on a processor without AVX2: the variable is gone when the environment is recorded.
+            # Like a processor without AVX2: the variable is gone when the environment is recorded.
             os.environ.pop("VARIABLE")
             compute()
         """
@@ -319,14 +313,14 @@ def test_instruction_sets(project: Project, variable: str, computes: str, said: 
     project.python("compute.py", env={**FIXED, variable: lesser})
     done = project.recorder("replay", "1", "--json", status=None)
     if done.returncode == 0:
-        pytest.skip("this NumPy rounds alike with and without AVX2")
+        pytest.skip("this NumPy rounds the same with and without AVX2")
     (cause,) = explained(project, "1")["causes"]
     assert cause["reproduces"] and cause["said"].startswith(said)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C works differently there")
 def test_ctrl_c_leaves_no_tries(project: Project) -> None:
-    """An explanation that is interrupted ends with 130, and what it has tried is in the trash."""
+    """An interrupted explanation ends with status 130, and its tries are in the trash."""
     project.write(
         "slow.py",
         """
@@ -357,7 +351,7 @@ def test_ctrl_c_leaves_no_tries(project: Project) -> None:
     for line in process.stderr:
         if line.startswith("explaining: "):
             break
-    wait_until(lambda: len(store) >= 3)  # the try has begun
+    wait_until(lambda: len(store) >= 3)  # the try is running
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in said
@@ -366,16 +360,16 @@ def test_ctrl_c_leaves_no_tries(project: Project) -> None:
 
 
 def test_changes_joined() -> None:
-    """Joined changes are all made at once, and leave what they say nothing of as it was asked for."""
+    """Joined changes apply together and leave every other option of the request."""
     joined = join_changes(
         [
-            Adjustment(said="a", variables={"A": "1"}, live_inputs=False),
+            Adjustment(said="a", variables={"A": "1"}, current_inputs=False),
             Adjustment(said="b", variables={"B": "2"}, processors=1, inputs={"x": "y"}),
         ]
     )
     assert (joined.said, joined.processors) == ("a and b", 1)
-    request = Request(variables={"A": "0", "C": "3"}, rtol=0.5, live_inputs=True)
+    request = Request(variables={"A": "0", "C": "3"}, rtol=0.5, current_inputs=True)
     changed = joined.apply(request)
     assert changed.variables == {"A": "1", "B": "2", "C": "3"}
-    assert (changed.live_inputs, changed.inputs, changed.rtol) == (False, {"x": "y"}, 0.5)
+    assert (changed.current_inputs, changed.inputs, changed.rtol) == (False, {"x": "y"}, 0.5)
     assert sys.executable == changed.interpreter

@@ -1,4 +1,4 @@
-"""`recorder replay --all`: which runs, what they come to together, and going on after an interruption."""
+"""Tests of `recorder replay --all`: the selection, the summary, and continuing after an interruption."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ EXPERIMENTS = """
 
     @record(tags=["slow"])
     def slow(x: int):
-        time.sleep(0.3)  # long enough to be killed in the middle
+        time.sleep(0.3)  # long enough to be killed while it runs
         return x
 
     if __name__ == "__main__":
@@ -72,7 +72,7 @@ EXPERIMENTS = """
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with runs that come out again, and runs that do not."""
+    """Return a project with runs that reproduce and runs that do not."""
     place = tmp_path_factory.mktemp("paper")
     (place / "project").mkdir()
     project = Project(place / "project")
@@ -82,14 +82,14 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def all_of(project: Project, *args: str, status: int) -> dict:
-    """The JSON of the replays."""
+    """Replay all runs and return the JSON."""
     done = project.recorder("replay", "--all", *args, "--json", status=status)
     found: dict = json.loads(done.stdout)
     return found
 
 
 def test_every_finished_run(paper: Project) -> None:
-    """Finished runs are replayed, each once, several at a time; replays and their parts, and failed runs, are not."""
+    """Every finished run is replayed once; replays, their nested runs, and failed runs are left out."""
     found = all_of(paper, "-j", "2", "--junit", "out.xml", status=1)
     verdicts = {one["experiment"]: one["verdict"] for one in found["replays"]}
     assert verdicts == {
@@ -108,11 +108,11 @@ def test_every_finished_run(paper: Project) -> None:
     assert [one["run"] for one in again["replays"]] == [one["run"] for one in found["replays"][:2]]
     store = RunStore(paper.root / ".recorder")
     assert len(select_runs(store, with_replays=True).records) > len(select_runs(store).records)
-    assert list((store.path / "replays").iterdir()) == []  # nothing is left to go on with
+    assert list((store.path / "replays").iterdir()) == []  # the progress is removed
 
 
 def test_the_table_and_what_is_chosen(paper: Project) -> None:
-    """A line for each run, what the verdicts are, and what was left out; --failed replays the failures too."""
+    """The table has a line for each selected run, and --failed includes failed runs."""
     done = paper.recorder("replay", "--all", "--tag", "paper", "-w", "experiment == 'good'")
     assert done.stdout.splitlines()[-1] == "1 reproduced"
     assert done.stderr.startswith("1/1  run 1 (good)  reproduced (run ")
@@ -123,7 +123,7 @@ def test_the_table_and_what_is_chosen(paper: Project) -> None:
 
 
 def test_secrets_go_to_those_that_need_them(project: Project) -> None:
-    """A secret is given to the runs whose config it was taken out of; one that none needs is wrong usage."""
+    """A secret goes to the runs that need it, and a secret that no run needs is a usage error."""
     project.write("paper.py", EXPERIMENTS)
     project.python("paper.py", "secret")
     chosen = ["-w", "experiment == 'opened' or experiment == 'part'"]
@@ -139,7 +139,7 @@ def test_secrets_go_to_those_that_need_them(project: Project) -> None:
 
 
 def test_options_that_do_not_go_together(project: Project) -> None:
-    """A run with --all, neither, and what is for the other of the two are wrong usage."""
+    """RUN with --all, neither of them, and options of the other mode are usage errors."""
     for args in (
         ["1", "--all"],
         [],
@@ -152,7 +152,7 @@ def test_options_that_do_not_go_together(project: Project) -> None:
 
 
 def begin(project: Project, *, done: int) -> subprocess.Popen[str]:
-    """The replays of all slow runs, so many of them done."""
+    """Start to replay all slow runs, and return when `done` replays are finished."""
     command = [sys.executable, "-m", "recorder", "replay", "--all", "--tag", "slow"]
     process = subprocess.Popen(
         command,
@@ -170,14 +170,14 @@ def begin(project: Project, *, done: int) -> subprocess.Popen[str]:
 
 
 def verdicts_of(project: Project) -> list[str]:
-    """The runs that replays with a verdict are of, by their ids: one for each replay."""
+    """Return the id of the original run for each replay with a verdict."""
     store = RunStore(project.root / ".recorder")
     return [one.verdict.of for one in store.runs() if one.verdict is not None]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 def test_interrupted_it_goes_on(project: Project) -> None:
-    """Killed with SIGKILL, then interrupted by Ctrl-C, the same command does what is left, and no run twice."""
+    """A command that was killed, and then interrupted, continues and replays no run twice."""
     project.write("paper.py", EXPERIMENTS)
     project.python("paper.py", "slow")
     killed = begin(project, done=2)
@@ -185,7 +185,7 @@ def test_interrupted_it_goes_on(project: Project) -> None:
     killed.communicate()
     deadline = time.monotonic() + 30
     while any((project.root / ".recorder" / "live").iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.05)  # the one that was in progress goes on to its end
+        time.sleep(0.05)  # the replay in progress continues to its end
     before = len(verdicts_of(project))
     assert 2 <= before < 6
     interrupted = begin(project, done=before + 1)
@@ -193,7 +193,7 @@ def test_interrupted_it_goes_on(project: Project) -> None:
     out, _ = interrupted.communicate(timeout=60)
     assert interrupted.returncode == 130
     assert out.splitlines()[-1] == "interrupted: the same command goes on from here"
-    # Another request is another batch, which takes nothing over.
+    # Another request is another batch.
     assert all_of(project, "--where", "x == 0", status=0)["replays"][0]["taken_over"] is False
     last = project.recorder("replay", "--all", "--tag", "slow", "--json")
     assert "going on: " in last.stderr
@@ -205,12 +205,12 @@ def test_interrupted_it_goes_on(project: Project) -> None:
     assert len(set(of)) == 6
     assert (
         len(finished) <= 2 * 2
-    )  # the one of the other request, and one that was killed between verdict and note
+    )  # that of the other request, and one that was killed between verdict and note
     assert "going on" not in project.recorder("replay", "--all", "-w", "x == 0").stderr
 
 
 def test_what_is_taken_over(paper: Project) -> None:
-    """A replay that was removed since, one of a day ago, and one that was asked for otherwise are none that is done."""
+    """Progress is ignored where the replay was removed, is a day old, or had another request."""
     store = RunStore(paper.root / ".recorder")
     record, replay = store.get(1), store.replays(store.get(1))[-1]
     done = Done(original=record.id, replay=replay.id, number=replay.number)
@@ -225,7 +225,9 @@ def test_what_is_taken_over(paper: Project) -> None:
         with pytest.raises(Exception, match="another process is replaying the same runs"):
             other.__enter__()
     assert take_over() == {record.id: done}
-    assert take_over(Request(rtol=0.1)) == {} and take_over(Request(keep=True)) == {record.id: done}
+    assert take_over(Request(rtol=0.1)) == {} and take_over(Request(keep_workspace=True)) == {
+        record.id: done
+    }
     store.remove([replay.number])
     assert take_over() == {}
     store.restore([replay.number])
@@ -233,11 +235,11 @@ def test_what_is_taken_over(paper: Project) -> None:
     (first.path / "begun").write_text("2020-01-01T00:00:00+00:00")
     assert take_over() == {}
     note_done(first.path, done)
-    assert take_over(afresh=True) == {} and take_over(Request(live_inputs=True)) == {}
+    assert take_over(restart=True) == {} and take_over(Request(current_inputs=True)) == {}
 
 
 def test_on_a_terminal_there_is_a_bar(paper: Project, tmp_path: Path) -> None:
-    """A terminal shows how far it has come, and keeps the line of a run that does not come out."""
+    """A terminal shows a progress bar, and keeps the line of a run that diverged."""
     main, terminal = pty.openpty()
     command = [sys.executable, "-m", "recorder", "replay", "--all", "-w", "experiment == 'clock'"]
     process = subprocess.Popen(

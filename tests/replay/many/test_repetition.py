@@ -1,4 +1,4 @@
-"""`recorder replay --repeat`: replays of one run held against it, and against each other."""
+"""Tests of `recorder replay --repeat`: replays compared with the run and with each other."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EXPERIMENTS = """
 
 @pytest.fixture(scope="module")
 def summing(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with three runs: one that replays, one that reads the clock, one that takes its time."""
+    """Return a project with three runs: deterministic, with the time as a metric, and slow."""
     place = tmp_path_factory.mktemp("summing")
     (place / "project").mkdir()
     project = Project(place / "project")
@@ -50,16 +50,16 @@ def summing(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def repeated(project: Project, *args: str, status: int) -> dict:
-    """The JSON of the replays."""
+    """Replay several times and return the JSON."""
     found: dict = json.loads(project.recorder("replay", *args, "--json", status=status).stdout)
     return found
 
 
 def test_replays_that_agree(summing: Project) -> None:
-    """Where all come out alike and as recorded, each is a run, and the sentence says how far that goes."""
+    """Replays that agree with each other and the run are reported as apparently deterministic."""
     found = repeated(summing, "1", "--repeat", "3", status=0)
     assert found["sentence"] == (
-        "the 3 replays agree with each other and with run 1: it is deterministic as far as they show"
+        "the 3 replays agree with each other and with run 1: the experiment appears deterministic"
     )
     assert (found["deterministic"], found["exit_status"]) == (True, 0)
     numbers = [one["replay"] for one in found["replays"]]
@@ -69,15 +69,13 @@ def test_replays_that_agree(summing: Project) -> None:
 
 
 def test_an_experiment_that_is_not_deterministic(summing: Project) -> None:
-    """What is another in each replay is named, in the table, the sentence and JUnit; the status is 1."""
+    """A varying metric is named in the table, the sentence, and JUnit, and the exit status is 1."""
     done = summing.recorder("replay", "2", "--repeat", "2", "--junit", "out.xml", status=1)
     rows = {tuple(line.split()[:2]): line.split()[2:] for line in done.stdout.splitlines()}
     assert rows["metric", "when"] == ["different"] * 3
     assert rows["metric", "fixed"] == ["identical"] * 3
     last = done.stdout.splitlines()[-2:]
-    assert (
-        last[0] == "when is not the same in the two replays: this experiment is not deterministic"
-    )
+    assert last[0] == "when differs between the two replays: this experiment is not deterministic"
     assert last[1].startswith("may be due to: clock: time.time() (total.py:")
     suites = ET.parse(summing.root / "out.xml").getroot().findall("testsuite")
     assert [one.get("failures") for one in suites] == ["1", "1", "1"]
@@ -85,18 +83,18 @@ def test_an_experiment_that_is_not_deterministic(summing: Project) -> None:
 
 
 def test_something_that_has_changed_since(summing: Project) -> None:
-    """What is the same in all replays, and another in the run, has changed since; beside it what varies."""
+    """An item that all replays share, and the run does not, has changed; varying items are named separately."""
     data = summing.root.parent / "numbers.txt"
     data.write_text("1 2 4")
     try:
         found = repeated(summing, "1", "--repeat", "2", "--current-inputs", status=1)
         assert (found["deterministic"], found["changed"]) == (True, ["result"])
-        assert "not with run 1 in result" in found["sentence"]
+        assert "but not with run 1 in result" in found["sentence"]
         assert "something has changed since" in found["sentence"]
         both = repeated(summing, "2", "--repeat", "2", "--current-inputs", status=1)
         assert (both["varying"], both["changed"]) == (["when"], ["result"])
         assert (
-            "not deterministic; result is the same in all of them and not in run 2"
+            "not deterministic; result is the same in all replays and not in run 2"
             in both["sentence"]
         )
     finally:
@@ -104,7 +102,7 @@ def test_something_that_has_changed_since(summing: Project) -> None:
 
 
 def test_a_changed_config(summing: Project) -> None:
-    """Without a run to hold them against, the replays are held against each other alone."""
+    """Replays with a changed config are compared with each other only."""
     found = repeated(summing, "1", "--repeat", "2", "--set", "wait=0.01", status=0)
     assert found["sentence"] == "the two replays agree with each other"
     assert repeated(summing, "1", "--repeat", "2", "--set", "clock=true", status=1)["varying"] == [
@@ -112,9 +110,9 @@ def test_a_changed_config(summing: Project) -> None:
     ]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C works differently there")
 def test_ctrl_c_ends_them_all(summing: Project) -> None:
-    """An interrupted replay is the last one, what there is is told, and the status is 130."""
+    """Ctrl-C ends all replays, and the exit status is 130."""
     command = [sys.executable, "-m", "recorder", "replay", "3", "--repeat", "100"]
     process = subprocess.Popen(
         command,
@@ -133,13 +131,13 @@ def test_ctrl_c_ends_them_all(summing: Project) -> None:
 
 
 def count_replays(project: Project) -> int:
-    """How many replays of the run that takes its time there are by now."""
+    """Return the number of replays of the slow run."""
     store = RunStore(project.root / ".recorder")
     return sum(record.replay_of == store.get(3).id for record in store.runs())
 
 
 def test_the_status_of_several() -> None:
-    """Interrupted comes before diverged, that before what could not be done, that before nothing verified."""
+    """The worst status is the first of interrupted, diverged, could not be done, and nothing verified."""
     assert worst_status([0, 0]) == 0
     assert worst_status([4, 0]) == 4
     assert worst_status([4, 3, 0]) == 3

@@ -1,4 +1,4 @@
-"""The workspace of a replay: what is in it, what it keeps out, and how long it stays."""
+"""Tests of the workspace of a replay: its content, its isolation, and its lifetime."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from recorder.store.store import RunStore
 
 
 def tree_of(path: Path) -> dict[str, tuple[str, bytes]]:
-    """What is in a folder: for each name its kind and mode, and its bytes or target."""
+    """Return the content of a folder: kind or mode, and bytes or link target, by relative path."""
     found = {}
     for entry in sorted(path.rglob("*")):
         name = str(entry.relative_to(path))
@@ -34,7 +34,7 @@ def tree_of(path: Path) -> dict[str, tuple[str, bytes]]:
 
 @pytest.fixture
 def taken(tmp_path: Path) -> Iterator[tuple[RunStore, str, Path]]:
-    """A store with one snapshot, which a run in progress counts on, and the folder that it is of."""
+    """Return a store with one snapshot, held by a run in progress, and the folder of the snapshot."""
     store = RunStore(tmp_path / "s", create=True)
     live = store.reserve()
     root = tmp_path / "root"
@@ -50,14 +50,14 @@ def taken(tmp_path: Path) -> Iterator[tuple[RunStore, str, Path]]:
 
 
 def workspaces(store: RunStore) -> list[str]:
-    """The names of the folders of replays and snapshots."""
+    """Return the names of the folders of replays and cached snapshots."""
     return sorted(path.name for path in (store.path / "workspaces").iterdir())
 
 
 def test_a_snapshot_is_copied_from_what_is_laid_out_once(
     taken: tuple[RunStore, str, Path], tmp_path: Path
 ) -> None:
-    """Each copy has the bytes, modes and links of the snapshot, and what is written into one is in no other."""
+    """Each copy has the snapshot's bytes, modes, and links, and a write to one copy changes no other."""
     store, snapshot, root = taken
     lay_out(store, snapshot, tmp_path / "one")
     made = (store.path / "workspaces" / snapshot / "whole").stat().st_mtime_ns
@@ -71,7 +71,7 @@ def test_a_snapshot_is_copied_from_what_is_laid_out_once(
 def test_a_kept_tree_that_was_touched_is_made_again(
     taken: tuple[RunStore, str, Path], tmp_path: Path, what: str
 ) -> None:
-    """Nothing that was done to the tree that is kept of a snapshot gets into a replay, its times put back or not."""
+    """A modified cached tree is written again, even if its modification times were restored."""
     store, snapshot, root = taken
     lay_out(store, snapshot, tmp_path / "one")
     kept = store.path / "workspaces" / snapshot / "tree"
@@ -98,7 +98,7 @@ def test_a_kept_tree_that_was_touched_is_made_again(
 def test_gc_beside_processes_that_lay_out(
     taken: tuple[RunStore, str, Path], tmp_path: Path
 ) -> None:
-    """However often gc removes what is kept, each copy that is being made is whole."""
+    """Copies are complete while gc removes the cached tree."""
     store, snapshot, root = taken
     code = (
         "import sys; from pathlib import Path; from recorder.store.store import RunStore\n"
@@ -137,7 +137,7 @@ if __name__ == "__main__":
 
 
 def test_gc_leaves_the_workspace_of_a_replay(project: Project) -> None:
-    """A gc in the middle of a replay takes nothing from under it, and one afterwards all that it has left."""
+    """gc keeps the workspace of a running replay, and removes a kept workspace afterwards."""
     project.write("f.py", COLLECTS)
     project.write("later.py", "VALUE = 1\n")
     project.write("data.txt", "data")
@@ -174,7 +174,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def waiting(project: Project, tmp_path: Path) -> Iterator[tuple[Project, Path]]:
-    """A project whose one run, when it is replayed, waits in the middle for a file in the folder beside."""
+    """Return a project whose run, when replayed, waits for a file in a second folder."""
     place = tmp_path / "place"
     place.mkdir()
     (place / "go on").touch()
@@ -187,18 +187,18 @@ def waiting(project: Project, tmp_path: Path) -> Iterator[tuple[Project, Path]]:
     (place / "go on").touch()
 
 
-def wait_for(what: object, *, is_there: bool = True) -> None:
-    """Until a file is there, or a folder empty."""
+def wait_for(path: Path, *, is_there: bool = True) -> None:
+    """Wait until a path exists, or until it does not."""
     for _ in range(1200):
-        if what.exists() is is_there:  # type: ignore[attr-defined]
+        if path.exists() is is_there:
             return
         time.sleep(0.05)
-    raise AssertionError(f"{what} never was")
+    raise AssertionError(f"{path} {'does not exist' if is_there else 'still exists'}")
 
 
 @pytest.mark.skipif(not has_process_locks(), reason="a child inherits no lock there")
 def test_gc_leaves_the_workspace_of_an_orphan(waiting: tuple[Project, Path]) -> None:
-    """A replay whose waiting command was killed still has its workspace, until its own process has ended."""
+    """gc keeps the workspace of a replay whose parent was killed until the replay's process has ended."""
     project, place = waiting
     command = [sys.executable, "-m", "recorder", "replay", "1"]
     with subprocess.Popen(
@@ -215,7 +215,7 @@ def test_gc_leaves_the_workspace_of_an_orphan(waiting: tuple[Project, Path]) -> 
             break
         time.sleep(0.05)
     assert project.show(2)["result"] == "data"
-    for _ in range(200):  # its process ends a little after its record is written
+    for _ in range(200):  # the process ends shortly after its record is written
         collect(store)
         if not workspaces(store):
             return

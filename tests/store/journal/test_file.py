@@ -25,6 +25,7 @@ from recorder.store.filesystem.disk import ProcessLock
 from recorder.store.journal import index as journal_index
 from recorder.store.journal.index import index_path
 from recorder.store.journal.lines import make_line
+from recorder.store.journal.mark import mark_path, read_mark
 from recorder.store.journal.table import Journal, JournalStorage
 from recorder.store.journal.view import OpenFile
 
@@ -339,19 +340,91 @@ def test_an_earlier_version_stands_where_the_later_is_damaged(path: Path) -> Non
 
 
 @said
-def test_compaction_keeps_what_is_damaged(path: Path, newlines: list[int]) -> None:
-    """Compaction keeps damaged lines unchanged, until it is told to drop them."""
+def test_a_damaged_journal_is_not_compacted(path: Path, newlines: list[int]) -> None:
+    """Compaction refuses to drop history while a line is damaged; that line can be replaced in its place."""
     flipped(path, newlines[1] - 3)
     db = Journal(path)
+    db.update({"x": 5}, doc_ids=[1])
     (line,) = db.damage()
-    raw = db.raw(line)
+    raw, before = db.raw(line), path.read_bytes()
     assert b'"id":2' in raw and (line.table, line.id) == ("_default", 2)
-    db.compact()
-    assert raw in path.read_bytes()
-    assert [db.raw(line) for line in db.damage()] == [raw]
-    db.compact(drop={raw})
-    assert db.damage() == [] and values(db) == [1, 3]
-    assert db.insert({"x": 4}) == 4
+    with pytest.raises(DamageError, match=f"byte {line.offset}"):
+        db.compact()
+    assert path.read_bytes() == before
+    assert not db.replace_bytes(line.offset, b"other bytes", b"") and path.read_bytes() == before
+    assert db.replace_bytes(line.offset, raw, b"") and path.read_bytes() == before.replace(raw, b"")
+    assert db.damage() == [] and values(db) == [5, 3] and db.lost_lines() == ""
+    assert db.compact() > 0 and db.insert({"x": 4}) == 4
+
+
+def test_a_line_damaged_since_opening_is_not_compacted(path: Path) -> None:
+    """Compaction reads every line again, so that damage since the journal was opened is not copied as history."""
+    db = Journal(path)
+    db.insert({"x": "running"})
+    start = path.stat().st_size
+    db.update({"x": "finished"}, doc_ids=[1])
+    flipped(path, start + 70)
+    before = path.read_bytes()
+    with pytest.raises(DamageError):
+        db.compact()
+    assert path.read_bytes() == before and db.compact_if_wasteful() == 0
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied", "cut at a line", "older copy", "compacted"])
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+def test_lost_lines_are_noticed(path: Path, how: str) -> None:
+    """A journal that lost its last lines, or is an older copy, has lost lines until that is accepted."""
+    db = Journal(path)
+    db.insert_multiple({"x": n} for n in range(4))
+    older = path.read_bytes()
+    db.update({"x": 9}, doc_ids=[2])
+    if how == "compacted":
+        db.compact()
+    whole = path.read_bytes()
+    assert Journal(path).lost_lines() == ""
+    if how == "deleted":
+        path.unlink()
+    else:
+        cut = whole[: whole.rindex(b"\n", 0, -1) + 1]
+        path.write_bytes({"emptied": b"", "cut at a line": cut}.get(how, older))
+    with pytest.warns(RecorderWarning, match="has lost lines"):
+        db = Journal(path)
+    db.insert({"x": "later"})  # does not hide it
+    db.insert_multiple({"x": n} for n in range(100))
+    assert "lost lines" in Journal(path).lost_lines()
+    if how == "emptied":
+        path.write_bytes(whole)
+        assert Journal(path).lost_lines() == ""
+        return
+    db.accept_loss()
+    assert Journal(path).lost_lines() == ""
+    db.insert({"x": "more"})
+    assert Journal(path).lost_lines() == ""
+
+
+def test_a_mark_of_a_compacted_file_is_not_taken_for_the_new_one(path: Path) -> None:
+    """A write that was synced before another process compacted the journal leaves no false mark."""
+    one, two = Journal(path), Journal(path)
+    one.insert_multiple({"x": "a" * 1000} for _ in range(10))
+    one.update({"x": ""})
+    file, mark = one.storage.file._file, one.storage.file._current_mark()
+    two.compact()
+    one.storage.file._advance_mark(file, mark)
+    assert Journal(path).lost_lines() == "" and one.lost_lines() == ""
+
+
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+def test_a_damaged_mark_loses_nothing(path: Path) -> None:
+    """If the mark is damaged in any byte, it is reported, and the journal is read and written all the same."""
+    db = Journal(path)
+    db.insert({"x": 1})
+    file = mark_path(path)
+    whole = file.read_bytes()
+    for at in range(len(whole)):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(ValueError):
+            read_mark(path)
+    assert Journal(path).insert({"x": 2}) == 2 and values(Journal(path)) == [1, 2]
 
 
 def test_what_was_cut_short_is_reported(path: Path) -> None:
@@ -417,7 +490,8 @@ def test_a_compaction_that_fails_changes_nothing(path: Path) -> None:
     print(db.insert({"x": 1}))
     """
     assert python(code, path).communicate()[0] == "File too large 100\n101\n"
-    assert sorted(p.name for p in path.parent.iterdir()) == ["runs.jsonl", "runs.jsonl.lock"]
+    names = ["runs.jsonl", "runs.jsonl.lock", "runs.jsonl.mark"]
+    assert sorted(p.name for p in path.parent.iterdir()) == names
     assert len(Journal(path)) == 101
 
 

@@ -266,7 +266,8 @@ def test_compaction_keeps_the_documents(path: Path) -> None:
     assert [dict(d) for d in db] == [dict(d) for d in Journal(path)] == before
     assert db.tables() == Journal(path).tables() == {"_default", "empty"}
     assert len(lines(path)) == 21
-    assert {p.name for p in path.parent.iterdir()} <= {"runs.jsonl", "runs.jsonl.lock"}
+    names = {"runs.jsonl", "runs.jsonl.lock", "runs.jsonl.mark"}
+    assert {p.name for p in path.parent.iterdir()} <= names
 
 
 def test_a_last_line_cut_anywhere_is_dropped(path: Path, tmp_path: Path) -> None:

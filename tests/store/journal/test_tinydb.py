@@ -525,7 +525,7 @@ def test_an_access_mode_for_reading(path: Path, kind: str) -> None:
             lambda: db.remove(doc_ids=[1]),
             db.drop_tables,
         ):
-            with pytest.raises(OSError, match="only be read"):
+            with pytest.raises(OSError, match="read-only"):
                 change()
         assert path.read_bytes() == data
         writer.insert({"x": 2})

@@ -244,7 +244,7 @@ def test_a_child_forked_in_a_run_does_not_touch_it(project: Project, how: str) -
     assert run.status == "finished"
     assert run.result == (256 if how == "exception" else 0)
     assert done.stdout == ("the child's\n" if how == "return" else "") + f"{run.result}\n"
-    assert done.stderr.count("in a process that was forked from run 1: nothing is kept") == 4
+    assert done.stderr.count("in a process that was forked from run 1 keeps nothing") == 4
     assert ("ValueError: the child's" in done.stderr) is (how == "exception")
     assert list(run.metrics) == ["x"]
     assert run.series is not None and run.series.text is not None

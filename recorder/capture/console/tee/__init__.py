@@ -1,1 +1,1 @@
-"""The process that copies the console. It starts without importing the rest of recorder."""
+"""The tee: a process that copies the console. It starts without importing the rest of recorder."""

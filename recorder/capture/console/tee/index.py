@@ -1,4 +1,4 @@
-"""The index of a console: when what of its two streams came, written as it comes, cut as the streams are."""
+"""The index of a console: the arrival times of its two streams, written as they arrive and cut like the streams."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections import deque
 from ....formats.console_index import Arrival, ArrivalEncoder
 from .sink import Sink, append
 
-# What a stream prints within this of the beginning of a stretch belongs to it, unless the other prints between.
+# Output within this time of the beginning of a stretch belongs to it, unless the other stream prints in between.
 _STRETCH_MS = 10
-# The same, whatever the other prints, of a console whose index has become long for its size.
+# The same, regardless of the other stream, once the index has become long for the size of the console.
 _LONG_STRETCH_MS = 100
-# An index may have so many arrivals, and one more for each so many bytes of the console.
+# The limit on arrivals in an index, plus one for each of this number of bytes of the console.
 _ARRIVALS, _BYTES_AN_ARRIVAL = 1 << 13, 1 << 8
 _NEVER_MS = -(1 << 60)
 
 
 class Index:
-    """Appends to the file `fd` when what came to the two `sinks`.
+    """An index, appended to the file `fd`, of the arrivals at the two `sinks`.
 
-    What a sink keeps for its end (see `Sink`) the index does, too: only then is it known where in the file it lies.
+    Like a sink (see `Sink`), it keeps the last arrivals for the end, because their offsets in the file are known
+    only then.
     """
 
     def __init__(self, fd: int, *, sinks: tuple[Sink, Sink]) -> None:
@@ -34,7 +35,7 @@ class Index:
         self.errno = 0
 
     def note(self, stream: int, size_bytes: int, *, at_ms: int) -> None:
-        """The next `size_bytes` of a stream have come; to be said before the sink is given them."""
+        """Note the arrival of the next `size_bytes` of a stream. Call this before the sink gets them."""
         sink, late = self._sinks[stream], self._late[stream]
         begin, end = sink.taken_bytes, sink.taken_bytes + size_bytes
         is_new = not self._goes_on(stream, at_ms)
@@ -48,14 +49,14 @@ class Index:
             _forget(late, before=end - sink.tail_bytes)
 
     def close(self) -> None:
-        """Write what was kept for the end, and close the file; the sinks are closed by now."""
-        late = [one for stream in (0, 1) for one in self._moved(stream)]
-        for stream, offset, at_ms in sorted(late, key=lambda one: one[2]):
+        """Write the kept arrivals and close the file. The sinks must be closed by now."""
+        late = [arrival for stream in (0, 1) for arrival in self._moved(stream)]
+        for stream, offset, at_ms in sorted(late, key=lambda arrival: arrival[2]):
             self._put(stream, offset, at_ms)
         os.close(self._fd)
 
     def _goes_on(self, stream: int, at_ms: int) -> bool:
-        """Whether what comes belongs to the stream's last stretch."""
+        """Return True if new output belongs to the stream's last stretch."""
         taken = self._sinks[0].taken_bytes + self._sinks[1].taken_bytes
         is_long = self._count > _ARRIVALS + taken // _BYTES_AN_ARRIVAL
         if not is_long and stream != self._last_stream:
@@ -63,7 +64,7 @@ class Index:
         return abs(at_ms - self._last_ms[stream]) < (_LONG_STRETCH_MS if is_long else _STRETCH_MS)
 
     def _moved(self, stream: int) -> list[Arrival]:
-        """What was kept of a stream, with the offsets in its file; the note of the cut came with what follows it."""
+        """Return the kept arrivals of a stream with offsets in its file. The cut note arrives with what follows it."""
         sink, late = self._sinks[stream], self._late[stream]
         kept = sink.head_bytes + sink.cut_bytes
         _forget(late, before=kept)
@@ -78,6 +79,6 @@ class Index:
 
 
 def _forget(late: deque[Arrival], *, before: int) -> None:
-    """Drop the stretches that end before that offset, or at it."""
+    """Drop the stretches that end at or before that offset."""
     while len(late) > 1 and late[1][1] <= before:
         late.popleft()

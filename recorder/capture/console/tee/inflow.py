@@ -1,4 +1,4 @@
-"""What comes of one stream: without its credentials, and with the times at which it came."""
+"""The incoming output of one stream, without credentials and with arrival times."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from time import monotonic
 
 from ....secrets.scrub import Rules, Scrubber
 
-# Bytes, and when they came, by `time.monotonic`.
+# Bytes, with their arrival time (`time.monotonic`).
 Piece = tuple[bytes, float]
 
 
 class Inflow:
-    """What is fed and may be written by now, until it is taken; `stream` is 0 for stdout, 1 for stderr.
+    """A queue of output that can be written. `stream` is 0 for stdout and 1 for stderr.
 
-    The beginning of a line is held back for the sake of its credentials, and is as old as it is when it is let go.
+    The beginning of a line is held back because it may be part of a credential. It keeps its original arrival time.
     """
 
     def __init__(self, stream: int, *, rules: Rules) -> None:
@@ -23,7 +23,7 @@ class Inflow:
         self._held_s = -1.0
 
     def feed(self, data: bytes) -> None:
-        """Take in what has just come."""
+        """Take in new output."""
         now = monotonic()
         clean = self._scrubber.feed(data)
         if clean:
@@ -33,19 +33,19 @@ class Inflow:
             self._held_s = now
 
     def flush(self) -> None:
-        """Hold nothing back: a run begins or ends here, or the stream does."""
+        """Release held-back output, because a run begins or ends here, or the stream ends."""
         if clean := self._scrubber.flush():
             self._add(clean, monotonic())
         self._held_s = -1.0
 
     def take(self) -> tuple[list[Piece], set[tuple[str, bytes]]]:
-        """What may be written, and the credentials taken out of it, with the stream's letter; each is given once."""
+        """Return the output to write and the removed credentials with the letter of the stream, and clear both."""
         pieces, self._pieces = self._pieces, []
         taken, self._scrubber.found = self._scrubber.found, []
-        return pieces, {("oe"[self.stream], one) for one in taken}
+        return pieces, {("oe"[self.stream], value) for value in taken}
 
     def _add(self, clean: bytes, now: float) -> None:
-        """What was held back is the beginning, up to the end of its line."""
+        # Held-back output is the beginning of `clean`, up to the end of its line.
         end = _line_end(clean) if self._held_s >= 0 else 0
         if end:
             self._pieces.append((clean[:end], self._held_s))
@@ -54,6 +54,6 @@ class Inflow:
 
 
 def _line_end(data: bytes) -> int:
-    """The end of the first line, which the end of `data` ends too."""
+    """Return the end of the first line of `data`, or the end of `data`."""
     ends = [at + 1 for at in (data.find(b"\n"), data.find(b"\r")) if at >= 0]
     return min(ends, default=len(data))

@@ -1,4 +1,4 @@
-"""What the tee reads, and where it passes it on to."""
+"""The streams that the tee reads, and the destinations it passes them on to."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .ready import Ready
 from .transcript import Transcript, write_all
 
 _CHUNK_BYTES = 1 << 16
-# More than any pipe holds: a child that prints without end does not keep a run from ending.
+# More than any pipe holds, so that a child that prints endlessly does not keep a run from ending.
 _DRAIN_BYTES = 1 << 22
 
 
 class Lane:
-    """One way into a tap: what is read from `fd` belongs to a stream (0 or 1) and is passed on to `onward`."""
+    """One input of a tap: the output read from `fd` belongs to a stream (0 or 1) and is passed on to `onward`."""
 
     def __init__(
         self, fd: int, *, stream: int, onward: int | None, rules: Rules, ready: Ready
@@ -30,14 +30,14 @@ class Lane:
         self.inflow = Inflow(stream, rules=rules)
 
     def read(self) -> bytes | None:
-        """What is there to read, None where there is nothing now; closes the lane at its end."""
+        """Return available data, or None if there is none. At end of file, close the lane."""
         try:
             data = os.read(self.fd, _CHUNK_BYTES)
         except BlockingIOError:
             self._ready.again(self.fd)
             return None
         except OSError:
-            data = b""  # EIO: the other side of a pseudo-terminal was closed
+            data = b""  # EIO: the other side of the pseudo-terminal was closed
         if not data:
             self.close()
             return None
@@ -45,7 +45,7 @@ class Lane:
         return data
 
     def pass_on(self, data: bytes) -> None:
-        """Write to where it would have gone; waits as the program itself would have waited."""
+        """Write to the original destination, blocking as the program itself would have."""
         view = memoryview(data)
         while view and self.onward is not None:
             try:
@@ -53,7 +53,7 @@ class Lane:
             except BlockingIOError:
                 select.select([], [self.onward], [])
             except BrokenPipeError:
-                self.close()  # so that the program meets the broken pipe at its own next write
+                self.close()  # so that the program gets the broken pipe at its own next write
             except OSError:
                 self._forget_onward()
 
@@ -72,14 +72,14 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of one tap, and the transcripts that now take in what comes through them."""
+    """The lanes of one tap, and the transcripts that currently receive their output."""
 
     def __init__(self) -> None:
         self.lanes: list[Lane] = []
         self.transcripts: dict[int, Transcript] = {}
 
     def pump(self, lane: Lane) -> int:
-        """Take in and pass on what there is to read at once; how many bytes that was."""
+        """Copy and pass on available data, and return the number of bytes."""
         data = lane.read()
         if data is None:
             if lane.closed:
@@ -91,7 +91,7 @@ class Lanes:
         return len(data)
 
     def drain(self) -> None:
-        """Take in everything that has been printed so far."""
+        """Take in everything printed so far."""
         for lane in self.lanes:
             done = 0
             while done < _DRAIN_BYTES and not lane.closed:

@@ -1,7 +1,7 @@
-"""Which descriptors can be read, in the order in which they came to be.
+"""The readable descriptors in the order in which they became readable.
 
-A program that prints to stderr and at once to stdout has printed both before this process has woken up. The kernel
-knows which was first, and Linux's epoll gives them in that order.
+A program can print to stderr and then to stdout before the tee wakes up. The kernel knows which was first, and Linux's
+epoll returns descriptors in that order.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 
 class Ready:
-    """Descriptors that are waited for."""
+    """A set of descriptors to wait for."""
 
     def __init__(self) -> None:
         if sys.platform == "linux":
@@ -20,17 +20,17 @@ class Ready:
             self._poll, self._events = select.poll(), select.POLLIN
 
     def add(self, fd: int) -> None:
-        """Wait for this one too."""
+        """Add a descriptor."""
         self._poll.register(fd, self._events)
 
     def again(self, fd: int) -> None:
-        """Wait for it again: to be said as soon as it was read, so that it takes its place behind others."""
+        """Wait for the descriptor again. Call this right after reading, so that it queues behind the others."""
         self._poll.modify(fd, self._events)
 
     def remove(self, fd: int) -> None:
-        """Wait for it no more."""
+        """Remove a descriptor."""
         self._poll.unregister(fd)
 
     def wait(self) -> list[int]:
-        """Those that can be read, once there is one."""
+        """Wait until a descriptor is readable, and return all that are."""
         return [fd for fd, _ in self._poll.poll()]

@@ -1,23 +1,23 @@
-"""The process that writes down what a recorded program prints, and passes it on to where it would have gone.
+"""The server of the tee process, which writes down the output of a recorded program and passes it on.
 
-A process, and not a thread of the program: it goes on when the program holds Python's lock in C code for a
-minute, when it crashes, and when it is killed, so that the last words are kept. It costs one start a program.
+It is a process, not a thread of the program, so that it continues while the program holds Python's lock in C code for
+a minute, and after the program crashes or is killed. The last output is then kept. It costs one process start per
+program, and imports nothing slow.
 
-It imports nothing that is slow to import. It is told what to do by messages (see `messages`) on the socket at
-descriptor 3, descriptors sent along (SCM_RIGHTS):
+Messages (see `.messages`) arrive on the socket at descriptor 3, with descriptors (SCM_RIGHTS):
 
-    add TAP SINK LIMIT ACK SINCE LANES   a run begins, from whose `SINCE` (ms, monotonic) times count: LANES is one
-                                    letter for each new lane, "o" stdout, "e" stderr, capitals for lanes that are
-                                    passed on; descriptors: of each lane what to read and, for a capital, where to
-                                    pass it on; then the sink's three files: stdout, stderr, the index
-    remove TAP SINK                 a run ends: what has been printed until now is still its own
-    scrub LENGTH                    these many bytes follow: credentials, each a line of hex digits, that are taken
-                                    out of the files from now on, as those of the known formats are from the start
+    add TAP SINK LIMIT ACK SINCE LANES   A run begins. Times count from `SINCE` (ms, monotonic). LANES has one letter
+                                    per new lane: "o" for stdout, "e" for stderr, a capital if it is passed on.
+                                    Descriptors: for each lane the one to read and, for a capital, the destination;
+                                    then the sink's three files for stdout, stderr, and the index.
+    remove TAP SINK                 A run ends. Everything printed until now belongs to it.
+    scrub LENGTH                    This many bytes follow: credentials, one per line in hex digits, to be removed
+                                    from the files from now on. Known formats are always removed.
 
-The answer to `add` and `remove` is ``SINK CUT_OUT CUT_ERR ERRNO LENGTH``: bytes cut from each stream, the last trouble
-with a file, and how many bytes follow: the credentials that were taken out of them, "o" or "e" and hex digits a line.
-Its first word of all is ``ready PID``.
-It ends when the program has ended and nobody is left who could print.
+The answer to `add` and `remove` is ``SINK CUT_OUT CUT_ERR ERRNO LENGTH``: the bytes cut from each stream, the last
+error of writing a file, and the number of bytes that follow: the removed credentials, one per line, as "o" or "e" and
+hex digits. The very first message is ``ready PID``. The process ends when the program has ended and no process is
+left that could print.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .transcript import Transcript
 
 
 class Server:
-    """The loop: messages, and whatever is printed, in the order in which they come."""
+    """The event loop, which handles messages and output in the order of their arrival."""
 
     def __init__(self, control: _socket.socket) -> None:
         self._control: _socket.socket | None = control
@@ -44,7 +44,7 @@ class Server:
         self._ready.add(control.fileno())
 
     def run(self) -> None:
-        """Work until the program has ended and every lane has."""
+        """Serve until the program and every lane have ended."""
         while self._control is not None or self._taps:
             for fd in self._ready.wait():
                 if self._control is not None and fd == self._control.fileno():
@@ -100,13 +100,13 @@ class Server:
         lanes = self._taps[tap]
         lanes.drain()
         done = lanes.remove(number)
-        lines = [f"{letter} {one.hex()}\n" for letter, one in sorted(done.taken)]
+        lines = [f"{letter} {value.hex()}\n" for letter, value in sorted(done.taken)]
         taken = "".join(lines).encode()
         send(control, " ".join(map(str, (number, *done.cut_bytes, done.errno, len(taken)))))
         send_bytes(control, taken)
 
     def _follow_size(self) -> None:
-        """Give each pseudo-terminal its terminal's size whenever that changes."""
+        """Resize each pseudo-terminal whenever its terminal's size changes."""
         import fcntl
         import signal
         import termios
@@ -117,12 +117,12 @@ class Server:
                     size = fcntl.ioctl(lane.onward or -1, termios.TIOCGWINSZ, bytes(8))
                     fcntl.ioctl(lane.fd, termios.TIOCSWINSZ, size)
                 except (OSError, ValueError):
-                    continue  # no terminal, or closed: there is no size to keep up with
+                    continue  # not a terminal, or closed, so there is no size to copy
 
         signal.signal(signal.SIGWINCH, copy)
 
     def _end_all(self, control: _socket.socket) -> None:
-        """The program has ended without a word: what it printed is written down to the last byte."""
+        # The program has ended without a message: write everything that it printed.
         self._ready.remove(control.fileno())
         self._control = None
         for tap in self._taps.values():

@@ -1,4 +1,4 @@
-"""One file that keeps what a stream printed, up to a limit."""
+"""A file that receives the output of a stream, up to a limit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _SLACK_BYTES = 1 << 20
 
 
 class Sink:
-    """A file that keeps the first and the last half of `limit_bytes`; `cut_bytes` were left out between them.
+    """A file that keeps the first and the last half of `limit_bytes`. `cut_bytes` are left out between them.
 
-    The first half is written as it comes, the last when the sink is closed. `taken_bytes` have come in all; `errno` is
-    the last trouble with the file, 0 without, and ends the writing.
+    The first half is written as it arrives, the last half when the sink is closed. `taken_bytes` is the total
+    received. `errno` is the last error of writing the file, or 0; an error ends the writing.
     """
 
     def __init__(self, fd: int, *, limit_bytes: int) -> None:
@@ -36,7 +36,7 @@ class Sink:
             self._trim()
 
     def close(self) -> None:
-        """Write the tail, after a line that says how much is missing before it, and close the file."""
+        """Write the tail, preceded by a line with the number of missing bytes, and close the file."""
         self._trim()
         self._put(self.note)
         self._put(self._tail)
@@ -44,7 +44,7 @@ class Sink:
 
     @property
     def note(self) -> bytes:
-        """The line in the place of what was cut, if something was."""
+        """The line that replaces the cut bytes, or b""."""
         return b"\n[recorder: %d bytes cut here]\n" % self.cut_bytes if self.cut_bytes else b""
 
     def _trim(self) -> None:
@@ -57,7 +57,7 @@ class Sink:
 
 
 def append(fd: int, data: bytes | bytearray) -> int:
-    """Write all of `data`; 0, else the errno of what came between."""
+    """Write all of `data`, and return 0 or the errno of a failure."""
     view = memoryview(data)
     try:
         while view:

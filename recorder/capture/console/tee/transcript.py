@@ -1,4 +1,4 @@
-"""What one run gets of the console: two files, and the index of when what came."""
+"""The console files of one run: two streams and the index of arrivals."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .sink import Sink
 
 
 class Transcript:
-    """Writes to the files `fds` of stdout, stderr and the index, and closes them. Times count from `since_s`.
+    """A writer for the files `fds` of stdout, stderr, and the index. Times count from `since_s`.
 
-    `taken` are the credentials that were taken out, with their stream's letter; `cut_bytes` and `errno`, the last
-    trouble with a file, are whole once it is closed.
+    `taken` are the removed credentials with the letter of their stream. `cut_bytes` and `errno`, the last error of
+    writing a file, are final once it is closed.
     """
 
     def __init__(self, fds: tuple[int, int, int], *, limit_bytes: int, since_s: float) -> None:
@@ -24,23 +24,23 @@ class Transcript:
         self.taken: set[tuple[str, bytes]] = set()
 
     def close(self) -> None:
-        """Write what was kept for the end."""
+        """Write what was kept for the end, and close the files."""
         for sink in self._sinks:
             sink.close()
         self._index.close()
 
     @property
     def cut_bytes(self) -> tuple[int, int]:
-        """The bytes that stdout and stderr lack."""
+        """The missing bytes of stdout and stderr."""
         return self._sinks[0].cut_bytes, self._sinks[1].cut_bytes
 
     @property
     def errno(self) -> int:
-        """The last trouble with a file, 0 without."""
+        """The last error of writing a file, or 0."""
         return self._sinks[0].errno or self._sinks[1].errno or self._index.errno
 
     def write(self, stream: int, data: bytes, *, at_s: float) -> None:
-        """Take in what a stream printed, and when (`time.monotonic`)."""
+        """Take in the output of a stream with its arrival time (`time.monotonic`)."""
         if data:
             at_ms = max(0, int((at_s - self._since_s) * 1000))
             self._index.note(stream, len(data), at_ms=at_ms)
@@ -48,7 +48,7 @@ class Transcript:
 
 
 def write_all(transcripts: list[Transcript], inflow: Inflow) -> None:
-    """Give to each what has come in and is not given to any yet."""
+    """Give new output to each of the transcripts."""
     pieces, taken = inflow.take()
     for transcript in transcripts:
         for data, at_s in pieces:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ....errors import SnapshotError
 from ....git import run_git
-from ....records import Code, Project, Record
+from ....records import Code, EditableProject, Record
 from ...filesystem.disk import is_regular, read_regular, write_durably
 from ...signature import is_trusted
 from ...snapshots import HARMLESS, ISOLATED, SETTINGS, Snapshots
@@ -22,7 +22,7 @@ def _places(record: Record) -> tuple[tuple[str, Path], ...]:
     """Return the snapshots of the run's code, each with the folder that it was taken of."""
     if record.code is None:
         return ()
-    parts: tuple[Code | Project, ...] = (record.code, *record.code.projects)
+    parts: tuple[Code | EditableProject, ...] = (record.code, *record.code.projects)
     return tuple((part.snapshot, Path(part.root)) for part in parts if part.snapshot is not None)
 
 

@@ -1,8 +1,11 @@
-"""Generators, recorded from their first step until they are exhausted, closed, or end with an exception.
+"""The run of a generator: from its first step until it is exhausted, closed, or ends with an exception.
 
-A run is the current one only while the generator's own body runs: between two steps the caller has its own
-current run, generators of random numbers, and inputs. What is yielded is not kept, so that memory stays bounded:
-it is counted, and a digest goes on from value to value, so that a replay can be held against it.
+The run is the current one only while the generator's own body runs: between two steps the caller has its own
+current run, random number generators, and inputs. Yielded values are not kept, so that memory stays bounded: they
+are counted, and a digest is updated with each value, so that a replay can be compared.
+
+This is apart from `recorder.recording.generators`, which `import recorder` loads: this module needs the codec and the
+records, which are loaded with the first call.
 """
 
 from __future__ import annotations
@@ -18,14 +21,14 @@ from ..records import JSON
 from .run import ActiveRun
 
 CLOSED = "the generator was closed before it was exhausted"
-# Whose identity is another one for an equal value.
+# Forms whose digest differs between equal values.
 _VAGUE = ("$pickle", "$opaque")
 
 
 class Yields:
-    """The values that a generator has yielded: how many, and the digest of all of them in their order.
+    """The values that a generator has yielded: their number, and one digest of all of them in order.
 
-    `is_vague` says that there is no such digest, for only a pickle can hold one of them.
+    `is_vague` means that there is no digest, because one of the values can only be pickled.
     """
 
     def __init__(self) -> None:
@@ -34,7 +37,7 @@ class Yields:
         self.is_vague = False
 
     def add(self, value: Any) -> None:
-        """Take in the next value, as it is now. It is not kept."""
+        """Include the next value, in its present state. The value is not kept."""
         self.count += 1
         if self.is_vague:
             return
@@ -43,16 +46,19 @@ class Yields:
         self._digest = digest_json("yields", [self._digest, codec.identity(form)])
 
     def describe(self, *, returned: Any, closed: bool) -> dict[str, JSON]:
-        """The run's result: `yielded` and `digest` (None where only a pickle could hold a value), and `returned`."""
-        said = {"yielded": self.count, "digest": None if self.is_vague else self._digest}
-        return {**said, "returned": returned, **({"closed": True} if closed else {})}
+        """Return the run's result: `yielded`, `digest` (None if vague), `returned`, and `closed` if it was."""
+        digest = None if self.is_vague else self._digest
+        ending = {"closed": True} if closed else {}
+        return {"yielded": self.count, "digest": digest, "returned": returned, **ending}
 
 
 class Stream:
-    """The run of one generator; inside its ``with`` block, one for each step, the body is in the run.
+    """The run of one generator; its ``with`` block, one for each step, makes the run the current one.
 
     An exception that leaves the block ends the run.
     """
+
+    result: Any = None
 
     def __init__(self, run: ActiveRun, current: ContextVar[ActiveRun | None]) -> None:
         self._run = run
@@ -70,32 +76,30 @@ class Stream:
     def __exit__(self, kind: object, error: BaseException | None, tb: object) -> None:
         assert self._token is not None
         self._current.reset(self._token)
-        if error is None:
+        if error is None or isinstance(error, StopIteration | StopAsyncIteration):
             self._run.leave()
-        elif not isinstance(error, StopIteration | StopAsyncIteration):
+        else:
             _open.discard(self)
             self._run.fail(error)
-        else:
-            self._run.leave()
 
     def add(self, value: Any) -> None:
-        """Take in a value that was yielded."""
+        """Count a value that was yielded."""
         self._yields.add(value)
 
     def finish(self, returned: Any = None, *, closed: bool = False) -> None:
-        """End the run: exhausted, or closed before that."""
+        """End the run: the generator is exhausted, or was closed before that."""
         _open.discard(self)
         self._run.enter()
         if closed:
             self._run.note = CLOSED
         if self._yields.is_vague:
             self._run.warn(
-                "of what it yielded only pickle can hold something: it is counted, not compared"
+                "some yielded values can only be pickled: they are counted, but not compared by a replay"
             )
         self._run.finish(self._yields.describe(returned=returned, closed=closed))
 
 
-# Those whose generators nobody has exhausted or closed, when the program ends.
+# The runs of generators that are neither exhausted nor closed when the program ends.
 _open: weakref.WeakSet[Stream] = weakref.WeakSet()
 
 
