@@ -101,9 +101,11 @@ class RunStore(Catalogue):
     def finish_lost(self, record: Record) -> bool:
         """Write the record of a killed run durably, unless the run has finished meanwhile; return whether it did so.
 
-        The caller holds the lock of the run's live folder, so that only another repair can write the record.
+        The caller holds the lock of the run's live folder, so that only another repair can write the record. Raises
+        DamageError if a line of the journal is damaged, since it may be the final record of the run.
         """
         with self.journal.storage.file.writing(sync=True):
+            self.journal.verify()
             if not self.is_unfinished(record):
                 return False
             self.finish(record)

@@ -60,6 +60,7 @@ class JournalFile:
         self._mark = b""
         self._live_bytes = 0
         self._damaged = False
+        self._unreadable: Line | None = None
         self._state: tuple[int, ...] = ()
 
     def _start_from_index(self) -> None:
@@ -220,6 +221,7 @@ class JournalFile:
         if line.damage:
             # No index is written over a damaged line, so that each process that opens the journal warns about it.
             self._damaged = True
+            self._unreadable = self._unreadable or (line if line.is_lost else None)
             self._warn(line)
         elif line.id is None:
             self._note_table(line)
@@ -282,14 +284,23 @@ class JournalFile:
         return found
 
     def verify(self) -> None:
-        """Read every line. Raises DamageError if the document of one cannot be read."""
-        for line in self.damage():
-            if line.is_lost:
-                raise DamageError(
-                    f"the line at byte {line.offset} of {self.path} is damaged: {line.damage}",
-                    path=self.path,
-                    offset=line.offset,
-                )
+        """Read every line again, from the first. Raises DamageError if the document of one cannot be read.
+
+        Not only lines appended since the last read: a line that was damaged, and was restored in place since, may be
+        the current one of a document.
+        """
+        lock = self._alone if self._file.is_writable else contextlib.nullcontext
+        with self.shared(), lock():
+            self.refresh()
+            self._forget()
+            self.refresh()
+            line = self._unreadable
+        if line is not None:
+            raise DamageError(
+                f"the line at byte {line.offset} of {self.path} is damaged: {line.damage}",
+                path=self.path,
+                offset=line.offset,
+            )
 
     def raw(self, line: Line) -> bytes:
         """Return the bytes of a line that `damage` returned."""

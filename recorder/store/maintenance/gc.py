@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -63,10 +64,23 @@ def collect(store: RunStore, *, dry_run: bool = False, confirmed: bool = False) 
     return [one for one in freed if one.items or one.size_bytes]
 
 
+def unexplained_objects(store: RunStore) -> str:
+    """Describe the objects that the journal never mentioned if they are more than half of all, else return "".
+
+    Objects that a run in progress may rely on do not count. Raises DamageError if a folder's list is damaged.
+    """
+    return _Collection(store, dry_run=True).unexplained()
+
+
 class _Collection:
+    """A garbage collection; `_before` is the time, in ns, from which on objects are kept."""
+
     def __init__(self, store: RunStore, dry_run: bool) -> None:
         self._store = store
         self._dry = dry_run
+        self._before = sys.maxsize
+        self._alive = self._live_folders()
+        self._folders: set[str] = set()
 
     def run(self, *, confirmed: bool) -> Iterator[Freed]:
         self._refuse_damage()
@@ -113,22 +127,30 @@ class _Collection:
 
     def _refuse_unexplained(self) -> None:
         """Raise UnexplainedError if the journal is not the one that the objects belong to."""
-        journal, objects = self._store.journal, self._store.objects
-        if lost := journal.lost_lines():
+        if lost := self._store.journal.lost_lines():
             raise UnexplainedError(f"{lost}; restore it from a backup, or confirm with --yes")
-        count = unexplained = 0
-        explained: set[str] | None = None
-        for digest in objects:
-            count += 1
-            if explained is None:
-                explained = self._with_members(b"".join((*journal.all_bytes(), *self._notes())))
-            if digest not in explained and self._is_old(objects.path(digest)):
-                unexplained += 1
-        if 2 * unexplained > count:
+        if unexplained := self.unexplained():
             raise UnexplainedError(
-                f"{unexplained} of {count} objects are not mentioned in {journal.storage.path},"
-                " which may have lost lines; restore it from a backup, or confirm with --yes"
+                f"{unexplained}; restore it from a backup, or confirm with --yes"
             )
+
+    def unexplained(self) -> str:
+        """Describe the objects that no line has ever mentioned if they are more than half of all, else return ""."""
+        objects = self._store.objects
+        digests = list(objects)
+        if not digests:
+            return ""
+        mentions = b"".join((*self._store.journal.all_bytes(), *self._notes()))
+        explained = self._with_members(mentions)
+        count = sum(
+            digest not in explained and self._is_old(objects.path(digest)) for digest in digests
+        )
+        if 2 * count <= len(digests):
+            return ""
+        return (
+            f"{count} of {len(digests)} objects were never mentioned in"
+            f" {self._store.journal.storage.path}, which may have lost lines"
+        )
 
     def _is_old(self, path: Path) -> bool:
         with contextlib.suppress(FileNotFoundError):

@@ -54,7 +54,8 @@ def made(project: Project) -> Project:
 
 def freed(store: RunStore, *, dry_run: bool = False) -> dict[str, tuple[int, int]]:
     """Return the freed items by kind."""
-    return {one.kind: (one.items, one.size_bytes) for one in collect(store, dry_run=dry_run)}
+    done = collect(store, dry_run=dry_run, confirmed=True)
+    return {one.kind: (one.items, one.size_bytes) for one in done}
 
 
 def test_nothing_is_removed_that_a_run_needs(made: Project) -> None:
@@ -139,7 +140,7 @@ def test_what_a_run_in_progress_has_put_stays(tmp_path: Path) -> None:
     live = store.reserve()
     new = store.objects.put_bytes(b"new")
     assert store.objects.put_bytes(b"old, and nobody's") == old  # relied on from here
-    collect(RunStore(store.path))
+    collect(RunStore(store.path), confirmed=True)
     assert store.objects.has(old) and store.objects.has(new) and not store.objects.has(other)
     live.close()
     assert freed(store)["object"][0] == 2

@@ -19,7 +19,7 @@ from .code import CodeCheck
 from .finding import Finding, RepairResult, StaleFindingError, Unplaced
 from .folder import check_folder, check_format
 from .journal import check_documents, check_lines, check_live
-from .objects import Wanted, check_objects, check_references
+from .objects import Wanted, check_objects, check_references, check_unmentioned
 
 __all__ = [
     "Finding",
@@ -53,6 +53,7 @@ def check(store: RunStore) -> Iterator[Finding]:
         wanted = Wanted(store, records, unplaced)
         yield from check_objects(store, wanted, unplaced)
         yield from check_references(store, wanted)
+        yield from check_unmentioned(store)
         yield from CodeCheck(store, records, unplaced).run()
     finally:
         store.snapshots.restores_settings = True
@@ -92,7 +93,11 @@ def repair_store(store: RunStore, *, discard: bool = False) -> Iterator[RepairRe
 
     def objects() -> Iterable[Finding]:
         wanted = Wanted(store, check_documents(store, unplaced)[0], unplaced)
-        return (*check_objects(store, wanted, unplaced), *check_references(store, wanted))
+        return (
+            *check_objects(store, wanted, unplaced),
+            *check_references(store, wanted),
+            *check_unmentioned(store),
+        )
 
     def code() -> Iterable[Finding]:
         return CodeCheck(store, check_documents(store, unplaced)[0], unplaced).run()

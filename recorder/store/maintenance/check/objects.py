@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....digest import digest_file, is_digest
-from ....errors import ObjectNotFoundError
+from ....errors import DamageError, ObjectNotFoundError
 from ....records import Record
 from ...filesystem.disk import is_regular
 from ...references import Reference, kept_inputs, objects_of, references
 from ...store import RunStore
+from ..gc import unexplained_objects
 from .finding import Finding, StaleFindingError, Unplaced
 
 _OWN_MODE = 0o444
@@ -201,6 +202,16 @@ def check_references(store: RunStore, wanted: Wanted) -> Iterator[Finding]:
     for digest in sorted(wanted.holders):
         if not store.objects.has(digest):
             yield _missing(store, digest, wanted)
+
+
+def check_unmentioned(store: RunStore) -> Iterator[Finding]:
+    """Check that the journal has mentioned most of the objects: else it is not the journal of this store."""
+    try:
+        what = unexplained_objects(store)
+    except (DamageError, OSError):
+        return  # damaged objects are findings of `check_objects`
+    if what:
+        yield Finding(kind="lost lines", place="runs.jsonl, objects", what=what)
 
 
 def _missing(store: RunStore, digest: str, wanted: Wanted) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
@@ -10,12 +11,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from project import Project
+from stores import begin
 
-from recorder.store.maintenance.check import Finding, check, check_format, repair
-from recorder.store.maintenance.gc import collect
+from recorder.errors import DamageError
+from recorder.records import Output
+from recorder.store.live.recovery import NO_FOLDER
+from recorder.store.maintenance.check import Finding, check, check_format, repair, repair_store
+from recorder.store.maintenance.gc import UnexplainedError, collect
 from recorder.store.store import RunStore
 
 SCRIPT = """
@@ -177,18 +184,191 @@ def test_one_flipped_bit_in_the_journal_is_put_right(store: RunStore) -> None:
 
 @pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
 def test_a_line_beyond_repair_is_kept_elsewhere(store: RunStore) -> None:
-    """A line with more damage goes to lost+found byte for byte; the other runs stay, and the next check is clean."""
+    """A line beyond repair stays, and nothing is collected, until it is discarded to lost+found byte for byte."""
     path = store.path / "runs.jsonl"
     collect(store)
     lines = path.read_bytes().splitlines(keepends=True)
     broken = lines[1][:50] + b"XXXX" + lines[1][54:]
     path.write_bytes(lines[0] + broken + lines[2])
-    (outcome, *_) = list(repair(check(RunStore(store.path))))
+    objects = set(store.objects)
+    (outcome,) = repair_store(RunStore(store.path))
+    assert not outcome.is_repaired and outcome.finding.runs == (2,)
+    assert path.read_bytes() == lines[0] + broken + lines[2]
+    with pytest.raises(DamageError, match="nothing was removed"):
+        collect(RunStore(store.path))
+    (outcome,) = repair_store(RunStore(store.path), discard=True)
     assert outcome.is_repaired and "lost+found" in outcome.done
     assert [record.number for record in RunStore(store.path).runs()] == [1, 3]
     assert broken in [file.read_bytes() for file in (store.path / "lost+found").iterdir()]
     assert found(store) == []
     assert RunStore(store.path).runs()[-1].number == 3
+    collect(RunStore(store.path))  # what the discarded line mentions is still kept
+    assert set(store.objects) == objects
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
+    """Return a store with two finished runs and the running lines of both, without code."""
+    store = RunStore(tmp_path_factory.mktemp("plain") / ".recorder", create=True)
+    for n in range(2):
+        record, live = begin(store, tags=("J",))
+        digest = store.objects.put_bytes(b"weights %d" % n * 999)
+        output = Output(name="model", kind="file", digest=digest, size_bytes=9 * 999)
+        done = msgspec.structs.replace(record, status="finished", result=n, outputs=(output,))
+        store.finish(done)
+        live.close()
+    return store
+
+
+def copy_of(store: RunStore, tmp_path: Path, name: str = "copy") -> RunStore:
+    """Return a store that is a copy of `store`."""
+    shutil.copytree(store.path, tmp_path / name, symlinks=True)
+    return RunStore(tmp_path / name)
+
+
+def documents(store: RunStore) -> list[dict[str, Any]]:
+    """Return the documents of the runs as a new process reads them."""
+    return [record.to_document() for record in RunStore(store.path).runs()]
+
+
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+@pytest.mark.parametrize("what", ["check, repair", "gc, repair", "repair, gc", "list, repair, gc"])
+def test_repair_and_gc_never_lose_a_finished_run(
+    plain: RunStore, tmp_path: Path, what: str
+) -> None:
+    """After a flipped bit in the line of a finished run, in any order of repair and gc, the run is whole again."""
+    before, objects = documents(plain), set(plain.objects)
+    lines = (plain.path / "runs.jsonl").read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4  # each run as running and as finished
+    start = len(lines[0])
+    places = [start + 40, start + len(lines[1]) // 2, sum(map(len, lines[:3])) + 60]
+    places += [start + lines[1].index(b"blake3:") + 20]
+    for n, at in enumerate(places):
+        store = copy_of(plain, tmp_path, str(n))
+        flip(store.path / "runs.jsonl", at, n)
+        for step in what.split(", "):
+            if step == "gc":
+                with contextlib.suppress(DamageError):
+                    collect(RunStore(store.path))
+            elif step == "repair":
+                results = list(repair_store(RunStore(store.path)))
+                assert all(one.is_repaired for one in results)
+            else:
+                assert len(documents(store)) == 2
+        assert documents(store) == before and set(store.objects) == objects
+        assert found(store) == []
+
+
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+def test_a_flip_that_splits_a_line_is_repaired(plain: RunStore, tmp_path: Path) -> None:
+    """A flipped bit that makes a byte of a line a newline is found, and the two parts are joined again."""
+    store = copy_of(plain, tmp_path)
+    path = store.path / "runs.jsonl"
+    data = path.read_bytes()
+    at = data.rindex(b"J")  # one bit from a newline
+    flip(path, at, (data[at] ^ 10).bit_length() - 1)
+    assert path.read_bytes()[at] == 10
+    (result,) = repair_store(RunStore(store.path))
+    assert result.is_repaired and path.read_bytes() == data
+
+
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+def test_a_stale_finding_changes_nothing(plain: RunStore, tmp_path: Path) -> None:
+    """A repair whose bytes have changed since the check is refused, and a run that has finished since is not lost."""
+    store = copy_of(plain, tmp_path)
+    path = store.path / "runs.jsonl"
+    data = path.read_bytes()
+    flip(path, len(data) - 100, 0)
+    stale = list(check(RunStore(store.path)))
+    path.write_bytes(data)
+    results = {one.finding.kind: one for one in repair(stale)}
+    assert not results["damaged line"].is_repaired
+    assert "has finished meanwhile" in results["lost run"].done
+    assert path.read_bytes() == data and found(store) == []
+    # A run that finishes, and removes its folder, between the check and the repair.
+    record, live = begin(store)
+    live._folder.release()  # as if its process had died
+    (lost,) = check(RunStore(store.path))
+    assert lost.kind == "lost run" and live.seize()
+    store.finish(msgspec.structs.replace(record, status="finished", result="kept"))
+    live.close()
+    (result,) = repair([lost])
+    assert "has finished meanwhile" in result.done and not live.path.exists()
+    assert RunStore(store.path).get(3).result == "kept" and found(store) == []
+
+
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+def test_a_run_is_not_taken_for_lost_while_a_line_is_damaged(
+    plain: RunStore, tmp_path: Path
+) -> None:
+    """A run whose final line is beyond repair is named as damaged, and never finished as lost."""
+    store = copy_of(plain, tmp_path)
+    path = store.path / "runs.jsonl"
+    flip(path, path.stat().st_size - 100, 0)
+    flip(path, path.stat().st_size - 90, 3)
+    data = path.read_bytes()
+    for _ in range(2):
+        results = {one.finding.kind: one for one in repair_store(RunStore(store.path))}
+        assert not results["damaged line"].is_repaired and not results["lost run"].is_repaired
+        assert path.read_bytes() == data
+    list(repair_store(RunStore(store.path), discard=True))
+    (warning,) = RunStore(store.path).get(2).warnings
+    assert warning == NO_FOLDER and found(store) == []
+
+
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+@pytest.mark.parametrize("how", ["deleted", "emptied", "cut at a line", "older copy"])
+def test_a_journal_that_lost_lines(plain: RunStore, tmp_path: Path, how: str) -> None:
+    """A check reports a journal that lost lines, and gc deletes nothing without confirmation, with or without a mark."""
+    for has_mark in (True, False):
+        store = copy_of(plain, tmp_path, str(has_mark))
+        path = store.path / "runs.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True)
+        count = {"deleted": 0, "emptied": 0, "cut at a line": 3, "older copy": 2}[how]
+        path.write_bytes(b"".join(lines[:count]))
+        if how == "deleted":
+            path.unlink()
+        if not has_mark:
+            (store.path / "runs.jsonl.mark").unlink()
+        findings = found(store)
+        if has_mark or count in (0, 3):
+            assert any(one.is_damage for one in findings), findings
+        if has_mark or not count:
+            with pytest.raises(UnexplainedError, match="--yes"):
+                collect(RunStore(store.path))
+            assert len(list(store.objects)) == 2
+        collect(RunStore(store.path), confirmed=True)
+        assert len(list(store.objects)) == min(count, 2) // 2
+        assert found(store) == [] or count == 3
+
+
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+def test_a_flip_in_a_folder_does_not_let_gc_delete_its_files(store: RunStore) -> None:
+    """While the list of a saved folder is damaged, gc deletes nothing, since it may name any object."""
+    folder = next(o for o in store.get(1).outputs if o.kind == "folder")
+    objects = set(store.objects)
+    data = store.objects.read(folder.digest)
+    for at in (3, data.index(b"blake3:") + 20):
+        flip(store.objects.path(folder.digest), at, 0)
+        with pytest.raises(DamageError):
+            collect(RunStore(store.path))
+        flip(store.objects.path(folder.digest), at, 0)
+        assert set(store.objects) == objects
+    collect(RunStore(store.path))
+    assert found(store) == []
+
+
+def test_gc_keeps_a_snapshot_without_its_ref(store: RunStore) -> None:
+    """A snapshot that a run needs is not pruned if its ref is missing, and nothing is if a ref is damaged."""
+    code = store.get(1).code
+    assert code is not None and code.snapshot is not None
+    ref = store.snapshots.git_dir / "refs" / "snapshots" / code.snapshot
+    ref.unlink()
+    collect(RunStore(store.path))
+    assert RunStore(store.path).snapshots.read(code.snapshot, "data.txt") == b"some data"
+    flip(ref, 3, 0)
+    with pytest.raises(DamageError, match="ref"):
+        collect(RunStore(store.path))
 
 
 def test_a_damaged_object_is_moved_and_found_again(store: RunStore) -> None:
