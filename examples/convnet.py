@@ -1,11 +1,11 @@
-"""A convolutional network in PyTorch on the digits, with a checkpoint an epoch from which a later run goes on.
+"""Train a convolutional network in PyTorch on the digits, with a checkpoint per epoch from which a run can resume.
 
     recorder run examples/convnet.py:train epochs=3
     recorder run examples/convnet.py:train epochs=5 resume=outputs/epoch-3.pt
     recorder replay last
 
-Nothing is seeded by hand: recorder plants the seed in PyTorch's generator, and plants it again in a replay. A
-checkpoint holds the generator's state too, so that a run that goes on ends where one without a break would have.
+The script sets no seed: recorder seeds PyTorch's generator, and does so again in a replay. A checkpoint also contains
+the state of the generator, so that a resumed run ends like an uninterrupted one.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ def save_checkpoint(path, model, optimizer, epoch):
 
 
 def load_checkpoint(path, model, optimizer):
-    """Put everything back as it was when the checkpoint was saved; gives its epoch."""
+    """Restore the state of a checkpoint; return its epoch."""
     state = torch.load(path)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])

@@ -1,10 +1,10 @@
-"""An epidemic by chance, as a command line of its own that knows nothing of recorder.
+"""Simulate an epidemic: a command line that does not use recorder.
 
     recorder exec --name epidemic -- python examples/epidemic.py --contacts 0.4
     recorder cat last:outputs/epidemic.csv
     recorder replay last
 
-It takes its seed from RECORDER_SEED where it is given none, so that each run has one that its replay has too.
+Without --seed, the seed is taken from RECORDER_SEED, so that a replay uses the seed of its run.
 """
 
 import argparse
@@ -15,12 +15,12 @@ from pathlib import Path
 
 
 def count(people, chance, draw):
-    """How many of the people it happens to."""
+    """Return how many of the people are affected."""
     return sum(draw.random() < chance for _ in range(people))
 
 
 def simulate(args):
-    """Yield the day, and how many are healthy, ill and recovered then."""
+    """Yield, for each day, its number and how many people are healthy, ill and recovered."""
     draw = random.Random(args.seed)
     healthy, ill, recovered = args.people - 5, 5, 0
     for day in range(args.days):
@@ -38,8 +38,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--people", type=int, default=500)
     parser.add_argument("--days", type=int, default=80)
-    parser.add_argument("--contacts", type=float, default=0.3, help="that infect, a day")
-    parser.add_argument("--recovery", type=float, default=0.1, help="its chance, a day")
+    parser.add_argument("--contacts", type=float, default=0.3, help="infectious contacts per day")
+    parser.add_argument("--recovery", type=float, default=0.1, help="chance of recovery per day")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("RECORDER_SEED", 0)))
     parser.add_argument("--out", type=Path, default="outputs/epidemic.csv")
     args = parser.parse_args()

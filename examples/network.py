@@ -1,4 +1,4 @@
-"""A two-layer network in NumPy on the digits: a loss and an accuracy by epoch, and a saved model.
+"""Train a two-layer network in NumPy on the digits: loss and accuracy per epoch, and a saved model.
 
 python examples/network.py
 recorder run examples/network.py:train lr=0.2 epochs=10

@@ -1,6 +1,6 @@
-"""A Monte Carlo in plain Python: pi from random points, with nothing seeded by hand.
+"""Estimate pi from random points, in plain Python, without setting a seed.
 
-The seed is drawn by recorder, planted in Python's generator, and planted again by a replay.
+recorder draws a seed and seeds Python's generator with it, and does so again in a replay.
 
     python examples/pi.py
     recorder replay last

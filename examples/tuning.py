@@ -1,4 +1,4 @@
-"""The hyperparameters of a classifier on scikit-learn's bundled digits: a grid of them, each with several seeds.
+"""Tune a classifier on scikit-learn's digits: a grid of hyperparameters, each with several seeds.
 
 recorder run examples/tuning.py:tune C=1,10 gamma=0.001,0.01 --repeat 3 -j 2
 recorder list --group-by C,gamma --sort -accuracy
@@ -23,7 +23,7 @@ def tune(
     images: int = 1797,
     seed: int = 0,
 ):
-    """Fit a support vector machine; the seed decides the split."""
+    """Fit a support vector machine; the seed decides the split into training and test data."""
     data, labels = load_digits(return_X_y=True)
     train_x, test_x, train_y, test_y = train_test_split(
         data[:images], labels[:images], test_size=0.3, random_state=seed, stratify=labels[:images]
@@ -37,7 +37,7 @@ def tune(
 
 @tune.preset
 def quick():
-    """A third of the images."""
+    """Use a third of the images."""
     return {"images": 600}
 
 

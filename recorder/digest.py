@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from blake3 import blake3
@@ -20,6 +23,7 @@ from blake3 import blake3
 PREFIX = "blake3:"
 # Below about this size a second thread does not pay: waking BLAKE3's threads takes 30-60 us.
 _THREADS_FROM_BYTES = 1 << 20
+_PIECE_BYTES = 4 << 20
 
 # BLAKE3 keeps one thread pool per process. A child forked after the pool exists inherits it without its threads and
 # would wait for them forever, so it digests with one thread.
@@ -51,13 +55,59 @@ def digest_bytes(data: bytes | bytearray | memoryview) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """Return the digest of a file, which is memory-mapped and read with several threads.
+    """Return the digest of the file's bytes.
 
-    Raises OSError if the file cannot be read.
+    The file is read in pieces, and not memory-mapped: truncating a mapped file kills the process that reads it
+    (SIGBUS). Raises OSError if the file cannot be read.
     """
-    hasher = blake3(max_threads=_threads())
-    hasher.update_mmap(path)
+    with path.open("rb", buffering=0) as file:
+        is_large = os.fstat(file.fileno()).st_size > _PIECE_BYTES
+        hasher = blake3(max_threads=_threads() if is_large else 1)
+        for piece in _read_ahead(file) if is_large else _read(file):
+            hasher.update(piece)
     return PREFIX + hasher.hexdigest()
+
+
+def _read(file: FileIO) -> Iterator[memoryview]:
+    buffer = memoryview(bytearray(_PIECE_BYTES))
+    while count := file.readinto(buffer):
+        yield buffer[:count]
+
+
+def _read_ahead(file: FileIO) -> Iterator[memoryview]:
+    """Yield the pieces of a file while a thread already reads the next one: as fast as a memory map.
+
+    A piece is valid until the next one is requested.
+    """
+    free: SimpleQueue[memoryview | None] = SimpleQueue()
+    filled: SimpleQueue[tuple[memoryview, int] | BaseException] = SimpleQueue()
+
+    def fill() -> None:
+        try:
+            while (buffer := free.get()) is not None:
+                filled.put((buffer, file.readinto(buffer) or 0))
+        except BaseException as error:  # noqa: BLE001 - raised by the consumer below
+            filled.put(error)
+
+    thread = threading.Thread(target=fill, name="recorder-digest", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # no thread can be started
+        yield from _read(file)
+        return
+    try:
+        for _ in range(2):
+            free.put(memoryview(bytearray(_PIECE_BYTES)))
+        while not isinstance(piece := filled.get(), BaseException):
+            buffer, count = piece
+            if not count:
+                return
+            yield buffer[:count]
+            free.put(buffer)
+        raise piece
+    finally:
+        free.put(None)
+        thread.join()
 
 
 def digest_json(kind: str, value: Any) -> str:

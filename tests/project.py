@@ -1,4 +1,4 @@
-"""A project in a folder of its own, and the commands that a person types there."""
+"""A project folder for tests, and the commands that a user types in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Project:
-    """A folder with experiments in it, and the commands that a person types there."""
+    """A folder with experiments, and the commands that a user types in it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -26,14 +26,14 @@ class Project:
         }
 
     def write(self, name: str, text: str) -> Path:
-        """A file of the project, dedented."""
+        """Write a file of the project, dedented; return its path."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
         return path
 
     def git(self, *args: str) -> str:
-        """A git command in the project, as a user of its own."""
+        """Run a git command in the project, with a test user; return what it prints."""
         config = [
             "-c",
             "user.name=A",
@@ -49,18 +49,18 @@ class Project:
         return done.stdout.strip()
 
     def commit(self) -> None:
-        """Everything there is, committed, in a repository made if there is none."""
+        """Commit everything, in a repository that is created if necessary."""
         if not (self.root / ".git").exists():
             self.git("init", "-q")
         self.git("add", "-A")
         self.git("commit", "-qm", "a commit")
 
     def python(self, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """``python ARGS`` in the project."""
+        """Run ``python ARGS`` in the project."""
         return self._run([sys.executable, *args], **options)
 
     def recorder(self, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """``recorder ARGS`` in the project."""
+        """Run ``recorder ARGS`` in the project."""
         return self._run([sys.executable, "-m", "recorder", *args], **options)
 
     def _run(
@@ -87,13 +87,13 @@ class Project:
         return done
 
     def show(self, run: str | int) -> dict[str, Any]:
-        """The record, as `recorder show --json` prints it."""
+        """Return the record, as `recorder show --json` prints it."""
         found: dict[str, Any] = json.loads(self.recorder("show", str(run), "--json").stdout)
         return found
 
 
 def bin_folder(parent: Path) -> Path:
-    """A new folder with `python` and `recorder` as a person has them on the PATH."""
+    """Create a folder with the commands `python` and `recorder`, to be put on the PATH; return it."""
     folder = parent / "bin"
     folder.mkdir()
     for name, command in (

@@ -12,7 +12,7 @@ from recorder.cli import cli
 _HEAD = """\
 # Command reference
 
-This page is generated from `recorder COMMAND --help`.
+This page is generated from `recorder COMMAND --help`. Every command also takes `--store FOLDER`.
 
 """
 
@@ -32,20 +32,28 @@ def reference() -> str:
 def _describe(command: click.Command, context: click.Context, *, heading: str) -> str:
     usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())
     paragraphs = inspect.cleandoc(command.help or "").replace("\b\n", "").split("\n\n")
-    lines = [f"## {heading}", "", "```sh", usage, *_examples(paragraphs), "```", ""]
+    examples = [line for text in paragraphs if _is_example(text) for line in _commands(text)]
+    lines = [f"## {heading}", "", "```sh", usage, *examples, "```", ""]
     for paragraph in paragraphs:
-        if not paragraph.startswith("Example: "):
+        if not _is_example(paragraph):
             lines += [_plain(paragraph), ""]
-    rows = [_row(param, context) for param in command.params if isinstance(param, click.Option)]
+    is_root = context.parent is None
+    rows = [
+        _row(param, context)
+        for param in command.params
+        if isinstance(param, click.Option) and (is_root or "--store" not in param.opts)
+    ]
     return "\n".join([*lines, "| option | |", "|---|---|", *filter(None, rows), ""])
 
 
-def _examples(paragraphs: list[str]) -> list[str]:
-    return [
-        " ".join(paragraph.removeprefix("Example: ").split())
-        for paragraph in paragraphs
-        if paragraph.startswith("Example: ")
-    ]
+def _is_example(paragraph: str) -> bool:
+    return paragraph.startswith(("Example:", "Examples:"))
+
+
+def _commands(paragraph: str) -> list[str]:
+    """Return the command lines of a paragraph of examples, each of which begins with ``recorder``."""
+    text = " ".join(paragraph.partition(":")[2].split())
+    return [line.strip() for line in re.split(r"(?:^|\s)(?=recorder )", text) if line.strip()]
 
 
 def _row(option: click.Option, context: click.Context) -> str:

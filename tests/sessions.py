@@ -11,7 +11,7 @@ A document is run from top to bottom in an empty project. These elements count, 
 =====================================  ===============================================================
 a code block that begins ``# NAME``    a file: written to the project and committed
 ``<!-- session -->`` and a console     shell commands, after ``$``, with what they print
-``<!-- python -->`` and a python       a Python session, after ``>>>``, in a process of its own
+``<!-- python -->`` and a python       a Python session, after ``>>>``, in a new process
 ``<!-- files: DOCUMENT -->``           write the files of another document of the same folder
 ``<!-- shell: COMMANDS -->``           run commands that the reader does not see
 =====================================  ===============================================================

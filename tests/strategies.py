@@ -1,4 +1,4 @@
-"""Hypothesis strategies that the tests share."""
+"""Hypothesis strategies for values and documents."""
 
 from __future__ import annotations
 

@@ -50,3 +50,49 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, 9)
+
+
+@pytest.mark.parametrize("size", [0, 1, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, 13 << 20])
+def test_files_of_any_size(tmp_path: Path, size: int) -> None:
+    """The digest of a file is that of its bytes, whether it is read in one piece or in several."""
+    path = tmp_path / "file"
+    data = (BIG * 2)[:size]
+    path.write_bytes(data)
+    assert digest_file(path) == digest_bytes(data)
+
+
+TRUNCATE = """
+import os, sys, threading
+from pathlib import Path
+from recorder.digest import digest_file
+path = Path(sys.argv[1])
+done = threading.Event()
+def change():
+    while not done.is_set():
+        os.truncate(path, 1 << 28)
+        os.truncate(path, 0)
+thread = threading.Thread(target=change)
+thread.start()
+try:
+    print(len({digest_file(path) for _ in range(100)}) > 0)
+finally:
+    done.set()
+    thread.join()
+"""
+
+
+def test_a_file_that_is_truncated_meanwhile(tmp_path: Path) -> None:
+    """Truncating a file during its digest does not kill the process, as it does when the file is memory-mapped."""
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    done = subprocess.run(
+        [sys.executable, "-c", TRUNCATE, str(path)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """A missing file and a folder raise OSError."""
+    for path in (tmp_path / "missing", tmp_path):
+        with pytest.raises(OSError):
+            digest_file(path)

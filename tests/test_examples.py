@@ -1,6 +1,6 @@
-"""The examples run as their own texts say, and what they record replays with the verdict that it should have.
+"""Tests that the examples run as they document, and that their runs are reproduced.
 
-network.py is the README's first command, which test_readme.py runs and replays.
+network.py is part of the README's first command, which test_readme.py runs and replays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 @pytest.fixture
 def tour(project: Project, tmp_path: Path) -> Iterator[Project]:
-    """A repository that holds the examples, in which `python` and `recorder` are commands."""
+    """A repository that contains the examples, in which `python` and `recorder` are commands."""
     ignored = shutil.ignore_patterns("__pycache__", ".*")
     shutil.copytree(EXAMPLES, project.root / "examples", ignore=ignored)
     shutil.copy(EXAMPLES.parent / ".gitignore", project.root)
@@ -31,7 +31,7 @@ def tour(project: Project, tmp_path: Path) -> Iterator[Project]:
 
 
 def test_each_example_is_in_the_tour() -> None:
-    """The list of the examples names each of them, and nothing else."""
+    """The list in examples/README.md names every example and nothing else."""
     there = {path.name for path in EXAMPLES.iterdir() if path.is_file()} - {"README.md"}
     assert there == {
         line.split("(")[1].split(")")[0]
@@ -41,16 +41,16 @@ def test_each_example_is_in_the_tour() -> None:
 
 
 def test_a_classifier(tour: Project) -> None:
-    """The experiment runs from the command line with a config, and its replay is identical in everything."""
+    """The classifier runs from the command line with a config, and its replay is identical."""
     pytest.importorskip("sklearn")
     tour.recorder("run", "examples/tuning.py:tune", "images=300")
     assert replay(tour) == {"result", "confusion", "accuracy", "train_accuracy"}
 
 
-def test_a_network_goes_on_from_a_checkpoint(tour: Project) -> None:
-    """A run that goes on from a checkpoint ends where one without a break did, reads it as an input, and replays."""
+@pytest.mark.torch
+def test_a_network_resumes_from_a_checkpoint(tour: Project) -> None:
+    """A run that resumes from a checkpoint ends like an uninterrupted one, has it as an input, and replays."""
     pytest.importorskip("sklearn")
-    pytest.importorskip("torch")
     tour.write(
         "both.py",
         """
@@ -61,6 +61,7 @@ def test_a_network_goes_on_from_a_checkpoint(tour: Project) -> None:
         train(images=300, resume=Path("outputs/epoch-1.pt"))
         """,
     )
+    tour.commit()
     tour.python("both.py")
     straight, resumed = ({o["name"]: o for o in tour.show(run)["outputs"]} for run in (1, 2))
     assert list(straight) == ["outputs/epoch-1.pt", "outputs/epoch-2.pt"]
@@ -72,8 +73,8 @@ def test_a_network_goes_on_from_a_checkpoint(tour: Project) -> None:
     assert replay(tour, 2) == {"result", last, "loss", "accuracy"}
 
 
-def test_a_command_line_of_ones_own(tour: Project) -> None:
-    """A script that knows nothing of recorder is run by `recorder exec`, and replays with the seed that it was given."""
+def test_a_command_line(tour: Project) -> None:
+    """A script without recorder is recorded by `recorder exec` and replays with its seed."""
     command = ["python", "examples/epidemic.py", "--days", "20"]
     tour.recorder("exec", "--name", "epidemic", "--", *command)
     shown = tour.recorder("cat", "last:outputs/epidemic.csv").stdout
@@ -84,7 +85,7 @@ def test_a_command_line_of_ones_own(tour: Project) -> None:
 
 
 def test_the_notebook(tour: Project) -> None:
-    """The notebook runs from top to bottom, shows tables and a drawing, and its functions replay from outside."""
+    """The notebook runs from top to bottom, displays tables and a drawing, and its runs replay from the command line."""
     nbformat = pytest.importorskip("nbformat")
     from nbclient import NotebookClient
 
@@ -100,8 +101,8 @@ def test_the_notebook(tour: Project) -> None:
     assert replay(tour, "walk~1") == {"result", "place"}
 
 
-def test_a_result_that_somebody_else_replays(tour: Project) -> None:
-    """An exported run is imported and reproduced in an empty folder, by a person with another key."""
+def test_a_result_that_another_user_replays(tour: Project) -> None:
+    """An exported run is imported and reproduced in an empty folder, by a user with another key."""
     done = subprocess.run(
         ["sh", "examples/share.sh"], cwd=tour.root, env=tour.env, capture_output=True, text=True
     )
@@ -111,7 +112,7 @@ def test_a_result_that_somebody_else_replays(tour: Project) -> None:
 
 
 def replay(project: Project, run: str | int = "last") -> set[str]:
-    """Replay the run, of which everything that decides must be identical; gives what that is."""
+    """Replay the run; return the names of the items that decide, all of which must be identical."""
     found = json.loads(project.recorder("replay", str(run), "--json").stdout)
     assert found["verdict"] == "reproduced"
     deciding = {item["name"]: item["verdict"] for item in found["items"] if item["decides"]}

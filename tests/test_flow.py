@@ -1,4 +1,4 @@
-"""The whole flow, as a person types it: decorate, run, list, show, diff, replay."""
+"""Tests of the whole flow, as a user types it: decorate, run, list, show, diff, replay."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def trained(project: Project) -> Project:
 
 
 def test_a_run_leaves_its_record(trained: Project) -> None:
-    """One plain `python train.py` leaves config, seed, code, environment, outputs, metrics and console."""
+    """A plain `python train.py` records config, seed, code, environment, outputs, metrics and console."""
     record = trained.show(1)
     assert record["experiment"] == "train"
     assert record["status"] == "finished"
@@ -61,7 +61,7 @@ def test_a_run_leaves_its_record(trained: Project) -> None:
 
 
 def test_the_working_tree_is_left_alone(trained: Project) -> None:
-    """Recording and replaying leave git's view of the working tree as it was."""
+    """Recording and replaying do not change what git reports about the working tree."""
     assert trained.git("status", "--porcelain") == ""
     index = (trained.root / ".git" / "index").read_bytes()
     model = (trained.root / "model.npz").stat().st_mtime_ns
@@ -74,7 +74,7 @@ def test_the_working_tree_is_left_alone(trained: Project) -> None:
 
 
 def test_list_says_what_varies(trained: Project) -> None:
-    """`recorder list` has a line a run, the varying config as columns, the rest once above."""
+    """`recorder list` shows one line per run, with varying config as columns and common values once above."""
     trained.recorder("run", "train.py:train", "lr=0.2", "epochs=5")
     lines = trained.recorder("list").stdout.splitlines()
     assert lines[0] == "all: experiment=train  status=finished  epochs=5  seed=0"
@@ -84,7 +84,7 @@ def test_list_says_what_varies(trained: Project) -> None:
 
 
 def test_diff_names_what_changed(trained: Project) -> None:
-    """`recorder diff` names the config key, the metric and the outputs that differ, and ends with 1."""
+    """`recorder diff` names the config key, metric and outputs that differ, and exits with 1."""
     trained.recorder("run", "train.py:train", "lr=0.2")
     said = trained.recorder("diff", "1", "2", status=1).stdout
     for word in ("lr", "0.05", "0.2", "loss", "model.npz", "result"):
@@ -95,8 +95,8 @@ def test_diff_names_what_changed(trained: Project) -> None:
     trained.recorder("diff", "1", "1", status=0)
 
 
-def test_what_a_run_writes_is_no_code(project: Project) -> None:
-    """A file that a run saved in the project does not change the code of the next run, and is none of it."""
+def test_outputs_are_not_code(project: Project) -> None:
+    """A file that a run saved in the project is not part of the code of the next run."""
     project.write("train.py", TRAIN)
     project.commit()
     for _ in range(2):
@@ -109,7 +109,7 @@ def test_what_a_run_writes_is_no_code(project: Project) -> None:
 
 
 def test_replay_reproduces(trained: Project) -> None:
-    """A replay of a deterministic run is reproduced, is a run of its own, and is linked."""
+    """A replay of a deterministic run reproduces it, is a separate run, and names the original."""
     said = trained.recorder("replay", "1").stdout
     assert "reproduced" in said and "identical" in said
     record = trained.show(2)
@@ -120,7 +120,7 @@ def test_replay_reproduces(trained: Project) -> None:
 
 
 def test_replay_of_dirty_code_after_it_changed(trained: Project) -> None:
-    """Uncommitted code is replayed as it ran, though the file has been changed since."""
+    """Uncommitted code is replayed as it ran, even if the file has changed since."""
     file = trained.root / "train.py"
     file.write_text(file.read_text().replace("weights -= lr", "weights -= 0.5 * lr"))
     trained.python("train.py")
@@ -134,7 +134,7 @@ def test_replay_of_dirty_code_after_it_changed(trained: Project) -> None:
 
 
 def test_replay_with_a_changed_config(trained: Project) -> None:
-    """`--set` runs the same with one thing changed, links it, and claims no verdict."""
+    """`--set` replays with one changed value, names the original, and gives no verdict."""
     said = trained.recorder("replay", "1", "--set", "lr=0.2").stdout
     assert "no verdict" in said
     record = trained.show(2)
@@ -145,7 +145,7 @@ def test_replay_with_a_changed_config(trained: Project) -> None:
 
 
 def test_a_clock_in_the_result_diverges(project: Project) -> None:
-    """A function that reads the clock diverges, ends with 1, and the output names where."""
+    """A function that reads the clock diverges with exit status 1, and the report locates the difference."""
     project.write(
         "clock.py",
         """
@@ -173,7 +173,7 @@ def test_a_clock_in_the_result_diverges(project: Project) -> None:
 
 
 def test_missing_and_extra_outputs_count(project: Project) -> None:
-    """An output that is only in one of the two makes a replay diverge, either way round."""
+    """A missing output and an extra output both make a replay diverge."""
     project.write(
         "outputs.py",
         """
@@ -201,7 +201,7 @@ def test_missing_and_extra_outputs_count(project: Project) -> None:
 
 
 def test_nothing_to_compare_is_no_success(project: Project) -> None:
-    """A run that returned and saved nothing replays with status 4."""
+    """The replay of a run that returned and saved nothing exits with 4."""
     project.write("nothing.py", "from recorder import record\n\n@record\ndef f(): pass\n\nf()\n")
     project.python("nothing.py")
     said = project.recorder("replay", "1", status=4).stdout
@@ -209,7 +209,7 @@ def test_nothing_to_compare_is_no_success(project: Project) -> None:
 
 
 def test_a_failing_experiment(project: Project) -> None:
-    """An exception comes out as it was, is recorded with its traceback, and replays as the same failure."""
+    """An exception is raised unchanged, is recorded with its traceback, and replays as the same failure."""
     project.write(
         "fails.py",
         """
@@ -235,7 +235,7 @@ def test_a_failing_experiment(project: Project) -> None:
 
 
 def test_addresses_on_the_command_line(trained: Project) -> None:
-    """Each way to name a run works, and a wrong one is one line with the nearest."""
+    """Each way to name a run works, and an unknown name gives one line with the nearest names."""
     trained.recorder("run", "train.py:train", "lr=0.2")
     id = trained.show(1)["id"]
     for ref in ("1", id, id[:6], "last~1", "train~1"):
@@ -245,7 +245,7 @@ def test_addresses_on_the_command_line(trained: Project) -> None:
 
 
 def test_from_python(trained: Project) -> None:
-    """`Store()` finds the store, and its records have what one asks them for."""
+    """`Store()` finds the store, and its runs have config, result and outputs."""
     code = """
 from recorder.store.store import RunStore
 store = RunStore()

@@ -6,16 +6,39 @@ from ..paths import PACKAGE
 from ..records import Failure
 from ..secrets.register import Secrets
 
+# The limits on a stored message and traceback, in characters. An exception can carry a whole file.
+_MAX_MESSAGE = 20_000
+_MAX_TRACEBACK = 200_000
+
 
 def describe_failure(error: BaseException, *, secrets: Secrets | None = None) -> Failure:
-    """Describe an exception: its class, message, and traceback, without recorder's frames and without credentials."""
+    """Describe an exception: its class, message, and traceback, without recorder's frames and without credentials.
+
+    This never raises. A message that cannot be formatted is replaced as in Python's own tracebacks, and lone
+    surrogates, which cannot be stored, are escaped.
+    """
     secrets = Secrets() if secrets is None else secrets
     kind = type(error)
     return Failure(
-        type=f"{kind.__module__}.{kind.__qualname__}",
-        message=secrets.scrub(str(error), "failure"),
-        traceback=secrets.scrub(own_traceback(error), "failure"),
+        type=_storable(f"{kind.__module__}.{kind.__qualname__}", _MAX_MESSAGE),
+        message=_storable(secrets.scrub(_message(error), "failure"), _MAX_MESSAGE),
+        traceback=_storable(secrets.scrub(own_traceback(error), "failure"), _MAX_TRACEBACK),
     )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the code of the exception's class is the user's
+        return "<exception str() failed>"
+
+
+def _storable(text: str, limit: int) -> str:
+    """Return the text in valid Unicode, with its middle cut out if it is longer than `limit`."""
+    if len(text) > limit:
+        half = limit // 2
+        text = f"{text[:half]}\n[recorder: {len(text) - limit} characters cut here]\n{text[-half:]}"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def own_traceback(error: BaseException) -> str:
@@ -29,4 +52,9 @@ def own_traceback(error: BaseException) -> str:
         and tb.tb_frame.f_code.co_filename.startswith(PACKAGE)
     ):
         tb = tb.tb_next
-    return "".join(traceback.format_exception(type(error), error, tb))
+    try:
+        return "".join(traceback.format_exception(type(error), error, tb))
+    except Exception:  # noqa: BLE001 - attributes such as __notes__ are the user's too
+        return "".join(
+            [*traceback.format_tb(tb), f"{type(error).__qualname__}: {_message(error)}\n"]
+        )

@@ -1,7 +1,7 @@
-"""The command line: ``recorder COMMAND``. Only here is anything printed.
+"""The command line, ``recorder COMMAND``: the only package that prints.
 
-Exit status: 0 done or reproduced, 1 diverged or differing, 2 wrong usage, 3 could not be done, 4 ran, but
-nothing could be verified, 130 interrupted.
+Exit status: 0 done or reproduced, 1 diverged or different, 2 wrong usage, 3 failed, 4 nothing could be verified,
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,112 +16,168 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 import click
 
 from ..errors import QueryError, RecorderError, RecorderWarning
+from .output import color_setting, replace_unencodable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-# Each command is loaded with its first use, so that `recorder --help` costs little more than click:
-# its name, its module, and its line in the help.
-_COMMANDS = {
-    "cat": ("cat", "Print an output, an input or the result of a run."),
-    "check": ("check", "Verify every byte of the store, and repair it."),
-    "code": ("code", "List the files of the code that ran, or print one."),
-    "du": ("du", "Show how much room the runs take."),
-    "env": ("env", "Show the environment of a run, or print its requirements."),
-    "exec": ("exec_", "Run any command line, and record it."),
-    "export": ("export", "Write runs, with all that belongs to them, into a zip file."),
-    "gc": ("gc", "Remove what no run refers to."),
-    "guide": ("guide", "Read the guide in the terminal."),
-    "remove": ("remove", "Put runs into the trash, or take them out again."),
-    "diff": ("diff", "Say what differs between runs, or has changed since one."),
-    "import": ("import_", "Bring in runs from an export, or from another store."),
-    "list": ("list", "List the runs of the store."),
-    "logs": ("logs", "Print what a run printed."),
-    "note": ("note", "Give runs a note."),
-    "plot": ("plot", "Plot metrics of runs, in the terminal or into a file."),
-    "replay": ("replay", "Run a run again in a clean workspace, and give a verdict."),
-    "restore": ("restore", "Write outputs, inputs or code of a run into a folder."),
-    "run": ("run", "Run an experiment with a config from the command line."),
-    "show": ("show", "Show everything about one run."),
-    "tag": ("tag", "Give runs a tag."),
-    "untag": ("untag", "Take a tag from runs."),
+# Groups of commands in the order of the help: name, module and help line of each. A command is imported when it is
+# used, so that `recorder --help` costs little more than click.
+_GROUPS = {
+    "Record": {
+        "run": ("run", "Run an experiment with a config, or a sweep over several."),
+        "exec": ("exec_", "Run any command line and record it."),
+    },
+    "Look at runs": {
+        "list": ("list", "List runs with their config and metrics."),
+        "show": ("show", "Show everything about one run."),
+        "logs": ("logs", "Print the console output of a run."),
+        "cat": ("cat", "Print an output, an input or the result of a run."),
+        "plot": ("plot", "Plot metrics in the terminal or into a file."),
+        "diff": ("diff", "Compare runs, or a run with the working tree."),
+        "code": ("code", "List or print the source files of a run."),
+        "env": ("env", "Show the environment of a run, or export its packages."),
+    },
+    "Replay": {
+        "replay": ("replay", "Run recorded runs again and compare the results."),
+    },
+    "Manage": {
+        "tag": ("tag", "Add a tag to runs."),
+        "untag": ("untag", "Remove a tag from runs."),
+        "note": ("note", "Write a note on runs."),
+        "remove": ("remove", "Move runs to the trash, or back."),
+        "restore": ("restore", "Write outputs, inputs or code of runs into a folder."),
+        "gc": ("gc", "Delete what no run refers to, and free disk space."),
+        "du": ("du", "Show the disk usage of experiments or runs."),
+        "check": ("check", "Verify the integrity of the store, and repair it."),
+        "export": ("export", "Write runs with everything they need into a zip file."),
+        "import": ("import_", "Add the runs of an export or of another store."),
+    },
+    "Learn": {
+        "guide": ("guide", "Read the guide in the terminal."),
+    },
 }
+_COMMANDS = {name: entry for group in _GROUPS.values() for name, entry in group.items()}
 
 INTERRUPTED = 130
 
 
 class _Commands(click.Group):
-    """The commands by name, imported when asked for."""
+    """The commands by name, each imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f".commands.{_COMMANDS[cmd_name][0]}", __name__)
         command: click.Command = module.command
+        if not any(parameter.name == _STORE_NAME for parameter in command.params):
+            command.params.append(_store_option())
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for an unknown name suggest the nearest."""
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], _COMMANDS, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else "recorder --help lists them"
+            ctx.fail(f"no command {args[0]!r}: {hint}")
+        return super().resolve_command(ctx, args)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The commands and options that begin so, without importing the commands."""
+        """Complete commands and options without importing the commands."""
         from click.shell_completion import CompletionItem
 
-        named = [name for name in sorted(_COMMANDS) if name.startswith(incomplete)]
-        found = [CompletionItem(name, help=_COMMANDS[name][1]) for name in named]
-        return found + click.Command.shell_complete(self, ctx, incomplete)
+        names = [name for name in sorted(_COMMANDS) if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=_COMMANDS[name][1]) for name in names]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands and their lines, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _COMMANDS[name][1]) for name in sorted(_COMMANDS)])
+        """Write the commands group by group, without importing them."""
+        width = max(map(len, _COMMANDS))
+        for title, group in _GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), line) for name, (_, line) in group.items()])
+
+
+# The parameter of the `--store` that every command has, apart from a parameter `store` that the command defines.
+_STORE_NAME = "store_here"
+_STORE_HELP = (
+    "Store to use. Default: RECORDER_STORE, or the first .recorder folder from here upwards."
+)
+
+
+def _store_option() -> click.Option:
+    """Make the ``--store`` of a command, which wins over one before the command."""
+    return click.Option(
+        ["--store", _STORE_NAME],
+        metavar="FOLDER",
+        expose_value=False,
+        is_eager=True,
+        callback=_use_store,
+        help=_STORE_HELP,
+    )
+
+
+def _use_store(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.obj = value
+    if ctx.find_root().params.get("verbose") and not ctx.resilient_parsing:
+        _narrate(ctx.obj)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="run-recorder", prog_name="recorder")
-@click.option(
-    "--store", metavar="FOLDER", help="The store; by default the first one from here upwards."
-)
+@click.option("--store", metavar="FOLDER", help=_STORE_HELP)
 @click.option(
     "-v",
     "--verbose",
     is_flag=True,
-    help="Say on stderr what happens: processes, files of the store.",
+    help="Log processes and file access of the store to stderr (logger `recorder`).",
 )
 @click.pass_context
 def cli(ctx: click.Context, store: str | None, verbose: bool) -> None:
-    """A flight recorder for Python experiments.
+    """Record Python experiments, replay them, and compare them.
 
-    A run is named by its number, a prefix of its id (4 characters and up), `last`, `last~2`, an experiment's
-    name for its newest run, `train~1` for the one before it, or a tag.
+    \b
+    Examples:
+      recorder run train.py:train lr=0.1,0.01 --repeat 3
+      recorder list --group-by lr
+      recorder replay last
+      recorder guide
 
-    Exit status: 0 done or reproduced, 1 diverged or differing, 2 wrong usage, 3 could not be done, 4 ran, but
-    nothing could be verified, 130 interrupted.
+    Commands name a run by its number (12), the beginning of its id (4 characters or more), last, last~2,
+    last-replay, an experiment (train is its newest run, train~1 the one before) or a tag. Replays count only for
+    last-replay. Where a command takes several runs, 8-10 is a range and a tag names every run that has it.
+
+    Exit status: 0 done or reproduced, 1 diverged or different, 2 wrong usage, 3 failed, 4 nothing could be
+    verified, 130 interrupted.
     """
     ctx.obj = store
-    ctx.color = _colour()
-    if verbose:
-        _narrate(store)
+    ctx.color = color_setting()
 
 
 def _narrate(store: str | None) -> None:
-    """Have it said what happens from now on, and which store it is about."""
+    """Log from now on what recorder does, beginning with the store it uses."""
     from pathlib import Path
 
     from ..errors import StoreNotFoundError
     from ..store.format import find_store, store_folder
-    from .verbose import narrate
+    from .verbose import log_to_stderr, narrate
 
-    def say(text: str) -> None:
-        click.secho(text, err=True, dim=True, color=_colour())
-
+    logger = log_to_stderr()
     try:
         path = store_folder(Path(store)) if store else find_store()
-        say(f"the store is {path}")
+        logger.info("store: %s", path)
     except StoreNotFoundError as error:
         path = None
-        say(str(error))
-    narrate(say, store=path)
+        logger.info("%s", error)
+    narrate(logger, store=path)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -134,11 +190,12 @@ def main(args: list[str] | None = None) -> None:
 
 
 def run_command(command: click.Command, args: Sequence[str] | None, *, name: str) -> NoReturn:
-    """Run a command and exit with its status; a person's mistake is one line, no traceback."""
+    """Run a click command and exit with its status; an expected error is one line without a traceback."""
     warnings.showwarning = _show_warning
-    given = None if args is None else [*args]  # `list` is a command here, once it is loaded
+    replace_unencodable()
+    words = None if args is None else [*args]  # `list` is a command here once it is loaded
     try:
-        status: Any = command.main(args=given, prog_name=name, standalone_mode=False)
+        status: Any = command.main(args=words, prog_name=name, standalone_mode=False)
     except click.exceptions.Exit as done:
         status = done.exit_code
     except click.ClickException as error:
@@ -148,13 +205,13 @@ def run_command(command: click.Command, args: Sequence[str] | None, *, name: str
         _complain("interrupted")
         status = INTERRUPTED
     except QueryError as error:
-        _complain(str(error))  # three lines: the caret stands under the mistake
+        _complain(str(error))  # several lines: a caret stands under the mistake
         status = error.exit_status
     except RecorderError as error:
         _complain(" ".join(str(error).split()))
         status = error.exit_status
     except BrokenPipeError:
-        # The reader has gone (`recorder list | head`); Python would complain once more at exit.
+        # The reader has closed the pipe (`recorder list | head`); Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except OSError as error:
@@ -164,7 +221,7 @@ def run_command(command: click.Command, args: Sequence[str] | None, *, name: str
 
 
 def _complain(message: str) -> None:
-    click.secho(f"recorder: {message}", err=True, fg="red", color=_colour())
+    click.secho(f"recorder: {message}", err=True, fg="red", color=color_setting())
 
 
 def _show_warning(
@@ -175,13 +232,8 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A warning of ours in one line, without a place in the source; any other as Python has it."""
+    """Print a warning of recorder's in one line, without its place in the source; any other as Python does."""
     if issubclass(category, RecorderWarning):
-        click.secho(f"recorder: warning: {message}", err=True, fg="yellow", color=_colour())
+        click.secho(f"recorder: warning: {message}", err=True, fg="yellow", color=color_setting())
     else:
         sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
-
-
-def _colour() -> bool | None:
-    """False where NO_COLOR says so (https://no-color.org), which click leaves to us; else as the terminal is."""
-    return False if os.environ.get("NO_COLOR") else None

@@ -1,7 +1,7 @@
-"""What the shell completes: runs, experiments, tags, names of outputs, keys of the config, files and functions.
+"""Shell completion: runs, experiments, tags, outputs, config keys, files and functions.
 
-The shell is click's; bash, which takes ``train.py:train`` for three words, is helped along. A completion says nothing
-of what goes wrong: there is nothing to choose from, then.
+It is click's, with support for bash, which splits ``train.py:train`` into three words. An error offers no choices
+and prints nothing.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from ..records import Record
     from ..store.store import RunStore
 
-# A choice, and a word about it, which zsh and fish show.
+# A choice and its description, which zsh and fish show.
 Choice: TypeAlias = tuple[str, str]
 Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
-# So many of the newest runs are offered, and asked for the keys of their config.
+# Only so many of the newest runs are offered, and searched for config keys.
 _NEWEST = 20
-# Behind these something more is written.
+# No space follows a choice that ends with one of these: the word goes on.
 _OPEN = ("=", ":", "/")
 
 
 def _choices(find: Callable[[click.Context, str], Iterable[Choice]]) -> Complete:
-    """What a parameter of click's wants, of a function that gives choices for what was typed."""
+    """Return the function that a click parameter needs, from one that finds the choices for a prefix."""
 
     def complete(
         ctx: click.Context, param: click.Parameter, incomplete: str
@@ -40,22 +40,34 @@ def _choices(find: Callable[[click.Context, str], Iterable[Choice]]) -> Complete
         from click.shell_completion import CompletionItem
 
         try:
-            found = [one for one in find(ctx, incomplete) if one[0].startswith(incomplete)]
+            choices = [one for one in find(ctx, incomplete) if one[0].startswith(incomplete)]
         except (RecorderError, OSError, SyntaxError, ValueError):
             return []
-        return [CompletionItem(value, help=said) for value, said in dict(found).items()]
+        return [
+            CompletionItem(value, help=text)
+            for value, text in dict(choices).items()
+            if _is_safe(value)
+        ]
 
     return complete
+
+
+def _is_safe(value: str) -> bool:
+    """Return True if a shell reads the choice as one plain word; names in a store can come from somebody else.
+
+    bash inserts a choice unquoted, so that a file named ``$(command)`` would run it with the next Enter.
+    """
+    return value.isprintable() and not any(letter in " \"'`$\\;&|<>(){}[]*?!#" for letter in value)
 
 
 def _store(ctx: click.Context) -> RunStore:
     from ..store.store import RunStore
 
-    return RunStore(ctx.find_root().params.get("store"))
+    return RunStore(ctx.obj or ctx.find_root().params.get("store"))
 
 
 def _runs(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
-    """Numbers of the newest, experiments, tags, and ids that begin so."""
+    """Yield numbers of the newest runs, experiments, tags, and ids that begin so."""
     from ..render.text import age
 
     store = _store(ctx)
@@ -64,7 +76,7 @@ def _runs(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
         for record in newest if not incomplete else store.runs():
             yield str(record.number), f"{record.experiment}, {record.status}, {age(record.started)}"
     if not incomplete.isdecimal():
-        yield "last", "the newest run"
+        yield "last", "the newest run that is not a replay"
         yield from _experiments(ctx, incomplete)
         yield from _tags(ctx, incomplete)
         if len(incomplete) > 1:
@@ -83,18 +95,18 @@ def _tags(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
 
 
 def _keys(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
-    """Names of fields, of the config and of metrics: the last one of a list, or of a query."""
+    """Yield names of fields, config keys and metrics for the last name of a list or a query."""
     from ..store.query.fields import FIELDS, known_names
 
     before = incomplete[: len(incomplete) - len(_last_name(incomplete))]
     known = dict.fromkeys(FIELDS, "field")
     for record in _store(ctx).runs(last=_NEWEST):
         known |= dict.fromkeys(sorted(known_names(record.to_document())), "")
-    yield from ((before + name, said) for name, said in known.items())
+    yield from ((before + name, text) for name, text in known.items())
 
 
 def _last_name(text: str) -> str:
-    """What stands at the end of the text that may be the beginning of a name."""
+    """Return the end of the text that can be the beginning of a name."""
     at = len(text)
     while at and (text[at - 1].isalnum() or text[at - 1] in "._"):
         at -= 1
@@ -102,23 +114,28 @@ def _last_name(text: str) -> str:
 
 
 def _contents(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
-    """``RUN:NAME``."""
+    """Yield ``RUN:`` or ``RUN:NAME``."""
     from ..store.content.contents import content_names
 
     run, colon, _ = incomplete.partition(":")
     if not colon:
-        yield from ((f"{value}:", said) for value, said in _runs(ctx, incomplete))
+        yield from ((f"{value}:", text) for value, text in _runs(ctx, incomplete))
         return
     for name in content_names(_store(ctx).find(run)):
         yield f"{run}:{name}", ""
 
 
+def _restorable(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
+    """Yield runs for the first word, then outputs of that run."""
+    words = ctx.params.get("words") or ()
+    if not words:
+        yield from _runs(ctx, incomplete)
+        return
+    yield from ((output.name, output.kind) for output in _store(ctx).find(words[0]).outputs)
+
+
 def _record(ctx: click.Context) -> Record:
     return _store(ctx).find(ctx.params["run"])
-
-
-def _outputs(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
-    yield from ((output.name, output.kind) for output in _record(ctx).outputs)
 
 
 def _files(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
@@ -128,7 +145,7 @@ def _files(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
 
 
 def _targets(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
-    """``FILE.py:NAME``: files first, then the functions of one, the recorded ones first."""
+    """Yield files, or the functions of a file for ``FILE.py:``, decorated ones first."""
     file, colon, _ = incomplete.partition(":")
     if not colon:
         folder = Path(incomplete).parent if incomplete else Path()
@@ -149,7 +166,7 @@ def _functions(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def _settings(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
-    """``KEY=``: the parameters of the function that the target names."""
+    """Yield ``KEY=`` for each parameter of the function that the target names."""
     file, _, name = str(ctx.params["target"]).rpartition(":")
     for function in _functions(Path(file)):
         if function.name == name:
@@ -163,18 +180,18 @@ complete_experiments = _choices(_experiments)
 complete_tags = _choices(_tags)
 complete_keys = _choices(_keys)
 complete_contents = _choices(_contents)
-complete_outputs = _choices(_outputs)
+complete_restorable = _choices(_restorable)
 complete_files = _choices(_files)
 complete_targets = _choices(_targets)
 complete_settings = _choices(_settings)
 
 
 def prepare_completion() -> None:
-    """Give click a bash that copes with colons."""
+    """Register a bash completion for click that copes with colons."""
     from click.shell_completion import BashComplete, add_completion_class
 
     class Bash(BashComplete):
-        """click's, but for words with colons, and choices behind which one goes on writing."""
+        """click's completion for bash, plus words with colons, and choices after which no space follows."""
 
         source_template = BashComplete.source_template.replace(
             "elif [[ $type == 'plain' ]]; then",
@@ -189,7 +206,7 @@ def prepare_completion() -> None:
             return words[:-1], words[-1]
 
         def format_completion(self, item: CompletionItem) -> str:
-            # What stands before the colon is another word to bash: it is there already.
+            # To bash, the part before the colon is another word, which is there already.
             value: Any = item.value
             if self._before:
                 value = value.removeprefix(f"{self._before}:")
@@ -200,11 +217,11 @@ def prepare_completion() -> None:
 
 
 def _joined(words: list[str]) -> list[str]:
-    """The words with those put together again that bash has taken apart at a colon."""
-    found: list[str] = []
+    """Join the words that bash has split at a colon."""
+    joined: list[str] = []
     for word in words:
-        if found and (word.startswith(":") or found[-1].endswith(":")):
-            found[-1] += word
+        if joined and (word.startswith(":") or joined[-1].endswith(":")):
+            joined[-1] += word
         else:
-            found.append(word)
-    return found
+            joined.append(word)
+    return joined

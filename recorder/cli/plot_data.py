@@ -1,4 +1,4 @@
-"""What ``recorder plot`` draws: series of runs, or values of many runs against each other."""
+"""Data for ``recorder plot``: series of runs, or values of many runs against each other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Make: TypeAlias = Callable[[str, Sequence[tuple[float, float]]], Curve]
 
 
 class UnableError(click.ClickException):
-    """Nothing is wrong with what was asked, and yet it cannot be done."""
+    """A request that is valid, but that cannot be carried out."""
 
     exit_code = 3
 
@@ -32,24 +32,24 @@ class UnableError(click.ClickException):
 def series_curves(
     store: RunStore, records: Sequence[Record], metrics: Sequence[str], *, by_time: bool, make: Make
 ) -> tuple[list[Curve], Axes]:
-    """A curve for each series of each run, and the axes; of series that nobody named the only one there is.
+    """Return a curve for each series of each run, and the axes; without `metrics`, the only series there is.
 
-    Raises click.UsageError for a metric that no run has, or where there are several and none is named.
+    Raises click.UsageError for a metric that no run has, or if there are several and none is named.
     """
     from ..render.plots.terminal import Axes
 
     every = [read_series(store, record) for record in records]
     chosen = _chosen_metrics(every, metrics)
-    found = [
+    lines = [
         (label, name, places(series[name], by_time=by_time))
         for label, series in zip(labels(records), every, strict=True)
         for name in chosen
         if name in series
     ]
-    names = {name for _, name, _ in found}
+    names = {name for _, name, _ in lines}
     curves = [
         make(f"{label}  {name}" if len(names) > 1 else label, points)
-        for label, name, points in found
+        for label, name, points in lines
     ]
     return curves, Axes("seconds" if by_time else "step", ", ".join(sorted(names)))
 
@@ -63,48 +63,49 @@ def _chosen_metrics(
     if not metrics:
         long = [name for name in known if any(len(series.get(name, ())) > 1 for series in every)]
         if len(long or known) != 1:
-            raise click.UsageError(f"--metric: which one? there are {', '.join(known)}")
+            raise click.UsageError(f"choose with --metric; the metrics are {', '.join(known)}")
         return long or known
     for name in metrics:
         if not any(name in series for series in every):
-            near = difflib.get_close_matches(name, known, n=3) or known
-            raise click.UsageError(f"no metric {name!r}; there are: {', '.join(near)}")
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(known)}"
+            raise click.UsageError(f"no metric {name!r}: {hint}")
     return metrics
 
 
 def pair_curves(
     records: Sequence[Record], x: str, y: str, *, make: Make
 ) -> tuple[list[Curve], Axes]:
-    """A point for each run that has numbers for both names, those of an experiment together; and the axes."""
+    """Return a point for each run that has numbers for both names, one curve per experiment, and the axes."""
     from ..render.plots.terminal import Axes
 
-    found: dict[str, list[tuple[float, float]]] = {}
+    pairs: dict[str, list[tuple[float, float]]] = {}
     for record in records:
         document = record.to_document()
         left, right = (_number(parse_key(name)(document)) for name in (x, y))
         if left is not None and right is not None:
-            found.setdefault(record.experiment, []).append((left, right))
-    if not found:
-        raise UnableError(f"none of the {len(records)} runs has numbers for both {x} and {y}")
+            pairs.setdefault(record.experiment, []).append((left, right))
+    if not pairs:
+        raise UnableError(f"none of {len(records)} runs has numbers for both {x} and {y}")
     curves = [
         make(f"{name}: {len(points)} of {len(records)} runs", points)
-        for name, points in found.items()
+        for name, points in pairs.items()
     ]
     return curves, Axes(x, y, joined=False)
 
 
 def parallel_columns(records: Sequence[Record], names: str) -> list[ParallelAxis]:
-    """An axis for each of the names, with the values of the runs that have a finite one for all of them."""
+    """Return an axis for each name, with the values of the runs that have a finite one for every name."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if len(wanted) < 2:
-        raise click.UsageError("--parallel takes two names or more: 'lr,epochs,accuracy'")
+        raise click.UsageError("--parallel needs two names or more, such as 'lr,epochs,accuracy'")
     finds = [parse_key(name) for name in wanted]
     documents: list[dict[str, JSON]] = [record.to_document() for record in records]
     rows = [[find(document) for find in finds] for document in documents]
     rows = [row for row in rows if not any(map(_is_placeless, row))]
     if not rows:
         raise UnableError(
-            f"none of the {len(records)} runs has a finite value for each of {', '.join(wanted)}"
+            f"none of {len(records)} runs has a finite value for each of {', '.join(wanted)}"
         )
     columns = zip(wanted, zip(*rows, strict=True), strict=True)
     return [_column(name, values) for name, values in columns]
@@ -121,9 +122,14 @@ def _column(name: str, values: Sequence[Any]) -> ParallelAxis:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    if not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond the range of a float
+        return None
 
 
 def _is_placeless(value: Any) -> bool:
-    """Whether no axis has a place for it: there is none, or it is no finite number."""
+    """Return True if an axis has no place for the value: it is missing, or not a finite number."""
     return value is None or (isinstance(value, float) and not abs(value) < float("inf"))

@@ -1,10 +1,11 @@
-"""``recorder -v``: what happens, line by line on stderr, as Python's own audit events tell it.
+"""``recorder -v``: log processes and file access of the store, as Python's audit events report them.
 
-They are the truth: no part of recorder has to say what it does, and none can forget to.
+The events come from the interpreter, so no part of recorder can forget to report what it does.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import sys
@@ -13,78 +14,101 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-_LONGEST = 400
+import click
+
+from .output import color_setting
+
+_MAX_LENGTH = 400
 
 
-def narrate(say: Callable[[str], None], *, store: Path | None) -> None:
-    """From now on say which processes are started, and what is read, written and removed in the store.
+class _Handler(logging.Handler):
+    """Writes a message as a dim line to stderr."""
 
-    It lasts as long as the process: an audit hook cannot be taken away.
+    def emit(self, record: logging.LogRecord) -> None:
+        click.secho(record.getMessage(), err=True, dim=True, color=color_setting())
+
+
+def log_to_stderr() -> logging.Logger:
+    """Return the logger ``recorder``, whose messages go to stderr from now on.
+
+    They do not propagate: an experiment that runs in this process may have handlers that keep what it logs.
     """
-    narrator = _Narrator(say, store)
-    sys.addaudithook(narrator.hear)
+    logger = logging.getLogger("recorder")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    if not any(isinstance(handler, _Handler) for handler in logger.handlers):
+        logger.addHandler(_Handler())
+    return logger
+
+
+def narrate(logger: logging.Logger, *, store: Path | None) -> None:
+    """Log from now on which processes start, and which files of the store are read, written and removed.
+
+    It lasts as long as the process: an audit hook cannot be removed.
+    """
+    sys.addaudithook(_Narrator(logger, store).hear)
 
 
 class _Narrator:
-    def __init__(self, say: Callable[[str], None], store: Path | None) -> None:
-        self._say = say
+    def __init__(self, logger: logging.Logger, store: Path | None) -> None:
+        self._logger = logger
         self._store = None if store is None else f"{store}{os.sep}"
         self._started = time.perf_counter()
-        self._said: set[str] = set()
-        self._is_speaking = False
+        self._lines: set[str] = set()
+        self._is_logging = False
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Take note of an audit event; what it leads to itself is none."""
-        tell = _EVENTS.get(event)
-        if tell is None or self._is_speaking:
+        """Log an audit event; ignore the events that logging itself causes."""
+        describe = _EVENTS.get(event)
+        if describe is None or self._is_logging:
             return
-        self._is_speaking = True
+        self._is_logging = True
         try:
-            for text in tell(self, *arguments):
-                self._tell(text)
+            for line in describe(self, *arguments):
+                self._log(line)
         finally:
-            self._is_speaking = False
+            self._is_logging = False
 
-    def _tell(self, text: str) -> None:
-        if text not in self._said:  # a file that is read in pieces is said once
-            self._said.add(text)
-            took_ms = (time.perf_counter() - self._started) * 1e3
-            self._say(f"{took_ms:6.0f} ms  {text}")
+    def _log(self, line: str) -> None:
+        if line not in self._lines:  # a file that is read in pieces is logged once
+            self._lines.add(line)
+            elapsed_ms = (time.perf_counter() - self._started) * 1e3
+            self._logger.info("%6.0f ms  %s", elapsed_ms, line)
 
     def _inside(self, path: Any) -> str | None:
-        """The path in the store, None for one that lies elsewhere."""
+        """Return the path relative to the store, None for a path elsewhere."""
         if self._store is None or not isinstance(path, str | bytes | os.PathLike):
             return None
-        text = os.fsdecode(path)
-        return text[len(self._store) :] if text.startswith(self._store) else None
+        name = os.fsdecode(path)
+        return name[len(self._store) :] if name.startswith(self._store) else None
 
     def opened(self, path: Any, mode: Any, flags: Any) -> Iterator[str]:
-        """The audit event ``open``."""
+        """Describe the audit event ``open``."""
         name = self._inside(path)
         if name is not None:
-            # What is opened for both, as the journal and locks are, need not be written to.
-            does = "writes" if flags & os.O_WRONLY else "opens" if flags & os.O_RDWR else "reads"
-            yield f"{does} {name}"
+            # A file opened for both, as the journal and locks are, is not necessarily written to.
+            verb = "writes" if flags & os.O_WRONLY else "opens" if flags & os.O_RDWR else "reads"
+            yield f"{verb} {name}"
 
     def started(self, program: Any, arguments: Any, cwd: Any, env: Any) -> Iterator[str]:
-        """The audit event ``subprocess.Popen``."""
+        """Describe the audit event ``subprocess.Popen``."""
         words = [arguments] if isinstance(arguments, str | bytes) else list(arguments)
         yield f"runs {_line(words)}"
 
     def replaced(self, program: Any, arguments: Any, env: Any) -> Iterator[str]:
-        """The audit event ``os.exec``."""
-        yield f"goes on as {_line(arguments)}"
+        """Describe the audit event ``os.exec``."""
+        yield f"restarts as {_line(arguments)}"
 
     def removed(self, path: Any, *_: Any) -> Iterator[str]:
-        """The audit events ``os.remove`` and ``shutil.rmtree``."""
+        """Describe the audit events ``os.remove`` and ``shutil.rmtree``."""
         name = self._inside(path)
         if name is not None:
             yield f"removes {name}"
 
 
 def _line(words: Iterable[Any]) -> str:
-    text = " ".join(shlex.join(map(os.fsdecode, words)).split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    line = " ".join(shlex.join(map(os.fsdecode, words)).split())
+    return line if len(line) <= _MAX_LENGTH else f"{line[:_MAX_LENGTH]}…"
 
 
 _EVENTS: dict[str, Callable[..., Iterator[str]]] = {

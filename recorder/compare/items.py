@@ -139,8 +139,12 @@ def tolerance_of(numbers: Numbers) -> Tolerance:
     return Tolerance(rtol=numbers.rtol, atol=numbers.atol)
 
 
-def conclude(items: tuple[Item, ...]) -> Verification:
-    """Return the verdict on a replay from its items."""
+def conclude(items: tuple[Item, ...], *, exit_status_only: bool = False) -> Verification:
+    """Return the verdict on a replay from its items.
+
+    With `exit_status_only`, the result and the exception are the exit status of a command, which shows a divergence but
+    is no evidence of a reproduction.
+    """
     deciding = [item for item in items if item.decides]
     wrong = [item for item in deciding if item.verdict in ("different", "missing", "extra")]
     if wrong:
@@ -148,14 +152,28 @@ def conclude(items: tuple[Item, ...]) -> Verification:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         return Verification(verdict="diverged", items=items, reason=shown + more)
     opaque = [item.name for item in deciding if item.verdict == "opaque"]
-    if len(opaque) == len(deciding):
-        problem = (
-            f"{', '.join(opaque)} cannot be compared"
-            if opaque
-            else "the run returned and saved nothing"
-        )
-        reason = f"{problem}: return or save the result as plain data"
+    evidence = [
+        item
+        for item in deciding
+        if item.verdict != "opaque"
+        and not (exit_status_only and item.kind in ("result", "exception"))
+    ]
+    if not evidence:
+        reason = _describe_lack(opaque, exit_status_only=exit_status_only)
         return Verification(verdict="nothing verified", items=items, reason=reason)
     close = any(item.verdict == "close" for item in deciding)
-    reason = f"except for {', '.join(opaque)}, which cannot be compared" if opaque else ""
-    return Verification(verdict="close" if close else "reproduced", items=items, reason=reason)
+    reasons = [f"except for {', '.join(opaque)}, which cannot be compared"] if opaque else []
+    if all(item.kind == "console" for item in evidence):
+        ignored = any(item.verdict == "equal" for item in evidence)
+        but = ", ignoring times and durations" if ignored else ""
+        reasons.append(f"only {evidence[0].name} was compared{but}")
+    verdict: ReplayVerdict = "close" if close else "reproduced"
+    return Verification(verdict=verdict, items=items, reason="; ".join(reasons))
+
+
+def _describe_lack(opaque: list[str], *, exit_status_only: bool) -> str:
+    if opaque:
+        return f"{', '.join(opaque)} cannot be compared; return or save the result as plain data"
+    if exit_status_only:
+        return "the command wrote and printed nothing, and an exit status is no evidence; name its files with --output"
+    return "the run returned, saved, and printed nothing; return or save the result as plain data"

@@ -11,6 +11,7 @@ from ..codec import Numbers
 from ..formats.points import SAMPLED, Columns, split_series, unpack
 from ..records import Record, StoredBytes
 from . import ObjectReader
+from .console import compare_console
 from .content import compare_files
 from .departures import compare_series
 from .items import Departure, Item, ItemKind, Verification, conclude, make_item
@@ -47,8 +48,9 @@ def verify(
 
     Missing and extra items count as differences. Numbers are close if ``|a-b| <= atol + rtol * max(|a|, |b|)``, with
     the tolerances that the original's experiment declares. If `rtol` (relative, without unit) or `atol` (in the unit of
-    the numbers) is given, they replace all declared tolerances. A result of None is not evidence: if there is nothing
-    else to compare, the verdict is "nothing verified".
+    the numbers) is given, they replace all declared tolerances. A result of None and the exit status of a command are
+    no evidence: if there is nothing else to compare, the console decides, without times, durations, and rates. If
+    nothing was printed either, the verdict is "nothing verified".
     """
     given = None
     if rtol is not None or atol is not None:
@@ -75,14 +77,14 @@ class _Verifier:
             *self._result(),
             *map(self._forgive, self._outputs.compare(self._a.outputs, self._b.outputs)),
             *self._metrics(),
-            *self._console(),
         )
+        items = (*items, *self._console(decides=not any(map(self._is_evidence, items))))
         if self._is_cut:
             items = tuple(map(_beyond, items))
         failure = self._describe_failure()
         if failure:
             return Verification(verdict="failed", items=items, reason=failure)
-        return self._note_cut(conclude(items))
+        return self._note_cut(conclude(items, exit_status_only=self._a.function.kind == "command"))
 
     @property
     def _is_cut(self) -> bool:
@@ -183,15 +185,32 @@ class _Verifier:
         text = _ADDRESS.sub("0x", text)
         return text if self._a.code is None else text.replace(self._a.code.root, "<project>")
 
-    def _console(self) -> Iterator[Item]:
-        for name in ("stdout", "stderr"):
-            a, b = getattr(self._a, name), getattr(self._b, name)
+    def _is_evidence(self, item: Item) -> bool:
+        """Return whether the item alone can show that a replay reproduced; the exit status of a command cannot."""
+        is_command = self._a.function.kind == "command"
+        return item.decides and not (is_command and item.kind in ("result", "exception"))
+
+    def _console(self, *, decides: bool) -> Iterator[Item]:
+        """Yield an item for each stream; with `decides`, stdout decides, or stderr where nothing was printed to it."""
+        streams = [
+            (name, getattr(self._a, name), getattr(self._b, name)) for name in ("stdout", "stderr")
+        ]
+        for name, a, b in streams:
             if a is None and b is None:
                 continue
             left, right = self._steady(self._text(a)), self._steady(self._text(b))
-            comparison = compare_files(name, left.encode(), right.encode())
-            item = make_item("console", name, comparison, numbers=Numbers())
-            yield msgspec.structs.replace(item, decides=False)
+            if decides and not self._is_cut:
+                numbers = self._numbers(name)
+                comparison = compare_console(name, left, right, numbers=numbers)
+                item = make_item("console", name, comparison, numbers=numbers)
+                if item.verdict == "equal":
+                    item = msgspec.structs.replace(item, detail="only times and durations differ")
+                yield item
+                decides = False
+            else:
+                comparison = compare_files(name, left.encode(), right.encode())
+                item = make_item("console", name, comparison, numbers=Numbers())
+                yield msgspec.structs.replace(item, decides=False)
 
 
 def _beyond(item: Item) -> Item:

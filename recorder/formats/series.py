@@ -104,7 +104,7 @@ class SeriesWriter:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether some points are not in the file yet."""
+        """True if some points are not in the file yet."""
         return bool(self._waiting or self._unwritten)
 
     def flush(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import forks  # noqa: F401 - registers what must be done before a fork
 from .current import current, current_parent, find_rank
 from .generators import Around, NothingAround, drive, exhaust, exhaust_async
 from .options import Options
@@ -34,7 +35,7 @@ _KEPT = ("function", "name", "options", "file", "place")
 
 
 class Dispatch(NamedTuple):
-    """How one call is carried out: `start` calls the function with its arguments, within the context `around`.
+    """The execution of one call: `start` calls the function with its arguments, within the context `around`.
 
     `around` is the context of the call of a function or coroutine, and of each step of a generator. If an earlier run
     is reused, its result is in `reused`, and nothing is called.

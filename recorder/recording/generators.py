@@ -42,8 +42,8 @@ class NothingAround:
 
     result: Any = None
 
-    def __enter__(self) -> None:
-        return None
+    def __enter__(self) -> NothingAround:
+        return self
 
     def __exit__(self, *_: object) -> None:
         return None

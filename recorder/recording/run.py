@@ -99,7 +99,7 @@ class ActiveRun:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this is the process that began the run; a forked child has no part in the run."""
+        """True in the process that began the run; a forked child has no part in the run."""
         return self._pid == os.getpid()
 
     @property

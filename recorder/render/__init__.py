@@ -1,1 +1,1 @@
-"""How runs, records, differences and verdicts look in a terminal."""
+"""Text, tables and pictures of runs, differences, replays and studies. It prints nothing."""

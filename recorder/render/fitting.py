@@ -1,4 +1,4 @@
-"""Making a table fit a terminal: what is cut, and what is left out, so that no row breaks."""
+"""Fitting a table to a terminal: shorten cells and leave out columns, so that no row wraps."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from .text import Column
 
-# To what width cells are cut before a column is left out, and to what width where even those that stay run over.
+# Cells are cut to this width before a column is left out, and to the least width if the remaining ones are too wide.
 _CAP, _LEAST = 16, 6
 _GAP = 2
 
 
 class Fitted(NamedTuple):
-    """The columns that fit, and the titles of those left out."""
+    """The columns that fit, and the titles of those that do not."""
 
     columns: list[Column]
     left_out: list[str]
@@ -25,24 +25,32 @@ def fit(
     width: int | None,
     keep: int,
     ranks: Sequence[float] | None = None,
+    last: Sequence[int] = (),
 ) -> Fitted:
-    """As many of the columns as fit into `width` places (None: all of them); the first `keep` always stay.
+    """Fit a table to a width.
 
-    Wide cells are cut first. Then the columns go in which the fewest rows have anything, of those the ones of the
-    highest rank, by default the last. Where those that stay are still too wide, the widest are cut further.
+    Wide cells are cut first. Then columns are left out: those with the fewest filled cells, and among them those of
+    the highest rank. If the remaining columns are still too wide, the widest are cut further.
+
+    Args:
+        columns: The table.
+        width: The width in terminal columns, None for no limit.
+        keep: The number of leading columns that always stay.
+        ranks: A rank for each column; by default its position.
+        last: The positions of the columns that are left out only when all others are.
     """
     if width is None or _total(columns) <= width:
         return Fitted(list(columns), [])
     ranks = range(len(columns)) if ranks is None else ranks
     capped = [column.capped(_CAP) for column in columns]
-    there = list(range(len(columns)))
+    present = list(range(len(columns)))
     left_out: list[int] = []
-    while len(there) > keep and _total([capped[i] for i in there]) > width:
-        gone = min(there[keep:], key=lambda i: (columns[i].filled, -ranks[i]))
-        there.remove(gone)
+    while len(present) > keep and _total([capped[i] for i in present]) > width:
+        gone = min(present[keep:], key=lambda i: (i in last, columns[i].filled, -ranks[i]))
+        present.remove(gone)
         left_out.append(gone)
-    stay = _narrowed([capped[i] for i in there], width)
-    return Fitted(stay, [columns[i].title for i in sorted(left_out)])
+    staying = _narrowed([capped[i] for i in present], width)
+    return Fitted(staying, [columns[i].title for i in sorted(left_out)])
 
 
 def _narrowed(columns: list[Column], width: int) -> list[Column]:

@@ -1,4 +1,4 @@
-"""Tables and drawings for notebooks; every text is escaped, and nothing is loaded from anywhere."""
+"""Tables and charts for notebooks: all text is escaped, and nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from html import escape
 __all__ = ["block", "escape", "line_chart", "table"]
 
 _WIDTH, _HEIGHT = 320, 80
-# A drawing of more points than places says no more.
+# Two points for each pixel: more would not be visible.
 _MOST_POINTS = 640
 
 
 def table(
     titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[bool] = ()
 ) -> str:
-    """A table; the columns for which `right` is true stand to the right."""
+    """Return a table; columns for which `right` is true are right-aligned."""
     sides = [*right, *[False] * (len(titles) - len(right))]
     styles = [f'style="text-align:{"right" if side else "left"}"' for side in sides]
 
@@ -30,18 +30,18 @@ def table(
 
 
 def block(title: str, inner: str, *, note: str = "") -> str:
-    """What `inner` shows (HTML) under a title, with a remark beside it."""
-    beside = f' <span style="opacity:.6">{escape(note)}</span>' if note else ""
-    return f"<div><b>{escape(title)}</b>{beside}{inner}</div>"
+    """Return `inner` (HTML) below a title, with a note next to the title."""
+    remark = f' <span style="opacity:.6">{escape(note)}</span>' if note else ""
+    return f"<div><b>{escape(title)}</b>{remark}{inner}</div>"
 
 
 def line_chart(points: Sequence[tuple[float, float]]) -> str:
-    """A line through the points as SVG, broken where a value is no finite number; "" where there is nothing to draw."""
+    """Return a line chart as SVG, broken at values that are not finite; "" if fewer than two points are finite."""
     kept = points[:: math.ceil(len(points) / _MOST_POINTS) or 1]
-    there = [(x, y) for x, y in kept if math.isfinite(x) and math.isfinite(y)]
-    if len(there) < 2:
+    finite = [(x, y) for x, y in kept if math.isfinite(x) and math.isfinite(y)]
+    if len(finite) < 2:
         return ""
-    (left, right), (low, high) = ((min(axis), max(axis)) for axis in zip(*there, strict=True))
+    (left, right), (low, high) = ((min(axis), max(axis)) for axis in zip(*finite, strict=True))
 
     def place(x: float, y: float) -> str:
         across, up = _share(x, left, right), _share(y, low, high)
@@ -62,5 +62,5 @@ def line_chart(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _share(value: float, low: float, high: float) -> float:
-    """Where the value lies between the two, 0 to 1; halves, as the range of all floats is none itself."""
+    """Return the place of the value between the two, 0 to 1; halved, since the range of all floats overflows."""
     return (value / 2 - low / 2) / ((high / 2 - low / 2) or 1)

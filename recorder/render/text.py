@@ -1,4 +1,7 @@
-"""Numbers, times and values as a person reads them, and plain tables."""
+"""Numbers, times and values as a person reads them, and plain tables for a terminal.
+
+`printable` is the function through which every string of a record reaches a terminal.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import click
 from .. import codec
 from ..records import Metric, Record
 
-STATUS_COLOURS = {
+STATUS_COLORS = {
     "finished": "green",
     "running": "cyan",
     "failed": "red",
@@ -20,9 +23,9 @@ STATUS_COLOURS = {
     "lost": "magenta",
 }
 
-_VERDICT_COLOURS = {"reproduced": "green", "close": "green", "diverged": "red", "failed": "red"}
+_VERDICT_COLORS = {"reproduced": "green", "close": "green", "diverged": "red", "failed": "red"}
 
-_GRADE_COLOURS = {
+_GRADE_COLORS = {
     "replayable": "green",
     "replayable with care": "yellow",
     "not replayable": "red",
@@ -30,7 +33,7 @@ _GRADE_COLOURS = {
 
 
 def age(moment: datetime, *, now: datetime | None = None) -> str:
-    """How long ago, in its largest unit: ``3 min``, ``2 h``, ``5 d``."""
+    """Return the time since the moment in its largest unit: ``3 min``, ``2 h``, ``5 d``."""
     seconds = ((now or datetime.now(timezone.utc)) - moment).total_seconds()
     for unit, length in (("y", 365 * 86400), ("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length:
@@ -39,7 +42,7 @@ def age(moment: datetime, *, now: datetime | None = None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """``12 ms``, ``0.12 s``, ``4.2 s``, ``3:05 min``, ``2:10:00 h``; empty for None."""
+    """Format a duration: ``12 ms``, ``0.12 s``, ``4.2 s``, ``3:05 min``, ``2:10:00 h``; empty for None."""
     if seconds is None:
         return ""
     if seconds < 0.1:
@@ -53,7 +56,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count_bytes: int) -> str:
-    """``812 B``, ``4.1 kB``, ``2.3 GB`` (powers of 1000)."""
+    """Format a size in powers of 1000: ``812 B``, ``4.1 kB``, ``2.3 GB``."""
     value = float(count_bytes)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
@@ -63,7 +66,7 @@ def size(count_bytes: int) -> str:
 
 
 def number(value: Any) -> str:
-    """A number in about six digits; the codec's forms of NaN and the infinities too."""
+    """Format a number with about six digits, including the codec's forms of NaN and infinity."""
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.6g}"
     if isinstance(value, float) and math.isfinite(value) and abs(value) < 1e16:
@@ -72,48 +75,48 @@ def number(value: Any) -> str:
 
 
 def short(digest: str) -> str:
-    """The first digits of a digest."""
-    return digest.removeprefix("blake3:")[:12]
+    """Return the first 12 digits of a digest."""
+    return printable(digest.removeprefix("blake3:")[:12])
 
 
 def metric(value: Metric) -> str:
-    """A metric's last value."""
+    """Format the last value of a metric."""
     return number(value.last)
 
 
 def status(record: Record) -> str:
-    """The status in its colour, a replay's with its verdict."""
-    text = click.style(record.status, fg=STATUS_COLOURS.get(record.status))
+    """Return the status in its color, and for a replay the verdict."""
+    text = click.style(printable(record.status), fg=STATUS_COLORS.get(record.status))
     if record.verdict is not None:
-        text += f" ({record.verdict.verdict})"
+        text += f" ({printable(record.verdict.verdict)})"
     return text
 
 
 def status_or_verdict(record: Record) -> str:
-    """A cell's worth: of a replay the verdict, which it has only when it has ended; in its colour."""
+    """Return the verdict for a replay that has one, else the status, in its color."""
     if record.verdict is None:
         return status(record)
     verdict = record.verdict.verdict
-    return click.style(verdict, fg=_VERDICT_COLOURS.get(verdict, "yellow"))
+    return click.style(printable(verdict), fg=_VERDICT_COLORS.get(verdict, "yellow"))
 
 
 def styled_grade(record: Record) -> str:
-    """How far the run can be replayed, in its colour; "" for one in progress, of which nothing is known yet."""
+    """Return how far the run can be replayed, in its color; "" for a run in progress, whose hazards are unknown."""
     if record.status == "running":
         return ""
     from ..hazards import grade
 
-    found = grade(record)
-    return click.style(found, fg=_GRADE_COLOURS[found])
+    grade_name = grade(record)
+    return click.style(grade_name, fg=_GRADE_COLORS[grade_name])
 
 
 def describe_runs(numbers: Sequence[int]) -> str:
-    """``run 3``, ``runs 3, 5-9``."""
+    """Return ``run 3`` or ``runs 3, 5-9``, which commands accept as it is printed."""
     return f"run{'s' if len(numbers) != 1 else ''} {', '.join(ranges(sorted(numbers)))}"
 
 
 def ranges(numbers: Sequence[int]) -> Iterator[str]:
-    """Numbers in order, those that follow each other as ``5-9``."""
+    """Yield sorted numbers, consecutive ones as a range: ``5-9``."""
     start = previous = None
     for number in (*numbers, None):
         if start is not None and (number is None or number != previous + 1):  # type: ignore[operator]
@@ -123,7 +126,7 @@ def ranges(numbers: Sequence[int]) -> Iterator[str]:
 
 
 class Column(NamedTuple):
-    """A column of a table: its title, its cells (styled text is fine), and its side."""
+    """A column of a table: its title, its cells (which may be styled), and whether it is right-aligned."""
 
     title: str
     cells: Sequence[str]
@@ -131,22 +134,22 @@ class Column(NamedTuple):
 
     @property
     def width(self) -> int:
-        """The places that its widest cell, or its title, takes in a terminal."""
+        """The width of its widest cell or of its title, in terminal columns."""
         return max([width_of(self.title), *(width_of(click.unstyle(cell)) for cell in self.cells)])
 
     @property
     def filled(self) -> int:
-        """How many of its cells hold something."""
+        """The number of cells that are not empty."""
         return sum(1 for cell in self.cells if cell)
 
     def capped(self, width: int) -> Column:
-        """The same, cells and title cut to that width; of a dotted title the end stays, which says the most."""
+        """Return the column with cells and title cut to the width; a dotted title keeps its end, which tells most."""
         cut = shorten_left if "." in self.title else shorten
         return Column(cut(self.title, width), [_cut(c, width) for c in self.cells], self.right)
 
 
 def terminal_width() -> int | None:
-    """The terminal's width in places; None where the output is no terminal and may be as wide as it is."""
+    """Return the width of the terminal in columns; None if the output is not a terminal and has no limit."""
     import sys
 
     if not sys.stdout.isatty():
@@ -157,11 +160,11 @@ def terminal_width() -> int | None:
 
 
 def render(columns: Sequence[Column], *, gap: str = "  ") -> str:
-    """The table as lines: titles, then a row for each cell."""
+    """Return the table as lines: the titles, then the rows."""
     widths = [column.width for column in columns]
     rows = [[click.style(c.title, bold=True) if c.title.strip() else "" for c in columns]]
     rows += [list(row) for row in zip(*(c.cells for c in columns), strict=True)]
-    # The last column is not padded: a terminal as wide as the table would break its lines.
+    # The last column is not padded: a terminal as wide as the table would wrap its lines.
     widths[-1] = max(widths[-1], 0) if columns[-1].right else 0
     return "\n".join(
         gap.join(
@@ -173,13 +176,13 @@ def render(columns: Sequence[Column], *, gap: str = "  ") -> str:
 
 
 def cut_to_terminal(line: str) -> str:
-    """The line no wider than the terminal; where it is cut, without its style."""
+    """Cut the line to the width of the terminal; a cut line loses its style."""
     width = terminal_width()
     return line if width is None else _cut(line, width)
 
 
 def wrapped(line: str) -> str:
-    """The line in as many as the terminal is wide for, the further ones indented like what follows its first blanks."""
+    """Wrap the line to the width of the terminal; further lines are indented by two columns more than the first."""
     width, plain = terminal_width(), click.unstyle(line)
     if width is None or width_of(plain) <= width:
         return line
@@ -192,12 +195,12 @@ def wrapped(line: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Styled text without its style."""
+    """Remove the style from text."""
     return click.unstyle(text)
 
 
 def width_of(text: str) -> int:
-    """The places that the text takes in a terminal: two for a wide letter, none for what combines with another."""
+    """Return the width of text in terminal columns: two for a wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     from unicodedata import category, east_asian_width
@@ -209,29 +212,42 @@ def width_of(text: str) -> int:
 
 
 def shorten(text: str, width: int) -> str:
-    """The text cut to so many places, with an ellipsis."""
+    """Cut text to the width, with an ellipsis, between words where that loses less than a third of it."""
     if width_of(text) <= width:
         return text
     end = min(len(text), max(width - 1, 0))
     while end and width_of(text[:end]) > width - 1:
         end -= 1
-    return text[:end] + "…"
+    if not text[end : end + 1].isspace():
+        space = text.rfind(" ", 0, end + 1)
+        end = space if space > end * 2 // 3 else end
+    return text[:end].rstrip() + "…"
 
 
 def shorten_left(text: str, width: int) -> str:
-    """The end of the text in so many places, with an ellipsis before it."""
+    """Cut the beginning of text so that its end fits the width, with an ellipsis."""
     return text if width_of(text) <= width else shorten(text[::-1], width)[::-1]
 
 
 def printable(text: str) -> str:
-    """The text with what would move the cursor, or colour what follows, written as in a string."""
+    """Escape what is not printable: control characters, line breaks, bidirectional controls, unassigned ones.
+
+    Every string of a record goes through it on its way to a terminal: a record can come from somebody else, and an
+    escape sequence could clear the screen, hide text, or set the clipboard; a bidirectional control reorders a line.
+    The escapes are those of a Python string: ``\\x1b``, ``\\u202e``.
+    """
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
+def printable_lines(text: str) -> str:
+    """Escape text that has several lines, line by line; tabs stay."""
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
+
+
 def _cut(text: str, width: int) -> str:
-    """Styled text that is too wide without its style."""
+    """Cut styled text to the width; it loses its style if it is cut."""
     plain = click.unstyle(text)
     return text if width_of(plain) <= width else shorten(plain, width)
 

@@ -49,7 +49,7 @@ class ReplayResult(Part, frozen=True):
 
     @property
     def has_diverged(self) -> bool:
-        """Whether the replay ran with another result or end than recorded; False for a replay that was spoiled."""
+        """True if the replay ended with another result or status than recorded; False if the replay was spoiled."""
         if self.verification is None:
             return False
         verdict, status = self.verification.verdict, self.record.status

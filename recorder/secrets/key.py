@@ -1,4 +1,4 @@
-"""The user's secret key, kept outside every store, for redaction markers and signatures.
+"""The secret key of the user, kept outside every store, for redaction markers and signatures.
 
 The key consists of 32 random bytes and is created on first use, in a file that only the user can read. The file is
 the one that RECORDER_KEY_FILE names, or else ``recorder/key`` in the user's configuration folder (XDG_CONFIG_HOME,

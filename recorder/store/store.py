@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,28 @@ class RunStore(Catalogue):
                 raise RunNotFoundError(f"no run {number} in the trash", ref=str(number))
         trash.move(wanted, to=RUNS)
         return [self.get(number) for number in wanted]
+
+    def find(self, ref: str | int) -> Record:
+        """Return the record that `ref` names, see `recorder.store.query.refs`.
+
+        Raises RunNotFoundError, for a run in the trash with the command that takes it out.
+        """
+        try:
+            return super().find(ref)
+        except RunNotFoundError as error:
+            name = str(ref).strip()
+            for number in self._in_trash(name):
+                message = (
+                    f"run {number} is in the trash; to take it out: recorder remove --undo {number}"
+                )
+                raise RunNotFoundError(message, ref=error.ref) from None
+            raise
+
+    def _in_trash(self, name: str) -> Iterator[int]:
+        """Yield the number of a run in the trash that has this number or id."""
+        for document in self.journal.table(TRASH):
+            if name == str(document.doc_id) or name == document.get("id"):
+                yield document.doc_id
 
     def trash(self) -> list[Record]:
         """Return the records of the runs in the trash."""

@@ -27,8 +27,8 @@ from recorder.errors import (
 )
 from recorder.formats.points import Point
 
-# The extra `test` does without PyTorch, which is large.
-needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="no PyTorch here")
+# The extra `test` does without PyTorch, which is large: what it writes and reads is tested where it is installed.
+pytestmark = pytest.mark.torch(needed=False)
 
 FIT = """
     import dataclasses, datetime, enum, gzip, json, os, pickle
@@ -184,7 +184,7 @@ def test_a_result_of_a_class_that_is_not_here(record: Run, monkeypatch: pytest.M
     "what",
     [
         *("result", "named", "own.pkl", "model.joblib", "objects.npy"),
-        pytest.param("loud.pt", marks=needs_torch),
+        pytest.param("loud.pt", marks=pytest.mark.torch),
     ],
 )
 def test_a_foreign_run_runs_no_code(foreign: Run, what: str, tmp_path: Path) -> None:

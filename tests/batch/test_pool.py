@@ -152,7 +152,7 @@ def test_interrupted_a_sweep_keeps_what_there_is(sweeping: Project, number: int)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert "2 interrupted, 4 not begun: recorder list --tag" in stderr
+    assert "2 interrupted, 4 not started: recorder list --tag" in stderr
     assert [one["status"] for one in runs(sweeping)] == ["interrupted", "interrupted"]
     assert not list((sweeping.root / ".recorder" / "live").glob("*/stdout"))
 

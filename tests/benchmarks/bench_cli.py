@@ -1,7 +1,7 @@
-"""What the command line costs, as ratios measured side by side: ``python tests/benchmarks/bench_cli.py``.
+"""Measure the cost of the command line: ``python tests/benchmarks/bench_cli.py``.
 
-Each command is a process of its own, in turn with its floor, an interpreter that imports click; in a store of 10,000
-runs with the lines that real runs write. Times are medians in ms.
+Each command runs in a new process, in turn with its baseline: an interpreter that imports click. The store has 10,000
+runs with the lines that real runs write. Times are medians in milliseconds; the ratio is to the baseline.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
 
 
 def measure(commands: list[tuple[str, ...]], *, cwd: Path, rounds: int = ROUNDS) -> list[float]:
-    """Median milliseconds of the interpreter with each of the arguments, in turn."""
+    """Return the median time of the interpreter with each list of arguments, in milliseconds, measured in turn."""
     times: list[list[float]] = [[] for _ in commands]
     for _ in range(rounds):
         for arguments, taken in zip(commands, times, strict=True):

@@ -1,8 +1,8 @@
-"""What capturing the code costs: ``python tests/benchmarks/bench_code.py``.
+"""Measure the cost of capturing code: ``python tests/benchmarks/bench_code.py``.
 
-In a repository of 5,000 files made for it, with 250 distributions installed beside: a snapshot in a new store, in a
-later process, and in a later call, beside `git status` of the same tree; and how much longer the first recorded call
-of a process takes than the function itself. Each figure is the best of several fresh processes, taken in turns.
+It creates a repository of 5,000 files, and 250 installed distributions. It measures a snapshot in a new store, in a
+later process and in a later call, compared with `git status` of the same tree, and the time that recording adds to the
+first call of a process. Each figure is the best of several new processes, measured in turn.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if __name__ == "__main__":
 
 
 def make_repository(root: Path) -> None:
-    """A committed tree, old enough to be told from what changes now."""
+    """Create a committed tree whose time stamps are old enough to distinguish it from later changes."""
     for number in range(FILES - 1):
         folder = root / f"package_{number // 250}" / f"part_{number // 50 % 5}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def make_repository(root: Path) -> None:
 
 
 def edit(root: Path, number: int) -> None:
-    """Another file as somebody leaves it who then starts the experiment: changed some seconds ago."""
+    """Change another file, with a time stamp some seconds ago, as an editor would leave it."""
     path = root / "package_0" / "part_0" / f"module_{number}.py"
     path.write_text(path.read_text() + "value += 1\n")
     then = time.time() - 10
@@ -77,14 +77,14 @@ def edit(root: Path, number: int) -> None:
 
 
 def time_status(root: Path) -> float:
-    """Seconds that a warm `git status` takes, process and all."""
+    """Return the time of a warm `git status`, including the start of the process, in seconds."""
     start = time.perf_counter()
     subprocess.run(["git", "status", "--porcelain"], cwd=root, check=True, capture_output=True)
     return time.perf_counter() - start
 
 
 def measure(args: list[str], *, site: Path, cwd: Path) -> list[float]:
-    """The figures that a fresh Python prints whose sys.path has the distributions."""
+    """Return the figures that a new Python process prints, with the distributions on its sys.path."""
     env = {**os.environ, "PYTHONPATH": str(site)}
     done = subprocess.run(
         [sys.executable, *args], env=env, cwd=cwd, check=True, capture_output=True, text=True
@@ -101,7 +101,7 @@ def main() -> None:
         make_repository(root)
         make_distributions(site)
         snapshot = ["-c", SNAPSHOT, str(root), str(store)]
-        measure(["experiment.py"], site=site, cwd=root)  # makes the store, and the byte code
+        measure(["experiment.py"], site=site, cwd=root)  # creates the store and the bytecode
         status, cold, warm, edited, calls, edited_calls = [], [], [], [], [], []
         for number in range(PROCESSES):
             shutil.rmtree(store, ignore_errors=True)

@@ -1,7 +1,8 @@
-"""What a verdict costs, as ratios measured side by side: ``python tests/benchmarks/bench_compare.py [MEGABYTES]``.
+"""Measure the cost of a verdict: ``python tests/benchmarks/bench_compare.py [MEGABYTES]``.
 
-Arrays beside NumPy's own array_equal on the same files, memory-mapped, a series beside splitting its text once. Ratios hold from machine to
-machine; times do not. Needs NumPy, and five times the size given (1024 MB) on the disk and in memory.
+Arrays are compared with NumPy's array_equal on the same memory-mapped files, and a series with splitting its text into
+lines. Ratios are comparable between machines; times are not. It needs NumPy, and five times the size (1024 MB by
+default) on disk and in memory.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ POINTS = 1_000_000
 
 
 def best(call: Callable[[], object]) -> float:
-    """The least of several measurements, in seconds."""
+    """Return the shortest of several measurements, in seconds."""
     found = []
     for _ in range(ROUNDS):
         started = time.perf_counter()
@@ -37,7 +38,7 @@ def best(call: Callable[[], object]) -> float:
 
 
 def record(output: Output | None = None, series: StoredBytes | None = None) -> Record:
-    """A finished record with that output or series."""
+    """Return a finished record with the output or series."""
     return Record(
         id="a" * 20,
         experiment="f",
@@ -50,9 +51,10 @@ def record(output: Output | None = None, series: StoredBytes | None = None) -> R
 
 
 def measure_arrays(folder: Path, objects: Objects, megabytes: int) -> None:
-    """What two large .npy outputs come to: the same, one element off, all off, in another order in memory.
+    """Measure large .npy outputs: equal, with one different element, all different, and in another memory order.
 
-    The verdict on outputs of different digests digests both first: a damaged object is no divergence.
+    For outputs with different digests, the verdict digests both files first, because a damaged object is not a
+    divergence.
     """
     array = np.random.default_rng(0).normal(size=(megabytes, 1 << 17))
     made = {
@@ -82,14 +84,14 @@ def measure_arrays(folder: Path, objects: Objects, megabytes: int) -> None:
 
 
 def keep(values: np.ndarray, path: Path, objects: Objects) -> Record:
-    """The record of a run with that array as its output."""
+    """Store the array; return the record of a run that has it as output."""
     np.save(path, values)
     digest, size = objects.put_file(path, sync=False)
     return record(Output(name="w.npy", kind="file", digest=digest, size_bytes=size))
 
 
 def measure_floors(a: Path, b: Path) -> float:
-    """What NumPy takes for the same two files, memory-mapped, and BLAKE3; the floor is array_equal."""
+    """Measure NumPy and BLAKE3 on the same two files; return the baseline, array_equal, in seconds."""
 
     def pair() -> tuple[np.ndarray, np.ndarray]:
         return np.load(a, mmap_mode="r"), np.load(b, mmap_mode="r")
@@ -114,7 +116,7 @@ def measure_floors(a: Path, b: Path) -> float:
 
 
 def measure_series(objects: Objects) -> None:
-    """The verdict on two series of a million points."""
+    """Measure the verdict on two series of a million points."""
     texts = [
         "name,step,time_s,value\n"
         + "".join(
@@ -136,15 +138,15 @@ def measure_series(objects: Objects) -> None:
 
 
 def show(what: str, seconds: float, floor: float) -> None:
-    """One line."""
+    """Print one line of the result."""
     print(f"{what:48} {seconds:8.3f} s   x {seconds / floor:6.2f}")
 
 
 def main() -> None:
-    """Measure, in a folder that is gone afterwards."""
+    """Measure in a temporary folder, and print the results."""
     megabytes = int(sys.argv[1]) if len(sys.argv) > 1 else 1024
     print(f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}")
-    print(f"arrays of {megabytes} MB, beside array_equal of both, memory-mapped")
+    print(f"arrays of {megabytes} MB, compared with array_equal on both files, memory-mapped")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("objects", "staging"):

@@ -1,8 +1,8 @@
-"""What describing the environment costs: ``python tests/benchmarks/bench_environment.py``.
+"""Measure the cost of describing the environment: ``python tests/benchmarks/bench_environment.py``.
 
-In a folder of 250 distributions made for it: the first scan, a later process's, and a later call's, beside what
-listing the names and versions with importlib.metadata takes. Each figure is the best of several fresh processes,
-and of the calls in them.
+It creates a folder of 250 distributions and measures the first scan, a scan in a later process and a later call,
+compared with listing names and versions with importlib.metadata. Each figure is the best of several new processes and
+the calls in them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ print(time.perf_counter() - start)
 
 
 def make(site: Path) -> None:
-    """The distributions' metadata, each with the files that pip leaves."""
+    """Write the metadata of the distributions, with the files that pip writes for each."""
     for number in range(DISTRIBUTIONS):
         name = f"made_{number}"
         info = site / f"{name}-1.{number}.dist-info"
@@ -72,7 +72,7 @@ def make(site: Path) -> None:
 
 
 def measure(code: str, *args: str, site: Path, setup: str = "") -> list[float]:
-    """The figures that the code prints in a fresh process whose sys.path has the folder."""
+    """Return the figures that the code prints in a new process with the folder on its sys.path."""
     env = {**os.environ, "PYTHONPATH": str(site)}
     command = [sys.executable, "-c", setup + code, *args]
     done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)

@@ -1,8 +1,8 @@
-"""What finding a run's inputs costs: ``python tests/benchmarks/bench_inputs.py [FILES]``.
+"""Measure the cost of finding a run's inputs: ``python tests/benchmarks/bench_inputs.py [FILES]``.
 
-A function opens and reads 10,000 files of 2 KB, in the project (tracked by git) and elsewhere, plainly and recorded, in
-turns in fresh processes: how long the function itself takes in both, and the whole call, the first of a store and a
-later process's, which finds the files as they were. Each figure is the best of several.
+A function opens and reads 10,000 files of 2 KB, in the project (tracked by git) and elsewhere. It runs plain and
+recorded, in turn, in new processes. Measured are the function itself and the whole recorded call: the first call of a
+store, and one in a later process, for which the files have not changed. Each figure is the best of several.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def first(seed: int = 0):
     return 0
 
 if __name__ == "__main__":
-    first()  # what a process's first call costs is measured elsewhere
+    first()  # bench_store.py measures the first call of a process
     folder = sys.argv[1]
     read(folder)
     start = now(); read(folder); plain = now() - start
@@ -50,7 +50,7 @@ if __name__ == "__main__":
 
 
 def make_files(folder: Path) -> None:
-    """The files, old enough to be told from what changes now."""
+    """Write the files, with time stamps old enough to distinguish them from later changes."""
     for n in range(FILES):
         path = folder / f"d{n % 100}" / f"f{n}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def make_files(folder: Path) -> None:
 
 
 def measure(project: Path, folder: Path, *, fresh: bool) -> tuple[float, float, float]:
-    """Of one process: the plain call, the recorded function, the recorded call, in seconds."""
+    """Return the times in one process: the plain call, the recorded function, the recorded call, in seconds."""
     if fresh:
         subprocess.run(["rm", "-rf", str(project / ".recorder")], check=True)
     command = [sys.executable, "exp.py", str(folder)]
@@ -69,7 +69,7 @@ def measure(project: Path, folder: Path, *, fresh: bool) -> tuple[float, float, 
 
 
 def report(name: str, project: Path, folder: Path, *, fresh: bool) -> None:
-    """A line of the table."""
+    """Return a line of the table."""
     found = [measure(project, folder, fresh=fresh) for _ in range(PROCESSES)]
     plain, inside, whole = (min(one[n] for one in found) for n in range(3))
     print(

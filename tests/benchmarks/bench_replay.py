@@ -1,8 +1,8 @@
-"""What a replay costs: ``python tests/benchmarks/bench_replay.py``.
+"""Measure the cost of a replay: ``python tests/benchmarks/bench_replay.py``.
 
-The replay of a function that does nothing, in a repository of 50 files, beside the same script run plainly, without
-recorder, and recorded; and laying out the workspace of a snapshot of 5,000 files, the first time and later, beside
-`git checkout-index` and `cp -a` of the same tree. Each figure is the best of several, taken in turns.
+The replay of a function that does nothing, in a repository of 50 files, is compared with the same script without
+recorder, and recorded. Creating the workspace of a snapshot of 5,000 files, the first time and later, is compared with
+`git checkout-index` and `cp -a` of the same tree. Each figure is the best of several, measured in turn.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RECORDED = "from recorder import record\n" + PLAIN.replace("def nothing", "@reco
 
 
 def make_repository(root: Path, *, files: int) -> None:
-    """A committed tree of modules, old enough to be told from what changes now."""
+    """Create a committed tree of modules with time stamps old enough to distinguish it from later changes."""
     for number in range(files):
         folder = root / f"package_{number // 250}" / f"part_{number // 50 % 5}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def make_repository(root: Path, *, files: int) -> None:
 
 
 def best_in_turns(acts: dict[str, Callable[[], object]], *, times: int) -> dict[str, float]:
-    """The shortest time of each, in seconds, all of them in turns."""
+    """Return the shortest time of each call, in seconds, measured in turn."""
     found: dict[str, list[float]] = {name: [] for name in acts}
     for _ in range(times):
         for name, act in acts.items():
@@ -60,7 +60,7 @@ def best_in_turns(acts: dict[str, Callable[[], object]], *, times: int) -> dict[
 
 
 def measure_replay(root: Path) -> None:
-    """A function that does nothing."""
+    """Measure the replay of a function that does nothing."""
     make_repository(root, files=48)
 
     def run(*args: str) -> Callable[[], object]:
@@ -88,7 +88,7 @@ def measure_replay(root: Path) -> None:
 
 
 def measure_workspace(place: Path) -> None:
-    """A snapshot of 5,000 files."""
+    """Measure the workspace of a snapshot of 5,000 files."""
     root = place / "large"
     make_repository(root, files=FILES - 2)
     store = RunStore(place / "store", create=True)
@@ -124,7 +124,7 @@ def measure_workspace(place: Path) -> None:
 
 
 def say(what: str, taken_s: float, floor: str, floor_s: float, more: str = "") -> None:
-    """A line of the table."""
+    """Return a line of the table."""
     ratio = f"{taken_s / floor_s:.2f}"
     print(
         f"| {what} | {taken_s:.3f} s | {floor} | {floor_s:.3f} s | {ratio} | {more} |", flush=True

@@ -1,8 +1,8 @@
-"""What recording costs, as ratios measured side by side: ``python tests/benchmarks/bench_store.py [NAME...]``.
+"""Measure the cost of recording: ``python tests/benchmarks/bench_store.py [NAME...]``.
 
-Each figure stands beside its floor: the least that any recorder with the same promise must do, measured in turn with
-it in the same run. Ratios hold from machine to machine; times do not. Each measurement runs in a process of its own
-(`workloads.py`); NAME picks some of `MEASUREMENTS`.
+Each figure has a baseline: the least work with which any recorder could keep the same promise, measured in turn with
+it. Ratios are comparable between machines; times are not. Each measurement runs in a new process (`workloads.py`). NAME
+selects from `MEASUREMENTS`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 
 
 class Row(NamedTuple):
-    """A figure beside its floor, both in `unit`; `limit` is what their ratio, or the figure itself, shall not pass."""
+    """A figure and its baseline, both in `unit`; `limit` is the largest acceptable ratio or figure."""
 
     name: str
     value: float
@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
 
 class Project:
-    """A committed repository of 50 files with the experiments in it, and a store beside them."""
+    """A committed repository of 50 files, with the experiments and a store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -47,10 +47,10 @@ class Project:
         git = ["git", "-c", "user.name=b", "-c", "user.email=b@example.org"]
         for args in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
             subprocess.run([*git, *args], cwd=folder, check=True)
-        time.sleep(0.1)  # what was written a moment ago cannot be told from a change
+        time.sleep(0.1)  # files written a moment ago cannot be distinguished from changed ones
 
     def measure(self, name: str, *args: object) -> dict[str, float]:
-        """What the workload of that name says, in a process of its own."""
+        """Run the workload in a new process; return its figures by name."""
         command = [sys.executable, "workloads.py", name, *map(str, args)]
         done = subprocess.run(command, cwd=self.folder, check=True, stdout=subprocess.PIPE)
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -58,7 +58,7 @@ class Project:
 
 
 def measure_start(code: str) -> float:
-    """Median seconds of an interpreter that runs the code."""
+    """Return the median time of an interpreter that runs the code, in milliseconds."""
     times = []
     for _ in range(15):
         start = time.perf_counter()
@@ -68,7 +68,7 @@ def measure_start(code: str) -> float:
 
 
 def start(_: Project) -> Iterator[Row]:
-    """The start of a program."""
+    """Measure the start of a program."""
     light = measure_start("from recorder import record, log, save")
     yield Row("import recorder", light, "a bare interpreter", measure_start("pass"), "ms")
     shown = measure_start("from recorder.cli import main; main(['--help'])")
@@ -76,8 +76,8 @@ def start(_: Project) -> Iterator[Row]:
 
 
 def call(project: Project) -> Iterator[Row]:
-    """A recorded call, in a small store and in a large one."""
-    project.measure("call", 5)  # warms the caches
+    """Measure a recorded call, in a small store and in a large one."""
+    project.measure("call", 5)  # warm the caches
     small = project.measure("call", 100)
     yield Row(
         "a process's first recorded call", small["first"], "its later ones", small["call"], "ms"
@@ -94,7 +94,7 @@ def call(project: Project) -> Iterator[Row]:
 
 
 def reading(project: Project) -> Iterator[Row]:
-    """A store of 100,000 runs, from another process."""
+    """Measure reading a store of 100,000 runs from another process."""
     anew = project.measure("fill", MANY)["open"]
     opened = project.measure("open")
     floor = "its bytes read and checksummed"
@@ -109,7 +109,7 @@ def reading(project: Project) -> Iterator[Row]:
 
 
 def logging(project: Project) -> Iterator[Row]:
-    """Points of one run."""
+    """Measure logging the points of one run."""
     one = project.measure("log")
     floor = "a call with a keyword, an append"
     yield Row("log(loss=x, step=i), a point", one["one"], floor, one["floor"], "us", "2 us")
@@ -119,7 +119,7 @@ def logging(project: Project) -> Iterator[Row]:
 
 
 def large_file(project: Project) -> Iterator[Row]:
-    """A file of 1 GB."""
+    """Measure storing a file of 1 GB."""
     found = project.measure("large")
     yield Row("a file of 1 GB", found["put"], "cp of it, synced", found["copy"], "s", "1.2 x")
     floor = "BLAKE3 of it"
@@ -132,7 +132,7 @@ MEASUREMENTS: dict[str, Callable[[Project], Iterator[Row]]] = {
 
 
 def show(row: Row) -> str:
-    """The row of the table."""
+    """Return the row of the table."""
     ratio = row.value / row.floor
     figures = f"{row.value:.3g} | {row.unit} | {row.floor_name} | {row.floor:.3g} | {ratio:.2f}"
     return f"| {row.name} | {figures} | {row.limit} |"

@@ -1,6 +1,6 @@
-"""What `bench_store.py` measures, each in a process of its own in a project: ``python workloads.py NAME ARG...``.
+"""The workloads of `bench_store.py`, each run in a new process in a project: ``python workloads.py NAME ARG...``.
 
-The last line printed is JSON: figures by name, in the unit that the table shows.
+The last printed line is JSON: figures by name, in the unit of the table.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def small(
     a: int = 1, b: float = 2.0, c: str = "x", d: bool = True, e: None = None, g: Any = (1, 2),
     h: Any = frozenset({"i"}), j: float = 0.5, k: str = "y", seed: int = 0,
 ) -> dict[str, float]:  # fmt: skip
-    """Ten values, a metric, a JSON result, a saved file of 10 KB."""
+    """Take ten values, log a metric, save a file of 10 KB, and return a JSON result."""
     Path("out.bin").write_bytes(os.urandom(PAYLOAD))
     log(loss=0.5)
     save("out.bin")
@@ -40,9 +40,9 @@ def small(
 
 
 def by_hand(folder: Path, *, name_too: bool = False) -> None:
-    """The same bytes: a 10 KB file staged, synced and renamed, and a line appended and synced.
+    """Write the same bytes: stage, sync and rename a 10 KB file, and append and sync a line.
 
-    With `name_too` the file's new name is synced as well: without, a power cut may leave the line and not the file.
+    With `name_too`, the file's new name is synced as well. Without it, a power cut can leave the line but not the file.
     """
     name = secrets.token_hex(8)
     with (folder / name).open("wb") as file:
@@ -61,16 +61,19 @@ def by_hand(folder: Path, *, name_too: bool = False) -> None:
 
 
 def elapsed(work: Callable[[], object]) -> float:
-    """The seconds that it takes."""
+    """Return the time of a call, in seconds."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def call(rounds: str) -> dict[str, float]:
-    """A recorded call and its floor in turn: of each the quickest tenth, others use the disk too; the process's first."""
+    """Measure the first recorded call, and recorded calls and their baselines in turn, in milliseconds.
+
+    Of each, the first decile counts, because other processes use the disk too.
+    """
     first = elapsed(small)
-    time.sleep(0.1)  # what was written a moment ago is old enough by then to be told from a change
+    time.sleep(0.1)  # so that files written a moment ago can be distinguished from changed ones
     small()
     folder = STORE / "by-hand"
     folder.mkdir(exist_ok=True)
@@ -81,7 +84,7 @@ def call(rounds: str) -> dict[str, float]:
 
 
 def fill(count: str) -> dict[str, float]:
-    """Fill the store up to so many runs, each with the lines that a run writes: as running, and finished."""
+    """Fill the store up to `count` runs, each with the two lines that a run writes: running and finished."""
     small()
     table = RunStore(STORE).journal.table("runs")
     finished = dict(next(iter(table)))
@@ -97,12 +100,12 @@ def fill(count: str) -> dict[str, float]:
             file.write(make_line("runs", number, {**finished, **own}))
         file.flush()
         os.fsync(file.fileno())
-    # Whoever opens a journal that has grown by 16 MB writes its index anew.
+    # Opening a journal that has grown by 16 MB rewrites its index.
     return {"open": elapsed(lambda: len(RunStore(STORE)))}
 
 
 def open_store() -> dict[str, float]:
-    """Open the store and read the last 20; then a query over all of it; and what the same bytes take at least."""
+    """Measure opening the store and reading the last 20 runs, a query over all runs, and reading the same bytes."""
     bare = memory_mb()
     start = time.perf_counter()
     store = RunStore(STORE)
@@ -124,7 +127,7 @@ def open_store() -> dict[str, float]:
 
 
 def parse() -> float:
-    """Seconds to parse every other line of the journal, which are the documents that count."""
+    """Return the time to parse every second line of the journal, in seconds; these are the current documents."""
     import msgspec
 
     lines = (STORE / "runs.jsonl").read_bytes().splitlines()[1::2]
@@ -133,27 +136,27 @@ def parse() -> float:
 
 
 def memory_mb() -> float:
-    """The largest resident size so far."""
+    """Return the largest resident size so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 @record
 def log_one() -> None:
-    """Log many points, one a call."""
+    """Log many points, one per call."""
     for i in range(POINTS):
         log(loss=1 / (i + 1), step=i)
 
 
 @record
 def log_four() -> None:
-    """Log as many, four a call."""
+    """Log the same number of points, four per call."""
     for i in range(POINTS // 4):
         value = 1 / (i + 1)
         log(step=i, loss=value, accuracy=value + 1, rate=value / 3, norm=value * 7)
 
 
 def least() -> float:
-    """Microseconds of a call with a keyword that appends to a list."""
+    """Return the time of a call with a keyword that appends to a list, in microseconds."""
     taken: list[Any] = []
 
     def take(*, step: int, **named: float) -> None:
@@ -166,7 +169,7 @@ def least() -> float:
 
 
 def log_points() -> dict[str, float]:
-    """Microseconds of a point, one and four a call, to the end of the run; and the largest size of one in the store."""
+    """Measure a point in microseconds, with one and four per call, and its largest size in the store in bytes."""
     workloads = {"one": log_one, "four": log_four}
     found = {
         name: min(elapsed(work) for _ in range(3)) / POINTS * 1e6
@@ -178,7 +181,7 @@ def log_points() -> dict[str, float]:
 
 
 def large() -> dict[str, float]:
-    """A file of 1 GB taken in, copied and digested, in turn; the best of each."""
+    """Measure storing, copying and digesting a file of 1 GB, in turn; the best of each counts, in seconds."""
     source, copied, objects = Path("large"), Path("copied"), RunStore(STORE, create=True).objects
     figures: dict[str, list[float]] = {"put": [], "copy": [], "move": [], "digest": []}
     work: dict[str, Callable[[], object]] = {
@@ -197,7 +200,7 @@ def large() -> dict[str, float]:
 
 
 def write_large(path: Path) -> None:
-    """A new file of 1 GB, on the disk."""
+    """Write a new file of 1 GB and sync it."""
     block = os.urandom(1 << 24)
     with path.open("wb") as file:
         for i in range(LARGE // len(block)):
@@ -207,21 +210,21 @@ def write_large(path: Path) -> None:
 
 
 def copy(source: Path, dest: Path) -> None:
-    """``cp``, and a sync as the store makes one."""
+    """Copy with ``cp``, and sync as the store does."""
     subprocess.run(["cp", source, dest], check=True)
     with dest.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def digest(path: Path) -> None:
-    """BLAKE3 on every core."""
+    """Digest with BLAKE3 on all cores."""
     from blake3 import blake3
 
     blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()
 
 
 def drop_all(objects: Any) -> None:
-    """Remove every object, and forget it."""
+    """Remove every object, and the memory of it."""
     for name in list(objects):
         objects.path(name).unlink()
     objects._durable.clear()

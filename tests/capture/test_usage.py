@@ -37,7 +37,7 @@ def test_a_short_run_has_processor_time() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no getrusage")
 def test_a_peak_of_an_earlier_run_is_told_from_ones_own() -> None:
-    """The process's peak memory counts for a run only if it is higher than before the run."""
+    """A peak of memory counts for a run only if it is higher than before the run."""
     Meter()
     idle = Meter().stop()
     assert idle.peak_memory_bytes is not None

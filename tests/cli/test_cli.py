@@ -1,4 +1,4 @@
-"""The command line as a whole: what each command imports, in a real process."""
+"""The command line as a whole, in a real process: imports, verbose output, errors, encodings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEAVY = (
     "matplotlib",
     "psutil",
 )
-# Each command with what it may load of those, since it cannot do without.
+# Each command with the heavy packages that it needs.
 COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "help": (["--help"], ()),
     "version": (["--version"], ()),
@@ -52,7 +52,7 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with two runs."""
+    """Return a project with two runs."""
     root = tmp_path_factory.mktemp("cli") / "project"
     root.mkdir()
     project = Project(root)
@@ -81,8 +81,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.mark.torch(needed=False)
 def test_no_command_imports_what_it_does_not_need(project: Project) -> None:
-    """Of the heavy packages each command loads only those that it cannot do without."""
+    """Each command imports only the heavy packages that it needs."""
     code = (
         "import json, sys\nfrom recorder.cli import main\n"
         "try:\n    main(sys.argv[1:])\n"
@@ -103,11 +104,11 @@ def test_no_command_imports_what_it_does_not_need(project: Project) -> None:
 
 
 def test_verbose_says_what_happens(project: Project) -> None:
-    """With -v the store, its files and the processes are told on stderr; what is printed stays the same."""
+    """-v logs the store, its files and processes to stderr, through the logger `recorder`; stdout stays the same."""
     done = project.recorder("-v", "code", "1")
     assert done.stdout == project.recorder("code", "1").stdout
     lines = done.stderr.splitlines()
-    assert lines[0] == f"the store is {project.root / '.recorder'}"
+    assert lines[0] == f"store: {project.root / '.recorder'}"
     assert any(line.endswith("ms  opens runs.jsonl") for line in lines)
     assert any(" ms  runs git " in line and "ls-tree" in line for line in lines)
     said = project.recorder("-v", "restore", "1", "out.txt", "--to", "verbose").stderr
@@ -116,7 +117,56 @@ def test_verbose_says_what_happens(project: Project) -> None:
 
 
 def test_the_version(project: Project) -> None:
-    """`recorder --version` says which it is."""
+    """`recorder --version` prints the version."""
     from recorder import __version__
 
     assert project.recorder("--version").stdout == f"recorder, version {__version__}\n"
+
+
+def test_verbose_uses_logging(project: Project) -> None:
+    """A handler on the logger `recorder` gets what -v prints."""
+    code = """
+import logging, sys
+lines = []
+class Handler(logging.Handler):
+    def emit(self, record):
+        lines.append((record.name, record.getMessage()))
+logging.getLogger("recorder").addHandler(Handler())
+from recorder.cli import main
+try:
+    main(["-v", "show", "1"])
+finally:
+    assert lines[0][0] == "recorder" and lines[0][1].startswith("store: "), lines
+    assert any(line.endswith("opens runs.jsonl") for _, line in lines), lines
+"""
+    project.python("-c", code)
+
+
+@pytest.mark.parametrize(
+    "args", [["show", "1"], ["list"], ["list", "-g", "x"], ["plot", "1", "-m", "y"]]
+)
+def test_a_latin_1_terminal(project: Project, args: list[str]) -> None:
+    """A terminal that lacks a character shows ? in its place, and no traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "recorder", *args], cwd=project.root, capture_output=True, check=True,
+        env={**project.env, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+    )  # fmt: skip
+    assert b"Traceback" not in done.stderr and done.stdout.decode("latin-1")
+
+
+def test_an_unknown_command(project: Project) -> None:
+    """An unknown command suggests the nearest, and `log`, which is a function, the command of that meaning."""
+    for word, near in (("lsit", "list"), ("log", "logs"), ("repaly", "replay")):
+        assert (
+            f"no command {word!r}: did you mean {near}" in project.recorder(word, status=2).stderr
+        )
+    assert "recorder --help lists them" in project.recorder("xyzzy", status=2).stderr
+
+
+def test_cat_names_what_there_is(project: Project) -> None:
+    """`cat` with an unknown name lists every name of the run, and the command for its console output."""
+    said = project.recorder("cat", "1:stdout", status=3).stderr
+    assert "run 1 has no 'stdout'; it has: array, out.txt, result" in said.replace(
+        "out.txt, array", "array, out.txt"
+    )
+    assert said.endswith("; for its stdout: recorder logs 1\n")

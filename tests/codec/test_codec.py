@@ -185,9 +185,11 @@ def test_frames_are_restored() -> None:
     pd.testing.assert_frame_equal(round_trip(mixed), mixed)
 
 
+@pytest.mark.torch
 def test_tensors_are_restored() -> None:
     """A tensor is restored with its dtype, including bfloat16, and with requires_grad."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     for tensor in (
         torch.arange(6.0).reshape(2, 3),
         torch.ones(3, dtype=torch.bfloat16),

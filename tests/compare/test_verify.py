@@ -172,8 +172,18 @@ def test_the_console_does_not_decide(made: Made) -> None:
     item = found.items[-1]
     assert (item.kind, item.verdict, item.decides) == ("console", "different", False)
     assert "line 2" in item.detail
-    found = made.verify(made.record(None, stdout=a.stdout), made.record(None, stdout=a.stdout))
-    assert found.verdict == "nothing verified"
+
+
+def test_the_console_decides_where_there_is_nothing_else(made: Made) -> None:
+    """Without a result, outputs, or metrics, stdout decides, and the reason says so."""
+    a, b = (
+        made.record(None, stdout=StoredBytes(digest="x", size_bytes=1, text=f"{text} 0x7f00aa11\n"))
+        for text in ("one", "two")
+    )
+    same = made.verify(a, a)
+    assert (same.verdict, same.reason) == ("reproduced", "only stdout was compared")
+    assert made.verify(a, b).verdict == "diverged"
+    assert made.verify(a, made.record(None)).verdict == "diverged"
 
 
 def test_the_workspace_is_the_recorded_place(made: Made) -> None:
@@ -508,9 +518,11 @@ def test_files_by_their_format(name: str, a: bytes, b: bytes, verdict: str, path
     assert compare_files(name, b, a).verdict == verdict
 
 
+@pytest.mark.torch
 def test_torch_checkpoints_under_two_names(tmp_path: Path) -> None:
     """The same state saved under two names is equal; one differing weight is found."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     model = torch.nn.Linear(3, 2)
     torch.save(model.state_dict(), tmp_path / "one.pt")
     torch.save(model.state_dict(), tmp_path / "two.pt")

@@ -1,4 +1,4 @@
-# A script without a main guard: it reads, resamples, and prints as it goes down the page.
+# A script without a main guard that reads a table, resamples it, and prints results.
 import csv
 import random
 import statistics

@@ -1,4 +1,4 @@
-"""What comes next: a small recurrent network on the characters of a text, which then speaks itself."""
+"""A small recurrent network that learns to predict characters, and then generates a string."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ PARTS = ("the wind|a gull|our captain", "turns|cries|hauls|sings", "to the harbo
 
 
 def write(sentences: int, generator):
-    """A text that a small grammar writes."""
+    """Return sentences from a small grammar, one a line."""
     parts = [[generator.choice(part.split("|")) for part in PARTS] for _ in range(sentences)]
     return "\n".join(" ".join(words) for words in parts)
 
 
 class Characters(nn.Module):
-    """What character comes next, by a gated recurrent unit."""
+    """A predictor of the next character: an embedding, a gated recurrent unit, and a linear layer."""
 
     def __init__(self, characters: int, width: int):
         super().__init__()
@@ -30,20 +30,20 @@ class Characters(nn.Module):
         return self.head(out), state
 
 
-def speak(model, alphabet, length: int):
-    """A text that the model draws, character by character."""
-    at, state, said = torch.zeros(1, 1, dtype=torch.long), None, ""
+def generate(model, alphabet, length: int):
+    """Sample a string from the model, character by character."""
+    at, state, sample = torch.zeros(1, 1, dtype=torch.long), None, ""
     with torch.no_grad():
         for _ in range(length):
             scores, state = model(at, state)
             at = torch.multinomial(scores[0, -1].softmax(0), 1).reshape(1, 1)
-            said += alphabet[at.item()]
-    return said
+            sample += alphabet[at.item()]
+    return sample
 
 
 @record
 def characters(steps: int = 30, rate: float = 0.3, width: int = 32, length: int = 80):
-    torch.set_num_threads(1)  # so small a network is quicker so
+    torch.set_num_threads(1)  # faster for so small a network
     text = write(400, rng())
     alphabet = sorted(set(text))
     codes = torch.tensor([alphabet.index(c) for c in text])
@@ -59,7 +59,7 @@ def characters(steps: int = 30, rate: float = 0.3, width: int = 32, length: int 
             for weights, speed, slope in zip(model.parameters(), speeds, slopes, strict=True):
                 weights -= rate * speed.mul_(0.9).add_(slope)
         log(step=step, loss=loss)
-    Path("said.txt").write_text(speak(model, alphabet, length))
+    Path("sample.txt").write_text(generate(model, alphabet, length))
     return model.state_dict()
 
 

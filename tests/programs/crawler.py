@@ -1,4 +1,4 @@
-"""An async experiment: workers that take pages from a queue, a server that answers late, and a page rank of it all."""
+"""An async experiment: workers crawl pages from a slow server, and rank them."""
 
 import asyncio
 import random
@@ -7,7 +7,7 @@ from recorder import log, record
 
 
 class Web:
-    """Pages that link to each other; each answer takes its time."""
+    """Pages that link to each other, with a delay before each answer."""
 
     def __init__(self, pages: int):
         self.links = {p: random.sample(range(pages), 4) for p in range(pages)}
@@ -18,7 +18,7 @@ class Web:
 
 
 async def work(web: Web, queue: asyncio.Queue, seen: dict):
-    """Fetch what is in the queue, and queue what is new there."""
+    """Fetch the pages in the queue, and add their new links."""
     while True:
         page = await queue.get()
         for link in await web.fetch(page):

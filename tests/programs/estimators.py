@@ -1,4 +1,4 @@
-"""Four scikit-learn estimators on its bundled data; the forest fits in two threads, a search finds the SVM's parameters."""
+"""Four scikit-learn estimators on bundled data sets: a threaded forest, boosting, a grid search, and k-means."""
 
 import joblib
 import numpy as np
@@ -47,7 +47,7 @@ def clusters(x, *, k: int):
 
 @record
 def estimators(images: int = 600, trees: int = 60):
-    """The digits are split by the global generator, from which the models take their seeds as well."""
+    """Fit all estimators; the global generator splits the digits and seeds the models."""
     x, y = load_digits(return_X_y=True)
     halves = train_test_split(x[:images], y[:images], test_size=0.5)
     return {

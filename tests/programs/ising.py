@@ -1,4 +1,4 @@
-"""A class with state: a magnet that is cooled step by step, each call going on from where the last one left it."""
+"""A stateful class: a magnet that is cooled step by step, where each call continues from the state before."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from recorder import log, record, save
 
 
 class Magnet:
-    """Spins on a square, and how often they have been swept."""
+    """A square of spins, and the number of sweeps."""
 
     def __init__(self, size: int):
         self.spins = np.ones((size, size), dtype=np.int8)

@@ -1,4 +1,4 @@
-/* Three bodies that attract each other, stepped by leapfrog; the path goes to the file named. */
+/* Three bodies that attract each other, integrated by leapfrog; writes the path of the first to a file. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-"""A convolutional network: augmented by two workers of the DataLoader, stopped after an epoch, resumed from a checkpoint."""
+"""A convolutional network with two DataLoader workers that augment images, resumed from a checkpoint each epoch."""
 
 import random
 
@@ -10,7 +10,7 @@ from recorder import log, record, save
 
 
 class Shapes(Dataset):
-    """Bars, crosses and squares, shifted and blurred with noise as they are asked for, by the worker's own generator."""
+    """Bars, crosses, and squares, shifted and blurred with noise by the generator of the worker that loads them."""
 
     def __init__(self, images: int):
         shapes = torch.zeros(4, 1, 8, 8)
@@ -46,7 +46,7 @@ class Network(nn.Module):
 
 
 def start(lr: float):
-    """A network, its optimizer, and its schedule."""
+    """Return a network, its optimizer, and its schedule."""
     model = Network()
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     return model, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)

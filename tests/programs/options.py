@@ -1,4 +1,4 @@
-"""A Monte Carlo price of an Asian option, by two processes of multiprocessing, a seed sequence for each piece."""
+"""A Monte Carlo price of an Asian option in two processes, with a seed sequence for each piece."""
 
 import multiprocessing
 
@@ -8,7 +8,7 @@ from recorder import log, record, save
 
 
 def simulate(piece):
-    """The payoffs of one piece of the paths."""
+    """Return the payoffs of one piece of the paths."""
     sequence, paths, strike = piece
     steps = np.random.default_rng(sequence).normal(size=(paths, 50))
     prices = 100 * np.exp(np.cumsum(0.2 * np.sqrt(1 / 50) * steps - 0.02 / 50, axis=1))

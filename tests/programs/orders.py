@@ -1,4 +1,4 @@
-"""A pandas pipeline: two tables in parquet and CSV, joined, cleaned, grouped, resampled; CSV, parquet and a chart out."""
+"""A pandas pipeline that joins, cleans, groups, and resamples two tables, and writes CSV, parquet, and JSON."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from recorder import log, record
 
 
 def gather(rows: int):
-    """The tables that the pipeline reads, as somebody else would have delivered them."""
+    """Write the tables that the pipeline reads."""
     made = np.random.default_rng(7)
     days = pd.Timestamp("2024-01-01") + pd.to_timedelta(made.integers(0, 90 * 24, rows), unit="h")
     amounts = np.where(made.random(rows) < 0.05, np.nan, made.gamma(2, 30, rows))

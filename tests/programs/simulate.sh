@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles the simulation, and runs it: ./simulate.sh STEPS
+# Compile the simulation and run it: ./simulate.sh STEPS
 set -e
 cc -O2 -o nbody nbody.c -lm
 ./nbody "$1" path.csv

@@ -1,4 +1,4 @@
-"""How things look in a terminal: numbers, times, tables, narrow and wide, with colours and without."""
+"""Numbers, times and tables in a terminal: narrow and wide, with and without colors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from recorder.render.runs.runs import bare
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "shown"),
     [
         (0, "0 s"),
         (59, "59 s"),
@@ -28,14 +28,14 @@ from recorder.render.runs.runs import bare
         (86400 * 800, "2 y"),
     ],
 )
-def test_ages(seconds: int, said: str) -> None:
-    """An age is said in its largest unit."""
+def test_ages(seconds: int, shown: str) -> None:
+    """An age has its largest unit."""
     now = datetime.now(timezone.utc)
-    assert text.age(now - timedelta(seconds=seconds), now=now) == said
+    assert text.age(now - timedelta(seconds=seconds), now=now) == shown
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "shown"),
     [
         (None, ""),
         (0.0123, "12 ms"),
@@ -46,21 +46,21 @@ def test_ages(seconds: int, said: str) -> None:
         (59.97, "60.0 s"),
     ],
 )
-def test_durations(seconds: float | None, said: str) -> None:
-    """A duration is said to a useful precision."""
-    assert text.duration(seconds) == said
+def test_durations(seconds: float | None, shown: str) -> None:
+    """A duration has a useful precision."""
+    assert text.duration(seconds) == shown
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_300_000_000, "2.3 GB")]
+    ("count", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_300_000_000, "2.3 GB")]
 )
-def test_sizes(count: int, said: str) -> None:
-    """A size is said in powers of 1000."""
-    assert text.size(count) == said
+def test_sizes(count: int, shown: str) -> None:
+    """A size is in powers of 1000."""
+    assert text.size(count) == shown
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "shown"),
     [
         (1, "1"),
         (1.0, "1.0"),
@@ -70,13 +70,13 @@ def test_sizes(count: int, said: str) -> None:
         (1e-9, "1e-09"),
     ],
 )
-def test_numbers(value: object, said: str) -> None:
-    """A number is said in six digits."""
-    assert text.number(value) == said
+def test_numbers(value: object, shown: str) -> None:
+    """A number has six digits."""
+    assert text.number(value) == shown
 
 
 def test_columns_that_do_not_fit_are_named() -> None:
-    """A table as wide as the terminal at most; what is left out is named, the emptiest and the last first."""
+    """A table is as wide as the terminal at most; the emptiest and the last columns are left out first, and named."""
     columns = [text.Column(name, ["x" * 10, "y"]) for name in "abcd"]
     fitted = fit(columns, width=25, keep=1)
     assert ([c.title for c in fitted.columns], fitted.left_out) == (["a", "b"], ["c", "d"])
@@ -85,55 +85,69 @@ def test_columns_that_do_not_fit_are_named() -> None:
     assert fit(columns, width=25, keep=1).left_out == ["b", "d"]
     ranked = fit(columns, width=25, keep=1, ranks=[0, 1, 5, 4])
     assert ranked.left_out == ["b", "c"]
+    assert fit(columns, width=25, keep=1, last=[1]).left_out == ["c", "d"]
 
 
 def test_wide_cells_are_cut_before_a_column_goes() -> None:
-    """Long cells and dotted titles are cut, more where even what must stay is too wide."""
+    """Long cells and dotted titles are cut, and cut further if even the remaining columns are too wide."""
     columns = [text.Column("model.encoder.layers.dropout", ["z" * 30]), text.Column("b", ["1"])]
     fitted = fit(columns, width=20, keep=0)
     assert [c.title for c in fitted.columns] == ["….layers.dropout", "b"]
     fitted = fit([text.Column(name * 20, ["z" * 30]) for name in "abc"], width=30, keep=3)
-    said = click.unstyle(text.render(fitted.columns))
-    assert all(text.width_of(line) <= 30 for line in said.splitlines())
+    shown = click.unstyle(text.render(fitted.columns))
+    assert all(text.width_of(line) <= 30 for line in shown.splitlines())
 
 
 @pytest.mark.parametrize(
-    ("said", "width"), [("abc", 3), ("größe", 5), ("数据", 4), ("e\u0301", 1), ("한국 ok", 7)]
+    ("shown", "width"), [("abc", 3), ("größe", 5), ("数据", 4), ("e\u0301", 1), ("한국 ok", 7)]
 )
-def test_widths(said: str, width: int) -> None:
-    """A letter that takes two places counts as two, one that combines as none."""
-    assert text.width_of(said) == width
+def test_widths(shown: str, width: int) -> None:
+    """A wide character counts as two columns, a combining one as none."""
+    assert text.width_of(shown) == width
 
 
 @given(st.text(), st.integers(1, 30))
-def test_shortened_to_a_width(said: str, width: int) -> None:
-    """What is cut takes no more places than asked for, from either side, and what fits is left alone."""
+def test_shortened_to_a_width(shown: str, width: int) -> None:
+    """Shortened text fits the width, cut from either side, and text that fits does not change."""
     for cut in (text.shorten, text.shorten_left):
-        short = cut(said, width)
+        short = cut(shown, width)
         assert text.width_of(short) <= max(width, 0)
-        assert short == said or text.width_of(said) > width
+        assert short == shown or text.width_of(shown) > width
 
 
-def test_nothing_moves_the_cursor() -> None:
-    """What is not printable is shown as in a string."""
-    assert text.printable("a\x1b[31m\nb") == "a\\x1b[31m\\nb"
+def test_text_is_cut_between_words() -> None:
+    """Text is cut between words, or within a word that is most of it."""
+    assert text.shorten("one two three", 9) == "one two…"
+    assert text.shorten("one two three", 8) == "one two…"
+    assert text.shorten("a/long/path/without/spaces", 9) == "a/long/p…"
+    assert text.shorten("x extraordinarily", 9) == "x extrao…"
 
 
 @pytest.mark.parametrize(
-    ("form", "said"),
+    ("raw", "shown"),
+    [("a\x1b[31m\nb", "a\\x1b[31m\\nb"), ("ab\u202ecd\u2066", "ab\\u202ecd\\u2066"), ("\x9b2J", "\\x9b2J"),
+     ("\u2028", "\\u2028"), ("\ud800", "\\ud800"), ("größe", "größe")],
+)  # fmt: skip
+def test_printable(raw: str, shown: str) -> None:
+    """Control characters, line separators and bidirectional controls are escaped; letters are not."""
+    assert text.printable(raw) == shown
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"),
     [
         ("adam", "adam"), ("", "''"), ("1e3", "'1e3'"), ("None", "'None'"), (" x", "' x'"), (True, "True"),
         ("a\nb", "'a\\nb'"), ("[1]", "'[1]'"), ("数据", "数据"),
     ],
 )  # fmt: skip
-def test_texts_without_quotes(form: object, said: str) -> None:
-    """A text in a table has quotes only where it would look like something else."""
-    assert bare(form, width=24) == said
+def test_texts_without_quotes(form: object, shown: str) -> None:
+    """A string in a table has quotes only if it would look like something else."""
+    assert bare(form, width=24) == shown
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 def test_a_terminal_of_eighty_columns(project: Project) -> None:
-    """In a terminal of 80 columns no line is longer; colours are there, and none in a pipe or with NO_COLOR."""
+    """No line is wider than a terminal of 80 columns; a pipe and NO_COLOR get no colors."""
     import pty
     import struct
     import subprocess
@@ -141,26 +155,28 @@ def test_a_terminal_of_eighty_columns(project: Project) -> None:
     keys = ", ".join(f"parameter_{i}=0" for i in range(12))
     project.write(
         "wide.py",
-        f"from recorder import record\n\n@record\ndef f({keys}): return 1\n\nf(); f(*range(12))\n",
+        f"from recorder import log, record\n\n@record\ndef f({keys}): log(first=0.5, second=1e-9)\n\nf(); f(*range(12))\n",
     )
     project.python("wide.py")
     assert "\x1b" not in project.recorder("list").stdout
-    for colours in (True, False):
+    for colors in (True, False):
         parent, child = pty.openpty()
         import fcntl
         import termios
 
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         env = {k: v for k, v in project.env.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
-        env |= {} if colours else {"NO_COLOR": "1"}
+        env |= {} if colors else {"NO_COLOR": "1"}
         process = subprocess.Popen(
             [sys.executable, "-m", "recorder", "list"], cwd=project.root, env=env, stdout=child
         )
         process.wait()
         os.close(child)
-        said = os.read(parent, 100_000).decode()
+        shown = os.read(parent, 100_000).decode()
         os.close(parent)
-        assert ("\x1b[" in said) == colours
-        lines = click.unstyle(said).splitlines()
-        assert max(map(len, lines[:4])) <= 80
-        assert "not shown for want of width" in said
+        assert ("\x1b[" in shown) == colors
+        lines = click.unstyle(shown).splitlines()
+        assert max(map(len, lines)) <= 80
+        assert "hidden, the terminal is too narrow: " in lines[4] and "parameter_11" in lines[-1]
+        # The metrics stay although the config does not fit.
+        assert lines[1].split()[-2:] == ["first", "second"] and lines[2].split()[-1] == "1e-09"

@@ -292,12 +292,12 @@ THREADS = """
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="there is one processor: no two threads")
+@pytest.mark.torch
 def test_a_sum_over_threads(project: Project) -> None:
     """Threads that add atomically to the same elements round differently; deterministic algorithms do not.
 
     Integer counts are identical, and the size of the difference tells rounding from a mistake.
     """
-    pytest.importorskip("torch")
     project.write("threads.py", THREADS)
     project.python("threads.py")
     for _ in range(5):  # threads that share a processor may take turns and round alike

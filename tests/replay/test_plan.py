@@ -93,7 +93,7 @@ def test_where_nothing_differs_the_plan_is_short(reading: Project) -> None:
     assert (
         "; unchanged: Python, packages, machine, inputs; not restored: clock, network" in lines[0]
     )
-    assert lines[-1] == "nothing is missing: leave out --plan to replay"
+    assert lines[-1] == "nothing is missing; to replay, leave out --plan"
     assert reading.recorder("list", "--json").stdout == before
     plan = planned(reading)
     assert (plan["blockers"], plan["deviations"], plan["notes"]) == ([], [], [])

@@ -89,11 +89,12 @@ def test_scikit_learn(reality: Reality) -> None:
     assert {one["kind"] for one in reality.project.show(run)["hazards"]} <= {"threads"}
 
 
+@pytest.mark.torch
 def test_networks(reality: Reality) -> None:
     """PyTorch programs reproduce: a network with two data workers and a checkpoint, and a character model."""
     train = {"result", "checkpoint.pt", "loss", "lr"}
     reality.check(
-        "networks", {"train": train, "characters": {"result", "said.txt", "loss"}}, runs=2
+        "networks", {"train": train, "characters": {"result", "sample.txt", "loss"}}, runs=2
     )
 
 

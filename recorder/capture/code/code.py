@@ -1,4 +1,4 @@
-"""The project's code: its root, its commit, and the files for a snapshot.
+"""Code of a project: its root, its commit, and the files for a snapshot.
 
 The user's repository is only read: git takes no optional locks, and the index is not refreshed.
 """

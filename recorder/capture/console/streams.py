@@ -43,7 +43,7 @@ class StandIn:
 
     @property
     def buffer(self) -> Any:
-        """The stream's binary layer, copied in the same way. Raises AttributeError if there is none."""
+        """The binary layer of the stream, copied in the same way. Raises AttributeError if there is none."""
         return StandIn(self._stream.buffer, take=self._copy)
 
     def end(self) -> None:

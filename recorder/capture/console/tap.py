@@ -35,7 +35,7 @@ Files: TypeAlias = tuple[int, int, int]
 
 
 class Written(NamedTuple):
-    """What the files of a sink lack: the bytes cut from each stream, and the removed credentials, marked "o" or "e".
+    """The omissions in the files of a sink: bytes cut from each stream, and removed credentials, marked "o" or "e".
 
     `errno` is the last error of writing a file, or 0.
     """

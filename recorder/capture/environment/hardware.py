@@ -13,7 +13,7 @@ from pathlib import Path
 from ...records import JSON
 
 _PROC = Path("/proc")
-# Instruction sets by which a BLAS or a compiler selects its code, and thereby the rounding of sums.
+# Instruction sets by which a BLAS or a compiler selects its code, which decides how sums are rounded.
 _INSTRUCTIONS = re.compile(r"avx|fma|sse4|f16c|amx|sve|sme(?!p)|asimd|neon|bf16|vsx|rvv")
 
 

@@ -51,7 +51,7 @@ class Rank(NamedTuple):
 
     @property
     def ranks(self) -> Ranks:
-        """The job's part of the record."""
+        """The part of the record that describes the job."""
         return Ranks(launcher=self.launcher, count=self.size)
 
 

@@ -125,6 +125,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     watches = active_watches.active
     if not watches or event not in _HANDLERS or here.busy:
         return
+    if event == "open" and (len(args) != 3 or type(args[2]) is not int):
+        return  # an event that the program raised itself, with other arguments than Python's
     # The common case is inlined: its cost is paid for each file of a run that opens thousands.
     if event == "open" and len(watches) == 1 and not args[2] & _WRITES:
         watch, name = watches[0], args[0]

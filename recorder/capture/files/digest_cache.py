@@ -17,7 +17,7 @@ from ...digest import digest_bytes, digest_file
 # A file that changed within this time before it was digested may change again with the same times: ext3 and HFS+
 # count in seconds, FAT in steps of two seconds.
 _RACY_NS = 2_000_000_000
-# Larger files are memory-mapped and digested by several threads.
+# Larger files are read in pieces and digested by several threads.
 _SMALL_BYTES = 1 << 20
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _MAX_KNOWN = 100_000

@@ -72,7 +72,7 @@ class Streams:
     def draw_bits(self, size: int, *, caller: FrameType) -> int:
         """Return `size` bits in place of the system's, different for each call and equal in a replay.
 
-        Each place in the code has a stream of its own. A library that draws during its import, which may happen
+        Each place in the code has a separate stream. A library that draws during its import, which may happen
         earlier in a replay, does not shift the others.
         """
         # A function that was pickled by value has another file name in its code, but not in its globals.

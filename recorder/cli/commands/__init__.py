@@ -1,1 +1,1 @@
-"""One module a command; each is imported with its first use."""
+"""The commands, one module each, imported when used."""

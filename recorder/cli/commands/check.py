@@ -1,4 +1,4 @@
-"""``recorder check``: verify the store and repair it."""
+"""``recorder check``: verify the integrity of the store, and repair it."""
 
 from __future__ import annotations
 
@@ -23,27 +23,31 @@ from ...store.store import RunStore
 
 
 @click.command()
-@click.option("--repair", "is_repair", is_flag=True, help="Repair everything that can be repaired.")
+@click.option("--repair", "is_repair", is_flag=True, help="Repair what can be repaired.")
 @click.option(
     "--discard",
     is_flag=True,
-    help="With --repair: also move damaged records that cannot be repaired to lost+found, which"
-    " gives them up.",
+    help="With --repair: give up damaged records that cannot be repaired; they go to lost+found.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as a JSON array.")
 @click.pass_context
 def command(ctx: click.Context, is_repair: bool, discard: bool, as_json: bool) -> None:
-    """Verify every byte of the store; report what is damaged, missing or left behind, and which runs it affects.
+    """Verify every byte of the store, and repair it.
 
-    Nothing is changed without --repair. A repair never deletes the last copy of anything: it moves what it cannot place
-    to lost+found in the store. It also finishes the records of killed runs, but never replaces a finished record.
+    \b
+    Examples:
+      recorder check
+      recorder check --repair
 
-    A damaged record that cannot be repaired stays in the journal, and garbage collection refuses to run, until the
+    Lists what is damaged, missing or left over, and which runs are affected. Nothing changes without --repair.
+
+    --repair finishes the records of killed runs, too. It never deletes the last copy of anything: data that it
+    cannot place goes to lost+found in the store. It never replaces a finished record.
+
+    A damaged record that cannot be repaired stays in the journal, and `recorder gc` refuses to run, until the
     journal is restored from a backup, or --repair --discard gives the record up.
 
-    Exit status: 0 if nothing is damaged (any more), 1 if something is.
-
-    Example: recorder check --repair
+    Exit status: 0 if nothing is damaged, or everything was repaired; else 1.
     """
     if discard and not is_repair:
         raise click.UsageError("--discard needs --repair")

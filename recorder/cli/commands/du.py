@@ -1,4 +1,4 @@
-"""``recorder du``: how much room the runs take."""
+"""``recorder du``: show the disk usage of experiments or runs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from ...store.store import RunStore
 
 
 @click.command()
-@click.option("--runs", "by_run", is_flag=True, help="By run, not by experiment.")
-@click.option("--json", "as_json", is_flag=True, help="Bytes by run, by experiment and on disk.")
+@click.option("--runs", "by_run", is_flag=True, help="List runs instead of experiments.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print bytes by run, by experiment and on disk as JSON."
+)
 @click.pass_obj
 def command(path: str | None, by_run: bool, as_json: bool) -> None:
-    """Show how much room the experiments take, the largest first.
+    """Show the disk usage of experiments or runs, the largest first.
 
-    `own` would be freed if that one were removed, `shared` is held by others as well. Snapshots of the code are
-    compressed together, and counted on the last line only, as code.git.
+    \b
+    Examples:
+      recorder du
+      recorder du --runs
 
-    Example: recorder du --runs
+    `own` is freed if only that experiment or run is removed; `shared` is used by others, too. Code snapshots are
+    compressed together, so they count only in the last line, as code.git.
     """
     sizes = measure(RunStore(path))
     if as_json:

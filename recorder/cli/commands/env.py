@@ -1,4 +1,4 @@
-"""``recorder env``: the environment of a run, to look at or to install again."""
+"""``recorder env``: show the environment of a run, or export its packages."""
 
 from __future__ import annotations
 
@@ -21,38 +21,42 @@ from ..completion import complete_runs
     "--format",
     "as_format",
     type=click.Choice(["requirements", "pylock"]),
-    help="The packages for an installer: pinned, with URLs where they came from no index; as PEP 751's pylock.toml with"
-    " the digests of the files that pip would take.",
+    help="Print the packages for an installer: pinned requirements, or pylock.toml (PEP 751) with the digests of"
+    " the files that pip would download.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The environment as it is in the store.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole environment as JSON.")
 @click.pass_obj
 def command(path: str | None, run: str, as_format: str | None, as_json: bool) -> None:
-    """Show the environment that RUN was recorded in: Python, machine, packages, variables, locale.
+    """Show the environment of a run, or export its packages.
 
-    Packages that the run had imported are marked with a star. A requirements file names as a comment what an
-    installer cannot have: editable projects, whose code is in the snapshot.
+    \b
+    Examples:
+      recorder env last
+      recorder env last --format requirements
 
-    Example: recorder env last --format requirements
+    Shows Python, machine, packages, variables and locale as they were. A star marks the packages that the run had
+    imported. In requirements, a package that no installer can download, such as an editable install, is a comment;
+    its code is in the snapshot.
     """
     if as_format and as_json:
-        raise click.UsageError("--format and --json exclude each other")
+        raise click.UsageError("give either --format or --json")
     store = RunStore(path)
     record = store.find(run)
-    found = load_object(record.environment, store)
-    if not found:
-        said = f"the environment of run {record.number} is not in the store"
-        raise ContentNotFoundError(said, name="environment")
+    environment = load_object(record.environment, store)
+    if not environment:
+        message = f"the store does not have the environment of run {record.number}"
+        raise ContentNotFoundError(message, name="environment")
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found)))
+        click.echo(msgspec.json.format(msgspec.json.encode(environment)))
     elif as_format:
-        click.echo("\n".join(_lines(found, as_format)))
+        click.echo("\n".join(_lines(environment, as_format)))
     else:
         click.echo(describe_environment(record, store))
 
 
-def _lines(found: dict[str, Any], as_format: str) -> Iterator[str]:
+def _lines(environment: dict[str, Any], as_format: str) -> Iterator[str]:
     if as_format == "requirements":
-        return requirement_lines(found)
+        return requirement_lines(environment)
     from ...environments.lock import lock_lines
 
-    return lock_lines(found)
+    return lock_lines(environment)

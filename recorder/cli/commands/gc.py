@@ -1,4 +1,4 @@
-"""``recorder gc``: remove what no run refers to."""
+"""``recorder gc``: delete what no run refers to."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ from ...store.store import RunStore
     is_flag=True,
     help="Collect even if the journal has lost lines, or never mentioned most of the objects.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be freed.")
-@click.option("--json", "as_json", is_flag=True, help="What was freed as a JSON array.")
+@click.option("--dry-run", is_flag=True, help="Show what would be freed; delete nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was freed as a JSON array.")
 @click.pass_obj
 def command(path: str | None, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Remove what no run refers to: removed runs for good, objects, snapshots, workspaces, rebuilt environments.
+    """Delete what no run refers to, and free disk space.
 
-    The journal loses its history. Runs may be recorded meanwhile: what they need stays. What lies in lost+found
-    stays too.
+    \b
+    Examples:
+      recorder gc --dry-run
+      recorder gc
 
-    Nothing is removed while a record in the journal is damaged: it may refer to any object. If the journal has lost
-    lines, or more than half of the objects were never mentioned in it, it may not be the journal of this store, and
-    --yes must confirm the collection.
+    Deletes the runs in the trash for good, unreferenced objects and snapshots, workspaces of replays and rebuilt
+    environments, and compacts the journal. Runs can be recorded meanwhile; what they need stays. lost+found stays,
+    too.
 
-    Example: recorder gc --dry-run
+    Nothing is deleted while a record in the journal is damaged: it may refer to any object. If the journal has lost
+    lines, or more than half of the objects were never mentioned in it, it may not be the journal of this store;
+    then --yes must confirm the collection.
     """
     freed = collect(RunStore(path), dry_run=dry_run, confirmed=yes)
     if as_json:

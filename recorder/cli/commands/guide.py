@@ -6,6 +6,7 @@ import difflib
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import NamedTuple
@@ -80,11 +81,15 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     "--search", "words", metavar="WORDS", help="List the sections that contain all of the words."
 )
 def command(topic: str | None, words: str | None) -> None:
-    """Read the guide: show TOPIC, or list the topics.
+    """Read the guide in the terminal.
 
-    On a terminal the page is formatted and shown in a pager. In a pipe it is Markdown.
+    \b
+    Examples:
+      recorder guide
+      recorder guide replay
+      recorder guide --search seed
 
-    Example: recorder guide replay
+    Without TOPIC it lists the topics. On a terminal a page is formatted and shown in a pager; in a pipe it is Markdown.
     """
     if words is not None and topic is not None:
         raise click.UsageError("give either TOPIC or --search WORDS")
@@ -135,17 +140,20 @@ def _print_found(words: str) -> None:
         )
     for section in found:
         click.echo(f"{click.style(section.topic, bold=True)}: {section.heading}")
-        line = _first_match(section.text, words.lower().split())
-        if line:
-            click.echo(f"    {line}")
+        excerpt = _excerpt(section.text, words.lower().split())
+        if excerpt:
+            click.echo(f"    {excerpt}")
 
 
-def _first_match(text: str, words: list[str]) -> str:
-    """Return the first line that contains one of the words, cut around it to the width of a terminal."""
-    line = next((x.strip() for x in text.splitlines() if any(w in x.lower() for w in words)), "")
-    at = min((line.lower().find(word) for word in words if word in line.lower()), default=0)
-    start = max(0, at - _WIDTH // 2) if len(line) > _WIDTH else 0
-    return line[start : start + _WIDTH]
+def _excerpt(text: str, words: list[str]) -> str:
+    """Return the line that contains most of the words, cut around the first of them to fit a terminal."""
+    lines = [re.sub(r"[`*\\]+", "", line).replace("|", " ").strip() for line in text.splitlines()]
+    line = max(lines, key=lambda line: sum(word in line.lower() for word in words))
+    places = [line.lower().find(word) for word in words if word in line.lower()]
+    if not places or len(line) <= _WIDTH:
+        return line if places else ""
+    start = line.rfind(" ", 0, max(0, min(places) - _WIDTH // 3)) + 1
+    return textwrap.shorten(line[start:], _WIDTH, placeholder=" ...")
 
 
 def _show(text: str) -> None:

@@ -1,4 +1,4 @@
-"""``recorder import``: runs out of an export, or out of another store."""
+"""``recorder import``: add the runs of an export or of another store."""
 
 from __future__ import annotations
 
@@ -15,21 +15,31 @@ from ...store.store import RunStore
 
 @click.command()
 @click.argument("source", metavar="FILE.zip|FOLDER", type=click.Path(exists=True, path_type=Path))
-@click.option("--trust", is_flag=True, help="Their code may be run, and their pickles loaded.")
-@click.option("--max-bytes", type=int, metavar="N", help="Let it unpack to so many bytes.")
+@click.option("--trust", is_flag=True, help="Allow running their code and loading their pickles.")
+@click.option(
+    "--max-bytes",
+    type=int,
+    metavar="N",
+    help="Limit on the unpacked size of FILE.zip, in bytes. Default: 1 GiB, or 200 times the size of the file.",
+)
 @click.pass_obj
 def command(path: str | None, source: Path, trust: bool, max_bytes: int | None) -> None:
-    """Bring in the runs of an export, or of another store's folder, that are not here yet.
+    """Add the runs of an export or of another store.
 
-    They keep their ids and get numbers of this store. Everything is verified before any of it becomes visible.
-    Listing, showing and diffing them runs none of their code; to replay them needs --trust, here or then.
-    Without a store here, one is made in the working directory.
+    \b
+    Examples:
+      recorder import paper.zip
+      recorder import paper.zip --trust
 
-    Example: recorder import paper.zip
+    Imported runs keep their ids and get new numbers. Runs that are here already are skipped. Everything is verified
+    before any of it becomes visible. Without a store, one is made in the working directory.
+
+    Listing, showing and diffing imported runs executes none of their code. Replaying them needs --trust, now or
+    with the replay.
     """
     store = RunStore(_store_path(path), create=True)
-    with open_source(source, most_bytes=max_bytes) as found:
-        done = import_runs(store, found)
+    with open_source(source, most_bytes=max_bytes) as opened:
+        done = import_runs(store, opened)
     click.echo(_summary(done))
     if trust:
         for record in done.records:
@@ -44,9 +54,13 @@ def _store_path(path: str | None) -> Path:
 
 
 def _summary(done: Imported) -> str:
-    said = [describe_runs([r.number for r in done.records]) if done.records else "nothing new"]
+    parts = [
+        f"imported: {describe_runs([r.number for r in done.records])}"
+        if done.records
+        else "nothing new"
+    ]
     if done.present:
-        said.append(f"{len(done.present)} were here already")
+        parts.append(f"{len(done.present)} already in this store")
     if done.in_trash:
-        said.append(f"{len(done.in_trash)} are in the trash here: `recorder remove --undo`")
-    return "; ".join(said)
+        parts.append(f"{len(done.in_trash)} in the trash here; try: recorder remove --undo")
+    return "; ".join(parts)

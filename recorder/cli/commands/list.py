@@ -1,4 +1,4 @@
-"""``recorder list``: the runs of the store, a line each."""
+"""``recorder list``: list runs with their config and metrics."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import msgspec
 
 from ...compare.groups import Group, group, sort_by_value
 from ...records import Record
+from ...render.csv import csv_cell
 from ...render.runs.groups import groups_document, groups_rows, groups_table
-from ...render.runs.runs import cell, remark, runs_table
+from ...render.runs.runs import remark, runs_table
 from ...store.query.fields import FIELDS, known_names, parse_key
 from ...store.query.query import Name, check_names
 from ...store.store import RunStore
-from ..completion import complete_experiments, complete_keys, complete_tags
+from ..completion import complete_experiments, complete_keys
 from ..numbers import WholeNumber
+from ..run_selection import RunSelection, selection_options
 
-# A table that is longer says nothing at a glance, and takes its time in a large store.
+# More rows than these show nothing at a glance, and take time in a large store.
 SHOWN = 50
 
 
@@ -29,46 +31,30 @@ SHOWN = 50
     "--experiment",
     metavar="NAME",
     shell_complete=complete_experiments,
-    help="Only the runs of this experiment.",
+    help="Only runs of this experiment.",
 )
-@click.option(
-    "-w",
-    "--where",
-    metavar="QUERY",
-    shell_complete=complete_keys,
-    help="Only those: 'lr > 0.01 and metrics.accuracy >= 0.9'.",
-)
-@click.option(
-    "-t",
-    "--tag",
-    "tags",
-    multiple=True,
-    metavar="TAG",
-    shell_complete=complete_tags,
-    help="Only those with the tag.",
-)
-@click.option("--failed", is_flag=True, help="Only those that failed, were interrupted or lost.")
+@selection_options
 @click.option(
     "-s",
     "--sort",
     metavar="NAME",
     shell_complete=complete_keys,
-    help="By this, -NAME for the largest first.",
+    help="Sort by this field, config key or metric; -NAME puts the largest first.",
 )
 @click.option(
     "-n",
     "--limit",
     type=WholeNumber(1),
     metavar="N",
-    help=f"Only the newest, or first, N; of a table by default {SHOWN}.",
+    help=f"Show at most N runs: the newest, or the first with --sort. Default: {SHOWN} for a table.",
 )
-@click.option("-a", "--all", "every", is_flag=True, help="However many there are.")
+@click.option("-a", "--all", "every", is_flag=True, help="Show every run.")
 @click.option(
     "-c",
     "--columns",
     metavar="NAMES",
     shell_complete=complete_keys,
-    help="These columns: 'lr,metrics.loss.min,commit'.",
+    help="Show these columns, such as 'lr,metrics.loss.min,commit'.",
 )
 @click.option(
     "-g",
@@ -76,25 +62,16 @@ SHOWN = 50
     "by",
     metavar="NAMES",
     shell_complete=complete_keys,
-    help="A line for each value of these, with the mean of each metric: 'lr,model.depth'.",
+    help="Show one line for each value of these names, such as 'lr,model.depth', with the mean of each metric.",
 )
-@click.option(
-    "--grade",
-    "graded",
-    is_flag=True,
-    help="How far each can be replayed, by its hazards (see show).",
-)
-@click.option(
-    "--csv", "as_csv", is_flag=True, help="Every run's fields, config and metrics as CSV."
-)
-@click.option("--json", "as_json", is_flag=True, help="The records themselves, a JSON array.")
+@click.option("--grade", "graded", is_flag=True, help="Show how far each run can be replayed.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print fields, config and metrics as CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print the records as a JSON array.")
 @click.pass_obj
 def command(
     path: str | None,
     experiment: str | None,
-    where: str | None,
-    tags: tuple[str, ...],
-    failed: bool,
+    selection: RunSelection,
     sort: str | None,
     limit: int | None,
     every: bool,
@@ -104,23 +81,32 @@ def command(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """List the runs of the store: number, experiment, status, age, duration, config, metrics.
+    """List runs with their config and metrics.
 
-    What is the same for all runs stands once above the table; of a replay its verdict stands for the status.
+    \b
+    Examples:
+      recorder list
+      recorder list --where 'lr < 0.1 and "paper" in tags' --sort -accuracy
+      recorder list --group-by lr
 
-    A QUERY compares names with values: fields (status, experiment, tags, started, duration, seed, commit, ...), keys
-    of the config, metrics; with and, or, not, in, and parentheses; times as in 'started > "2 days ago"'.
+    Values that all runs share stand above the table. For a replay, the verdict stands in place of the status.
 
-    --group-by gives the mean of each metric's last value over the finished runs, ± their standard deviation.
+    QUERY compares names with values: fields (status, experiment, tags, started, duration, seed, commit, ...), config
+    keys (lr, model.depth) and metrics (accuracy, metrics.loss.min). It knows and, or, not, in, parentheses, and
+    times such as started > "2 days ago".
 
-    Example: recorder list --where 'lr < 0.1 and "paper" in tags' --sort -accuracy
+    --group-by shows the mean ± standard deviation of each metric's last value over the finished runs.
     """
     store = RunStore(path)
     is_cut = limit is None and by is None and not (every or as_csv or as_json)
     limit = SHOWN if is_cut else limit
-    is_plain = not (experiment or where or tags or failed or sort or by)
-    records = store.runs(last=limit if is_plain else None, where=where)
-    records = [one for one in records if _is_wanted(one, experiment, tags, failed)]
+    is_plain = not (experiment or sort or by) and selection.is_empty
+    records = store.runs(last=limit if is_plain else None, where=selection.where)
+    records = [
+        one
+        for one in records
+        if (experiment is None or one.experiment == experiment) and selection.matches(one)
+    ]
     count = len(store) if is_plain else len(records)
     if by is not None:
         names = _known_names(store, by, records)
@@ -136,27 +122,21 @@ def command(
     elif as_csv:
         _print_csv(_rows(records))
     elif not records:
-        click.echo(_nothing(store, experiment, tags))
+        click.echo(_nothing(store, experiment, selection.tags))
     else:
         chosen = None if columns is None else _known_names(store, columns, records)
         click.echo(runs_table(records, names=chosen, graded=graded))
         if is_cut and len(records) < count:
             which = "newest" if sort is None else "first"
-            click.echo(remark(f"the {which} {SHOWN} of {count} runs; --all lists them all"))
-
-
-def _is_wanted(record: Record, experiment: str | None, tags: Sequence[str], failed: bool) -> bool:
-    return (
-        (experiment is None or record.experiment == experiment)
-        and set(tags) <= set(record.tags)
-        and (not failed or record.status in ("failed", "interrupted", "lost"))
-    )
+            click.echo(
+                remark(f"the {which} {SHOWN} of {count} runs; to list all: recorder list --all")
+            )
 
 
 def _nothing(store: RunStore, experiment: str | None, tags: Sequence[str]) -> str:
-    """Why there is nothing to list: the store is empty, a name is none of those that there are, or no run fits."""
+    """Explain why there is nothing to list: the store is empty, a name is unknown, or no run matches."""
     if not len(store):
-        return f"no runs yet in {store.path}: @record makes one of each call, `recorder run` of one"
+        return f"no runs yet in {store.path}; record one with: recorder run FILE.py:FUNCTION"
     entries = store.entries()
     known = {
         "experiment": {e.experiment for e in entries},
@@ -168,14 +148,13 @@ def _nothing(store: RunStore, experiment: str | None, tags: Sequence[str]) -> st
             from difflib import get_close_matches
 
             near = get_close_matches(name, sorted(known[kind]), n=3)
-            return f"no such runs: no {kind} {name!r}" + (
-                f", did you mean {', '.join(near)}?" if near else ""
-            )
-    return "no such runs"
+            hint = f"; did you mean {', '.join(near)}?" if near else ""
+            return f"no run matches: no {kind} {name!r}{hint}"
+    return "no run matches"
 
 
 def _known_names(store: RunStore, text: str, records: Sequence[Record]) -> list[str]:
-    """The names in the text, between commas, ``-`` before them left out. Raises QueryError where no run has one."""
+    """Return the names between the commas, without a leading ``-``. Raises QueryError for one that no run has."""
     names: list[Name] = []
     at = 0
     for part in text.split(","):
@@ -190,7 +169,7 @@ def _known_names(store: RunStore, text: str, records: Sequence[Record]) -> list[
 
 
 def _has_any(records: Sequence[Record], name: str) -> bool:
-    """Whether one of the runs has the name: mostly the first that is asked."""
+    """Return True if one of the runs has the name; usually the first does."""
     find = parse_key(name)
     return any(find(record.to_document()) is not None for record in records)
 
@@ -213,11 +192,11 @@ def _print_groups(
     elif as_csv:
         _print_csv(groups_rows(groups, names))
     else:
-        click.echo(groups_table(groups, names) if groups else "no such runs")
+        click.echo(groups_table(groups, names) if groups else "no run matches")
 
 
 def _sorted_groups(groups: Sequence[Group], names: Sequence[str], sort: str) -> list[Group]:
-    """By the value of one of the names, or by a metric's mean."""
+    """Sort by the value of one of the names, or by the mean of a metric."""
     name = sort.removeprefix("-")
 
     def value(one: Group) -> Any:
@@ -230,7 +209,7 @@ def _sorted_groups(groups: Sequence[Group], names: Sequence[str], sort: str) -> 
 
 
 def _sorted(records: Sequence[Record], sort: str) -> list[Record]:
-    """By the value of the name, those without it last; ``-name`` for the largest first."""
+    """Sort by the value of the name, runs without it last; ``-name`` puts the largest first."""
     value = parse_key(sort.removeprefix("-"))
     pairs = [(value(record.to_document()), record) for record in records]
     return sort_by_value(pairs, reverse=sort.startswith("-"))
@@ -246,13 +225,13 @@ def _print_csv(rows: Iterable[Sequence[Any]]) -> None:
     csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
 
 
-def _rows(records: Sequence[Record]) -> Iterable[Sequence[str]]:
+def _rows(records: Sequence[Record]) -> Iterable[Sequence[Any]]:
     documents = [record.to_document() for record in records]
     names = dict.fromkeys(FIELDS)
     for document in documents:
         known = known_names(document)
         names.update(dict.fromkeys(sorted(n for n in known if n.startswith("config."))))
         names.update(dict.fromkeys(f"metrics.{name}" for name in document["metrics"]))
-    yield list(names)
-    values = [parse_key(name) for name in names]
-    yield from ([cell(value(document)) for value in values] for document in documents)
+    yield [csv_cell(name) for name in names]
+    finds = [parse_key(name) for name in names]
+    yield from ([csv_cell(find(document)) for find in finds] for document in documents)

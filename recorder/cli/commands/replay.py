@@ -1,4 +1,4 @@
-"""``recorder replay``: run a run again in a clean workspace, and give a verdict."""
+"""``recorder replay``: run recorded runs again and compare the results."""
 
 from __future__ import annotations
 
@@ -26,84 +26,21 @@ from ..completion import complete_runs
 from ..numbers import FiniteNumber, WholeNumber
 from ..replaying.outcome import explain_replay, print_repetition, print_replay, say
 from ..replaying.selection import Choice, many_options, trusted
+from ..run_selection import RunSelection, selection_options
 
-# A tolerance: infinity or a negative one would be a mistake.
+# A tolerance: an infinite or a negative one would be a mistake.
 BOUND = FiniteNumber()
 
 
 @click.command()
-@click.argument("run", metavar="[RUN]", required=False, shell_complete=complete_runs)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change the config; no verdict then.",
-)
-@click.option(
-    "--secret",
-    "secrets",
-    multiple=True,
-    metavar="KEY[=VALUE]",
-    help="The value of a redacted argument; without VALUE it is read from RECORDER_SECRET_KEY, or asked for.",
-)
-@click.option(
-    "--rtol",
-    type=BOUND,
-    metavar="X",
-    help="Close up to this relative difference, whatever was declared.",
-)
-@click.option(
-    "--atol",
-    type=BOUND,
-    metavar="X",
-    help="Close up to this absolute difference, whatever was declared.",
-)
-@click.option(
-    "--trust",
-    is_flag=True,
-    help="Run code that came from elsewhere; all from there is trusted then.",
-)
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="OLD=NEW",
-    help="Where a file, or folder, now lies that the run read as OLD.",
-)
-@click.option(
-    "--current-inputs",
-    is_flag=True,
-    help="Read inputs outside the project where they are, changed or not.",
-)
-@click.option(
-    "--current-code",
-    is_flag=True,
-    help="Run the project's code as it is now: does it still give that?",
-)
+@click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=complete_runs)
+@selection_options
+@many_options
 @click.option(
     "--plan",
     "only_plan",
     is_flag=True,
-    help="Say what would be done and what differs now, and run nothing.",
-)
-@click.option(
-    "--env",
-    "environment",
-    default="same",
-    metavar="same|rebuild|PATH",
-    help="This Python; the recorded Python and packages, installed again; or that of an interpreter or a virtual"
-    " environment's folder.",
-)
-@click.option("--keep-workspace", is_flag=True, help="Leave the workspace for a look.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="The verdict as JSON; the experiment prints to stderr."
-)
-@click.option(
-    "--junit",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    metavar="FILE",
-    help="Write the verdict as JUnit XML too, for CI: a test for each item.",
+    help="Show what the replay would do and what differs now; run nothing.",
 )
 @click.option(
     "--repeat",
@@ -111,20 +48,93 @@ BOUND = FiniteNumber()
     type=WholeNumber(1),
     default=1,
     metavar="N",
-    help="Replay N times, and hold the replays against each other too: is it deterministic?",
+    show_default=True,
+    help="Replay N times and also compare the replays with each other: is the experiment deterministic?",
 )
 @click.option(
     "--explain",
     "explained",
     is_flag=True,
-    help="Where it comes out otherwise, find out why by some ten more replays, which then go to the trash.",
+    help="If the replay diverges, find the cause with about ten more replays, which then go to the trash.",
 )
-@many_options
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change an argument; a replay with a changed config has no verdict.",
+)
+@click.option(
+    "--current-code",
+    is_flag=True,
+    help="Run the project's current code instead of the recorded code.",
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="Where an input is now: the recorded path of a file or folder, and its new path.",
+)
+@click.option(
+    "--current-inputs",
+    is_flag=True,
+    help="Read inputs outside the project as they are now, even if they have changed.",
+)
+@click.option(
+    "--env",
+    "environment",
+    default="same",
+    metavar="same|rebuild|PATH",
+    show_default=True,
+    help="Python to use: this one; the recorded Python and packages, installed again; or an interpreter or the"
+    " folder of a virtual environment.",
+)
+@click.option(
+    "--rtol",
+    type=BOUND,
+    metavar="X",
+    help="Relative tolerance for numbers, in place of the declared one.",
+)
+@click.option(
+    "--atol",
+    type=BOUND,
+    metavar="X",
+    help="Absolute tolerance for numbers, in place of the declared one.",
+)
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="KEY[=VALUE]",
+    help="Value of a redacted argument. Without VALUE it is read from RECORDER_SECRET_KEY, or you are asked for it.",
+)
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Run code that was imported from elsewhere, and trust all runs from the same source from now on.",
+)
+@click.option(
+    "--keep-workspace", is_flag=True, help="Keep the workspace after the replay, until recorder gc."
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the verdict as JSON; the experiment prints to stderr.",
+)
+@click.option(
+    "--junit",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Also write the verdict as JUnit XML, with a test case for each item.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
-    run: str | None,
+    runs: tuple[str, ...],
+    selection: RunSelection,
     settings: tuple[str, ...],
     secrets: tuple[str, ...],
     rtol: float | None,
@@ -142,38 +152,46 @@ def command(
     explained: bool,
     **many: Any,
 ) -> None:
-    """Run RUN again, from its snapshot, with its config and seed, in a workspace of its own.
+    """Run recorded runs again and compare the results.
 
-    The replay is a run itself. Its result, outputs and metrics are compared with the recorded ones, both ways:
-    0 reproduced (or close), 1 diverged, 3 could not be done, 4 nothing could be verified. Numbers are close within
-    what the experiment declared, @record(tolerance=...), or within --rtol and --atol.
+    \b
+    Examples:
+      recorder replay last
+      recorder replay last --plan
+      recorder replay --tag paper -j 2
 
-    First it says what differs from then: Python, packages, machine, inputs. Where something is missing nothing is
-    run. Inputs from outside the project that have changed since, or are gone, are taken from the store.
+    Each replay runs in a separate workspace, with the recorded code, config, seed and inputs, and is itself a run.
+    Its result, outputs and metrics are compared with the recorded ones. Numbers are close within the tolerance that
+    the experiment declares (@record(tolerance=...)) or --rtol and --atol.
 
-    With --repeat N the replays are held against each other as well: does the experiment itself give something else
-    each time, or has something changed since? With --all every finished run is replayed, but for replays: the exit
-    status is 0 where each result still comes out, and a command that was interrupted goes on where it was.
+    Before it runs, you see what differs now: Python, packages, machine, inputs. If something is missing, nothing
+    runs. Inputs from outside the project that have changed or are gone come from the store.
 
-    With --explain it is replayed with the hash seed fixed, with one thread, deterministic algorithms, lesser
-    instruction sets, the stored inputs and so on, and the smallest change is said with which it comes out as recorded.
+    Several runs, or --all, --where, --tag and --failed, are replayed as a batch, without replays and (unless --failed)
+    finished runs only. A batch that was interrupted resumes if you give the same command again.
 
-    Example: recorder replay last
+    --explain replays with a fixed hash seed, one thread, deterministic algorithms, fewer CPU instructions, the
+    stored inputs and so on, and reports the smallest change that reproduces the recorded result.
+
+    Exit status: 0 reproduced or close, 1 diverged, 3 failed, 4 nothing could be verified.
     """
-    choice = Choice(**many)
-    choice.check(
-        run,
-        for_one=bool(only_plan or keep_workspace or settings or inputs or times > 1 or explained),
-    )
+    choice = Choice(runs, selection, **many)
+    choice.check()
     if explained and (times > 1 or settings):
         raise click.UsageError(
-            "--explain is for one replay, and its verdict: without --repeat and --set"
+            "--explain is for one replay with a verdict: without --repeat and --set"
         )
     store = RunStore(ctx.obj)
-    record = None if run is None else store.find(run)
-    if record is not None and trust:
-        record = trusted(store, record)
-    with _errors_in(junit, record):
+    records = choice.find(store)
+    is_many = choice.is_many(records)
+    if is_many and (only_plan or keep_workspace or settings or inputs or times > 1 or explained):
+        raise click.UsageError(
+            "--plan, --keep-workspace, --set, --input, --repeat and --explain are for a single run"
+        )
+    if not is_many:
+        choice.check_single()
+        records = [trusted(store, records[0])] if trust else records
+    with _errors_in(junit, None if is_many else records[0]):
         request = Request(
             settings=_split_settings(settings),
             secrets=dict(map(_read_secret, secrets)),
@@ -185,10 +203,14 @@ def command(
             current_code=current_code,
             **choose_python(environment),
         )
-        if record is None:
+        if is_many:
             from ..replaying.replay_all import replay_all
 
-            ctx.exit(replay_all(store, choice, request, trust=trust, as_json=as_json, junit=junit))
+            status = replay_all(
+                store, records, choice, request, trust=trust, as_json=as_json, junit=junit
+            )
+            ctx.exit(status)
+        (record,) = records
         if only_plan:
             ctx.exit(_print_plan(make_plan(store, record, request=request), as_json=as_json))
         stdout = sys.stderr.fileno() if as_json else None
@@ -204,9 +226,8 @@ def command(
 def _split_settings(texts: tuple[str, ...]) -> dict[str, str]:
     if not texts:
         return {}
-    from ...config.settings import (
-        split_settings,  # with inspect, which a plain replay does not need here
-    )
+    # It imports `inspect`, which a plain replay does not need in this process.
+    from ...config.settings import split_settings
 
     return split_settings(texts)
 
@@ -219,7 +240,7 @@ def _split_input(text: str) -> tuple[str, str]:
 
 
 def _print_plan(plan: Plan, *, as_json: bool) -> int:
-    """Print it; the exit status: 3 where the replay cannot be done."""
+    """Print the plan, and return the exit status: 3 if the run cannot be replayed."""
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(plan_document(plan))))
     else:
@@ -228,7 +249,7 @@ def _print_plan(plan: Plan, *, as_json: bool) -> int:
 
 
 def _read_secret(text: str) -> tuple[str, str]:
-    """The key and the value of a ``--secret``. Raises ConfigError where there is none, and nobody to ask."""
+    """Return the key and the value of a ``--secret``. Raises ConfigError if there is no value, and nobody to ask."""
     key, equals, value = text.partition("=")
     if equals:
         return key, value
@@ -244,7 +265,7 @@ def _read_secret(text: str) -> tuple[str, str]:
 
 @contextmanager
 def _errors_in(junit: Path | None, record: Record | None) -> Iterator[None]:
-    """A replay that cannot be done is an error in the file, too; None for the record of many."""
+    """Report an error in the JUnit file, too; `record` is None for a batch."""
     try:
         yield
     except RecorderError as error:

@@ -1,6 +1,7 @@
-"""``recorder run``: an experiment with a config from the command line.
+"""``recorder run``: run an experiment with a config, or a sweep over several.
 
-It starts the interpreter again, with what must be set before that; so all but that is imported late.
+It may restart the interpreter with environment variables that Python reads only when it starts, so everything else
+is imported late.
 """
 
 from __future__ import annotations
@@ -23,22 +24,28 @@ from ..running.restart import restart
 @run_options
 @click.pass_context
 def command(ctx: click.Context, /, target: str, settings: tuple[str, ...], **options: Any) -> None:
-    """Run the experiment TARGET, FILE.py:NAME or MODULE:NAME, and record it.
+    """Run an experiment with a config, or a sweep over several.
 
-    Values are typed by the function's annotations and defaults; lists and dicts are JSON; a dotted key sets one
-    entry of a dict. A function without @record is recorded all the same. In a job of several ranks the first one
-    records, the others run it without.
+    \b
+    Examples:
+      recorder run train.py:train lr=0.2 epochs=10
+      recorder run train.py:train lr=0.1,0.01 --repeat 2 -j 2
+      recorder run train.py:train lr=0.1,0.01 epochs=2:5 --dry-run
 
-    Several values of a key are a run each, with every combination: lr=0.1,0.01 seed=0:10 (0 to 9), or the key more
-    than once. What the parameter takes as it stands is one value: a text with commas, a list in JSON. Each of several
-    runs is a process of its own; one that fails does not stop the others, and the exit status is 3 then.
+    TARGET is FILE.py:NAME or MODULE:NAME; the function is recorded with or without @record.
 
-    PYTHONHASHSEED is 0 where it is not set, so that the order of sets is the same in each run.
+    KEY=VALUE sets an argument, read as its annotation or default says. Lists and dicts are JSON. A dotted key sets
+    an entry of a dict or an attribute: optim.lr=0.1.
 
-    Example: recorder run train.py:train lr=0.2 epochs=10
+    Several values make a sweep, one run for each combination: lr=0.1,0.01 and seed=0:10 (0 to 9), or the key several
+    times. A value that the argument takes as a whole is one value: a string with commas, or a list in JSON. Each run
+    of a sweep is a separate process. If one fails, the others go on, and the exit status is 3.
+
+    PYTHONHASHSEED is set to 0 if it is not set, so that set order is the same in every run. In a job of several
+    ranks, only the first rank records.
     """
     chosen = RunOptions(**options)
-    if target in sys.argv:  # a caller from Python has an interpreter of its own
+    if target in sys.argv:  # a caller from Python keeps its interpreter
         restart(chosen)
     if ctx.obj is not None:
         os.environ["RECORDER_STORE"] = str(Path(ctx.obj).absolute())

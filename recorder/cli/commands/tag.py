@@ -1,4 +1,4 @@
-"""``recorder tag``: give runs a tag."""
+"""``recorder tag``: add a tag to runs."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ import click
 from ...render.text import describe_runs
 from ...store.store import RunStore
 from ..completion import complete_runs
+from ..run_selection import RunSelection, find_runs, selection_options, split_last
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, shell_complete=complete_runs, required=True)
-@click.argument("tag", metavar="TAG")
+@click.argument("words", metavar="[RUN]... TAG", nargs=-1, shell_complete=complete_runs)
+@selection_options
 @click.pass_obj
-def command(path: str | None, runs: tuple[str, ...], tag: str) -> None:
-    """Give each RUN the tag TAG, a running one too.
+def command(path: str | None, words: tuple[str, ...], selection: RunSelection) -> None:
+    """Add a tag to runs, in progress or not.
 
-    A run is found by its tag (`recorder show paper`) where it is the only one that bears it; `recorder list -t paper`
-    lists all that do.
+    \b
+    Examples:
+      recorder tag 12 13 paper
+      recorder tag 5-9 ablation
+      recorder tag --where 'accuracy > 0.9' good
 
-    Example: recorder tag 12 13 paper
+    A tag names the runs that have it: `recorder show paper` if it is one run, `recorder list --tag paper` for all.
     """
     store = RunStore(path)
-    tagged = store.retag([store.find(ref).number for ref in runs], add=[tag])
+    refs, tag = split_last(store, words, selection, last="TAG", command="tag")
+    numbers = [record.number for record in find_runs(store, refs, selection)]
+    tagged = store.retag(numbers, add=[tag])
     click.echo(f"tagged {tag}: {describe_runs([record.number for record in tagged])}")

@@ -1,1 +1,1 @@
-"""Replay runs from the command line: which ones, and what came of them."""
+"""Replay runs from the command line: select them, and print the results."""

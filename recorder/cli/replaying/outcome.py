@@ -1,4 +1,4 @@
-"""What came of a replay, or of several of one run: printed, written for CI, and explained."""
+"""The results of ``recorder replay``: printed, written for CI, and explained."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 
 
 def say(line: str) -> None:
-    """What a person wants to know meanwhile."""
+    """Report progress to a person."""
     click.secho(line, err=True, dim=True)
 
 
 def explain_replay(store: RunStore, request: Request, done: ReplayResult) -> Explanation | None:
-    """Why it came out otherwise; None where it did not."""
+    """Find out why the replay diverged; None if it did not."""
     if not done.has_diverged:
         return None
     from ...replay.explain.explain import explain
 
-    say(f"explaining: some ten replays, of {duration(done.record.duration_s)} each and their start")
+    took = duration(done.record.duration_s)
+    say(f"explaining: about ten more replays, which take {took} each plus their start")
     return explain(store, done, request=request, say=say)
 
 
@@ -42,7 +43,7 @@ def print_replay(
     junit: Path | None,
     explain: Callable[[ReplayResult], Explanation | None] | None,
 ) -> None:
-    """Print the verdict, and then what `explain` finds; JSON at the end as one."""
+    """Print the verdict, then the explanation if `explain` finds one; as JSON both are one document."""
     if junit is not None:
         from ...render.replays.junit import junit_of
 
@@ -55,15 +56,16 @@ def print_replay(
     if as_json:
         document = verification_document(done)
         if explain is not None:
-            said = None if explanation is None else explanation_document(explanation)
-            document["explanation"] = said
+            document["explanation"] = (
+                None if explanation is None else explanation_document(explanation)
+            )
         click.echo(msgspec.json.format(msgspec.json.encode(document)))
     elif explanation is not None:
         click.echo(describe_explanation(explanation))
 
 
 def print_repetition(done: Repetition, *, as_json: bool, junit: Path | None) -> None:
-    """Print the verdicts side by side, and what they come to."""
+    """Print the verdicts of several replays of one run side by side, and the conclusion."""
     from ...render.replays.repetition import describe_repetition, repetition_document
 
     if as_json:

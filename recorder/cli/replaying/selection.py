@@ -1,8 +1,8 @@
-"""The options of ``recorder replay`` that say which runs, where there are many."""
+"""The runs that ``recorder replay`` replays, and the options for many."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -11,92 +11,92 @@ from ...records import Record
 from ...render.text import describe_runs
 from ...store.signature import is_trusted
 from ...store.store import RunStore
-from ..completion import complete_keys, complete_tags
 from ..numbers import WholeNumber
-from ..running.options import give
+from ..run_selection import RunSelection, add_options, find_runs
 
 C = TypeVar("C", bound=Callable[..., Any])
 
 
 class Choice(NamedTuple):
-    """Which runs: those of --all, of which --where and --tag choose, and how many at a time."""
+    """The runs to replay, and how: named runs, `every` run, or those that the selection matches."""
 
+    refs: tuple[str, ...]
+    selection: RunSelection
     every: bool
-    where: str | None
-    tags: tuple[str, ...]
-    with_failed: bool
     with_replays: bool
     jobs: int
     restart: bool
 
-    def check(self, run: str | None, *, for_one: bool) -> None:
-        """Raises click.UsageError where the options do not go together; `for_one`: some are for a single run."""
-        if self.every and run is not None:
-            raise click.UsageError("give a run, or --all")
-        if not self.every and run is None:
-            raise click.UsageError("which run? Give one, or --all")
-        if not self.every and self != Choice(False, None, (), False, False, 1, False):
+    def check(self) -> None:
+        """Raise click.UsageError if no runs are selected, or options contradict each other."""
+        if self.every and self.refs:
+            raise click.UsageError("name runs, or use --all")
+        if not (self.every or self.refs) and self.selection.is_empty:
             raise click.UsageError(
-                "--where, --tag, --failed, --replays, --jobs and --restart choose among --all"
+                "RUN is missing: name runs, or use --all, --where, --tag or --failed"
             )
-        if self.every and for_one:
-            raise click.UsageError(
-                "--plan, --keep-workspace, --set, --input, --repeat and --explain are for one run, not for --all"
-            )
+
+    def find(self, store: RunStore) -> list[Record]:
+        """Return the runs. Raises RunNotFoundError if a name names none; a selection may match none."""
+        if self.refs:
+            return find_runs(store, self.refs, self.selection)
+        records = store.runs(where=self.selection.where)
+        return [record for record in records if self.selection.matches(record)]
+
+    def is_many(self, records: Sequence[Record]) -> bool:
+        """Return True if the runs are replayed as a batch; a single named run gets a full report."""
+        return self.every or not self.selection.is_empty or len(records) > 1
+
+    def check_single(self) -> None:
+        """Raise click.UsageError for an option for several runs."""
+        if self.with_replays or self.jobs > 1 or self.restart:
+            raise click.UsageError("--replays, --jobs and --restart are for several runs")
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the choice as plain JSON, without the options that do not change the result."""
+        return {
+            "runs": list(self.refs),
+            "where": self.selection.where,
+            "tags": list(self.selection.tags),
+            "failed": self.selection.failed,
+            "replays": self.with_replays,
+        }
 
 
 def many_options(command: C) -> C:
-    """Give a command the options of a `Choice`."""
-    return give(command, _OPTIONS)
+    """Give a command the options for replaying many runs."""
+    return add_options(command, _OPTIONS)
 
 
 _OPTIONS = (
+    click.option("--all", "every", is_flag=True, help="Replay every finished run."),
     click.option(
-        "--all", "every", is_flag=True, help="Replay every finished run, but for replays."
-    ),
-    click.option(
-        "-w",
-        "--where",
-        metavar="QUERY",
-        shell_complete=complete_keys,
-        help="With --all: only those, as in `recorder list`.",
-    ),
-    click.option(
-        "-t",
-        "--tag",
-        "tags",
-        multiple=True,
-        metavar="TAG",
-        shell_complete=complete_tags,
-        help="With --all: only those with the tag.",
-    ),
-    click.option(
-        "--failed",
-        "with_failed",
+        "--replays",
+        "with_replays",
         is_flag=True,
-        help="With --all: those too that failed, were interrupted or lost.",
+        help="Replay replays, too; they are left out by default.",
     ),
-    click.option("--replays", "with_replays", is_flag=True, help="With --all: replays too."),
     click.option(
         "-j",
         "--jobs",
         type=WholeNumber(1),
         default=1,
         metavar="N",
-        help="With --all: N at a time.",
+        show_default=True,
+        help="Replay N runs at a time.",
     ),
     click.option(
         "--restart",
         is_flag=True,
-        help="With --all: replay those again that an interrupted command of today had done.",
+        help="Replay all runs again, also those that an interrupted command finished less than a day ago.",
     ),
 )
 
 
 def trusted(store: RunStore, record: Record) -> Record:
-    """The record, trusted from now on with what came from the same place, which is said."""
+    """Return the record, trusted from now on together with all runs from the same source, and report them."""
     if is_trusted(record):
         return record
-    said = describe_runs(store.trust(record))
-    click.secho(f"note: trusted from now on: {said}", err=True, dim=True)
+    runs = describe_runs(store.trust(record))
+    click.secho(f"note: trusted from now on: {runs}", err=True, dim=True)
     return store.get(record.number)

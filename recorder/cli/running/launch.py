@@ -1,4 +1,4 @@
-"""The experiment that ``recorder run`` names: its config, and then one run in this process, or a sweep of several."""
+"""Launch an experiment from the command line: one run in this process, or a sweep of several."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from ...recording.experiment import Experiment
 from ...recording.reuse import reuse
 from ...recording.secondary_rank import Attendance
 from ...store.query.refs import check_tag
+from ..output import strict_encoding
 from .options import RunOptions
 
 
 def load(target: str) -> Experiment:
-    """The experiment. Raises TargetError."""
+    """Load the experiment. Raises TargetError."""
     with _own_exceptions():
         return load_target(target, cwd=Path.cwd())
 
 
 @contextmanager
 def _own_exceptions() -> Iterator[None]:
-    """An exception of the user's own code is shown as Python would, without our frames, and ends the program."""
+    """Show an exception of the user's code as Python does, without recorder's frames, and end the program."""
     try:
         yield
     except RecorderError:
@@ -45,7 +46,14 @@ def _own_exceptions() -> Iterator[None]:
 def launch(
     experiment: Experiment, target: str, settings: Sequence[str], options: RunOptions
 ) -> int:
-    """Run the experiment with settings as texts; the exit status. `target` is how another process finds it."""
+    """Run the experiment and return the exit status.
+
+    Args:
+        experiment: The experiment.
+        target: The name by which another process finds it.
+        settings: ``KEY=VALUE`` strings.
+        options: The options of the command.
+    """
     for tag in options.tags:
         check_tag(tag)
     grid = plan_cells(
@@ -57,7 +65,7 @@ def launch(
     )
     for note in grid.notes:
         click.secho(f"note: {note}", err=True, dim=True)
-    for cell in grid.cells:  # before the first one runs
+    for cell in grid.cells:  # a mistake in the last config must show before the first one runs
         bind_cell(experiment, cell)
     if options.print_config or options.dry_run:
         from ...render.runs.config import cells_table, config_table
@@ -73,7 +81,7 @@ def launch(
 
 
 def read_layers(experiment: Experiment, options: RunOptions) -> list[Assignment]:
-    """What presets and files say. Raises ConfigError."""
+    """Return the values from presets and config files, in that order. Raises ConfigError."""
     with _own_exceptions():
         presets = [*call_presets(experiment.presets, options.presets, experiment=experiment.name)]
     return [*presets, *(one for path in options.configs for one in read_config(path))]
@@ -100,8 +108,9 @@ def _record(experiment: Experiment, prepared: Prepared, options: RunOptions) -> 
     execution = Execution(experiment, call, prepared.bound)
     execution.run.note = options.note
     try:
-        execution.complete()
-    except Exception:  # noqa: BLE001 - the experiment's own, shown as Python would, and in the record
+        with strict_encoding():
+            execution.complete()
+    except Exception:  # noqa: BLE001 - the experiment's own; it is in the record, too
         click.echo(execution.run.traceback, nl=False, err=True)
         return RecorderError.exit_status
     finally:
@@ -111,7 +120,7 @@ def _record(experiment: Experiment, prepared: Prepared, options: RunOptions) -> 
 
 
 def _attend(experiment: Experiment, attendance: Attendance) -> int:
-    """Run it in a rank of a job that is not the first: nothing is recorded."""
+    """Run the experiment in a secondary rank of a job, where nothing is recorded."""
     with _own_exceptions(), attendance:
         experiment.invoke(attendance.bound)
     return 0

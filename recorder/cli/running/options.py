@@ -1,21 +1,23 @@
-"""The options that say how an experiment is run: those of ``recorder run``, and of an experiment's own ``main``."""
+"""The options of ``recorder run``, which an experiment's own command line shares."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from ..completion import complete_tags
 from ..numbers import WholeNumber
+from ..run_selection import add_options
 
 C = TypeVar("C", bound=Callable[..., Any])
 
 
 class RunOptions(NamedTuple):
-    """What they were set to."""
+    """The values of the options."""
 
     configs: tuple[Path, ...] = ()
     presets: tuple[str, ...] = ()
@@ -58,15 +60,8 @@ class SettingsCommand(click.Command):
 
 
 def run_options(command: C) -> C:
-    """Give a command all of them."""
-    return give(command, _OPTIONS)
-
-
-def give(command: C, options: Sequence[Callable[[C], C]]) -> C:
-    """The command with the options, which its help lists in that order."""
-    for option in reversed(options):
-        command = option(command)
-    return command
+    """Give a command all of the options."""
+    return add_options(command, _OPTIONS)
 
 
 _OPTIONS = (
@@ -76,53 +71,71 @@ _OPTIONS = (
         multiple=True,
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Values from a .toml, .json or .yaml file; of several, later ones win.",
+        help="Read values from a .toml, .json or .yaml file; repeatable, later files win.",
     ),
     click.option(
         "--preset",
         "presets",
         multiple=True,
         metavar="NAME",
-        help="Values that a @NAME.preset function beside the experiment returns; below those of files.",
+        help="Use the values that the function NAME, decorated with @EXPERIMENT.preset, returns. Values from"
+        " --config and KEY=VALUE win.",
     ),
-    click.option("--seed", type=int, metavar="N", help="The seed, whether or not there is a parameter for it."),
+    click.option(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="Seed of the run, whether or not the experiment has a parameter for it.",
+    ),
     click.option(
         "--repeat",
         type=WholeNumber(1),
         metavar="N",
-        help="Run each config with N seeds: S, S+1, ..., where S is --seed, else the seed that is set, else 0.",
+        help="Run each config with N seeds: S, S+1, ...; S is --seed, else the configured seed, else 0.",
     ),
-    click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag for each run."),
-    click.option("--note", default="", metavar="TEXT", help="A remark for each run."),
+    click.option(
+        "--tag",
+        "tags",
+        multiple=True,
+        metavar="TAG",
+        shell_complete=complete_tags,
+        help="Tag each run; repeatable.",
+    ),
+    click.option("--note", default="", metavar="TEXT", help="Write a note on each run."),
     click.option(
         "-j",
         "--jobs",
         type=WholeNumber(1),
         default=1,
         metavar="N",
-        help="Run N at a time, where there are several.",
+        show_default=True,
+        help="Run N processes of a sweep at a time.",
     ),
-    click.option("-y", "--yes", is_flag=True, help="Run more than 100 without asking."),
+    click.option(
+        "-y", "--yes", is_flag=True, help="Run a sweep of more than 100 runs without asking."
+    ),
     click.option(
         "--reuse",
         is_flag=True,
-        help="Where a finished run had the same code, config, seed, environment and inputs, take that one.",
+        help="Reuse a finished run with the same code, config, seed, environment and inputs, if there is one.",
     ),
-    click.option("--dry-run", is_flag=True, help="Say what would run, a line for each run."),
+    click.option("--dry-run", is_flag=True, help="List the runs of the sweep; run nothing."),
     click.option(
-        "--print-config", is_flag=True, help="Say what would run, and where each value comes from."
+        "--print-config",
+        is_flag=True,
+        help="Show each value and where it comes from; run nothing.",
     ),
     click.option(
         "--deterministic",
         is_flag=True,
-        help="Deterministic algorithms of PyTorch, TensorFlow, cuBLAS, MKL and XLA; one thread (see --threads). An"
-        " operation that has no such algorithm fails.",
+        help="Use deterministic algorithms of PyTorch, TensorFlow, cuBLAS, MKL and XLA, and one thread unless"
+        " --threads or a variable such as OMP_NUM_THREADS is set. An operation without such an algorithm fails.",
     ),
     click.option(
         "--threads",
         type=WholeNumber(1),
         metavar="N",
-        help="Threads of OpenMP, MKL, OpenBLAS and their like. Sums are rounded otherwise with another number; 1 with"
-        " --deterministic, as every machine has it, where a variable does not say otherwise.",
+        help="Threads of OpenMP, MKL, OpenBLAS and similar libraries. Another number can change the last digits of"
+        " sums.",
     ),
-)  # fmt: skip
+)

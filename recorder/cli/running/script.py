@@ -1,6 +1,7 @@
-"""An experiment's own command line, ``train.main()``: a click command made from its signature.
+"""The command line of a script, ``train.main()``: a click command made from the experiment's signature.
 
-It has an option for each parameter, whose values are read as those of ``recorder run`` are, and the options of that.
+It has an option for each parameter, whose values are read as ``recorder run`` reads them, and the options of
+``recorder run``.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from .restart import restart
 
 
 def run_script(experiment: Experiment, args: Sequence[str] | None) -> NoReturn:
-    """Run the experiment with `args`, the program's own where None, and exit with its status."""
+    """Run the experiment with `args` (None: those of the program), and exit with its status."""
     command = make_command(experiment, is_program=args is None)
     run_command(command, args, name=Path(sys.argv[0]).name)
 
 
 def make_command(experiment: Experiment, *, is_program: bool) -> click.Command:
-    """The command; `is_program` says that it is the process's own command line, which can be started again."""
+    """Return the command; `is_program` if it is the command line of this process, which can then be restarted."""
 
     @click.pass_context
     def command(ctx: click.Context, /, settings: tuple[str, ...], **values: Any) -> None:
@@ -51,7 +52,7 @@ def make_command(experiment: Experiment, *, is_program: bool) -> click.Command:
 
 
 def _settings(name: str, texts: Any) -> list[str]:
-    """What an option was set to, as ``KEY=VALUE``; nothing for one that was not given."""
+    """Return the values of an option as ``KEY=VALUE``, none if it was not given."""
     if texts is None:
         return []
     if isinstance(texts, bool):
@@ -62,12 +63,13 @@ def _settings(name: str, texts: Any) -> list[str]:
 def _launch(
     experiment: Experiment, settings: Sequence[str], options: RunOptions, *, is_program: bool
 ) -> int:
-    wanted = options.deterministic or options.threads is not None
-    if wanted and not is_program:
-        raise ConfigError("--deterministic and --threads are for the program's own command line")
-    if wanted:
+    if options.deterministic or options.threads is not None:
+        if not is_program:
+            raise ConfigError(
+                "--deterministic and --threads need a restart of Python: give them on the command line of the script"
+            )
         restart(options)
-    sys.argv[:] = sys.argv[:1]  # it is in the config
+    sys.argv[:] = sys.argv[:1]  # the arguments are in the config
     from .launch import launch
 
     return launch(experiment, _target_of(experiment), settings, options)
@@ -80,7 +82,7 @@ def _target_of(experiment: Experiment) -> str:
 
 
 def _options(experiment: Experiment) -> Iterator[click.Option]:
-    """One for each parameter whose name no other option has; the others are set by ``KEY=VALUE``."""
+    """Yield an option for each parameter whose name is free; the others are set by ``KEY=VALUE``."""
     taken = {*RunOptions._fields, "config", "preset", "tag", "settings", "help"}
     hints = find_hints(experiment.function)
     for parameter in experiment.signature.parameters.values():
@@ -92,16 +94,16 @@ def _options(experiment: Experiment) -> Iterator[click.Option]:
 def _option(experiment: Experiment, parameter: inspect.Parameter, hint: Any) -> click.Option:
     name = parameter.name
     dashed = name.strip("_").replace("_", "-")
-    said = _default(experiment, parameter)
+    text = _default(experiment, parameter)
     if hint is bool or isinstance(parameter.default, bool):
-        return click.Option([name, f"--{dashed}/--no-{dashed}"], default=None, help=said)
+        return click.Option([name, f"--{dashed}/--no-{dashed}"], default=None, help=text)
     kind = type(parameter.default) if hint is EMPTY else hint
     spellings = dict.fromkeys([f"--{dashed}", f"--{name}"])
-    return click.Option([name, *spellings], multiple=True, metavar=_metavar(kind), help=said)
+    return click.Option([name, *spellings], multiple=True, metavar=_metavar(kind), help=text)
 
 
 def _metavar(kind: Any) -> str:
-    """What stands for a value of the type: ``FLOAT``, ``[rbf|poly]``."""
+    """Return the placeholder for a value of the type: ``FLOAT``, ``[rbf|poly]``."""
     if kind in (EMPTY, Any, type(None), type):
         return "VALUE"
     if typing.get_origin(kind) is typing.Literal:
@@ -112,9 +114,11 @@ def _metavar(kind: Any) -> str:
 
 
 def _default(experiment: Experiment, parameter: inspect.Parameter) -> str:
-    """What the option is where it is not given, without credentials."""
+    """Describe the default of an option, without credentials."""
     if parameter.default is EMPTY:
-        return "else drawn" if parameter.name == experiment.options.seed else "required"
+        return (
+            "default drawn at random" if parameter.name == experiment.options.seed else "required"
+        )
     options = experiment.options
     form = encode_config(
         {parameter.name: parameter.default},
@@ -124,15 +128,15 @@ def _default(experiment: Experiment, parameter: inspect.Parameter) -> str:
 
 
 def _help(experiment: Experiment) -> str:
-    said = inspect.getdoc(experiment.function) or f"Run {experiment.name}, and record it."
+    text = inspect.getdoc(experiment.function) or f"Run {experiment.name} and record it."
     presets = ", ".join(
         f"{name} ({doc.partition(chr(10))[0]})" if (doc := inspect.getdoc(one)) else name
         for name, one in experiment.presets.items()
     )
     lines = [
-        said,
-        "Several values of an option, VALUE,VALUE or FIRST:END or the option again, are a run each. KEY=VALUE sets"
-        " what has no option, and by a dotted key an entry of what has one.",
+        text,
+        "Several values of an option (VALUE,VALUE or FIRST:END, or the option several times) make a sweep, one run for"
+        " each combination. KEY=VALUE sets arguments without an option; a dotted key sets an entry: optim.lr=0.1.",
         *([f"Presets: {presets}"] if presets else []),
     ]
     return "\n\n".join(lines)

@@ -1,4 +1,4 @@
-"""Several runs of one command line, a process each: asked for, shown while they run, and summed up."""
+"""Sweeps: run several configs, a process each, show their progress, and summarize them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ...capture.seeding.determinism import fixed_variables
 from ...errors import ConfigError, RecorderError
 from ...recording.experiment import Experiment
 from ...records import new_id
-from ...render.progress import Display, Progress, show_progress
 from ...render.runs.config import count_runs
 from ...render.runs.runs import runs_table
 from ...render.runs.sweep import describe_cell
 from ...render.text import shorten
 from ...store.store import RunStore
+from ..progress import Display, Progress, show_progress
 from .options import RunOptions
 
-# More than these are run only when somebody has said so.
+# A sweep of more runs needs a confirmation.
 ASK_ABOVE = 100
-# So many of them are in the table at the end.
+# The table at the end has at most so many rows.
 _SHOWN = 50
 INTERRUPTED = 130
 _WORKER = "from recorder.batch.worker import main"
@@ -37,13 +37,13 @@ _WORKER = "from recorder.batch.worker import main"
 def run_sweep(
     experiment: Experiment, target: str, cells: Sequence[Cell], options: RunOptions
 ) -> int:
-    """Run each cell in a process of its own; the exit status: 0, 3 where one failed, 130 interrupted."""
+    """Run each cell in its own process, and return the exit status: 0, 3 if one failed, 130 if interrupted."""
     if find_rank() is not None:
         raise ConfigError(
-            f"{count_runs(len(cells))} in a job of several ranks: start a job for each"
+            f"a sweep of {count_runs(len(cells))} cannot run in a job of several ranks; start a job for each run"
         )
     _ask(experiment, len(cells), options)
-    # A script's own command line has not been started with them: Python and the libraries read them once.
+    # `recorder run` has restarted with these variables; a script's own command line has not.
     os.environ.update(
         fixed_variables(os.environ, deterministic=options.deterministic, threads=options.threads)
     )
@@ -84,7 +84,7 @@ def _run_all(
     progress: Progress,
     tags: tuple[str, ...],
 ) -> Iterator[Ended]:
-    """What is there already, without a process for it, and then the others."""
+    """Yield the runs that can be reused, then run the others."""
     make = _job_maker(target, options, tags=tags)
     jobs = []
     for place, cell in enumerate(cells):
@@ -108,10 +108,12 @@ def _reuse(
 def _ask(experiment: Experiment, count: int, options: RunOptions) -> None:
     if count <= ASK_ABOVE or options.yes:
         return
-    said = f"{experiment.name}: {count_runs(count)}"
+    question = f"{experiment.name}: {count_runs(count)}"
     if not sys.stdin.isatty():
-        raise ConfigError(f"{said}, more than {ASK_ABOVE}: say --yes, or look with --dry-run")
-    click.confirm(f"{said}. Run them?", abort=True, err=True)
+        raise ConfigError(
+            f"{question}, more than {ASK_ABOVE}; confirm with --yes, or list them with --dry-run"
+        )
+    click.confirm(f"{question}. Run them?", abort=True, err=True)
 
 
 def _job_maker(
@@ -136,7 +138,7 @@ def _job_maker(
 
 
 def _sum_up(reports: Sequence[ProcessReport], *, waiting: int, tag: str) -> None:
-    """The table of the runs, how many ended how, and how to find them again."""
+    """Print the table of the runs, the counts by status, and the command that lists them again."""
     recorded = sorted(
         (one for one in reports if one.number is not None), key=lambda r: r.number or 0
     )
@@ -145,13 +147,13 @@ def _sum_up(reports: Sequence[ProcessReport], *, waiting: int, tag: str) -> None
         shown = [one.number for one in recorded[-_SHOWN:] if one.number is not None]
         click.echo(runs_table([store.get(number) for number in shown]))
         if len(recorded) > _SHOWN:
-            click.secho(f"the last {_SHOWN} of {len(recorded)}", dim=True)
+            click.secho(f"the last {_SHOWN} of {len(recorded)} runs", dim=True)
     counts = [
         (sum(one.status == "finished" and not one.reused for one in reports), "finished"),
         (sum(one.reused for one in reports), "reused"),
         (sum(one.status not in ("finished", "interrupted") for one in reports), "failed"),
         (sum(one.status == "interrupted" for one in reports), "interrupted"),
-        (waiting, "not begun"),
+        (waiting, "not started"),
     ]
-    said = ", ".join(f"{count} {what}" for count, what in counts if count)
-    click.secho(f"{said}: recorder list --tag {tag}" if recorded else said, err=True, dim=True)
+    line = ", ".join(f"{count} {status}" for count, status in counts if count)
+    click.secho(f"{line}: recorder list --tag {tag}" if recorded else line, err=True, dim=True)

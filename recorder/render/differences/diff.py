@@ -1,4 +1,4 @@
-"""The differences of two runs, side by side: what ``recorder diff`` prints."""
+"""The differences of two runs, side by side, for ``recorder diff``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from ...compare.diff import Diff
 from ...compare.entries import Entry
-from ..text import Column, render, shorten, terminal_width
+from ..text import Column, printable, render, shorten, terminal_width
 
 _LISTED = 20
 _CELL = 48
@@ -16,7 +16,7 @@ _LEAST = 10
 
 
 def describe_diff(found: Diff) -> str:
-    """A block for each section that has differences; what is the same is said in one line."""
+    """Return a block for each section with differences, and one line for the sections without."""
     blocks = [
         f"{click.style(name, bold=True)}{comment(name, entries)}\n{_table(found, entries)}"
         for name, entries in found.sections.items()
@@ -24,15 +24,15 @@ def describe_diff(found: Diff) -> str:
     ]
     same = same_sections(found)
     if not blocks:
-        what = "nothing differs" if len(same) > 1 else f"no difference in {same[0]}"
-        return f"{run_name(found.a)} and {run_name(found.b)}: {what}"
+        result = "nothing differs" if len(same) > 1 else f"no difference in {same[0]}"
+        return f"{run_name(found.a)} and {run_name(found.b)}: {result}"
     if same:
         blocks.append(click.style(f"the same: {', '.join(same)}", dim=True))
     return "\n\n".join(blocks)
 
 
 def same_sections(found: Diff) -> list[str]:
-    """The sections in which nothing differs. (Nobody asks for what is redacted in neither run.)"""
+    """Return the sections without differences; `redacted` only if it is the one that was asked for."""
     return [
         name
         for name, entries in found.sections.items()
@@ -41,18 +41,18 @@ def same_sections(found: Diff) -> list[str]:
 
 
 def run_name(number: int) -> str:
-    """What stands above a run's values; 0 is the working tree."""
+    """Return the title of a run's column; 0 is the working tree."""
     return f"run {number}" if number else "now"
 
 
 def comment(name: str, entries: Sequence[Entry]) -> str:
-    """For the code: whether the experiment's own changed, or only other files."""
+    """Return, for the code section, whether the experiment's function changed or only other files did."""
     if name != "code":
         return ""
     own = any(entry.key == "source" for entry in entries)
     files = any(entry.key.startswith(("file ", "project ", "submodule ")) for entry in entries)
-    said = "the experiment's code changed" if own else "only other files changed" if files else ""
-    return click.style(f"  {said}", dim=True) if said else ""
+    remark = "the experiment's code changed" if own else "only other files changed" if files else ""
+    return click.style(f"  {remark}", dim=True) if remark else ""
 
 
 def _table(found: Diff, entries: Sequence[Entry]) -> str:
@@ -62,18 +62,22 @@ def _table(found: Diff, entries: Sequence[Entry]) -> str:
 
 
 def diff_columns(found: Diff, entries: Sequence[Entry]) -> list[Column]:
-    """A section's entries as a table: the keys, both sides, and remarks."""
-    keys = [f"  {_sign(entry)} {shorten(entry.key, _CELL)}" for entry in entries]
+    """Return the entries of a section as a table: keys, both sides, and remarks."""
+    keys = [f"  {_sign(entry)} {shorten(printable(entry.key), _CELL)}" for entry in entries]
     return [
         Column("  ", keys),
-        Column(run_name(found.a), [shorten(entry.left_text, _CELL) for entry in entries]),
-        Column(run_name(found.b), [shorten(entry.right_text, _CELL) for entry in entries]),
+        Column(run_name(found.a), [_side(entry.left_text) for entry in entries]),
+        Column(run_name(found.b), [_side(entry.right_text) for entry in entries]),
         Column("", [_remark(entry) for entry in entries]),
     ]
 
 
+def _side(text: str) -> str:
+    return shorten(printable(text), _CELL)
+
+
 def _fitted(columns: list[Column]) -> list[Column]:
-    """No wider than the terminal: the widest column gives way first, down to what is still worth reading."""
+    """Narrow the table to the terminal: the widest column first, down to a width that can still be read."""
     width = terminal_width()
     while width is not None and (over := sum(c.width + 2 for c in columns) - 2 - width) > 0:
         widest = max(range(len(columns)), key=lambda i: columns[i].width)
@@ -90,15 +94,15 @@ def _dim(text: str) -> str:
 
 def _sign(entry: Entry) -> str:
     signs = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
-    sign, colour = signs[entry.change]
-    return click.style(sign, fg=colour)
+    sign, color = signs[entry.change]
+    return click.style(sign, fg=color)
 
 
 def _remark(entry: Entry) -> str:
     own = entry.key == "source" or entry.key.startswith("file ")
     ratio = "" if entry.ratio is None else f"x {entry.ratio:.4g}"
-    said = _dim(("" if own else entry.note) or ratio)
+    note = _dim(printable(("" if own else entry.note) or ratio))
     if entry.better is None:
-        return said
-    word, colour = ("better", "green") if entry.better else ("worse", "red")
-    return f"{said} {click.style(word, fg=colour)}"
+        return note
+    word, color = ("better", "green") if entry.better else ("worse", "red")
+    return f"{note} {click.style(word, fg=color)}"

@@ -1,4 +1,4 @@
-"""What changed in the code, line by line: what ``recorder diff --code`` prints."""
+"""The changes of the code line by line, for ``recorder diff --code``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ...capture.code.source import find_source
 from ...records import Record
 from ..text import printable
 
-# The bytes of a file of a snapshot, and the blob of each of its files.
+# Returns the bytes of a file in a snapshot, and the blob of each of its files.
 Read = Callable[[str, str], bytes]
 Files = Callable[[str], Mapping[str, str]]
-_COLOURS = {"+": "green", "-": "red", " ": None}
+_COLORS = {"+": "green", "-": "red", " ": None}
 _PYTHON = re.compile(
     r"""(?P<comment>\#.*)|(?P<string>\b[rbfuRBFU]{0,2}(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'))"""
     rf"""|\b(?P<keyword>{"|".join(keyword.kwlist)})\b"""
@@ -25,10 +25,11 @@ _STYLES = {"comment": {"dim": True}, "string": {"italic": True}, "keyword": {"bo
 
 
 def describe_patch(a: Record, b: Record, *, files: Files, read: Read) -> Iterator[str]:
-    """The unified diff of the code of two runs, in lines: the experiment's function first, then file by file."""
+    """Yield the unified diff of two runs' code in lines: the experiment's function first, then file by file."""
     own = _own_texts(a, b, read, files)
     if own is not None and own[0] != own[1]:
-        yield click.style(f"{b.function.qualname} ({b.function.file})", bold=True)
+        title = printable(f"{b.function.qualname} ({b.function.file})")
+        yield click.style(title, bold=True)
         yield from _hunks(*own, name=f"{b.function.qualname}.py")
     for label, left, right in _trees(a, b):
         before, after = files(left), files(right)
@@ -44,7 +45,7 @@ def describe_patch(a: Record, b: Record, *, files: Files, read: Read) -> Iterato
 
 
 def _trees(a: Record, b: Record) -> Iterator[tuple[str, str, str]]:
-    """The snapshots of both runs, and of the projects that both imported, where they differ, each with its label."""
+    """Yield a label and both snapshots of the runs, and of the projects that both imported, that differ."""
     if a.code is None or b.code is None:
         return
     pairs = [("", a.code.snapshot, b.code.snapshot)]
@@ -56,7 +57,7 @@ def _trees(a: Record, b: Record) -> Iterator[tuple[str, str, str]]:
 
 
 def _own_texts(a: Record, b: Record, read: Read, files: Files) -> tuple[str, str] | None:
-    """The experiment's function in both, None where one of them has none in a file."""
+    """Return the source of the experiment's function in both runs, None if one has none in a file."""
     found = []
     for record in (a, b):
         function, code = record.function, record.code
@@ -71,7 +72,7 @@ def _own_texts(a: Record, b: Record, read: Read, files: Files) -> tuple[str, str
 
 
 def _is_all(own: tuple[str, str], texts: list[bytes | None]) -> bool:
-    """Whether the files differ in nothing but the function."""
+    """Return True if the files differ only in the function."""
     rests = [
         (data or b"").decode(errors="replace").replace(text, "", 1)
         for text, data in zip(own, texts, strict=True)
@@ -80,8 +81,8 @@ def _is_all(own: tuple[str, str], texts: list[bytes | None]) -> bool:
 
 
 def _file(name: str, old: bytes | None, new: bytes | None) -> Iterator[str]:
-    said = " (added)" if old is None else " (removed)" if new is None else ""
-    yield click.style(f"{printable(name)}{said}", bold=True)
+    change = " (added)" if old is None else " (removed)" if new is None else ""
+    yield click.style(f"{printable(name)}{change}", bold=True)
     if b"\0" in (old or b"")[:8000] or b"\0" in (new or b"")[:8000]:
         yield "  binary files differ"
         return
@@ -92,26 +93,26 @@ def _file(name: str, old: bytes | None, new: bytes | None) -> Iterator[str]:
 def _hunks(old: str, new: str, *, name: str) -> Iterator[str]:
     lines = unified_diff(old.splitlines(), new.splitlines(), lineterm="")
     for number, line in enumerate(lines):
-        if number < 2:  # the names of the files, which are said above
+        if number < 2:  # the names of the files, which stand above
             continue
         if line.startswith("@@"):
             yield click.style(line, fg="cyan")
         else:
             yield _styled(line, is_python=name.endswith(".py"))
     if old != new and old.splitlines() == new.splitlines():
-        yield "  only the ends of lines differ"
+        yield "  only line endings differ"
 
 
 def _styled(line: str, *, is_python: bool) -> str:
-    """A line in its colour; of Python the keywords bold, strings slanted, comments dim."""
-    colour = _COLOURS[line[0]]
+    """Color a line; in Python, keywords are bold, strings italic, comments dim."""
+    color = _COLORS[line[0]]
     text = "\t".join(map(printable, line[1:].split("\t")))
-    parts, at = [click.style(line[0], fg=colour)], 0
+    parts, at = [click.style(line[0], fg=color)], 0
     for match in _PYTHON.finditer(text) if is_python else ():
         style = _STYLES[match.lastgroup or "keyword"]
         parts += [
-            click.style(text[at : match.start()], fg=colour),
-            click.style(match[0], fg=colour, **style),
+            click.style(text[at : match.start()], fg=color),
+            click.style(match[0], fg=color, **style),
         ]
         at = match.end()
-    return "".join([*parts, click.style(text[at:], fg=colour)])
+    return "".join([*parts, click.style(text[at:], fg=color)])

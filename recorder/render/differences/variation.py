@@ -1,4 +1,4 @@
-"""What varies over several runs: what ``recorder diff A B C`` prints."""
+"""The values that vary over several runs, for ``recorder diff A B C``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from ...compare.variation import Row, Variation
-from ..text import Column, render, shorten, terminal_width
+from ..text import Column, printable, render, shorten, terminal_width
 from .diff import run_name
 
 _CELL = 24
@@ -16,7 +16,7 @@ _LISTED = 30
 
 
 def describe_variation(found: Variation) -> str:
-    """A table for each section in which anything varies, a column for each run; the rest in one line."""
+    """Return a table for each section that varies, one column per run, and one line for the other sections."""
     blocks = [
         f"{click.style(name, bold=True)}\n" + "\n\n".join(_tables(found.runs, rows))
         for name, rows in found.sections.items()
@@ -31,20 +31,20 @@ def describe_variation(found: Variation) -> str:
 
 
 def _tables(runs: Sequence[int], rows: Sequence[Row]) -> Iterator[str]:
-    """As many runs beside each other as the terminal is wide for, the others below, each with the keys."""
+    """Yield tables with as many runs side by side as fit the terminal; each repeats the keys."""
     shown, more = rows[:_LISTED], len(rows) - _LISTED
-    keys = Column("  ", [f"  {shorten(row.key, _KEY)}" for row in shown])
+    keys = Column("  ", [f"  {shorten(printable(row.key), _KEY)}" for row in shown])
     columns = [
-        Column(run_name(run), ["-" if (t := row.texts[i]) is None else shorten(t, _CELL) for row in shown])
+        Column(run_name(run), ["-" if (t := row.texts[i]) is None else shorten(printable(t), _CELL) for row in shown])
         for i, run in enumerate(runs)
     ]  # fmt: skip
     width = terminal_width()
-    beside: list[Column] = []
+    group: list[Column] = []
     for column in columns:
-        taken = keys.width + sum(c.width + 2 for c in [*beside, column])
-        if beside and width is not None and taken > width:
-            yield render([keys, *beside])
-            beside = []
-        beside.append(column)
+        taken = keys.width + sum(c.width + 2 for c in [*group, column])
+        if group and width is not None and taken > width:
+            yield render([keys, *group])
+            group = []
+        group.append(column)
     end = f"\n  and {more} more (--json has all)" if more > 0 else ""
-    yield render([keys, *beside]) + end
+    yield render([keys, *group]) + end

@@ -1,4 +1,4 @@
-"""Series as curves to be drawn: which points, how many of them, and what is left out of a drawing."""
+"""Series as curves to draw: the points that are drawn, and those that are left out."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ...compare.entries import text_of
 from ...formats.points import Point
 from ...records import Record
 
-# What lies beyond is drawn by nothing: the width of an axis would be no number any more.
+# Larger values are not drawn: the width of an axis would overflow.
 _GREATEST = 1e300
 _KEYS = 4
 
-# Where a point is missing between two others: a curve is broken there.
+# The y of a missing point, at which a curve is broken.
 GAP = math.nan
 
 
 class Curve(NamedTuple):
-    """The points to draw under a label, ``GAP`` as `y` where the curve is broken.
+    """The points to draw under a label; `y` is ``GAP`` where the curve is broken.
 
-    `undrawn` says how many points of which kind cannot be (``nan``, ``inf``, ``-inf``, ``not above 0``), `points` how
-    many there are in all, and `thinned` whether only the least and the greatest of neighbours are drawn.
+    `points` counts all points, `undrawn` those that cannot be drawn, by kind (``nan``, ``inf``, ``-inf``, ``not above
+    0``), and `thinned` is true if only the extremes of neighboring points are drawn.
     """
 
     label: str
@@ -34,7 +34,7 @@ class Curve(NamedTuple):
     thinned: bool
 
     def drawn(self) -> Iterator[tuple[list[float], list[float]]]:
-        """The pieces between the gaps."""
+        """Yield the pieces between the gaps."""
         piece: tuple[list[float], list[float]] = ([], [])
         for x, y in zip(self.x, self.y, strict=True):
             if y == y:
@@ -55,9 +55,9 @@ def curve(
     log_x: bool = False,
     log_y: bool = False,
 ) -> Curve:
-    """The points (x, y) in the order of x, thinned where they are more than two for each of so many `buckets`.
+    """Return the points (x, y) in the order of x, thinned if there are more than two for each of the `buckets`.
 
-    Of the points that fall together the least and the greatest stay, so that no peak is lost.
+    The smallest and the largest point of each bucket stay, so that no peak is lost.
     """
     undrawn: dict[str, int] = {}
     kept: list[tuple[float, float]] = []
@@ -76,7 +76,7 @@ def curve(
 
 
 def _why_not(value: float, *, is_log: bool) -> str:
-    """Why the value is not drawn; "" where it is."""
+    """Return the reason for not drawing the value; "" if it can be drawn."""
     if value != value:
         return "nan"
     if abs(value) > _GREATEST:
@@ -87,7 +87,7 @@ def _why_not(value: float, *, is_log: bool) -> str:
 def _thin(
     points: Sequence[tuple[float, float]], buckets: int, *, log_x: bool
 ) -> Iterator[tuple[float, float]]:
-    """The least and the greatest of each bucket of the x axis, in their order; a gap for one with nothing to draw."""
+    """Yield the extremes of each bucket of the x axis in their order, or a gap if it has nothing to draw."""
     place = math.log if log_x else float
     first, last = place(points[0][0]), place(points[-1][0])
     scale = buckets / (last - first) if last > first else 0.0
@@ -105,12 +105,12 @@ def _thin(
 
 
 def places(points: Sequence[Point], *, by_time: bool) -> list[tuple[float, float]]:
-    """The points as (x, y), x being the step or the seconds since the run began."""
+    """Return the points as (x, y); x is the step, or the seconds since the start of the run."""
     return [(p.time_s if by_time else p.step, p.value) for p in points]
 
 
 def labels(records: Sequence[Record]) -> list[str]:
-    """What tells each run from the others: its number, and the first values of the config that vary."""
+    """Return a label for each run: its number and the first config values that vary."""
     flat = [codec.flatten(record.config) for record in records]
     keys = [
         key

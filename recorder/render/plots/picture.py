@@ -1,4 +1,4 @@
-"""Curves, points and parallel coordinates in a file: PNG and SVG by matplotlib, HTML by plotly."""
+"""Curves, points and parallel coordinates as files: PNG and SVG by matplotlib, HTML by plotly."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from .curves import Curve
 from .terminal import Axes
 
-# Points of a curve in a file, two for each: a screen shows no more.
+# A curve in a file has at most two points for each bucket: a screen shows no more.
 BUCKETS = 2000
 _LEGEND = 20
 
 
 class ParallelAxis(NamedTuple):
-    """An axis of parallel coordinates: numbers, or for anything else the places of its `texts`."""
+    """An axis of parallel coordinates: numbers, or for other values their positions in `texts`."""
 
     name: str
     values: list[float]
@@ -24,7 +24,7 @@ class ParallelAxis(NamedTuple):
 
 
 def save(path: Path, curves: Sequence[Curve], axes: Axes) -> None:
-    """Write the drawing as the file's suffix says. Raises ImportError without the library, OSError."""
+    """Write the plot in the format of the suffix. Raises ImportError without the library, and OSError."""
     if path.suffix == ".html":
         _save_html(path, curves, axes)
     else:
@@ -37,13 +37,13 @@ def _save_picture(path: Path, curves: Sequence[Curve], axes: Axes) -> None:
 
     figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
     _plot(figure.subplots(), curves, axes)
-    # Equal drawings are equal files.
+    # Equal plots are equal files: no date, and no random ids in SVG.
     with matplotlib.rc_context({"svg.hashsalt": "recorder"}):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def _plot(plot: Any, curves: Sequence[Curve], axes: Axes) -> None:
-    """Put the curves into matplotlib's axes."""
+    """Plot the curves into matplotlib axes."""
     for one in curves:
         is_line = axes.joined and len(one.x) > 1
         plot.plot(
@@ -63,7 +63,7 @@ def _plot(plot: Any, curves: Sequence[Curve], axes: Axes) -> None:
     plot.grid(alpha=0.3)
     if len(curves) <= _LEGEND:
         for text in plot.legend(fontsize=8).get_texts():
-            text.set_parse_math(False)  # a dollar sign in a name is no formula
+            text.set_parse_math(False)  # a dollar sign in a name does not start a formula
 
 
 def _save_html(path: Path, curves: Sequence[Curve], axes: Axes) -> None:
@@ -87,7 +87,7 @@ def _save_html(path: Path, curves: Sequence[Curve], axes: Axes) -> None:
 
 
 def save_parallel(path: Path, columns: Sequence[ParallelAxis]) -> None:
-    """Write parallel coordinates, a line for each run, coloured by the last column. Raises ImportError, OSError."""
+    """Write parallel coordinates, one line per run, colored by the last column. Raises ImportError and OSError."""
     import plotly.graph_objects as go
 
     last = columns[-1]
@@ -108,5 +108,5 @@ def _dimension(column: ParallelAxis) -> dict[str, Any]:
 
 
 def _write_html(figure: Any, path: Path) -> None:
-    """With plotly's own script in it, so that it is one file that needs no network."""
+    """Write one file that contains plotly's script, so that it works offline."""
     path.write_text(figure.to_html(include_plotlyjs=True, full_html=True), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Replays as JUnit XML, which CI systems show: a suite for each, a test case for each item of its verdict."""
+"""Replays as JUnit XML for CI systems: a test suite for each replay, a test case for each item."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 _COUNTED = ("tests", "failures", "errors", "skipped")
 _WRONG = ("different", "missing", "extra")
-# What XML 1.0 cannot say, not even escaped.
+# Characters that XML 1.0 cannot contain, not even escaped (https://www.w3.org/TR/xml/#charsets).
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit_of(done: ReplayResult) -> bytes:
-    """The file's bytes: failures are items that are different, missing or extra.
+    """Return the XML of one replay.
 
-    What is opaque, and the console, is skipped. A replay that failed, or that verified nothing, has an error of its
-    own, so that it is never a success; one of a changed config is skipped.
+    Items that are different, missing or extra are failures. Opaque items and the console are skipped. A replay that
+    failed or verified nothing has an error, so that it is never a success; one with a changed config is skipped.
     """
     document = _Document()
     _add_replay(document, done.original, done.record, done.verification)
@@ -33,14 +33,14 @@ def junit_of(done: ReplayResult) -> bytes:
 
 
 def junit_of_error(record: Record | None, message: str) -> bytes:
-    """The same of a replay that could not be done, None for the record of many."""
+    """Return the XML of a replay that could not be done; `record` is None for a batch."""
     document = _Document()
     _add_error(document, record, message)
     return document.write()
 
 
 def junit_of_repetition(done: Repetition) -> bytes:
-    """A suite for each replay, and one in which a test fails for what is not the same in all of them."""
+    """Return a suite for each replay, and one whose test fails if the replays differ from each other."""
     document = _Document()
     for one in done.replays:
         _add_replay(document, one.original, one.record, one.verification)
@@ -55,7 +55,7 @@ def junit_of_repetition(done: Repetition) -> bytes:
 
 
 def junit_of_many(done: Many) -> bytes:
-    """A suite for each run; with none at all, or where some were not begun, there is an error."""
+    """Return a suite for each run, and an error if there are none or some were not started."""
     document = _Document()
     for one in done.outcomes:
         if one.record is None:
@@ -63,11 +63,11 @@ def junit_of_many(done: Many) -> bytes:
         else:
             _add_replay(document, one.original, one.record, one.verification)
     if done.interrupted or not done.outcomes:
-        said = (
-            f"interrupted, {done.not_begun} not begun" if done.interrupted else "no run to replay"
+        message = (
+            f"interrupted, {done.not_begun} not started" if done.interrupted else "no run to replay"
         )
         suite = _Suite(document, None, "replays", None)
-        suite.case("replay", "all").fault("error", said)
+        suite.case("replay", "all").fault("error", message)
     return document.write()
 
 
@@ -80,7 +80,7 @@ def _add_replay(
     if verification is None:
         case = suite.case("replay", "verdict")
         if record.status == "finished":
-            case.skip("the config was changed: no verdict")
+            case.skip("no verdict: the config was changed")
         else:
             case.fault("error", f"the replay ended as {record.status}")
         return
@@ -110,7 +110,7 @@ def _add_item(suite: _Suite, item: Item) -> None:
 
 
 class _Case:
-    """A test case, and the suite in which it is counted."""
+    """A test case, counted in its suite."""
 
     def __init__(self, suite: _Suite, element: ET.Element) -> None:
         self._suite = suite
@@ -121,14 +121,14 @@ class _Case:
         ET.SubElement(self._element, "skipped", message=_clean(message))
 
     def fault(self, kind: str, message: str, text: str = "") -> None:
-        """A ``failure`` or an ``error``."""
+        """Add a ``failure`` or an ``error``."""
         self._suite.count(f"{kind}s")
         found = ET.SubElement(self._element, kind, message=_clean(message), type=kind)
         found.text = _clean(text or message)
 
 
 class _Document:
-    """The file: its suites, and how many cases of what kind they have together."""
+    """The file: its suites, and the total number of cases by result."""
 
     def __init__(self) -> None:
         self.root = ET.Element("testsuites")
@@ -142,7 +142,7 @@ class _Document:
 
 
 class _Suite:
-    """A suite for the replay of one run, None for one that is about all of them."""
+    """A test suite for the replay of one run, or for all of them if `record` is None."""
 
     def __init__(
         self, document: _Document, record: Record | None, name: str, duration_s: float | None

@@ -1,59 +1,23 @@
-"""What came of replaying many runs: what ``recorder replay --all`` prints."""
+"""The replays of many runs, for ``recorder replay --all``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...batch.pool import Worker
-from ...batch.report import Ended
-from ...records import Record
 from ...replay.many.many import Many, ReplayOutcome
-from ..progress import Display
 from ..runs.runs import remark, table_lines
 from ..text import Column, duration, printable, shorten
 from .verdict import styled_verdict, verdict_document
 
-# A table of more rows shows what went wrong only.
+# A longer table shows only the runs that did not reproduce.
 _SHOWN = 50
 _GOOD = ("reproduced", "close")
 _WIDTH = 24
 
 
-def show_many(records: Sequence[Record]) -> Display:
-    """What to show of the replays of these runs while they run."""
-
-    def row(worker: Worker) -> dict[str, str]:
-        record = records[worker.place]
-        return {
-            "run": str(record.number),
-            "experiment": shorten(printable(record.experiment), _WIDTH),
-        }
-
-    def describe(ended: Ended) -> str:
-        record, report = records[ended.place], ended.report
-        said = _ENDED.get(report.exit_status, "could not be done")
-        replay = f" (run {report.number})" if report.number is not None else ""
-        text = f"run {record.number} ({printable(record.experiment)})  {said}{replay}  {duration(ended.duration_s)}"
-        return f"{text}  {shorten(report.error, 200)}" if report.error else text
-
-    def is_good(ended: Ended) -> bool:
-        return ended.report.exit_status == 0
-
-    return Display("replays", len(records), row, describe, is_good, "not reproduced")
-
-
-_ENDED = {
-    0: "reproduced",
-    1: "diverged",
-    3: "failed",
-    4: "nothing verified",
-    130: "interrupted",
-}
-
-
 def describe_many(done: Many, *, left_out: Mapping[str, int]) -> str:
-    """A row for each run, of very many those that did not come out; and how many came to what."""
+    """Return a row for each run, or for those that did not reproduce if there are many, and the counts."""
     outcomes = done.outcomes
     shown = outcomes
     if len(outcomes) > _SHOWN:
@@ -61,22 +25,23 @@ def describe_many(done: Many, *, left_out: Mapping[str, int]) -> str:
     lines = [table_lines(_columns(shown), keep=4)] if shown else []
     hidden = len(outcomes) - len(shown)
     if hidden:
-        lines.append(remark(f"{hidden} more came out: --json lists them"))
+        lines.append(remark(f"{hidden} more reproduced; --json lists them"))
     counts = [f"{count} {styled_verdict(verdict)}" for verdict, count in done.counts.items()]
-    counts += [f"{done.not_begun} not begun"] if done.not_begun else []
+    counts += [f"{done.not_begun} not started"] if done.not_begun else []
     lines.append(", ".join(counts) if counts else "no run to replay: nothing was verified")
     if left_out:
         lines.append(remark(describe_left_out(left_out)))
     if done.interrupted:
-        lines.append("interrupted: the same command goes on from here")
+        lines.append("interrupted; to resume, give the same command again")
     return "\n".join(lines)
 
 
 def describe_left_out(left_out: Mapping[str, int]) -> str:
-    """How many were not replayed, and why."""
-    said = ", ".join(f"{count} {status}" for status, count in left_out.items())
-    more = "" if set(left_out) == {"running"} else " (--failed replays all but those running)"
-    return f"left out: {said}{more}"
+    """Describe how many runs were left out, by status."""
+    counts = ", ".join(f"{count} {status}" for status, count in left_out.items())
+    can_fail = set(left_out) & {"failed", "interrupted", "lost"}
+    hint = "; --failed replays those that failed, were interrupted or lost" if can_fail else ""
+    return f"left out: {counts}{hint}"
 
 
 def _columns(outcomes: Sequence[ReplayOutcome]) -> list[Column]:
@@ -110,13 +75,13 @@ def _why(one: ReplayOutcome) -> str:
 
 
 def many_document(done: Many, *, left_out: Mapping[str, int]) -> dict[str, Any]:
-    """The replays as plain JSON.
+    """Return the replays as plain JSON.
 
-    - ``replays``: for each run in the order of their numbers ``run``, ``experiment``, ``replay`` and ``replay_id``
-      (null where there is none), ``verdict`` to ``items`` and ``causes`` as of a single replay (see `.verdict`),
-      ``error``: why there is none; ``taken_over``: whether an interrupted command had done it; ``exit_status``;
-    - ``counts``: how many came to what; ``left_out``: how many runs were not replayed, by their status;
-      ``not_begun``, ``interrupted``, and ``exit_status``: the command's own.
+    - ``replays``: for each run, ``run``, ``experiment``, ``replay`` and ``replay_id`` (null if there is none),
+      ``verdict`` to ``items`` and ``causes`` as for a single replay (see `.verdict`), ``error``: the reason if there
+      is no replay, ``taken_over``: true if an interrupted command had replayed it, ``exit_status``;
+    - ``counts``: the number of runs by verdict; ``left_out``: the number of runs left out by status; ``not_begun``;
+      ``interrupted``; ``exit_status``: that of the command.
     """
     return {
         "replays": [_outcome_document(one) for one in done.outcomes],

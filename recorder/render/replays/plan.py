@@ -1,4 +1,4 @@
-"""What a replay would do: what ``recorder replay --plan`` prints."""
+"""The plan of a replay, for ``recorder replay --plan``."""
 
 from __future__ import annotations
 
@@ -8,42 +8,46 @@ import click
 import msgspec
 
 from ...replay.plan import Plan
-from ..text import Column, render
+from ..text import Column, printable, render
 
 
 def describe_plan(plan: Plan) -> str:
-    """The plan's lines, the inputs with where each comes from, and what stands in the way."""
-    lines = list(plan.lines())
+    """Return the lines of the plan, the inputs with their sources, and the blockers."""
+    lines = [*map(printable, plan.lines())]
     if plan.sources:
         lines.append(render(_columns(plan)))
-    lines += [click.style(f"missing: {blocker}", fg="red") for blocker in plan.blockers]
+    lines += [click.style(f"missing: {printable(blocker)}", fg="red") for blocker in plan.blockers]
     lines.append(
-        "cannot be replayed so"
+        "the run cannot be replayed like this"
         if plan.blockers
-        else "nothing is missing: leave out --plan to replay"
+        else "nothing is missing; to replay, leave out --plan"
     )
     return "\n".join(lines)
 
 
 def _columns(plan: Plan) -> list[Column]:
-    said = {"snapshot": "from the snapshot", "store": "from the store", "missing": "missing"}
+    places = {"snapshot": "from the snapshot", "store": "from the store", "missing": "missing"}
     from_where = [
-        said.get(one.kind) or (f"read at {one.at}" + (", changed" if one.changed else ""))
+        places.get(one.kind)
+        or printable(f"read at {one.at}") + (", changed" if one.changed else "")
         for one in plan.sources
     ]
-    return [Column("  input", [f"  {one.path}" for one in plan.sources]), Column("", from_where)]
+    return [
+        Column("  input", [f"  {printable(one.path)}" for one in plan.sources]),
+        Column("", from_where),
+    ]
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
-    """The plan as plain JSON, without the values of secrets.
+    """Return the plan as plain JSON, without the values of secrets.
 
-    - ``run``, ``experiment``, ``code`` (where it comes from, in words), ``python``: the version that it would run with;
-    - ``deviations``: what differs in the environment: ``key`` as in `recorder diff`, ``recorded``, ``now``, and
-      ``matters``: whether it can decide what is computed; what does comes first;
-    - ``inputs``: the ``path`` of each, its ``digest``, ``in_root``, ``kind`` (snapshot, store, in place, given,
-      missing), ``at``: where it is read, ``changed`` and ``changed_in_place``;
-    - ``threads``: the variables that are set for the recorded numbers of threads; ``not_restored``: in words;
-    - ``notes``: what may make it come out otherwise; ``blockers``: why it cannot be done, and what to do about it.
+    - ``run``, ``experiment``, ``code`` (its source, in words), ``python``: the version that would run it;
+    - ``deviations``: differences in the environment, with ``key`` as in `recorder diff`, ``recorded``, ``now``, and
+      ``matters``: whether the difference can change results; those that can come first;
+    - ``inputs``: a list of ``path``, ``digest``, ``in_root``, ``kind`` (snapshot, store, in place, given, missing),
+      ``at``: the place it is read from, ``changed`` and ``changed_in_place``;
+    - ``threads``: variables that are set to restore the recorded numbers of threads; ``not_restored``: in words;
+    - ``notes``: reasons for which the replay may diverge; ``blockers``: reasons why it cannot run, with advice.
     """
     document: dict[str, Any] = {name: msgspec.to_builtins(getattr(plan, name)) for name in _FIELDS}
     document["deviations"] = [

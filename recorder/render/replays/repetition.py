@@ -1,4 +1,4 @@
-"""What came of several replays of one run: what ``recorder replay --repeat`` prints."""
+"""Several replays of one run side by side, for ``recorder replay --repeat``."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import click
 from ...compare.items import Item, Verification
 from ...replay.many.repetition import Repetition
 from ..runs.runs import table_lines
-from ..text import Column, duration
+from ..text import Column, duration, printable
 from .verdict import styled_verdict, verdict_document, verification_document
 
-_SAID = 5
+_LISTED = 5
 
 
 def describe_repetition(done: Repetition) -> str:
-    """A row for each thing that was compared, a column for each replay; beneath it what that comes to."""
+    """Return a table of the compared items, one column per replay, and the conclusion."""
     first = done.replays[0]
     numbers = [one.record.number for one in done.replays]
     named = ", ".join(map(str, numbers))
-    head = f"{len(numbers)} replays of run {first.original.number} ({first.original.experiment}): runs {named}"
+    name = printable(first.original.experiment)
+    head = f"{len(numbers)} replays of run {first.original.number} ({name}): runs {named}"
     took = ", ".join(duration(one.record.duration_s) for one in done.replays)
     lines = [click.style(f"{head}, took {took}", bold=True)]
     columns = _columns(done)
@@ -30,9 +31,9 @@ def describe_repetition(done: Repetition) -> str:
     verdicts = [one.verification.verdict for one in done.replays if one.verification is not None]
     if verdicts:
         lines.append(", ".join(styled_verdict(verdict, bold=True) for verdict in verdicts))
-    lines.append(done.sentence)
+    lines.append(printable(done.sentence))
     if done.varying and first.causes:
-        lines.append(f"may be due to: {'; '.join(first.causes[:_SAID])}")
+        lines.append(f"may be due to: {printable('; '.join(first.causes[:_LISTED]))}")
     return "\n".join(lines)
 
 
@@ -45,7 +46,7 @@ def _columns(done: Repetition) -> list[Column]:
     )
     columns = [
         Column("  what", [f"  {kind}" for kind, _ in keys]),
-        Column("name", [name for _, name in keys]),
+        Column("name", [printable(name) for _, name in keys]),
     ]
     for replay in done.replays:
         if replay.verification is not None:
@@ -57,12 +58,12 @@ def _columns(done: Repetition) -> list[Column]:
     return columns
 
 
-# From the best to the worst that can be said of an item in several replays.
+# The verdicts of an item from best to worst.
 _RANKS = ("identical", "equal", "close", "opaque", "different", "missing", "extra")
 
 
 def _among(done: Repetition, key: tuple[str, str]) -> str:
-    """The worst that an item came to when the replays were held against the first of them."""
+    """Return the worst verdict of an item in the comparisons of the replays with the first one."""
     found = [item.verdict for one in done.between for item in one.items if _key(item) == key]
     return styled_verdict(max(found, key=_RANKS.index)) if found else ""
 
@@ -72,7 +73,7 @@ def _key(item: Item) -> tuple[str, str]:
 
 
 def _located(done: Repetition) -> list[str]:
-    """Where the first replay differs from the run, and the others from it."""
+    """Return the differences between the first replay and the run, and between the other replays and the first."""
     lines = []
     first = done.replays[0]
     against = [(f"run {first.record.number}", first.verification)] if first.verification else []
@@ -83,22 +84,22 @@ def _located(done: Repetition) -> list[str]:
     ]
     for name, verification in against:
         lines += [
-            f"  {name}, {item.name}: {item.detail}"
+            printable(f"  {name}, {item.name}: {item.detail}")
             for item in verification.items
             if item.decides and item.detail and item.verdict in ("different", "missing", "extra")
         ]
-    return lines[: 2 * _SAID]
+    return lines[: 2 * _LISTED]
 
 
 def repetition_document(done: Repetition) -> dict[str, Any]:
-    """The replays as plain JSON.
+    """Return the replays as plain JSON.
 
-    - ``run``: the original's number; ``replays``: each as of a single replay (see `.verdict`);
-    - ``between``: for each replay but the first ``replay``, and what came of holding it against the first one, as
-      ``verdict``, ``reason``, ``counts`` and ``items``;
-    - ``deterministic``: whether they agree with each other, null where that cannot be said; ``varying``: what does not;
-      ``changed``: what is the same in all of them, and another in the run;
-    - ``sentence``: what it comes to; ``exit_status``: the command's own.
+    - ``run``: the number of the original; ``replays``: each as for a single replay, see `.verdict`;
+    - ``between``: for each replay after the first, ``replay`` and its comparison with the first one: ``verdict``,
+      ``reason``, ``counts`` and ``items``;
+    - ``deterministic``: whether the replays agree with each other, null if unknown; ``varying``: items that do not;
+      ``changed``: items that are the same in every replay, and different in the run;
+    - ``sentence``: the conclusion; ``exit_status``: that of the command.
     """
     whole = [one.record.number for one in done.replays][1:]
     return {

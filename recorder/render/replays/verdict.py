@@ -1,4 +1,4 @@
-"""What came of a replay: what ``recorder replay`` prints."""
+"""The verdict of a replay, for ``recorder replay``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ... import codec
 from ...compare.items import Item, Verification
 from ...compare.wording import describe_difference
 from ...replay.replay import ReplayResult
-from ..text import Column, duration, render
+from ..text import Column, duration, printable, render
 from .plan import plan_document
 
-_SAID = 5
-_COLOURS = {
+_LISTED = 5
+_COLORS = {
     "identical": "green",
     "equal": "green",
     "close": "yellow",
@@ -33,10 +33,11 @@ _COLOURS = {
 
 
 def describe_replay(done: ReplayResult) -> str:
-    """The verdict item by item, then as a whole; for a changed config what was changed and what came out."""
+    """Return the verdicts of the items and of the replay; for a changed config the changes and the status."""
     record = done.record
     code = "" if done.plan.live_code is None else " with the code as it is now"
-    head = f"replay of run {done.original.number} ({done.original.experiment}){code} is run {record.number}"
+    name = printable(done.original.experiment)
+    head = f"replay of run {done.original.number} ({name}){code} is run {record.number}"
     head = click.style(f"{head}, took {duration(record.duration_s)}", bold=True)
     if done.verification is None:
         return "\n".join([head, *_changes(done)])
@@ -45,34 +46,37 @@ def describe_replay(done: ReplayResult) -> str:
     if verification.items:
         lines.append(render(item_columns(verification)))
         lines += [
-            f"  {item.name}: {text}" for item in verification.items for text in _located(item)
+            printable(f"  {item.name}: {text}")
+            for item in verification.items
+            for text in _located(item)
         ]
     verdict = styled_verdict(verification.verdict, bold=True)
-    lines.append(verdict + (f": {verification.reason}" if verification.reason else ""))
+    reason = f": {printable(verification.reason)}" if verification.reason else ""
+    lines.append(verdict + reason)
     if done.causes:
-        more = f"; and {len(done.causes) - _SAID} more" if len(done.causes) > _SAID else ""
-        lines.append(f"may be due to: {'; '.join(done.causes[:_SAID])}{more}")
+        more = f"; and {len(done.causes) - _LISTED} more" if len(done.causes) > _LISTED else ""
+        lines.append(f"may be due to: {printable('; '.join(done.causes[:_LISTED]))}{more}")
     return "\n".join(lines)
 
 
 def styled_verdict(verdict: str, *, bold: bool = False) -> str:
-    """A verdict, of an item or as a whole, in its colour."""
-    return click.style(verdict, fg=_COLOURS.get(verdict), bold=bold or None)
+    """Return a verdict, of an item or a replay, in its color."""
+    return click.style(printable(verdict), fg=_COLORS.get(verdict), bold=bold or None)
 
 
 def item_columns(verification: Verification) -> list[Column]:
-    """What was compared, and how it came out."""
+    """Return the compared items with their verdicts as a table."""
     items = verification.items
     return [
         Column("  what", [f"  {item.kind}" for item in items]),
-        Column("name", [item.name for item in items]),
+        Column("name", [printable(item.name) for item in items]),
         Column("verdict", [styled_verdict(item.verdict) for item in items]),
-        Column("", [item.detail for item in items]),
+        Column("", [printable(item.detail) for item in items]),
     ]
 
 
 def _located(item: Item) -> list[str]:
-    """The single differences of an item that has several; one is said in its line already."""
+    """Return the differences of an item with several; a single one stands in its line already."""
     if len(item.differences) < 2:
         return []
     shown = [describe_difference(d) for d in item.differences[:5]]
@@ -82,7 +86,9 @@ def _located(item: Item) -> list[str]:
 
 def _changes(done: ReplayResult) -> list[str]:
     lines = [
-        f"  {c.key}: {codec.describe(c.old, width=40)} -> {codec.describe(c.new, width=40)}"
+        printable(
+            f"  {c.key}: {codec.describe(c.old, width=40)} -> {codec.describe(c.new, width=40)}"
+        )
         for c in done.record.changes
     ]
     status = click.style(
@@ -98,27 +104,25 @@ def _item_document(item: Item) -> dict[str, Any]:
 
 
 def verification_document(done: ReplayResult) -> dict[str, Any]:
-    """The replay as plain JSON.
+    """Return the replay as plain JSON.
 
-    - ``run``, ``replay``: the numbers of the original and the replay; ``replay_id``: the replay's global id;
+    - ``run``, ``replay``: the numbers of the original and the replay; ``replay_id``: the global id of the replay;
     - ``verdict``: reproduced, close, diverged, failed, nothing verified; null for a changed config;
-    - ``reason``: the verdict's reason in a sentence, or ""; ``counts``: how many deciding items got which verdict;
+    - ``reason``: the reason in a sentence, or ""; ``counts``: the number of deciding items by verdict;
     - ``items``: a list of
         - ``kind``: result, output, metric, exception, log, console; ``name``;
         - ``verdict``: identical, equal, close, different, missing, extra, opaque;
-        - ``decides``: false for what is only reported; ``detail``: where and by how much, for people;
-        - ``tolerance``: ``rtol`` and ``atol`` that it was held to as a whole, left out where 0;
-        - ``count``: how many differences; ``max_abs_error``, ``max_rel_error``: the largest of all, or null;
-        - ``differences``: the first 100, see `recorder.codec.Difference`; a field at its default is left out;
-        - ``departure``: of a series, see `recorder.compare.items.Departure`, else null;
-    - ``causes``: where it came out otherwise, what had changed and the hazards that may be why, in words;
-    - ``explanation``: with --explain, see `recorder.render.replays.explanation`, null where there is nothing to
-    explain;
-    - ``changes``: what was set anew; ``notes``: what the plan said; ``live_code``: whether it ran
-      the project's code as it is now, on purpose; ``plan``: see
-      `recorder.render.replays.plan`; ``exit_status``: the command's own.
+        - ``decides``: false for an item that is only reported; ``detail``: where and by how much it differs, in words;
+        - ``tolerance``: ``rtol`` and ``atol`` that applied to the whole item, left out if 0;
+        - ``count``: the number of differences; ``max_abs_error``, ``max_rel_error``: the largest, or null;
+        - ``differences``: the first 100, see `recorder.codec.Difference`; fields at their defaults are left out;
+        - ``departure``: for a series, see `recorder.compare.items.Departure`, else null;
+    - ``causes``: for a divergence, the changes and hazards that may be the cause, in words;
+    - ``explanation``: with --explain, see `recorder.render.replays.explanation`; null if nothing diverged;
+    - ``changes``: changed arguments; ``notes``: notes of the plan; ``live_code``: true if the project's current code
+      ran; ``plan``: see `recorder.render.replays.plan`; ``exit_status``: that of the command.
 
-    A number that is infinite is null, as JSON has none.
+    An infinite number is null, since JSON has none.
     """
     return {
         "run": done.original.number,
@@ -135,7 +139,7 @@ def verification_document(done: ReplayResult) -> dict[str, Any]:
 
 
 def verdict_document(verification: Verification | None) -> dict[str, Any]:
-    """The part of `verification_document` from verdict to items."""
+    """Return the part of `verification_document` from verdict to items."""
     return {
         "verdict": None if verification is None else verification.verdict,
         "reason": "" if verification is None else verification.reason,

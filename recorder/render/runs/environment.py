@@ -1,4 +1,4 @@
-"""The environment of a run as ``recorder show`` and ``recorder env`` print it."""
+"""The environment of a run, for ``recorder show`` and ``recorder env``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..text import Column, printable, render, shorten, size
 
 
 def describe_environment(record: Record, store: RunStore) -> str:
-    """All of it in sections: Python and machine, packages, variables, locale."""
-    found = load_object(record.environment, store)
+    """Return the environment in sections: Python and machine, packages, variables, locale."""
+    environment = load_object(record.environment, store)
     runtime = load_object(record.runtime.last if record.runtime else None, store)
     sections = [
         ("environment", "\n".join(environment_lines(record, store))),
-        ("packages", _package_table(find_requirements(found), runtime.get("imported") or [])),
-        ("variables", _pairs(found.get("variables") or {})),
-        ("locale", _pairs(found.get("locale") or {})),
+        ("packages", _package_table(find_requirements(environment), runtime.get("imported") or [])),
+        ("variables", _pairs(environment.get("variables") or {})),
+        ("locale", _pairs(environment.get("locale") or {})),
     ]
     return "\n\n".join(
         f"{click.style(title, bold=True)}\n{text}" for title, text in sections if text
@@ -30,14 +30,14 @@ def describe_environment(record: Record, store: RunStore) -> str:
 
 
 def _package_table(requirements: tuple[Requirement, ...], imported: list[str]) -> str:
-    """Each with its version and where it came from; a star before those that the run had imported."""
+    """Return a table of packages with version and origin; a star marks those that the run had imported."""
     if not requirements:
         return ""
     return render(
         [
             Column(" ", ["*" if one.name in imported else " " for one in requirements]),
-            Column("package", [one.name for one in requirements]),
-            Column("version", [one.version for one in requirements]),
+            Column("package", [printable(one.name) for one in requirements]),
+            Column("version", [printable(one.version) for one in requirements]),
             Column("from", [_origin(one) for one in requirements]),
         ]
     )
@@ -50,8 +50,10 @@ def _origin(one: Requirement) -> str:
     return printable(f"{one.origin} {one.url}{at}")
 
 
-def _pairs(found: dict[str, Any]) -> str:
-    return "\n".join(printable(f"  {name}={_text(value)}") for name, value in sorted(found.items()))
+def _pairs(values: dict[str, Any]) -> str:
+    return "\n".join(
+        printable(f"  {name}={_text(value)}") for name, value in sorted(values.items())
+    )
 
 
 def _text(value: Any) -> str:
@@ -61,29 +63,31 @@ def _text(value: Any) -> str:
 
 
 def environment_lines(record: Record, store: RunStore) -> Iterator[str]:
-    """What it ran in, what of it the run had loaded, and the process."""
-    found = load_object(record.environment, store)
+    """Yield the machine and packages, what the run had loaded of them, and the process."""
+    environment = load_object(record.environment, store)
     runtime = load_object(record.runtime.last if record.runtime else None, store)
-    if found:
-        python, platform = found.get("python") or {}, found.get("platform") or {}
-        yield (
+    if environment:
+        python, platform = environment.get("python") or {}, environment.get("platform") or {}
+        yield printable(
             f"  Python {python.get('version')} ({python.get('implementation')}), {platform.get('system')}"
             f" {platform.get('release')} {platform.get('machine')}, {platform.get('libc')}"
         )
-        yield f"  {_hardware(platform)}"
-        yield from _packages(found.get("packages") or {}, runtime.get("imported"))
+        yield printable(f"  {_hardware(platform)}")
+        yield from _packages(environment.get("packages") or {}, runtime.get("imported"))
     yield from _numerics(runtime)
     if record.process is not None:
         process = record.process
-        yield f"  {process.user}@{process.host} in {process.cwd}"
+        yield printable(f"  {process.user}@{process.host} in {process.cwd}")
         if process.ranks is not None:
-            yield f"  rank     the first of {process.ranks.count}, started by {process.ranks.launcher}"
+            ranks = process.ranks
+            yield printable(f"  rank     the first of {ranks.count}, started by {ranks.launcher}")
         fixed = "not fixed" if process.hash_seed is None else process.hash_seed
-        yield f"  argv     {shorten(' '.join(process.argv), 90)}  (PYTHONHASHSEED {fixed})"
+        argv = shorten(printable(" ".join(process.argv)), 90)
+        yield f"  argv     {argv}  (PYTHONHASHSEED {printable(fixed)})"
 
 
 def load_object(digest: str | None, store: RunStore) -> dict[str, Any]:
-    """The environment or runtime object; {} where there is none."""
+    """Return the environment or runtime object; {} if there is none."""
     if digest is None or not store.objects.has(digest):
         return {}
     found: dict[str, Any] = msgspec.json.decode(store.read(digest))
@@ -99,27 +103,28 @@ def _hardware(platform: dict[str, Any]) -> str:
 
 
 def _packages(packages: dict[str, Any], imported: list[str] | None) -> Iterator[str]:
-    """How many there are, and which of them the run had imported."""
+    """Yield the number of packages, and those that the run had imported."""
     if imported is None:
         yield f"  {len(packages)} packages"
         return
     named = [f"{name} {(packages.get(name) or {}).get('version', '')}".strip() for name in imported]
-    yield f"  {len(packages)} packages, imported: {shorten(', '.join(named) or 'none', 90)}"
+    names = shorten(printable(", ".join(named)) or "none", 90)
+    yield f"  {len(packages)} packages, imported: {names}"
 
 
 def _numerics(runtime: dict[str, Any]) -> Iterator[str]:
-    """The native libraries with their threads, and what of PyTorch's flags people look for first."""
+    """Yield the native libraries with their threads, and the PyTorch flags that matter most."""
     libraries = [
         " ".join(str(b[key]) for key in ("library", "version") if key in b) + f" x {b['threads']}"
         for b in runtime.get("libraries") or []
     ]
     torch = runtime.get("torch") or {}
     if torch:
-        sure = torch.get("are_deterministic_algorithms_enabled")
+        is_deterministic = torch.get("are_deterministic_algorithms_enabled")
         precision = torch.get("backends.cuda.matmul.fp32_precision", "")
-        said = f", CUDA {torch['version.cuda']}" if torch.get("version.cuda") else ""
-        said += f", matmul {precision}" if precision not in ("", "none") else ""
-        how = "deterministic" if sure else "not deterministic"
-        libraries.append(f"torch {torch.get('version')}{said}, {how}")
+        details = f", CUDA {torch['version.cuda']}" if torch.get("version.cuda") else ""
+        details += f", matmul {precision}" if precision not in ("", "none") else ""
+        how = "deterministic" if is_deterministic else "not deterministic"
+        libraries.append(f"torch {torch.get('version')}{details}, {how}")
     if libraries:
-        yield f"  threads  {shorten('; '.join(dict.fromkeys(libraries)), 110)}"
+        yield f"  threads  {shorten(printable('; '.join(dict.fromkeys(libraries))), 110)}"

@@ -1,4 +1,4 @@
-"""What a check has found, what a collection has freed, and how much room there is, as a person reads it."""
+"""Findings of a check, results of a garbage collection, and disk usage."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ import click
 from ...store.maintenance.check import Finding, RepairResult
 from ...store.maintenance.disk_usage import Size, Sizes
 from ...store.maintenance.gc import Freed
-from ..text import Column, render, size
+from ..text import Column, printable, render, size
 
 _LISTED = 8
 
 
 def describe_finding(finding: Finding) -> str:
-    """A finding in up to three lines: what and where, whom it affects, what a repair would do."""
-    colour = "red" if finding.is_damage else "yellow"
-    lines = [f"{click.style(finding.kind, fg=colour, bold=True)}  {finding.place}"]
-    lines.append(f"  {finding.what}{_affected(finding)}")
+    """Describe a finding in up to three lines: its kind and place, the problem and runs, and the repair."""
+    color = "red" if finding.is_damage else "yellow"
+    lines = [f"{click.style(finding.kind, fg=color, bold=True)}  {printable(finding.place)}"]
+    lines.append(f"  {printable(finding.what)}{_affected(finding)}")
     if finding.repair:
-        lines.append(click.style(f"  --repair: {finding.repair}", dim=True))
+        lines.append(click.style(f"  --repair: {printable(finding.repair)}", dim=True))
     elif finding.is_damage:
         give_up = "; to give it up: --repair --discard" if finding.discard else ""
         lines.append(
-            click.style(f"  no other copy was found: restore it from a backup{give_up}", dim=True)
+            click.style(
+                f"  the store has no other copy: restore it from a backup{give_up}", dim=True
+            )
         )
     return "\n".join(lines)
 
@@ -40,17 +42,18 @@ def _affected(finding: Finding) -> str:
 
 
 def describe_outcome(outcome: RepairResult) -> str:
-    """A finding, and what the repair made of it."""
+    """Describe a finding and the result of its repair."""
     finding = outcome.finding
     give_up = "; restore it from a backup, or give it up with --discard" if finding.discard else ""
-    said = outcome.done or (f"not repaired{give_up}" if finding.is_damage else "left alone")
-    colour = "green" if outcome.is_repaired else "red"
-    head = f"{click.style(finding.kind, bold=True)}  {finding.place}"
-    return f"{head}\n  {finding.what}{_affected(finding)}\n  {click.style(said, fg=colour)}"
+    result = outcome.done or (f"not repaired{give_up}" if finding.is_damage else "left alone")
+    color = "green" if outcome.is_repaired else "red"
+    head = f"{click.style(finding.kind, bold=True)}  {printable(finding.place)}"
+    problem = f"  {printable(finding.what)}{_affected(finding)}"
+    return f"{head}\n{problem}\n  {click.style(printable(result), fg=color)}"
 
 
 def finding_document(outcome: RepairResult, *, repaired: bool) -> dict[str, Any]:
-    """A finding as JSON; after a repair with `done` and `is_repaired`."""
+    """Return a finding as JSON; after a repair with `done` and `is_repaired`."""
     document: dict[str, Any] = outcome.finding._asdict()
     del document["mend"], document["discard"]
     if repaired:
@@ -59,21 +62,21 @@ def finding_document(outcome: RepairResult, *, repaired: bool) -> dict[str, Any]
 
 
 def summary(outcomes: Sequence[RepairResult], *, path: Path, is_repair: bool) -> str:
-    """One line about all of them."""
+    """Summarize all findings in one line."""
     damage = [outcome for outcome in outcomes if outcome.finding.is_damage]
     left = len(outcomes) - len(damage)
     if not outcomes:
         return f"{path}: everything is as it was written"
     if not damage:
-        return f"{path}: nothing is damaged; {left} left behind"
+        return f"{path}: nothing is damaged; {left} left over"
     if is_repair:
-        mended = sum(outcome.is_repaired for outcome in damage)
-        return f"{path}: {mended} of {len(damage)} repaired"
-    return f"{path}: {len(damage)} damaged or missing, {left} left behind"
+        repaired = sum(outcome.is_repaired for outcome in damage)
+        return f"{path}: {repaired} of {len(damage)} repaired"
+    return f"{path}: {len(damage)} damaged or missing, {left} left over"
 
 
 def describe_freed(freed: Sequence[Freed], *, dry_run: bool) -> str:
-    """A table of what was freed, or would be."""
+    """Return a table of what was freed, or would be."""
     if not freed:
         return "nothing to remove"
     columns = [
@@ -82,13 +85,14 @@ def describe_freed(freed: Sequence[Freed], *, dry_run: bool) -> str:
         Column("bytes", [size(one.size_bytes) for one in freed], right=True),
     ]
     total = size(sum(one.size_bytes for one in freed))
-    return f"{render(columns)}\n{total} in all"
+    return f"{render(columns)}\n{total} in total"
 
 
 def describe_sizes(sizes: Sizes, *, by_run: bool) -> str:
-    """The sizes by experiment or by run, the largest first, and what the store takes on disk."""
+    """Return the sizes by experiment or by run, the largest first, and the disk usage of the store."""
     rows = sorted(sizes.runs if by_run else sizes.experiments, key=lambda one: -one.total_bytes)
-    columns = [Column("run" if by_run else "experiment", [one.name for one in rows], right=by_run)]
+    names = [printable(one.name) for one in rows]
+    columns = [Column("run" if by_run else "experiment", names, right=by_run)]
     if not by_run:
         columns.append(Column("runs", [str(one.runs) for one in rows], right=True))
     columns += [
@@ -106,7 +110,7 @@ def _on_disk(sizes: Sizes) -> str:
 
 
 def sizes_document(sizes: Sizes) -> dict[str, Any]:
-    """The sizes as JSON."""
+    """Return the sizes as JSON."""
     return {
         "runs": [_size_document(one) for one in sizes.runs],
         "experiments": [_size_document(one) for one in sizes.experiments],

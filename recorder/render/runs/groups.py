@@ -1,4 +1,4 @@
-"""Groups of runs as ``recorder list --group-by`` prints them: a table, rows for CSV, and JSON."""
+"""Groups of runs for ``recorder list --group-by``: a table, rows for CSV, and JSON."""
 
 from __future__ import annotations
 
@@ -7,36 +7,39 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...compare.groups import Group, Spread
-from ..text import Column, number, ranges, shorten
+from ..csv import csv_cell
+from ..text import Column, number, printable, ranges, shorten
 from .runs import cell, is_right, table_lines
 
 _NUMBERS = 24
 
 
 def groups_table(groups: Sequence[Group], names: Sequence[str]) -> str:
-    """A line for each group: its values, how many runs, and the mean of each metric with its deviation."""
+    """Return one line for each group: its values, the number of runs, and mean ± deviation of each metric."""
     columns = []
     for i, name in enumerate(names):
         values = [one.values[i] for one in groups]
-        columns.append(Column(name, [cell(value) for value in values], is_right(values)))
+        cells = [cell(value) for value in values]
+        columns.append(Column(printable(name), cells, is_right(values)))
     columns.append(Column("runs", [str(len(one.runs)) for one in groups], right=True))
     if any(one.finished < len(one.runs) for one in groups):
         columns.append(Column("finished", [str(one.finished) for one in groups], right=True))
     keep = len(columns)
     for name in metric_names(groups):
         cells = [_spread(one.metrics.get(name)) for one in groups]
-        columns.append(Column(name, cells, right=True))
+        columns.append(Column(printable(name), cells, right=True))
     columns.append(Column("numbers", [_numbers(one) for one in groups]))
-    return table_lines(columns, keep=keep)
+    ranks = [*[float(i) for i in range(len(columns) - 1)], float("inf")]
+    return table_lines(columns, keep=keep, ranks=ranks, last=range(keep, len(columns) - 1))
 
 
 def metric_names(groups: Sequence[Group]) -> list[str]:
-    """The metrics that any of the groups has, in the order of their first use."""
+    """Return the metrics of all groups in the order of their first use."""
     return list(dict.fromkeys(name for one in groups for name in one.metrics))
 
 
 def _spread(spread: Spread | None) -> str:
-    """``0.912 ± 0.013``: as many digits as the deviation has two of."""
+    """Format mean ± deviation, ``0.912 ± 0.013``: two digits of the deviation decide the digits of both."""
     if spread is None:
         return ""
     if not spread.deviation:
@@ -52,12 +55,18 @@ def _numbers(one: Group) -> str:
 
 
 def groups_rows(groups: Sequence[Group], names: Sequence[str]) -> Iterator[list[Any]]:
-    """The same in columns that a program reads, titles first."""
+    """Yield the groups as rows for CSV, the titles first."""
     metrics = metric_names(groups)
     parts = Spread._fields
-    yield [*names, "runs", "finished", *(f"metrics.{m}.{part}" for m in metrics for part in parts)]
+    titles = [
+        *names,
+        "runs",
+        "finished",
+        *(f"metrics.{m}.{part}" for m in metrics for part in parts),
+    ]
+    yield [csv_cell(title) for title in titles]
     for one in groups:
-        row: list[Any] = [cell(value) for value in one.values] + [len(one.runs), one.finished]
+        row: list[Any] = [csv_cell(value) for value in one.values] + [len(one.runs), one.finished]
         for name in metrics:
             spread = one.metrics.get(name)
             row += ["" if value is None else value for value in spread or [""] * len(parts)]
@@ -65,7 +74,7 @@ def groups_rows(groups: Sequence[Group], names: Sequence[str]) -> Iterator[list[
 
 
 def groups_document(groups: Sequence[Group], names: Sequence[str]) -> list[dict[str, Any]]:
-    """The same as JSON: ``[{"group": {name: value}, "runs": [number], "finished", "metrics": {name: {...}}}]``."""
+    """Return the groups as JSON: ``[{"group": {name: value}, "runs": [number], "finished", "metrics": {...}}]``."""
     return [
         {
             "group": dict(zip(names, one.values, strict=True)),

@@ -1,4 +1,4 @@
-"""The commands that one would want after a look at a run."""
+"""Suggested commands after a look at a run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 
 from ...records import Record
 from ...store.store import RunStore
-from ..text import width_of
+from ..text import printable, width_of
 
-# What can be read when it is printed.
+# Files that a terminal can show.
 _TEXTS = (
     ".csv",
     ".html",
@@ -30,7 +30,7 @@ _TEXTS = (
 
 
 def next_lines(record: Record, store: RunStore) -> Iterator[str]:
-    """The commands that one would want next, with what they are for."""
+    """Yield the commands to use next, each with its purpose."""
     commands = list(_commands(record, store))
     width = max([width_of(command) for command, _ in commands] + [0])
     for command, purpose in commands:
@@ -41,21 +41,19 @@ def next_lines(record: Record, store: RunStore) -> Iterator[str]:
 def _commands(record: Record, store: RunStore) -> Iterator[tuple[str, str]]:
     run, before = record.number, store.before(record)
     if record.status == "running":
-        yield f"recorder logs {run} --follow", "what it prints, as it comes"
+        yield f"recorder logs {run} --follow", "watch its output"
     if record.status == "lost":
         yield "recorder check --repair", "finish its record"
     if record.status in ("finished", "failed", "interrupted"):
-        yield f"recorder replay {run}", "does the same come out again?"
+        yield f"recorder replay {run}", "does it reproduce?"
     if before is not None:
-        yield (
-            f"recorder diff {before} {run}",
-            f"what is different from the {record.experiment} before",
-        )
+        name = printable(record.experiment)
+        yield f"recorder diff {before} {run}", f"what changed since the previous {name}"
     files = [output.name for output in record.outputs if output.kind != "value" and output.stored]
-    texts = [name for name in files if name.endswith(_TEXTS)]
+    texts = [name for name in files if name.endswith(_TEXTS) and name.isprintable()]
     if texts:
-        yield f"recorder cat {run}:{shlex.quote(texts[0])}", "an output"
+        yield f"recorder cat {run}:{shlex.quote(texts[0])}", "print an output"
     if files:
-        yield f"recorder restore {run} --to DIR", "its outputs in a folder"
+        yield f"recorder restore {run} --to DIR", "write its outputs into a folder"
     if record.code is not None and record.code.snapshot is not None:
-        yield f"recorder code {run}", "the files that ran"
+        yield f"recorder code {run}", "list its source files"

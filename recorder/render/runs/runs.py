@@ -1,4 +1,4 @@
-"""The table of runs that ``recorder list`` prints."""
+"""The table of runs, for ``recorder list``."""
 
 from __future__ import annotations
 
@@ -24,55 +24,69 @@ from ..text import (
     status_or_verdict,
     styled_grade,
     terminal_width,
+    wrapped,
 )
 
 _CELL = 24
+# These are the last columns to be left out; further metrics compete with the config, or they would displace all of it.
+_FIRST_METRICS = 3
 _ABSENT = object()
-# A text that Python would read as something else, or that nobody would see, keeps its quotes.
+# Strings that would look like something else, or like nothing, keep their quotes.
 _QUOTED = ("None", "True", "False", "nan", "inf", "")
 
 
 def runs_table(
     records: Sequence[Record], *, names: Sequence[str] | None = None, graded: bool = False
 ) -> str:
-    """A line for each run; what is the same for all of them, or for all of an experiment, is said once above.
+    """Return one line for each run, no wider than the terminal, below the values that all runs share.
 
-    With `names` the columns are the run's number and those (see `recorder.store.query.query`); `graded`: with the runs'
-    grades. In a terminal no line is longer than it is wide.
+    Args:
+        records: The runs.
+        names: The columns to show after the number, see `recorder.store.query.fields`; by default those that vary.
+        graded: Whether to add the grade of each run.
     """
     if names is not None:
         return table_lines(_named_columns(records, names), keep=len(names) + 1)
-    laid = lay_out_runs(records, graded=graded)
-    return table_lines(laid.columns, keep=laid.keep, ranks=laid.ranks, above=laid.above)
+    layout = lay_out_runs(records, graded=graded)
+    return table_lines(
+        layout.columns, keep=layout.keep, ranks=layout.ranks, last=layout.last, above=layout.above
+    )
 
 
 class RunsLayout(NamedTuple):
-    """The columns of a table of runs, how many of them always stay and in which order others go, and what is above."""
+    """The columns of a table of runs, and the shared values above it.
+
+    The first `keep` columns always stay, those in `last` go last, and the others by `ranks`, see `fit`. `above` maps
+    "all", or the experiments concerned, to the values that their runs share.
+    """
 
     columns: Sequence[Column]
     keep: int
     ranks: Sequence[float]
+    last: Sequence[int]
     above: Mapping[str, Mapping[str, str]]
 
 
 def lay_out_runs(records: Sequence[Record], *, graded: bool = False) -> RunsLayout:
-    """The table of `runs_table`, as wide as it is."""
+    """Return the table of `runs_table` at its full width."""
     fixed, common = _fixed_columns(records)
     if graded:
         fixed.append(Column("grade", [styled_grade(record) for record in records]))
     times = _time_columns(records)
     flat = [codec.flatten(record.config) for record in records]
     shared = _shared(records, flat)
-    said = {key for forms in shared.values() for key in forms}
-    keys = dict.fromkeys(key for config in flat for key in config if key not in said)
+    shown_above = {key for forms in shared.values() for key in forms}
+    keys = dict.fromkeys(key for config in flat for key in config if key not in shown_above)
     config, metrics = _config_columns(flat, list(keys)), _metric_columns(records)
-    # Of config and metrics the first ones of each stay where not all can, and before the times.
+    # Config and metrics keep their first columns longest, and longer than the times.
     ranks = [*[0.0] * len(fixed), 0.2, 0.4]
     ranks += [*(float(i) for i in range(len(config))), *(i - 0.5 for i in range(len(metrics)))]
+    first = len(fixed) + len(times) + len(config)
+    last = range(first, first + min(len(metrics), _FIRST_METRICS))
     above = {"all": common, **{name: _texts(forms) for name, forms in shared.items()}}
     if "all" in shared:
         above["all"] = {**common, **_texts(shared["all"])}
-    return RunsLayout([*fixed, *times, *config, *metrics], len(fixed), ranks, above)
+    return RunsLayout([*fixed, *times, *config, *metrics], len(fixed), ranks, last, above)
 
 
 def table_lines(
@@ -80,37 +94,37 @@ def table_lines(
     *,
     keep: int,
     ranks: Sequence[float] | None = None,
+    last: Sequence[int] = (),
     above: Mapping[str, Mapping[str, str]] | None = None,
 ) -> str:
-    """The table as wide as the terminal at most, below what rows have in common, above what was left out."""
-    fitted = fit(columns, width=terminal_width(), keep=keep, ranks=ranks)
+    """Return the table, no wider than the terminal, below shared values and above the names of hidden columns."""
+    fitted = fit(columns, width=terminal_width(), keep=keep, ranks=ranks, last=last)
     lines = [
-        remark(f"{who}: " + "  ".join(f"{key}={text}" for key, text in said.items()))
-        for who, said in (above or {}).items()
-        if said
+        remark(f"{who}: " + "  ".join(f"{key}={text}" for key, text in values.items()))
+        for who, values in (above or {}).items()
+        if values
     ]
     lines.append(render(fitted.columns))
     if fitted.left_out:
-        lines.append(remark(f"not shown for want of width: {', '.join(fitted.left_out)}"))
+        lines.append(remark(f"hidden, the terminal is too narrow: {', '.join(fitted.left_out)}"))
     return "\n".join(lines)
 
 
 def remark(text: str) -> str:
-    """A line above or below a table: dim, and no wider than the terminal."""
-    width = terminal_width()
-    return click.style(text if width is None else shorten(text, width), dim=True)
+    """Return a line above or below a table: dim, and wrapped to the terminal."""
+    return wrapped(click.style(text, dim=True))
 
 
 def _shared(
     records: Sequence[Record], flat: Sequence[dict[str, JSON]]
 ) -> dict[str, dict[str, JSON]]:
-    """The config that does not vary: under "all" that of all runs, else by the experiments whose runs have it.
+    """Return the config that does not vary: under "all" that of all runs, else under the experiments that have it.
 
-    With a single run nothing is: every key is shown.
+    A single run shares nothing: every key is a column.
     """
-    found: dict[str, dict[str, JSON]] = {}
+    shared: dict[str, dict[str, JSON]] = {}
     if len(records) == 1:
-        return found
+        return shared
     names = [record.experiment for record in records]
     for key in dict.fromkeys(key for config in flat for key in config):
         having = {name for name, config in zip(names, flat, strict=True) if key in config}
@@ -122,8 +136,8 @@ def _shared(
         if _ABSENT in forms or len({codec.identity(form) for form in forms}) > 1:
             continue
         who = "all" if len(having) == len(set(names)) else ", ".join(sorted(map(printable, having)))
-        found.setdefault(who, {})[key] = forms[0]
-    return found
+        shared.setdefault(who, {})[key] = forms[0]
+    return shared
 
 
 def _texts(forms: Mapping[str, JSON]) -> dict[str, str]:
@@ -137,22 +151,23 @@ def _named_columns(records: Sequence[Record], names: Sequence[str]) -> list[Colu
         find = parse_key(name)
         values = [find(document) for document in documents]
         cells = [number(value) if isinstance(value, float) else cell(value) for value in values]
-        columns.append(Column(name, cells, right=is_right(values)))
+        columns.append(Column(printable(name), cells, right=is_right(values)))
     return columns
 
 
 def cell(value: Any) -> str:
-    """A value that a query's name gives, as a cell."""
+    """Format the value of a query's name as a cell."""
     if value is None:
         return ""
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return printable(", ".join(value))
-    return printable(value) if isinstance(value, str) else codec.describe(value, width=_CELL)
+    return printable(value if isinstance(value, str) else codec.describe(value, width=_CELL))
 
 
 def bare(form: JSON, *, width: int) -> str:
-    """A form as a cell: a text without quotes where nothing else would look the same."""
-    return shorten(form, width) if _is_clear(form) else codec.describe(form, width=width)
+    """Format a form as a cell: a string has no quotes unless it could be mistaken for something else."""
+    text = shorten(form, width) if _is_clear(form) else codec.describe(form, width=width)
+    return printable(text)
 
 
 def _is_clear(form: JSON) -> bool:
@@ -162,12 +177,12 @@ def _is_clear(form: JSON) -> bool:
 
 
 def is_right(values: Sequence[Any]) -> bool:
-    """Texts stand to the left, everything else to the right."""
+    """Return True if the column is right-aligned: all columns except those with strings or lists."""
     return not any(isinstance(value, str | list) for value in values)
 
 
 def _fixed_columns(records: Sequence[Record]) -> tuple[list[Column], dict[str, str]]:
-    """What is shown however narrow the terminal is, and what of it is the same for all runs."""
+    """Return the columns that stay in any terminal, and those of their values that all runs share."""
     columns = [Column("run", [str(record.number) for record in records], right=True)]
     common: dict[str, str] = {}
     texts: dict[str, Callable[[Record], str]] = {

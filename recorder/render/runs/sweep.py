@@ -1,4 +1,4 @@
-"""The runs of a sweep in words."""
+"""The runs of a sweep as lines of text."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Mapping
 
 from ...batch.report import Ended, ProcessReport
 from ...store.store import RunStore
-from ..text import duration, shorten
+from ..text import duration, printable, shorten
 
 
 def describe_cell(ended: Ended, varied: Mapping[str, str]) -> str:
-    """How the run of a cell ended, in one line, and of one that failed what it said."""
+    """Describe in one line how the run of a cell ended, with the error message if it failed."""
     report = ended.report
     name = "no run" if report.number is None else f"run {report.number}"
     values = " ".join(f"{key}={value}" for key, value in varied.items())
-    said = _reason(report)
     status = "reused" if report.reused else report.status
-    text = f"{name}  {values}  {status}  {duration(ended.duration_s)}"
-    return f"{text}  {shorten(said, 200)}" if said else text
+    line = f"{name}  {values}  {status}  {duration(ended.duration_s)}"
+    reason = _reason(report)
+    return printable(f"{line}  {shorten(reason, 200)}" if reason else line)
 
 
 def _reason(report: ProcessReport) -> str:

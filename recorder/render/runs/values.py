@@ -1,4 +1,4 @@
-"""Values and folders in full, as ``recorder cat`` prints them."""
+"""Values and folders in full, for ``recorder cat``."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ... import codec
 from ...errors import DecodeError
 from ...records import JSON
 from ...store.objects.trees import TreeEntry
-from ..text import size
+from ..text import printable, size
 
-# A container that fits a line stands on one.
+# A container that fits this width stays on one line.
 _LINE = 88
-# Whose values are read by numpy, torch or pandas, and hold no code.
+# Forms that numpy, torch or pandas decode, and that contain no code.
 _TABLES = ("$array", "$tensor", "$frame")
 
 
 def value_text(form: JSON, load: Callable[[str], bytes]) -> str | bytes:
-    """A value in full, with a newline behind it; bytes and texts as they are. Nothing is unpickled or imported."""
+    """Return a value in full, with a newline; bytes and strings unchanged. Nothing is unpickled or imported."""
     form = codec.inline(form, load)
     tag = codec.tag_of(form)
     if isinstance(form, str):
@@ -41,7 +41,7 @@ def _table(form: JSON, load: Callable[[str], bytes]) -> str:
 
 
 def _is_plain(form: JSON) -> bool:
-    """Whether plain JSON says all of it."""
+    """Return True if plain JSON represents the value completely."""
     if isinstance(form, list):
         return all(map(_is_plain, form))
     if isinstance(form, dict):
@@ -50,7 +50,7 @@ def _is_plain(form: JSON) -> bool:
 
 
 def _lines(form: JSON, indent: str, end: str) -> Iterator[str]:
-    """The form as Python would write it, containers that are long on lines of their own."""
+    """Yield the form as Python would write it, long containers over several lines."""
     short = codec.describe(form, width=_LINE)
     fields = None if codec.tag_of(form) else form if isinstance(form, dict) else None
     items = form if isinstance(form, list) else None
@@ -69,10 +69,12 @@ def _lines(form: JSON, indent: str, end: str) -> Iterator[str]:
 
 
 def entries_text(entries: Sequence[TreeEntry]) -> str:
-    """What lies in a folder, a line each with its size."""
+    """Return the entries of a folder, one per line with its size."""
     rows = [(entry, _about(entry)) for entry in entries]
-    width = max([len(said) for _, said in rows] + [0])
-    return "\n".join(f"{said:>{width}}  {entry.path}{_end(entry)}" for entry, said in rows)
+    width = max([len(about) for _, about in rows] + [0])
+    return "\n".join(
+        f"{about:>{width}}  {printable(entry.path)}{_end(entry)}" for entry, about in rows
+    )
 
 
 def _about(entry: TreeEntry) -> str:
@@ -80,4 +82,4 @@ def _about(entry: TreeEntry) -> str:
 
 
 def _end(entry: TreeEntry) -> str:
-    return f" -> {entry.target}" if entry.kind == "link" else ""
+    return f" -> {printable(entry.target or '')}" if entry.kind == "link" else ""

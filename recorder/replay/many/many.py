@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,39 +33,31 @@ class Selection(NamedTuple):
 
 def select_runs(
     store: RunStore,
+    records: Sequence[Record] | None = None,
     *,
-    where: str | None = None,
-    tags: Iterable[str] = (),
     with_failed: bool = False,
     with_replays: bool = False,
 ) -> Selection:
-    """Return the finished runs that match, except replays and the runs that replays recorded.
+    """Return the finished runs, except replays and the runs that replays recorded.
 
     A run in progress is never included.
 
     Args:
         store: The store.
-        where: A query.
-        tags: Tags that a run must have.
+        records: The runs to choose from, by default every run of the store.
         with_failed: Whether to include runs that failed, were interrupted, or are lost.
         with_replays: Whether to include replays.
-
-    Raises:
-        QueryError: The query is invalid.
     """
-    wanted = set(tags)
-    records, left_out = [], dict[str, int]()
+    chosen, left_out = [], dict[str, int]()
     of_replays = _find_replays(store)
-    for record in store.runs(where=where):
-        if not wanted <= set(record.tags):
-            continue
+    for record in store.runs() if records is None else records:
         if record.id in of_replays and not with_replays:
             continue
         if record.status == "finished" or (with_failed and record.status in _ENDED_BADLY):
-            records.append(record)
+            chosen.append(record)
         else:
             left_out[record.status] = left_out.get(record.status, 0) + 1
-    return Selection(tuple(records), left_out)
+    return Selection(tuple(chosen), left_out)
 
 
 def _find_replays(store: RunStore) -> set[str]:

@@ -35,7 +35,7 @@ class Repetition(Part, frozen=True):
 
     @property
     def is_deterministic(self) -> bool | None:
-        """Whether the replays agree with each other; None where nothing could be compared."""
+        """True if the replays agree with each other, None if nothing could be compared."""
         if not self.between or any(one.verdict == "nothing verified" for one in self.between):
             return None
         return not self.varying

@@ -45,7 +45,7 @@ class InputSource(Part, frozen=True):
 
     @property
     def is_moved(self) -> bool:
-        """Whether the replay reads another file than the one at the recorded path."""
+        """True if the replay reads another file than the one at the recorded path."""
         return self.kind == "given" or (self.kind == "store" and self.changed_in_place)
 
 

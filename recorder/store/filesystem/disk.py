@@ -103,6 +103,8 @@ def remove_all(path: Path) -> None:
         return
     from shutil import rmtree  # slow to import, and few commands remove anything
 
+    with contextlib.suppress(OSError):
+        path.chmod(0o700)
     for folder, names, _ in os.walk(path):
         for name in names:
             inner = Path(folder) / name

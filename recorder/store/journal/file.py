@@ -345,7 +345,7 @@ class JournalFile:
 
     @property
     def is_wasteful(self) -> bool:
-        """Whether more than half of the file, and more than 1 MiB, is history."""
+        """True if more than half of the file, and more than 1 MiB, is history."""
         waste = self.history_bytes
         return waste > _WASTE_FROM_BYTES and 2 * waste > self._end
 

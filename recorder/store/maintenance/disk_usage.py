@@ -1,4 +1,4 @@
-"""The disk usage of runs and experiments: bytes of their own, and bytes shared with others."""
+"""The disk usage of runs and experiments: bytes that only they use, and bytes shared with others."""
 
 from __future__ import annotations
 

@@ -303,7 +303,11 @@ class _Collection:
             lock = FolderLock(path)
             if path.is_file() or path.is_symlink() or (self._dry and not lock.is_there()):
                 yield path
-            elif lock.seize():
+                continue
+            if not lock.is_there():
+                with contextlib.suppress(OSError):
+                    path.chmod(0o700)  # a read-only folder has no place for a lock file
+            if lock.seize():
                 try:
                     yield path
                 finally:

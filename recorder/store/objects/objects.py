@@ -227,10 +227,14 @@ class Objects:
         return kept
 
     def _take_over(self, staged: Path, place: Placing) -> tuple[str, int]:
+        status = staged.stat()
         staged.chmod(0o444)
         os.utime(staged)  # an object's mtime is the time at which it was stored
         with staged.open("rb", buffering=0) as file:
             if not is_ours_alone(file.fileno()):
+                # Its other names keep their mode and time: whoever owns them must be able to write to them.
+                os.utime(staged, ns=(status.st_atime_ns, status.st_mtime_ns))
+                staged.chmod(stat.S_IMODE(status.st_mode))
                 return self._put_stream(file, place)
             digest, size = digest_file(staged), os.fstat(file.fileno()).st_size
             if not place.is_kept(digest, size):

@@ -603,7 +603,13 @@ def test_the_tee_is_killed_between_runs(program: Program) -> None:
         c.start()
         c.stop()
         os.kill(console._scribe.pid, signal.SIGKILL)
-        while Path(f"/proc/{console._scribe.pid}/fd/3").exists(): time.sleep(0.01)
+        def is_gone():
+            try:
+                stat = Path(f"/proc/{console._scribe.pid}/stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                return True
+            return stat.rpartition(")")[2].split()[0] in "ZX"
+        while not is_gone(): time.sleep(0.01)
         c = new(2)
         c.start()
         print("second")

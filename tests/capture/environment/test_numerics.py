@@ -12,9 +12,9 @@ from project import Project
 from recorder.store.store import RunStore
 
 
+@pytest.mark.torch
 def test_flags_of_the_newer_api(project: Project) -> None:
     """A run whose matmul precision was set by PyTorch's newer API is recorded with all readable flags."""
-    pytest.importorskip("torch")
     project.write(
         "e.py",
         """
@@ -48,9 +48,9 @@ def test_nothing_is_loaded() -> None:
     assert done.stdout.strip() == "None False"
 
 
+@pytest.mark.torch
 def test_flags_as_a_run_began_and_ended(project: Project) -> None:
     """Flags set by a run are in its end, not its start, and equal ends have equal fingerprints."""
-    pytest.importorskip("torch")
     project.write(
         "e.py",
         """

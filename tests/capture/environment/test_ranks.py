@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -300,7 +299,7 @@ DISTRIBUTED = """
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="no PyTorch here")
+@pytest.mark.torch
 def test_torchrun(project: Project) -> None:
     """torchrun with two ranks makes one run without warnings, its ranks start equal, and a plain shell replays it."""
     project.write("train.py", DISTRIBUTED)

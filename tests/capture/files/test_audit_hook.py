@@ -592,6 +592,22 @@ def test_an_installed_experiment_reads(folder: Path) -> None:
     assert paths(watch.stop()) == [file]
 
 
+def test_events_of_the_program_itself(folder: Path) -> None:
+    """Audit events that the program raises with any arguments do no harm, and are not inputs."""
+    file, watch = begin(folder / "a.txt")
+    for args in (
+        (),
+        (str(file),),
+        (str(file), "r"),
+        (str(file), "r", None),
+        (None, None, "x"),
+        (1, 2, 3, 4),
+    ):
+        sys.audit("open", *args)
+    sys.audit("os.rename")
+    assert watch.stop() == ()
+
+
 def test_a_whole_program(tmp_path: Path) -> None:
     """In a new interpreter, a script's imports and the interpreter's own files are not inputs."""
     make(tmp_path / "data.csv", b"x\n1\n")

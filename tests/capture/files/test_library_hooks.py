@@ -16,6 +16,8 @@ from recorder.capture.files.audit_hook import watch_inputs
 from recorder.capture.files.library_hooks import attach
 from recorder.digest import digest_file
 
+pytestmark = pytest.mark.torch(needed=False)
+
 MAKE = """
 import os
 import h5py, netCDF4, numpy, polars, pyarrow as pa, pyarrow.feather, pyarrow.orc, pyarrow.parquet

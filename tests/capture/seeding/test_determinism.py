@@ -81,9 +81,9 @@ def train(n: int = 3):
 """
 
 
+@pytest.mark.torch
 def test_deterministic_torch(project: Project) -> None:
     """`--deterministic` sets PyTorch's flags during its import, is recorded, and applies to a replay."""
-    pytest.importorskip("torch")
     project.write("train.py", TORCH)
     project.recorder("run", "--deterministic", "train.py:train", "n=4")
     record = project.show(1)
@@ -101,9 +101,9 @@ def test_deterministic_torch(project: Project) -> None:
     assert project.show(4)["result"]["flags"][0] is False
 
 
+@pytest.mark.torch
 def test_torchs_flags_are_put_back() -> None:
     """PyTorch's flags are restored after the run."""
-    pytest.importorskip("torch")
     code = """
 import torch
 from recorder.capture.seeding.seed import plant

@@ -215,10 +215,10 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.torch
 def test_a_replay_gives_the_same_numbers(project: Project) -> None:
     """A program with unseeded generators, streams of `rng`, and late imports is reproduced."""
     pytest.importorskip("sklearn")
-    pytest.importorskip("torch")
     project.write("train.py", PROGRAM)
     project.python("train.py")
     project.python("train.py")

@@ -103,9 +103,9 @@ print("ok")
     assert run(code) == "ok"
 
 
+@pytest.mark.torch
 def test_torch_before_and_during_the_run() -> None:
     """PyTorch's generator is planted and restored, loaded before or imported during the run."""
-    pytest.importorskip("torch")
     code = """
 from recorder.capture.seeding.seed import plant
 first = plant(7)

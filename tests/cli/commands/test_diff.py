@@ -1,4 +1,4 @@
-"""`recorder diff`: two runs, several, and a run against the working tree."""
+"""`recorder diff`: two runs, several, and a run compared with the working tree."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def train(lr=0.1, layers=({"n": 8}, {"n": 4}), seed=0):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Three runs of other configs, the code committed."""
+    """Return a project with three runs of different configs, and committed code."""
     root = tmp_path_factory.mktemp("diff") / "project"
     root.mkdir()
     project = Project(root)
@@ -53,7 +53,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def changed(project: Project) -> Project:
-    """The same with the function and another file edited, and put back afterwards."""
+    """Return the project with the function and another file edited; restore them afterwards."""
     before = {name: (project.root / name).read_text() for name in ("train.py", "lib.py")}
     for name, (old, new) in {
         "train.py": ("(step + 1)", "(step + 2)"),
@@ -66,14 +66,14 @@ def changed(project: Project) -> Project:
 
 
 def files_of(store: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of every file of the store."""
+    """Return size and modification time of every file in the store."""
     return {
         str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in store.rglob("*") if p.is_file()
     }
 
 
 def test_two_runs(project: Project) -> None:
-    """Lists are gone into, numbers have their ratio, a metric is better or worse; the exit status says same or not."""
+    """Lists are compared item by item, numbers have a ratio, metrics are better or worse, and differences exit with 1."""
     said = project.recorder("diff", "1", "2", status=1).stdout
     lines = [line.split() for line in said.splitlines()]
     assert ["~", "lr", "0.1", "0.5", "x", "5"] in lines
@@ -88,7 +88,7 @@ def test_two_runs(project: Project) -> None:
 
 
 def test_json_of_two_runs(project: Project) -> None:
-    """Programs rely on the names and the nesting: a, b, same, sections, and an entry's fields."""
+    """The JSON keeps its names and nesting: a, b, same, sections, and the fields of an entry."""
     found = json.loads(project.recorder("diff", "1", "2", "--json", status=1).stdout)
     assert list(found) == ["a", "b", "same", "sections"]
     assert (found["a"], found["b"], found["same"]) == (1, 2, False)
@@ -107,7 +107,7 @@ def test_json_of_two_runs(project: Project) -> None:
 
 
 def test_several_runs(project: Project) -> None:
-    """Of several runs a table of what varies, each run's own value in its column; also as JSON."""
+    """Several runs give a table of the values that vary, one column per run, and the same as JSON."""
     said = project.recorder("diff", "1", "2", "3", "--only", "config", status=1).stdout
     rows = [line.split() for line in said.splitlines()]
     assert rows[:1] + rows[2:4] == [
@@ -122,19 +122,23 @@ def test_several_runs(project: Project) -> None:
     ]
     assert [row["key"] for row in found["sections"]["metrics"]] == ["loss", "speed"]
     assert "nothing varies" in project.recorder("diff", "2", "2", "2").stdout
+    for args in (["1-3"], ["--where", "number < 4"]):
+        again = json.loads(project.recorder("diff", *args, "--json", status=1).stdout)
+        assert again == found
 
 
 def test_nothing_has_changed_since(project: Project) -> None:
-    """Against an untouched working tree nothing differs, from a subfolder too, and nothing is written."""
+    """A run does not differ from an untouched working tree, also from a subfolder, and nothing is written."""
     before = files_of(project.root / ".recorder")
     assert project.recorder("diff", "1", ".").stdout == "run 1 and now: nothing differs\n"
     (project.root / "sub").mkdir(exist_ok=True)
     project.recorder("diff", "1", ".", cwd=project.root / "sub")
+    assert project.recorder("diff", ".").stdout == "run 3 and now: nothing differs\n"
     assert files_of(project.root / ".recorder") == before
 
 
 def test_what_has_changed_since(changed: Project) -> None:
-    """Edited code, a changed input and a new file are named; what only a run would tell is not."""
+    """Edited code, a changed input and a new file are listed; sections that only a run has are not."""
     (changed.root / "data.txt").write_text("2.5")
     changed.write("new.py", "")
     try:
@@ -150,7 +154,7 @@ def test_what_has_changed_since(changed: Project) -> None:
 
 
 def test_the_code_line_by_line(changed: Project) -> None:
-    """The experiment's function comes first, its file not again where it differs in nothing else."""
+    """The experiment's function comes first; its file is not repeated if nothing else in it differs."""
     said = changed.recorder("diff", "1", ".", "--code", status=1).stdout
     assert said.index("train (train.py)") == 0 < said.index("\nlib.py\n")
     assert "-        log(loss=data / lr / (step + 1), step=step)\n" in said
@@ -159,22 +163,22 @@ def test_the_code_line_by_line(changed: Project) -> None:
 
 
 def test_the_code_of_a_terminal_has_colours() -> None:
-    """Lines are green and red, Python's keywords bold; what a file would do to the terminal is spelt out."""
+    """Lines are green and red, Python keywords bold, and control characters are escaped."""
     from recorder.render.differences.patch import _hunks
 
     said = list(_hunks("a = 1\n", "if a:  # why\n    b = 'x\x1b[2J'\n", name="f.py"))
     assert said[1] == click.style("-", fg="red") + click.style("a = 1", fg="red")
     assert click.style("if", fg="green", bold=True) in said[2]
     assert "\x1b[2J" not in "".join(said) and "\\x1b[2J" in click.unstyle("".join(said))
-    assert list(_hunks("a\r\n", "a\n", name="f.txt")) == ["  only the ends of lines differ"]
+    assert list(_hunks("a\r\n", "a\n", name="f.txt")) == ["  only line endings differ"]
 
 
 @pytest.mark.parametrize(
     "args",
-    [["1"], [".", "1"], ["1", "2", "."], ["1", ".", "--only", "metrics"], ["1", "2", "--code", "--json"]],
+    [[], ["1"], [".", "1"], ["1", "2", "."], ["1", ".", "--only", "metrics"], ["1", "2", "--code", "--json"]],
 )  # fmt: skip
 def test_wrong_usage(project: Project, args: list[str]) -> None:
-    """What has no meaning is refused with status 2 and a sentence."""
+    """A comparison without meaning exits with 2 and one sentence."""
     done = project.recorder("diff", *args, status=2)
     assert "Error: " in done.stderr and not done.stdout
 
@@ -188,7 +192,7 @@ def test_wrong_usage(project: Project, args: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_which_way_is_better(name: str, way: str | None) -> None:
-    """A metric's name says which way it gets better, word by word, and a person says so with more right."""
+    """The words of a metric's name decide which direction is better, unless a person decides."""
     assert Directions().of(name) == way
     assert Directions(minimize=[name]).of(name) == "down"
     assert Directions(maximize=[name]).is_better(name, 1, 2.5) is True

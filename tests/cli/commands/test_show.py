@@ -1,4 +1,4 @@
-"""`recorder show`: everything about one run on one screen, and what to do next."""
+"""`recorder show`: everything about one run on one screen, and the next commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from project import Project
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with two runs of one experiment, a replay of the first, and a run of another."""
+    """Return a project with two runs of one experiment, a run of another, and a replay of the first run."""
     root = tmp_path_factory.mktemp("show") / "project"
     root.mkdir()
     project = Project(root)
@@ -51,21 +51,28 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_the_end_of_the_console(project: Project) -> None:
-    """The last lines of a long console are shown, without its escapes, and how to see all of it."""
+    """The last lines of a long output are shown without escape sequences, with the command that prints all."""
     said = project.recorder("show", "1").stdout
     assert "line 9\n  red\n" in said and "line 1\n" not in said
     assert "of 11 lines: recorder logs 1" in said
 
 
 def test_what_became_of_its_replays(project: Project) -> None:
-    """A run says how its replays came out, and a replay of which run it is one."""
+    """A run lists the verdicts of its replays, and a replay names its original."""
     assert "  replayed run 4 reproduced\n" in project.recorder("show", "1").stdout
     assert "  replay   of run 1\n" in project.recorder("show", "4").stdout
     assert "replayed" not in project.recorder("show", "3").stdout
 
 
+def test_without_a_run(project: Project) -> None:
+    """Without RUN, `show` and `logs` take the newest run that is not a replay."""
+    assert project.recorder("show").stdout.startswith("run 3  train")
+    assert project.recorder("logs").stdout == project.recorder("logs", "3").stdout != ""
+    assert project.recorder("show", "last-replay").stdout.startswith("run 4  train")
+
+
 def test_the_next_commands_work(project: Project) -> None:
-    """What is offered can be typed as it stands, and is about the run before of the same experiment."""
+    """The suggested commands work as they are printed, and compare with the previous run of the experiment."""
     said = project.recorder("show", "3").stdout.partition("next\n")[2]
     commands = [line.strip().partition("  ")[0] for line in said.splitlines()]
     assert "recorder diff 1 3" in commands
@@ -77,14 +84,14 @@ def test_the_next_commands_work(project: Project) -> None:
 
 
 def test_many_arguments_stand_side_by_side(project: Project) -> None:
-    """More arguments than a few take no line each."""
+    """Many arguments share lines."""
     said = project.recorder("show", "many").stdout
     assert "key_0" in said and len(said.splitlines()) < 40
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 def test_no_line_is_wider_than_the_terminal(project: Project) -> None:
-    """At a terminal of 60 places long lines are cut, or wrapped where they say something for once."""
+    """On a terminal of 60 columns, long lines are cut, or wrapped if nothing else shows their text."""
     import fcntl
     import pty
     import struct

@@ -1,4 +1,4 @@
-"""Keeping order: tags and notes, from the command line and from Python."""
+"""Tags and notes, from the command line and from Python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recorder.store.store import RunStore
 
 @pytest.fixture
 def runs(project: Project) -> Project:
-    """A project with three runs."""
+    """Return a project with three runs."""
     project.write(
         "f.py",
         "from recorder import record\n\n@record\ndef f(x): pass\n\nfor i in range(3): f(i)\n",
@@ -26,15 +26,12 @@ def runs(project: Project) -> Project:
 
 
 def test_tagging_and_untagging(runs: Project) -> None:
-    """Several runs get a tag, are found by it, and lose it; nothing else of them changes, and they stay one's own."""
+    """Several runs get a tag, are found by it, and lose it; nothing else changes, and their signatures stay valid."""
     assert runs.recorder("tag", "1", "last", "paper").stdout == "tagged paper: runs 1, 3\n"
     runs.recorder("tag", "1", "best")
     assert runs.show(1)["tags"] == ["paper", "best"]
     assert runs.show("best")["number"] == 1
-    assert (
-        runs.recorder("untag", "1", "2", "3", "paper").stdout
-        == "no longer tagged paper: runs 1, 3\n"
-    )
+    assert runs.recorder("untag", "1", "2", "3", "paper").stdout == "removed tag paper: runs 1, 3\n"
     assert runs.show(3)["tags"] == []
     assert "no tag 'paper'" in runs.recorder("untag", "3", "paper", status=3).stderr
     assert standing(RunStore(runs.root).get(1)) == "own"
@@ -42,7 +39,7 @@ def test_tagging_and_untagging(runs: Project) -> None:
 
 @pytest.mark.parametrize("tag", ["12", "last", "last~2", "a,b", "a:b", " a", "", "a\x1b[31m"])
 def test_a_tag_can_name_a_run(runs: Project, tag: str) -> None:
-    """What is a number, `last`, or would be broken in two is refused, and nothing is written."""
+    """A tag that is a number or `last`, or that a command line would split, is refused, and nothing is written."""
     store = RunStore(runs.root)
     with pytest.raises(TagError):
         store.retag([1], add=[tag])
@@ -50,7 +47,7 @@ def test_a_tag_can_name_a_run(runs: Project, tag: str) -> None:
 
 
 def test_all_or_none(runs: Project) -> None:
-    """Where one of the runs is not there, none is tagged."""
+    """If one of the runs does not exist, none is tagged."""
     assert "no run '9'" in runs.recorder("tag", "1", "9", "x", status=3).stderr
     store = RunStore(runs.root)
     with pytest.raises(RunNotFoundError, match="no run 9"):
@@ -65,16 +62,33 @@ def _tag(root: Path, number: int) -> None:
 
 
 def test_tags_set_at_once_are_all_there(runs: Project) -> None:
-    """Processes that tag the same run at the same moment undo nothing of each other."""
+    """Processes that tag the same run at the same time do not undo each other's tags."""
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
         list(pool.map(_tag, [runs.root] * 3, range(3)))
     assert len(RunStore(runs.root).get(1).tags) == 15
 
 
 def test_notes(runs: Project) -> None:
-    """A note is set, replaced and removed; one without quotes says that it wants some."""
+    """A note is set, replaced and removed; a note without quotes gets a hint."""
     runs.recorder("note", "1", "2", "the one in figure 3")
     assert [run.note for run in RunStore(runs.root).runs()] == ["the one in figure 3"] * 2 + [""]
     runs.recorder("note", "1", "")
     assert runs.show(1)["note"] == ""
     assert "quotes" in runs.recorder("note", "1", "no", "quotes", status=3).stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["tag", "2"], "TAG is missing: recorder tag 2 TAG"),
+        (["tag", "1-2"], "TAG is missing: recorder tag 1-2 TAG"),
+        (["untag", "f"], "TAG is missing: recorder untag f TAG"),
+        (["tag", "paper"], "RUN is missing: recorder tag RUN... paper"),
+        (["note", "3"], "TEXT is missing: recorder note 3 TEXT"),
+        (["note"], "RUN and TEXT are missing"),
+    ],
+)
+def test_a_word_is_missing(runs: Project, args: list[str], message: str) -> None:
+    """A command without a run, a tag or a note names the word that is missing, and writes nothing."""
+    assert message in runs.recorder(*args, status=2).stderr
+    assert all(run.tags == () and run.note == "" for run in RunStore(runs.root).runs())

@@ -297,9 +297,10 @@ def test_safetensors(compare: Any) -> None:
     assert (first(gone).path, first(gone).what) == ("b", "removed")
 
 
+@pytest.mark.torch
 def test_safetensors_of_types_that_numpy_lacks(compare: Any) -> None:
     """bfloat16 and 8-bit floats have the same values as in PyTorch."""
-    torch = pytest.importorskip("torch")
+    import torch
     from safetensors.torch import save_file as save
 
     from recorder.codec.torch import widening
@@ -333,9 +334,11 @@ class Unsafe:
         return os.mkdir, ("loaded",)
 
 
+@pytest.mark.torch
 def test_checkpoints(compare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tensors and values of a checkpoint are compared by name at any depth, and nothing in the file is executed."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     monkeypatch.chdir(tmp_path)
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
     optimizer = torch.optim.Adam(model.parameters())
@@ -376,9 +379,11 @@ def test_checkpoints(compare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not (tmp_path / "loaded").exists()
 
 
+@pytest.mark.torch
 def test_tensors_of_other_kinds_are_compared_by_their_bytes(compare: Any) -> None:
     """Sparse, quantized and other unknown tensors are never equal to different ones."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pairs = [

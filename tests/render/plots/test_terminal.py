@@ -1,4 +1,4 @@
-"""`recorder plot`: what is drawn, what is said of what is not, and the files."""
+"""`recorder plot`: curves in the terminal, and files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recorder.render.plots.terminal import Axes, draw
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Three runs with series, one of which has values that cannot be drawn."""
+    """Return a project with three runs with series, one with values that cannot be drawn."""
     root = tmp_path_factory.mktemp("plot") / "project"
     root.mkdir()
     project = Project(root)
@@ -42,7 +42,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_curves_in_the_terminal(project: Project) -> None:
-    """Each run has its curve and its line in the legend, with what varies; without colours a letter of its own."""
+    """Each run has a curve, and a line in the legend with the values that vary; without colors, a letter."""
     said = project.recorder("plot", "1", "2", "3", "--metric", "loss", "--log").stdout
     rows = said.splitlines()
     assert rows[0] == "loss (log)" and max(map(len, rows)) <= 80 and "\x1b" not in said
@@ -53,7 +53,7 @@ def test_curves_in_the_terminal(project: Project) -> None:
 
 
 def test_scatter(project: Project) -> None:
-    """Every run that has both values is a point, those on the edges too; --where chooses them."""
+    """Every run that has both values is a point, also at the edges; --where selects runs."""
     said = project.recorder("plot", "--scatter", "lr", "accuracy").stdout
     assert sum(line.count("o") for line in said.splitlines() if "|" in line) == 3
     assert "train: 3 of 3 runs" in said
@@ -63,7 +63,7 @@ def test_scatter(project: Project) -> None:
 
 
 def test_files(project: Project) -> None:
-    """The suffix says what is written; names with dollar signs and tags are no formulas and no markup."""
+    """The suffix decides the format; dollar signs and tags in names are neither formulas nor markup."""
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "html": b"<"}
     for suffix, start in starts.items():
         said = project.recorder("plot", "1", "3", "-m", "loss", "--save", f"p.{suffix}").stdout
@@ -79,22 +79,22 @@ def test_files(project: Project) -> None:
 @pytest.mark.parametrize(
     ("args", "status", "said"),
     [
-        (["1", "-m", "lss"], 2, "no metric 'lss'; there are: loss"),
-        (["-m", "loss"], 2, "which runs?"),
+        (["1", "-m", "lss"], 2, "no metric 'lss': did you mean loss?"),
+        (["-m", "loss"], 2, "RUN is missing"),
         (["1", "-m", "infinite"], 3, "1 of 1 points not drawn (1 inf)"),
-        (["1", "-m", "loss", "--save", "x.gif"], 2, "x.gif is none of"),
+        (["1", "-m", "loss", "--save", "x.gif"], 2, "cannot write x.gif"),
         (["--parallel", "lr,accuracy"], 2, "--save FILE.html"),
-        (["--scatter", "lr", "nothing"], 3, "none of the 3 runs has numbers for both"),
+        (["--scatter", "lr", "nothing"], 3, "none of 3 runs has numbers for both"),
         (["1", "-m", "loss", "--scatter", "lr", "loss"], 2, "one of --metric"),
     ],
 )
 def test_what_cannot_be_drawn(project: Project, args: list[str], status: int, said: str) -> None:
-    """A mistake is said in a sentence, with what there is instead."""
+    """A mistake is reported in one sentence, with the alternatives."""
     assert said in project.recorder("plot", *args, status=status).stderr
 
 
 def test_a_missing_library_is_named(project: Project) -> None:
-    """Without the extra the message says what to install."""
+    """Without the extra, the message names the package to install."""
     code = (
         "import sys; sys.modules['plotille'] = None\n"
         "from recorder.cli import main; main(['plot', '1', '-m', 'loss'])"
@@ -111,7 +111,7 @@ def test_a_missing_library_is_named(project: Project) -> None:
 def test_thinning_keeps_the_extremes(
     points: list[tuple[float, float]], buckets: int, log: bool
 ) -> None:
-    """However thinned, a curve has its least and its greatest value, no other ones, and counts what it leaves out."""
+    """A thinned curve keeps its extremes, adds no values, and counts the points that it leaves out."""
     found = curve("c", points, buckets=buckets, log_y=log)
     there = [y for _, y in points if math.isfinite(y) and (y > 0 or not log)]
     drawn = [y for _, ys in found.drawn() for y in ys]
@@ -125,11 +125,11 @@ def test_thinning_keeps_the_extremes(
     "values", [[0.0], [5.0, 5.0], [1e-300, 1e299], [-1e299, 1e299], [1e-8, 1.0]]
 )
 def test_ranges_of_every_kind(values: list[float]) -> None:
-    """A single point, a constant and the widest range are drawn."""
+    """A single point, a constant, and the widest range are drawn."""
     for log in (False, True):
         if not log or min(values) > 0:
             one = curve("c", list(enumerate(values)), buckets=100, log_y=log)
-            text = draw([one], Axes("x", "y", log_y=log), coloured=True)
+            text = draw([one], Axes("x", "y", log_y=log), colored=True)
             dots = [c for c in click.unstyle(text) if "\u2800" < c <= "\u28ff"]
             assert dots
             assert max(len(row) for row in click.unstyle(text).splitlines()) <= 80

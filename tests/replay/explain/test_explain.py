@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -26,7 +25,6 @@ from recorder.store.store import RunStore
 
 # With a fixed hash seed, only the factor under test varies.
 FIXED = {"PYTHONHASHSEED": "0"}
-HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
 def explained(project: Project, run: str, *args: str) -> dict[str, Any]:
@@ -251,7 +249,8 @@ def test_the_number_of_processors(project: Project) -> None:
     assert found["varying"] == []
 
 
-@pytest.mark.skipif(not HAS_TORCH or processors() < 2, reason="needs PyTorch and two processors")
+@pytest.mark.torch
+@pytest.mark.skipif(processors() < 2, reason="needs PyTorch and two processors")
 def test_a_race_of_threads(project: Project) -> None:
     """Deterministic algorithms, or one thread, explain a sum that threads compute in any order."""
     project.write(

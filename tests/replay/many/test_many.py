@@ -144,7 +144,7 @@ def test_options_that_do_not_go_together(project: Project) -> None:
         ["1", "--all"],
         [],
         ["--all", "--keep-workspace"],
-        ["1", "--tag", "a"],
+        ["1", "--restart"],
         ["--all", "--repeat", "2"],
     ):
         done = project.recorder("replay", *args, status=2)
@@ -192,11 +192,11 @@ def test_interrupted_it_goes_on(project: Project) -> None:
     os.kill(interrupted.pid, signal.SIGINT)
     out, _ = interrupted.communicate(timeout=60)
     assert interrupted.returncode == 130
-    assert out.splitlines()[-1] == "interrupted: the same command goes on from here"
+    assert out.splitlines()[-1] == "interrupted; to resume, give the same command again"
     # Another request is another batch.
     assert all_of(project, "--where", "x == 0", status=0)["replays"][0]["taken_over"] is False
     last = project.recorder("replay", "--all", "--tag", "slow", "--json")
-    assert "going on: " in last.stderr
+    assert "resuming: " in last.stderr
     found = json.loads(last.stdout)
     assert found["counts"] == {"reproduced": 6}
     assert sum(one["taken_over"] for one in found["replays"]) > before
@@ -206,7 +206,7 @@ def test_interrupted_it_goes_on(project: Project) -> None:
     assert (
         len(finished) <= 2 * 2
     )  # that of the other request, and one that was killed between verdict and note
-    assert "going on" not in project.recorder("replay", "--all", "-w", "x == 0").stderr
+    assert "resuming" not in project.recorder("replay", "--all", "-w", "x == 0").stderr
 
 
 def test_what_is_taken_over(paper: Project) -> None:

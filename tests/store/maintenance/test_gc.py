@@ -279,7 +279,7 @@ def test_the_commands(made: Project) -> None:
     assert "run 1" in made.recorder("remove", "1", input="y\n").stdout
     made.recorder("show", "1", status=3)
     assert "would free" in made.recorder("gc", "--dry-run").stdout
-    assert made.recorder("remove", "--undo").stdout == "back: run 1\n"
+    assert made.recorder("remove", "--undo").stdout == "taken out of the trash: run 1\n"
     assert made.recorder("remove", "--undo").stdout == "the trash is empty\n"
     made.recorder("remove", status=2)
     assert "run 2" in made.recorder("export", "--where", "number > 1", "two.zip").stdout

@@ -366,12 +366,14 @@ def test_what_may_still_be_written_to_is_copied(objects: Objects, tmp_path: Path
     file, other = tmp_path / "file", tmp_path / "other"
     for data, keep in ((b"open" * 1000, "open"), (b"link" * 1000, "link")):
         file.write_bytes(data)
+        file.chmod(0o640)
         with file.open("r+b") as writer:
             if keep == "link":
                 other.hardlink_to(file)
             digest, _ = objects.put_file(file, move=True)
             writer.write(b"changed")
         if keep == "link":
+            assert stat.S_IMODE(other.stat().st_mode) == 0o640
             other.write_bytes(b"changed")
         assert objects.read(digest) == data and not file.exists()
 

@@ -1,4 +1,4 @@
-"""Many processes while they run: on a terminal a table of those in progress under a bar, else a line for each."""
+"""Progress of many processes: on a terminal a bar and a table of those that run, else a line for each that ended."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import click
 
 from ..batch.pool import Pool, Worker
 from ..batch.report import Ended
-from .text import duration
+from ..render.text import duration
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-# Of those that run, a terminal shows no more.
+# A terminal shows at most so many running processes.
 _MOST = 20
 
 
 class Display(NamedTuple):
-    """What is shown of them: a `title`, how many in all, the cells of one that is running, one that ended in a line.
+    """The content of the display.
 
-    `is_good` says of which the line does not stay above the bar; `bad` is what the others are called there.
+    `title` and `total` label the bar, `row` gives the cells of a running process, and `describe` a line for one that
+    ended. The line of a process for which `is_good` is false stays above the bar, which counts them as `bad`.
     """
 
     title: str
@@ -35,75 +36,75 @@ class Display(NamedTuple):
 
 
 class Progress(Protocol):
-    """What is told how it goes on."""
+    """A listener to the progress."""
 
     def tick(self, pool: Pool) -> None:
-        """Called some times a second."""
+        """Called several times a second."""
 
     def end(self, ended: Ended) -> None:
-        """Called for each that has ended."""
+        """Called for each process that has ended."""
 
 
 @contextmanager
-def show_progress(shown: Display) -> Iterator[Progress]:
-    """Show it on stderr while the block lasts."""
+def show_progress(display: Display) -> Iterator[Progress]:
+    """Show the progress on stderr while the block runs."""
     if not sys.stderr.isatty():
-        yield _Lines(shown)
+        yield _Lines(display)
         return
-    live = _Live(shown)
-    with live.display:
+    live = _Live(display)
+    with live.live:
         yield live
 
 
 class _Lines:
-    """A line for each that has ended."""
+    """A line for each process that has ended."""
 
-    def __init__(self, shown: Display) -> None:
-        self._shown = shown
+    def __init__(self, display: Display) -> None:
+        self._display = display
         self._done = 0
 
     def tick(self, pool: Pool) -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def end(self, ended: Ended) -> None:
         self._done += 1
-        click.echo(f"{self._done}/{self._shown.total}  {self._shown.describe(ended)}", err=True)
+        click.echo(f"{self._done}/{self._display.total}  {self._display.describe(ended)}", err=True)
 
 
 class _Live:
-    """The bar, and what is in progress; what went wrong is said above them, and stays."""
+    """The bar and the running processes; lines about failures stay above them."""
 
-    def __init__(self, shown: Display) -> None:
+    def __init__(self, display: Display) -> None:
         from rich.console import Console
         from rich.live import Live
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        self._shown = shown
+        self._display = display
         console = Console(stderr=True)
         self._bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("[red]{task.fields[bad]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
         )
-        self._task = self._bar.add_task(shown.title, total=shown.total, bad="")
+        self._task = self._bar.add_task(display.title, total=display.total, bad="")
         self._bad = 0
-        self.display = Live(self._bar, console=console, transient=True, refresh_per_second=8)
+        self.live = Live(self._bar, console=console, transient=True, refresh_per_second=8)
 
     def tick(self, pool: Pool) -> None:
-        self.display.update(self._draw(pool.workers))
+        self.live.update(self._draw(pool.workers))
 
     def end(self, ended: Ended) -> None:
         self._bar.advance(self._task)
-        if not self._shown.is_good(ended):
+        if not self._display.is_good(ended):
             self._bad += ended.report.status != "interrupted"
             if self._bad:
-                self._bar.update(self._task, bad=f"{self._bad} {self._shown.bad}")
-            text = self._shown.describe(ended)
-            self.display.console.print(text, style="red", markup=False, highlight=False)
+                self._bar.update(self._task, bad=f"{self._bad} {self._display.bad}")
+            line = self._display.describe(ended)
+            self.live.console.print(line, style="red", markup=False, highlight=False)
 
     def _draw(self, workers: Sequence[Worker]) -> Group:
         from rich.console import Group
@@ -111,7 +112,7 @@ class _Live:
         from rich.text import Text
 
         table = Table(box=None, padding=(0, 2, 0, 0))
-        rows = [(worker, self._shown.row(worker)) for worker in workers[:_MOST]]
+        rows = [(worker, self._display.row(worker)) for worker in workers[:_MOST]]
         names = list(dict.fromkeys(name for _, row in rows for name in row))
         for title in (*names, "for"):
             table.add_column(title, style="dim", header_style="dim")
