@@ -166,7 +166,7 @@ def test_foreign_code_is_not_run_unasked(made: Path, archive: Path, tmp_path: Pa
     (tmp_path / "else").mkdir()
     project = Project(tmp_path / "else")
     project.env["RECORDER_KEY_FILE"] = str(tmp_path / "key")
-    assert project.recorder("import", str(archive)).stdout == "runs 1-2\n"
+    assert project.recorder("import", str(archive)).stdout == "imported: runs 1-2\n"
     poison = "raise SystemExit('the code was imported')"
     project.write("train.py", poison)
     for command in (["list"], ["show", "1"], ["show", "2", "--json"], ["diff", "1", "2"]):
@@ -197,7 +197,16 @@ def test_a_foreign_stores_repository_runs_nothing(made: Path, tmp_path: Path) ->
             "[extensions]\n\tpartialClone = evil\n"
             f'[remote "evil"]\n\tpromisor = true\n\turl = ext::{evil} %S\n'
             '[protocol "ext"]\n\tallow = always\n'
+            f'[filter "evil"]\n\tclean = {evil}\n\tsmudge = {evil}\n\tprocess = {evil}\n'
         )
+    (git / "info" / "attributes").write_text("* filter=evil\n")
+    (git / "objects" / "info").mkdir(exist_ok=True)
+    (git / "objects" / "info" / "alternates").write_text(str(tmp_path / "elsewhere") + "\n")
+    project.recorder("check", status=1)
+    assert "evil" in (git / "config").read_text()  # a check changes nothing
+    restored = project.recorder("restore", "1", "--code", "--to", str(tmp_path / "laid"))
+    assert "have been restored" in restored.stderr and (tmp_path / "laid" / "train.py").exists()
+    assert "evil" not in (git / "config").read_text()
     for path in (git / "objects").glob("??/*"):
         path.unlink()  # so that git would try to fetch them
     project.recorder("list")
@@ -303,39 +312,39 @@ def no_pack(entries: dict[str, bytes]) -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
-    "absolute": (set_entry("/etc/passwd", b"x"), "no export does"),
-    "parent": (set_entry("../evil", b"x"), "no export does"),
-    "objects parent": (set_entry("objects/../../evil", b"x"), "no export does"),
-    "backslash": (set_entry("objects\\..\\evil", b"x"), "no export does"),
-    "other file": (set_entry("train.py", b"x"), "no export does"),
-    "no manifest": (lambda e: e.pop("recorder-export.json") and None, "no recorder-export.json"),
+    "absolute": (set_entry("/etc/passwd", b"x"), "an export never does"),
+    "parent": (set_entry("../evil", b"x"), "an export never does"),
+    "objects parent": (set_entry("objects/../../evil", b"x"), "an export never does"),
+    "backslash": (set_entry("objects\\..\\evil", b"x"), "an export never does"),
+    "other file": (set_entry("train.py", b"x"), "an export never does"),
+    "no manifest": (lambda e: e.pop("recorder-export.json") and None, "lacks the recorder-export.json"),
     "bad manifest": (set_entry("recorder-export.json", b"[]"), "is invalid"),
     "newer": (
         set_entry("recorder-export.json", b'{"kind": "recorder export", "format": 9, "store": "abcdefghijkmnpqrstvw"}'),
         "format 9",
     ),
-    "bytes": (alter_object, "digest says|bytes"),
+    "bytes": (alter_object, "does not match its digest|bytes"),
     "missing": (drop_object, "missing"),
-    "no code": (no_pack, "code is missing"),
-    "pack": (alter_pack, "code cannot be read"),
-    "torn record": (lambda e: e.__setitem__("runs.jsonl", e["runs.jsonl"][:-9]), "no record"),
-    "no record": (set_entry("runs.jsonl", make_line("runs", 1, {"id": 5})), "no record"),
-    "running": (set_field("status", value="running"), "not ended"),
+    "no code": (no_pack, "code snapshot .* is missing"),
+    "pack": (alter_pack, "code snapshots cannot be read"),
+    "torn record": (lambda e: e.__setitem__("runs.jsonl", e["runs.jsonl"][:-9]), "is not a record"),
+    "no record": (set_entry("runs.jsonl", make_line("runs", 1, {"id": 5})), "is not a record"),
+    "running": (set_field("status", value="running"), "still running"),
     "id": (set_field("id", value="../../../x"), "id of run"),
     "input path": (
         set_field("inputs", value=[{"path": "../x", "digest": "blake3:" + "0" * 64, "size_bytes": 1, "in_root": True}]),
-        "leaves its folder",
+        "leads out of its folder",
     ),
-    "cwd": (set_field("process", "cwd_in_root", value="../../.."), "leaves its folder"),
-    "function file": (set_field("function", "file", value="/etc/x.py"), "leaves its folder"),
-    "output name": (set_field("outputs", 0, "name", value="../../x"), "leaves its folder"),
-    "snapshot": (set_field("code", "snapshot", value="--upload-pack=evil"), "no snapshot"),
+    "cwd": (set_field("process", "cwd_in_root", value="../../.."), "leads out of its folder"),
+    "function file": (set_field("function", "file", value="/etc/x.py"), "leads out of its folder"),
+    "output name": (set_field("outputs", 0, "name", value="../../x"), "leads out of its folder"),
+    "snapshot": (set_field("code", "snapshot", value="--upload-pack=evil"), "invalid snapshot"),
     "project's snapshot": (
         set_field("code", "projects", value=[{"name": "p", "root": "/p", "snapshot": "--output=evil"}]),
-        "no snapshot",
+        "invalid snapshot",
     ),
-    "no digest": (set_field("environment", value="../../x"), "no object"),
-    "size": (set_field("outputs", 0, "size_bytes", value=7), "its record says 7"),
+    "no digest": (set_field("environment", value="../../x"), "invalid digest"),
+    "size": (set_field("outputs", 0, "size_bytes", value=7), "its record states 7"),
     "tree out": (
         with_tree(TreeEntry(path="../x", kind="file", digest="blake3:" + "0" * 64)), "is not a tree",
     ),
@@ -378,10 +387,10 @@ def test_links_and_bombs_are_refused(archive: Path, tmp_path: Path, other: RunSt
     with pytest.raises(TransferError, match="--max-bytes"):
         bring(other, path, most_bytes=1 << 26)
     path.write_bytes(archive.read_bytes()[:-300])
-    with pytest.raises(TransferError, match="no zip"):
+    with pytest.raises(TransferError, match="as a zip file"):
         bring(other, path)
     path.write_text("hello")
-    with pytest.raises(TransferError, match="no zip"):
+    with pytest.raises(TransferError, match="as a zip file"):
         bring(other, path)
     assert len(other) == 0
     assert list((other.path / "staging").iterdir()) == []
@@ -415,7 +424,7 @@ def test_a_tampered_record_is_noticed(
     findings = list(check(RunStore(store.path)))
     assert [(f.kind, f.runs) for f in findings] == [("changed record", (1,))]
     project = Project(tmp_path / "copy")
-    assert "somebody has changed it" in project.recorder("replay", "1", status=3).stderr
+    assert "was changed after you signed it" in project.recorder("replay", "1", status=3).stderr
     store.annotate(1, note="harmless")  # annotating does not sign it again
     assert standing(store.get(1)) == "changed"
     assert store.trust(store.get(1)) == [1] and is_trusted(store.get(1))
