@@ -13,12 +13,15 @@ from pathlib import Path
 import torch
 from sklearn.datasets import load_digits
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset, random_split
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader, Subset, TensorDataset, random_split
 
 from recorder import log, record, save
 
+Images = Subset[tuple[torch.Tensor, ...]]
 
-def make_model():
+
+def make_model() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1),
         nn.ReLU(),
@@ -29,23 +32,23 @@ def make_model():
     )
 
 
-def save_checkpoint(path, model, optimizer, epoch):
+def save_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer, epoch: int) -> None:
     path.parent.mkdir(exist_ok=True)
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
     torch.save(state | {"epoch": epoch, "generator": torch.get_rng_state()}, path)
     save(path, name=f"{path.parent.name}/{path.name}")
 
 
-def load_checkpoint(path, model, optimizer):
+def load_checkpoint(path: Path, model: nn.Module, optimizer: Optimizer) -> int:
     """Restore the state of a checkpoint; return its epoch."""
     state = torch.load(path)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["generator"])
-    return state["epoch"]
+    return int(state["epoch"])
 
 
-def train_epoch(model, optimizer, data, batch):
+def train_epoch(model: nn.Module, optimizer: Optimizer, data: Images, batch: int) -> None:
     model.train()
     for inputs, targets in DataLoader(data, batch_size=batch, shuffle=True):
         loss = nn.functional.cross_entropy(model(inputs), targets)
@@ -55,10 +58,10 @@ def train_epoch(model, optimizer, data, batch):
         log(loss=loss)
 
 
-def measure(model, data):
+def measure(model: nn.Module, data: Images) -> float:
     model.eval()
     inputs, targets = next(iter(DataLoader(data, batch_size=len(data))))
-    return (model(inputs).argmax(1) == targets).float().mean().item()
+    return float((model(inputs).argmax(1) == targets).float().mean())
 
 
 @record
@@ -69,7 +72,7 @@ def train(
     images: int = 1797,
     resume: Path | None = None,
     seed: int = 0,
-):
+) -> dict[str, float]:
     """Train up to `epochs`, from the start or from the checkpoint `resume`."""
     pixels, labels = load_digits(return_X_y=True)
     x = torch.tensor(pixels[:images] / 16, dtype=torch.float32).reshape(-1, 1, 8, 8)

@@ -11,15 +11,16 @@ import argparse
 import csv
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 
-def count(people, chance, draw):
+def count(people: int, chance: float, draw: random.Random) -> int:
     """Return how many of the people are affected."""
     return sum(draw.random() < chance for _ in range(people))
 
 
-def simulate(args):
+def simulate(args: argparse.Namespace) -> Iterator[tuple[int, int, int, int]]:
     """Yield, for each day, its number and how many people are healthy, ill and recovered."""
     draw = random.Random(args.seed)
     healthy, ill, recovered = args.people - 5, 5, 0
@@ -34,7 +35,7 @@ def simulate(args):
         )
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--people", type=int, default=500)
     parser.add_argument("--days", type=int, default=80)

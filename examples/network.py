@@ -8,30 +8,35 @@ recorder diff train~1 train
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from recorder import log, record, save
 
 
-def one_hot(labels):
+def one_hot(labels: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.eye(10)[labels]
 
 
-def softmax(logits):
-    scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return scaled / scaled.sum(axis=1, keepdims=True)
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    scaled: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    scaled /= scaled.sum(axis=1, keepdims=True)
+    return scaled
 
 
 @record
-def train(lr: float = 0.1, epochs: int = 5, hidden: int = 32, batch: int = 64, seed: int = 0):
+def train(
+    lr: float = 0.1, epochs: int = 5, hidden: int = 32, batch: int = 64, seed: int = 0
+) -> dict[str, float]:
     rng = np.random.default_rng(seed)
-    images, labels = load_digits(return_X_y=True)
-    images = images / 16.0
+    digits = load_digits()
+    images, labels = np.asarray(digits.data) / 16.0, np.asarray(digits.target)
     order = rng.permutation(len(images))
     fit, test = order[:1400], order[1400:]
 
     w1 = rng.normal(0, 0.3, (64, hidden))
     w2 = rng.normal(0, 0.3, (hidden, 10))
+    predicted, accuracy = np.zeros(len(test), np.int64), 0.0
     for epoch in range(epochs):
         losses = []
         for start in range(0, len(fit), batch):
@@ -45,7 +50,7 @@ def train(lr: float = 0.1, epochs: int = 5, hidden: int = 32, batch: int = 64, s
             w2 -= lr * h.T @ slope
             w1 -= lr * x.T @ slope_h
         predicted = (np.maximum(images[test] @ w1, 0) @ w2).argmax(axis=1)
-        accuracy = (predicted == labels[test]).mean()
+        accuracy = float((predicted == labels[test]).mean())
         log(step=epoch, loss=np.mean(losses), accuracy=accuracy)
         print(f"epoch {epoch}: loss {np.mean(losses):.4f}, accuracy {accuracy:.4f}")
 
@@ -54,7 +59,7 @@ def train(lr: float = 0.1, epochs: int = 5, hidden: int = 32, batch: int = 64, s
     np.savez(model, w1=w1, w2=w2)
     save(model)
     save(predicted, name="predictions")
-    return {"accuracy": float(accuracy)}
+    return {"accuracy": accuracy}
 
 
 if __name__ == "__main__":

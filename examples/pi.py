@@ -13,7 +13,7 @@ from recorder import log, record
 
 
 @record
-def estimate_pi(points: int = 200_000, report_every: int = 20_000):
+def estimate_pi(points: int = 200_000, report_every: int = 20_000) -> float:
     inside = 0
     for i in range(1, points + 1):
         x, y = random.random(), random.random()

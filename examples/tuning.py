@@ -22,7 +22,7 @@ def tune(
     kernel: Literal["rbf", "poly"] = "rbf",
     images: int = 1797,
     seed: int = 0,
-):
+) -> dict[str, float]:
     """Fit a support vector machine; the seed decides the split into training and test data."""
     data, labels = load_digits(return_X_y=True)
     train_x, test_x, train_y, test_y = train_test_split(
@@ -36,7 +36,7 @@ def tune(
 
 
 @tune.preset
-def quick():
+def quick() -> dict[str, int]:
     """Use a third of the images."""
     return {"images": 600}
 

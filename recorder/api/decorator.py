@@ -235,9 +235,16 @@ def _wrap(experiment: Experiment, function: Any, plain: _Plain) -> Any:
         recorded.__signature__ = inspect.signature(function)
     recorded.__experiment__ = experiment
     recorded.experiment = experiment.name
-    recorded.preset = MethodType(add_preset, experiment)
-    recorded.main = MethodType(run_main, experiment)
+    recorded.preset = _bind(add_preset, experiment, name="preset")
+    recorded.main = _bind(run_main, experiment, name="main")
     return recorded
+
+
+def _bind(function: Callable[..., Any], experiment: Experiment, *, name: str) -> Callable[..., Any]:
+    # A bound method would be pickled as an attribute of the experiment by multiprocessing.
+    bound = functools.partial(function, experiment)
+    vars(bound).update(__name__=name, __doc__=function.__doc__)
+    return bound
 
 
 def _make_recorded(experiment: Experiment, plain: _Plain) -> Callable[..., Any]:

@@ -128,7 +128,10 @@ class _Tally:
             return
         if not self.count:
             at = int(unlike.argmax())
-            self._first = start + at, str(x[at]), str(y[at])
+            left, right = str(x[at]), str(y[at])
+            if left == right:  # 0.1 in float32 and in float64
+                left, right = repr(x[at].item()), repr(y[at].item())
+            self._first = start + at, left, right
         self.count += count
         if not kinds <= set(_NUMERIC):
             self._close = False

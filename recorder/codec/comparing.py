@@ -10,13 +10,28 @@ import msgspec
 from ..digest import canonical_json
 from ..records import JSON
 from .arrays import compare_arrays
-from .differences import Comparison, Difference, Findings, Number, Numbers, same_number
+from .differences import (
+    ONLY_NOISE,
+    PLACE,
+    Comparison,
+    Difference,
+    Findings,
+    Number,
+    Numbers,
+    excerpts,
+    same_number,
+    white_space_note,
+)
 from .forms import UNORDERED, canonical, describe, tag_of
 from .numpy import decode_scalar, map_array
 from .pandas import compare_frames
 from .torch import widening
 
 _SHOWN = 60
+_LONGEST_SHOWN = 100_000
+_CONTAINERS = frozenset(
+    ("$tuple", "$dict", "$collection", "$dataclass", "$instance", "$model", "$namedtuple")
+)
 
 
 class Comparer:
@@ -26,33 +41,61 @@ class Comparer:
         self._load = load
         self._numbers = numbers
         self._found = Findings()
+        self._contents = self._measurements = 0
 
     def compare(self, a: JSON, b: JSON) -> Comparison:
         """Return the verdict on two forms that are not identical."""
         self._found = Findings()
         self._walk(a, b, "")
+        if self._measurements and not self._contents:
+            self._found.add(Difference(path="", what="opaque", note=ONLY_NOISE))
         return self._found.conclude()
 
     def _note(self, path: str, a: JSON, b: JSON, what: Any = "changed", **more: Any) -> None:
         left, right = describe(a, width=_SHOWN), describe(b, width=_SHOWN)
+        if left == right:  # the difference is beyond the width, or in white space
+            full = repr(a) if isinstance(a, str) else describe(a, width=_LONGEST_SHOWN)
+            other = repr(b) if isinstance(b, str) else describe(b, width=_LONGEST_SHOWN)
+            left, right = excerpts(full, other, width=_SHOWN)
         self._found.add(Difference(path=path, what=what, left=left, right=right, **more))
 
     def _walk(self, a: JSON, b: JSON, path: str) -> None:
         a, b = self._inline(a), self._inline(b)
         tag, other = tag_of(a), tag_of(b)
         left, right = _number(a), _number(b)
+        self._contents += not (tag in _CONTAINERS or (tag is None and isinstance(a, dict | list)))
         if left is not None and right is not None and type(left) is type(right):
             self._numbers_differ(a, b, left, right, path)
         elif tag != other or type(a) is not type(b):
             self._note(path, a, b, "type" if type(a) is not type(b) or tag or other else "changed")
+        elif tag == "$path" and a[tag]["type"] == b[tag]["type"]:
+            self._compare_text(a, b, a[tag]["text"], b[tag]["text"], path)
         elif tag is not None:
             self._walk_tagged(tag, a, b, path)
         elif isinstance(a, list):
             self._walk_lists(a, b, path)
         elif isinstance(a, dict):
             self._walk_keys(a, b, path, lambda key: f"{path}.{key}" if path else key)
+        elif isinstance(a, str):
+            self._compare_text(a, b, a, b, path)
         elif a != b:
             self._note(path, a, b)
+
+    def _compare_text(self, a: JSON, b: JSON, left: str, right: str, path: str) -> None:
+        if left == right:
+            return
+        kind = self._numbers.measure(path, left, right)
+        if kind:
+            self._note_measurement(path, a, b, kind)
+        elif self._numbers.same_text(left, right):
+            self._note(path, a, b, equal=True, note=PLACE)
+        else:
+            self._note(path, a, b, note=white_space_note(left, right))
+
+    def _note_measurement(self, path: str, a: JSON, b: JSON, kind: str) -> None:
+        self._contents -= 1
+        self._measurements += 1
+        self._note(path, a, b, equal=True, note=kind)
 
     def _inline(self, form: JSON) -> JSON:
         if tag_of(form) == "$json":
@@ -60,7 +103,12 @@ class Comparer:
         return form
 
     def _numbers_differ(self, a: JSON, b: JSON, left: Number, right: Number, path: str) -> None:
-        if not same_number(left, right):
+        if same_number(left, right):
+            return
+        kind = self._numbers.measure(path, left, right)
+        if kind:
+            self._note_measurement(path, a, b, kind)
+        else:
             abs_error, rel_error, close = self._numbers.at(path).errors(left, right)
             self._note(path, a, b, abs_error=abs_error, rel_error=rel_error, close=close)
 
@@ -81,6 +129,7 @@ class Comparer:
     def _walk_keys(
         self, a: dict[str, JSON], b: dict[str, JSON], path: str, place: Callable[[str], str]
     ) -> None:
+        a, b = (steady_keys(self._numbers, side, i) for i, side in enumerate((a, b)))
         for key in a:
             if key in b:
                 self._walk(a[key], b[key], place(key))
@@ -145,7 +194,30 @@ class Comparer:
         first, second = map_array(data[0]), map_array(data[1])
         widen = widening(left["dtype"]) if tag == "$tensor" else None
         found = compare_arrays(path, first, second, self._numbers.at(path), widen=widen)
-        self._found.extend(found)
+        kind = self._measure_arrays(path, first, second)
+        if found and kind:
+            self._note_measurement(path, a, b, kind)
+        else:
+            self._found.extend(found)
+
+    def _measure_arrays(self, path: str, first: Any, second: Any) -> str:
+        """Return the kind of measurement of two arrays of floats, judged by their least and greatest elements."""
+        arrays = (first, second)
+        if any(array.dtype.kind != "f" or not array.size for array in arrays):
+            return ""
+        bounds = [float(bound) for array in arrays for bound in (array.min(), array.max())]
+        return self._numbers.measure(path, *bounds)
+
+
+def steady_keys(numbers: Numbers, items: dict[Any, Any], side: int) -> dict[Any, Any]:
+    """Return a dict of side 0 or 1 with its keys in the form in which they are compared."""
+    if not numbers.has_places:
+        return items
+    steady = {
+        numbers.steady(key, side) if isinstance(key, str) else key: value
+        for key, value in items.items()
+    }
+    return steady if len(steady) == len(items) else items
 
 
 def _text(form: JSON) -> str:

@@ -14,6 +14,11 @@ from ..records import ItemVerdict, Part
 What = Literal["changed", "added", "removed", "type", "shape", "dtype", "opaque"]
 Number = int | float | complex
 
+# Notes on differences; the last two do not decide.
+WHITE_SPACE = "only white space differs"
+PLACE = "differs only in the workspace folder or in the time of the run"
+ONLY_NOISE = "durations and rates only, which differ in every run"
+
 # Differences beyond this number are counted but not listed.
 LISTED = 100
 
@@ -67,10 +72,15 @@ class Comparison(Part, frozen=True):
 
 
 class Numbers:
-    """A tolerance: numbers are close if ``|a-b| <= atol + rtol * max(|a|, |b|)``, which is symmetric as in PEP 485.
+    """The rules of a comparison.
 
-    For two integers only `atol` applies: they must match exactly unless it is given.
+    Numbers are close if ``|a-b| <= atol + rtol * max(|a|, |b|)``, which is symmetric as in PEP 485.
+
+    For two integers only `atol` applies: they must match exactly unless it is given. A subclass can exclude strings and
+    numbers that differ in every run; `has_places` is True if it does so for strings.
     """
+
+    has_places = False
 
     def __init__(self, *, rtol: float = 0.0, atol: float = 0.0) -> None:
         self.rtol = rtol
@@ -79,6 +89,18 @@ class Numbers:
     def at(self, path: str) -> Numbers:
         """Return the tolerance at a place of the compared value; this class uses the same everywhere."""
         return self
+
+    def steady(self, text: str, side: int) -> str:
+        """Return a string of side 0 or 1 in the form in which it is compared; this class compares it unchanged."""
+        return text
+
+    def same_text(self, a: str, b: str) -> bool:
+        """Return True for strings of the two sides that differ at most in parts specific to their runs."""
+        return a == b or self.steady(a, 0) == self.steady(b, 1)
+
+    def measure(self, path: str, *values: Number | str) -> str:
+        """Return the kind of measurement ("a duration") that the values at a place are, or "" if they are content."""
+        return ""
 
     def errors(self, a: Number, b: Number) -> tuple[float, float, bool]:
         """Return absolute error, relative error, and True if the numbers are close; NaN is close only to NaN."""
@@ -92,6 +114,28 @@ class Numbers:
         off, scale = abs(left - right), max(abs(left), abs(right))
         close = bool(self.atol or self.rtol) and off <= self.atol + self.rtol * scale
         return off, off / scale if scale else 0.0, close
+
+
+def white_space_note(a: str, b: str) -> str:
+    """Return a note if two different strings differ only in white space, or else ""."""
+    return WHITE_SPACE if "".join(a.split()) == "".join(b.split()) else ""
+
+
+def excerpts(a: str, b: str, *, width: int) -> tuple[str, str]:
+    """Return two different strings, each cut to about `width` characters around the first difference."""
+    if max(len(a), len(b)) <= width:
+        return a, b
+    same = next(
+        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
+    first = max(min(same - width // 3, max(len(a), len(b)) - width), 0)
+    shown = [
+        ("…" if first else "")
+        + text[first : first + width]
+        + ("…" if len(text) > first + width else "")
+        for text in (a, b)
+    ]
+    return shown[0], shown[1]
 
 
 def same_number(a: Number, b: Number) -> bool:

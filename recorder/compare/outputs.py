@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -12,25 +13,46 @@ from ..errors import DamageError
 from ..paths import is_log_name
 from ..records import Output
 from . import ObjectReader
+from .clock_names import Match
 from .content import compare_files
 from .items import Item, make_item
 
 NumbersOf = Callable[[str], Numbers]
 
+# Files in which experiment trackers keep their ids, times, hosts and users, next to content that is compared.
+_TRACKER_FILES = re.compile(
+    r"(?:^|/)(?:mlflow\.db|mlruns/(?:[^/]+/){0,2}(?:meta\.yaml|tags/.*)|wandb/.*|\.aim/.*|\.aim_[^/]*)$"
+)
+_TRACKED_CONTENT = re.compile(r"(?:^|/)wandb/[^/]+/files/wandb-summary\.json$")
+
 
 class OutputComparison:
-    """Compares outputs; `numbers` returns the tolerance for the name of an output."""
+    """Compares outputs.
 
-    def __init__(self, objects: ObjectReader, numbers: NumbersOf) -> None:
+    `numbers` returns the rules for the name of an output; `matches` pairs outputs whose names differ in every run.
+    """
+
+    def __init__(
+        self, objects: ObjectReader, numbers: NumbersOf, *, matches: Sequence[Match] = ()
+    ) -> None:
         self._objects = objects
         self._numbers = numbers
+        self._matches = matches
 
     def compare(self, a: Sequence[Output], b: Sequence[Output]) -> Iterator[Item]:
         """Yield an item for each output of either side."""
         ours, theirs = ({output.name: output for output in side} for side in (a, b))
+        matched = {}
+        for match in self._matches:
+            matched[match.left] = match.right
+            theirs[match.left] = theirs.pop(match.right)
+        is_logged = _log_filter([*ours, *theirs])
         for item in self._items(ours, theirs):
             sides = [side[item.name] for side in (ours, theirs) if item.name in side]
-            if all(map(is_log, sides)):
+            if item.name in matched:
+                parts = [f"matched with {matched[item.name]}", item.detail]
+                item = msgspec.structs.replace(item, detail="; ".join(filter(None, parts)))
+            if all(map(is_logged, sides)):
                 item = msgspec.structs.replace(item, kind="log", decides=False)
             yield item
 
@@ -116,9 +138,24 @@ class OutputComparison:
             found.add(Difference(path=path, what="type", left=shown[0], right=shown[1]))
 
 
-def is_log(output: Output) -> bool:
-    """Return True if the output is a log file that was found, not saved by name."""
-    return output.found and is_log_name(output.name)
+def _log_filter(names: Collection[str]) -> Callable[[Output], bool]:
+    """Return a function that is True for a log, or a tracker's own record, that was found and not saved by name.
+
+    `names` are the names of all outputs: the console log of Sacred, ``cout.txt``, is next to its other files.
+    """
+    folders = {
+        folder
+        for folder in (name.removesuffix("run.json") for name in names if name.endswith("run.json"))
+        if f"{folder}config.json" in names and f"{folder}cout.txt" in names
+    }
+    sacred = {f"{folder}cout.txt" for folder in folders}
+
+    def is_log(output: Output) -> bool:
+        name = output.name
+        is_own = bool(_TRACKER_FILES.search(name)) and not _TRACKED_CONTENT.search(name)
+        return output.found and (is_log_name(name) or name in sacred or is_own)
+
+    return is_log
 
 
 def _elsewhere(output: Output, there: Mapping[str, Output], here: Mapping[str, Output]) -> str:

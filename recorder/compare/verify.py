@@ -8,14 +8,16 @@ from collections.abc import Iterator
 import msgspec
 
 from ..codec import Numbers
-from ..formats.points import SAMPLED, Columns, split_series, unpack
-from ..records import Record, StoredBytes
+from ..formats.points import SAMPLED, Columns, read_number, split_series, unpack
+from ..records import Record, StoredBytes, Tolerance
 from . import ObjectReader
+from .clock_names import Span, match_names
 from .console import compare_console
 from .content import compare_files
 from .departures import compare_series
 from .items import Departure, Item, ItemKind, Verification, conclude, make_item
-from .near import DeclaredNumbers
+from .near import DeclaredNumbers, RunNumbers
+from .noise import Noise, Replacement
 from .outputs import OutputComparison
 from .wording import describe_comparison, describe_difference
 
@@ -54,22 +56,38 @@ def verify(
     """
     given = None
     if rtol is not None or atol is not None:
-        given = Numbers(rtol=rtol or 0.0, atol=atol or 0.0)
+        given = Tolerance(rtol=rtol or 0.0, atol=atol or 0.0)
     return _Verifier(original, replay, objects, given).verify()
 
 
 class _Verifier:
     def __init__(
-        self, original: Record, replay: Record, objects: ObjectReader, given: Numbers | None
+        self, original: Record, replay: Record, objects: ObjectReader, given: Tolerance | None
     ) -> None:
         self._a = original
         self._b = replay
         self._objects = objects
         self._given = given
-        self._outputs = OutputComparison(objects, self._numbers)
+        names = [{output.name for output in run.outputs} for run in (original, replay)]
+        matches = list(
+            match_names(
+                names[0] - names[1], names[1] - names[0], [_span(run) for run in (original, replay)]
+            )
+        )
+        renamed = [one for match in matches for one in match.replacements]
+        durations = [run.duration_s for run in (original, replay) if run.duration_s is not None]
+        self._noise = Noise(
+            _places(original),
+            [*_places(replay), *renamed],
+            longest_s=max(durations) if len(durations) == 2 else None,
+        )
+        self._outputs = OutputComparison(objects, self._numbers, matches=matches)
 
     def _numbers(self, name: str) -> Numbers:
-        return self._given or DeclaredNumbers(self._a.tolerance, name, name.rpartition("/")[2])
+        names, given = (name, name.rpartition("/")[2]), self._given
+        if given is not None:
+            return RunNumbers(*names, noise=self._noise, rtol=given.rtol, atol=given.atol)
+        return DeclaredNumbers(self._a.tolerance, *names, noise=self._noise)
 
     def verify(self) -> Verification:
         items = (
@@ -160,7 +178,15 @@ class _Verifier:
                 if self._is_cut:
                     count = len(ours[name].steps)
                     replayed = Columns(replayed.steps[:count], replayed.values[:count])
-                yield compare_series(name, ours[name], replayed, self._numbers(name))
+                numbers = self._numbers(name)
+                item = compare_series(name, ours[name], replayed, numbers)
+                kind = (
+                    "" if item.verdict == "identical" else _measure(numbers, ours[name], replayed)
+                )
+                if kind:
+                    detail = f"{kind}, which differs in every run; {item.detail}"
+                    item = msgspec.structs.replace(item, decides=False, detail=detail)
+                yield item
 
     def _series(self, content: StoredBytes | None) -> dict[str, Columns]:
         """Return the logged metrics, without sampled usage, which differs in every run."""
@@ -179,9 +205,8 @@ class _Verifier:
 
     def _steady(self, text: str) -> str:
         """Return the text without addresses and without the folder of the code, which differ in every run."""
-        for run in (self._a, self._b):
-            place = None if run.process is None else _WORKSPACE.match(run.process.cwd)
-            text = text if place is None else text.replace(place[0], "")
+        for side in range(2):
+            text = self._noise.steady(text, side)
         text = _ADDRESS.sub("0x", text)
         return text if self._a.code is None else text.replace(self._a.code.root, "<project>")
 
@@ -211,6 +236,22 @@ class _Verifier:
                 comparison = compare_files(name, left.encode(), right.encode())
                 item = make_item("console", name, comparison, numbers=Numbers())
                 yield msgspec.structs.replace(item, decides=False)
+
+
+def _places(run: Record) -> list[Replacement]:
+    """Return the replacement of the workspace folder in which a replay ran; a recorded run has none."""
+    place = None if run.process is None else _WORKSPACE.match(run.process.cwd)
+    return [] if place is None else [Replacement(place[0], "")]
+
+
+def _span(run: Record) -> Span | None:
+    return None if run.finished is None else Span(run.started, run.finished)
+
+
+def _measure(numbers: Numbers, *series: Columns) -> str:
+    """Return the kind of measurement of two series, or "" if they are content."""
+    values = [read_number(value) for columns in series for value in columns.values]
+    return numbers.measure("", min(values), max(values)) if values else ""
 
 
 def _beyond(item: Item) -> Item:

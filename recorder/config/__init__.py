@@ -1,1 +1,1 @@
-"""The config of a run from what a person writes: texts on a command line, files, presets, grids."""
+"""Config values from command-line settings, files, presets and grids."""

@@ -166,17 +166,45 @@ def _execute(
 
 
 def _add_inputs(run: ActiveRun, argv: Sequence[str], inputs: Sequence[str]) -> None:
-    """Record the named inputs, and the data files among the arguments that are not the output of a run."""
+    """Record the named inputs, the program if git does not have it, and the files among the arguments.
+
+    An argument inside the project that an earlier run wrote is taken for an output.
+    """
     for path in inputs:
         run.add_input(path)
+    if _is_own_program(run, argv[0]):
+        run.add_input(argv[0])
     known = run.store.known_outputs.read()
     for arg in argv[1:]:
-        file = Path(arg.partition("=")[2] if arg.startswith("-") else arg)
-        if file.suffix in CODE_SUFFIXES or not file.name or len(arg) > 4096:
+        path = arg.partition("=")[2] if arg.startswith("-") else arg
+        if not os.path.isfile(path):  # noqa: PTH113 - Path raises an error for a long argument
             continue
-        place = run.place_of(file)
-        if place is not None and place not in known and file.is_file():
-            run.add_input(file)
+        place = run.place_of(path)
+        if place is None:
+            is_input = not _is_installed(path)
+        elif Path(path).suffix in CODE_SUFFIXES:
+            is_input = not run.is_code(path)
+        else:
+            is_input = place not in known
+        if is_input:
+            run.add_input(path)
+
+
+def _is_own_program(run: ActiveRun, program: str) -> bool:
+    """Return whether a program lies in the project and not in its snapshot, such as a compiled one.
+
+    The Python of a virtual environment is none: it works only in its place.
+    """
+    if os.sep not in program or run.place_of(program) is None or run.is_code(program):
+        return False
+    path = Path(program)
+    return not path.is_symlink() and not (path.absolute().parent.parent / "pyvenv.cfg").exists()
+
+
+def _is_installed(path: str) -> bool:
+    """Return whether a file outside the project is a program in a folder of PATH, and no data."""
+    folder = os.path.dirname(os.path.realpath(path))  # noqa: PTH120
+    return folder in {os.path.realpath(entry) for entry in os.get_exec_path()}
 
 
 def _environment(run: ActiveRun, call: Call) -> dict[str, str]:

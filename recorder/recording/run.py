@@ -218,6 +218,10 @@ class ActiveRun:
         """Return the path relative to the root of the code, with slashes; None if it is outside."""
         return place_in(os.fspath(path), self._call.project.root)
 
+    def is_code(self, path: str | os.PathLike[str]) -> bool:
+        """Return whether the snapshot of the code contains the file."""
+        return self._builder.captured.holds(self.place_of(path))
+
     def _is_forked(self, function: str) -> bool:
         """Return whether this is a forked child, with a warning that `function` keeps nothing."""
         if self.is_ours:

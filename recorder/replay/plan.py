@@ -21,6 +21,7 @@ from ..secrets.scrub import REDACTED
 from ..store.signature import is_trusted, standing
 from ..store.store import RunStore
 from .deviations import Deviation, describe_deviations, find_deviations, thread_variables
+from .missing_packages import missing_packages
 from .request import Request
 from .secrets import take_secrets
 from .workspace.inputs import InputSource, changed_inputs, find_sources, input_blockers, input_notes
@@ -133,6 +134,7 @@ def make_plan(
             *([distrust] if distrust is not None else []),
             *(() if blueprint is None else blueprint.missing),
             *_blockers(store, run, interpreter),
+            *missing_packages(store, run, deviations),
             *input_blockers(record, sources, current=request.current_inputs),
             *given.blockers,
         ),

@@ -1,4 +1,4 @@
-"""Values, files and series of a run from Python: what is data is made, and nothing is unpickled that is not trusted."""
+"""Tests of values, files and series of a run from Python: data is loaded, and nothing untrusted is unpickled."""
 
 from __future__ import annotations
 
@@ -113,20 +113,20 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def record(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Its record; whatever is unpickled leaves its mark in an empty working directory."""
+    """The run of `fit`; unpickling leaves a file in the empty working directory."""
     monkeypatch.chdir(tmp_path)
     return Store(project.root / ".recorder").last()
 
 
 @pytest.fixture
 def foreign(record: Run, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """The same, read by somebody with another key."""
+    """The same run, read by a user with another key."""
     monkeypatch.setenv("RECORDER_KEY_FILE", str(tmp_path / "key"))
     return Store(project.root / ".recorder").last()
 
 
 def test_the_config_is_data(record: Run) -> None:
-    """Values of the config are Python's own, arrays NumPy's, nested ones under dotted keys."""
+    """Config values are Python objects and NumPy arrays, and nested ones have dotted keys."""
     config = record.config
     assert math.isnan(config["rate"]) and config["path"] == Path("a/b") and config["some"] == {1, 3}
     assert config["when"] == datetime(2026, 1, 2, tzinfo=timezone.utc)
@@ -141,7 +141,7 @@ def test_the_config_is_data(record: Run) -> None:
 
 
 def test_what_would_run_code_is_described(record: Run) -> None:
-    """Classes of the user's, pickles and credentials stand as what they are, and import nothing."""
+    """User classes, pickles and credentials are described in the config, and nothing is imported."""
     config = record.config
     for key, tag in (
         ("colour", "enum"),
@@ -159,7 +159,7 @@ def test_what_would_run_code_is_described(record: Run) -> None:
 
 
 def test_a_result_is_made(record: Run, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The result of one's own run is what was returned, its classes imported from where they are."""
+    """The result of the user's own run is the returned value, with its classes imported."""
     monkeypatch.syspath_prepend(project.root)
     result = record.result()
     assert type(result["optim"]).__name__ == "Optim" and result["optim"].rate == 0.5
@@ -167,14 +167,14 @@ def test_a_result_is_made(record: Run, project: Project, monkeypatch: pytest.Mon
 
 
 def test_a_result_as_data(foreign: Run) -> None:
-    """Without its classes, and without trust, a result is data, which the error says."""
+    """Without its classes or without trust, a result can be read as data, and the error names this way."""
     assert foreign.result(load=False)["optim"].fields == {"rate": 0.5, "betas": (0.9, 0.99)}
     with pytest.raises(TrustError):
         foreign.result()
 
 
 def test_a_result_of_a_class_that_is_not_here(record: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A class of the run's own program is not to be found here: the error says what to do."""
+    """If a class of the run's script cannot be imported here, the error says what to do."""
     monkeypatch.delitem(sys.modules, "train", raising=False)
     with pytest.raises(DecodeError, match=r"train:Optim is not .*; result\(load=False\) has it"):
         record.result()
@@ -188,14 +188,14 @@ def test_a_result_of_a_class_that_is_not_here(record: Run, monkeypatch: pytest.M
     ],
 )
 def test_a_foreign_run_runs_no_code(foreign: Run, what: str, tmp_path: Path) -> None:
-    """What would import or unpickle is refused for a run that somebody else has signed, and says how to trust it."""
+    """For a run that another user signed, importing and unpickling are refused, and the error says how to trust it."""
     with pytest.raises(TrustError, match=r"store\.trust\(1\)"):
         foreign.result() if what == "result" else foreign.output(what).load()
     assert not (tmp_path / "was-unpickled").exists()
 
 
 def test_a_foreign_run_is_data_all_the_same(foreign: Run) -> None:
-    """Arrays, frames, tensors and values of a foreign run are had without trusting it."""
+    """Arrays, frames, tensors and values of another user's run can be read without trust."""
     assert foreign.output("array.npy").load().shape == (4,)
     assert foreign.output("frame").load().shape == (2, 2)
     assert foreign.config["grid"].shape == (3,)
@@ -204,7 +204,7 @@ def test_a_foreign_run_is_data_all_the_same(foreign: Run) -> None:
 
 
 def test_a_trusted_run_is_unpickled(record: Run, tmp_path: Path) -> None:
-    """Pickles of one's own are loaded."""
+    """Pickles of the user's own runs are loaded."""
     assert record.output("model.joblib").load()["w"].tolist() == [1, 1, 1]
     for name in ("own.pkl", "objects.npy", *(["loud.pt"] if find_spec("torch") else [])):
         record.output(name).load()
@@ -212,7 +212,7 @@ def test_a_trusted_run_is_unpickled(record: Run, tmp_path: Path) -> None:
 
 
 def test_files_by_their_formats(record: Run) -> None:
-    """Each format gives what its library would."""
+    """Each file format loads as its library would load it."""
     frame = pd.DataFrame({"x": [1, 2], "y": [0.5, 1.5]})
     for name in ("frame", "frame.csv", "frame.tsv.gz", "frame.parquet"):
         pd.testing.assert_frame_equal(record.output(name).load(), frame)
@@ -233,7 +233,7 @@ def test_files_by_their_formats(record: Run) -> None:
 
 
 def test_bytes_paths_and_copies(record: Run, tmp_path: Path) -> None:
-    """A file is had as bytes, as the store's own read-only file, and laid out under its own name."""
+    """A file is available as bytes and as the store's read-only file, and can be restored under its name."""
     raw = record.output("raw.bin")
     assert raw.read_bytes() == raw.path.read_bytes() == bytes(range(7)) and raw.size_bytes == 7
     assert not raw.path.stat().st_mode & 0o222
@@ -249,7 +249,7 @@ def test_bytes_paths_and_copies(record: Run, tmp_path: Path) -> None:
 
 
 def test_folders_and_values(record: Run, tmp_path: Path) -> None:
-    """A folder gives its names, each of which is an output; a value has no file."""
+    """A folder lists its files, each of which is an output; a value has no file."""
     folder = record.output("ckpt")
     assert folder.names == ["one.json", "sub/two.txt"] and folder.size_bytes == 4
     assert (
@@ -264,7 +264,7 @@ def test_folders_and_values(record: Run, tmp_path: Path) -> None:
 
 
 def test_inputs(record: Run, tmp_path: Path) -> None:
-    """What the run read is had as its outputs are, by the end of its path."""
+    """An input is available like an output, by the end of its path."""
     data = record.input("data.csv")
     assert data.name == "data.csv" and data.read_text() == "a,b\n1,2\n"
     assert data.load()["b"].tolist() == [2]
@@ -272,7 +272,7 @@ def test_inputs(record: Run, tmp_path: Path) -> None:
 
 
 def test_series(record: Run) -> None:
-    """A series has steps, times and values, for NumPy and pandas too; NaN stays what it is."""
+    """A series has steps, times and values, also for NumPy and pandas; NaN is preserved."""
     loss = record.series("loss")
     assert loss.steps == [0, 10, 20] and loss.values == [1, 1 / 2, 1 / 3] and len(loss[1:]) == 2
     assert loss.times_s == sorted(loss.times_s)
@@ -286,7 +286,7 @@ def test_series(record: Run) -> None:
 
 
 def test_series_for_what_reads_arrow(record: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Polars, pandas and PyArrow take a series as a table of three columns, which are numbers whatever was logged."""
+    """Polars, pandas and PyArrow read a series as a table of three numeric columns, whatever was logged."""
     polars, pyarrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
     loss = record.series("loss")
     columns = {"step": loss.steps, "time_s": loss.times_s, "value": loss.values}
@@ -303,7 +303,7 @@ def test_series_for_what_reads_arrow(record: Run, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_frame_of_everything(record: Run, project: Project) -> None:
-    """Values that no column holds are texts, and nothing is imported for them."""
+    """Values that no column type can hold become strings, and nothing is imported for them."""
     frame = Store(project.root / ".recorder").frame()
     row = frame.loc[1]
     assert row["config.colour"] == "Colour.RED" and row["config.grid"].startswith("int64[3]")
@@ -313,7 +313,7 @@ def test_a_frame_of_everything(record: Run, project: Project) -> None:
 
 
 def test_damage_is_noticed(project: Project, tmp_path: Path) -> None:
-    """A file that is not what was written is not loaded."""
+    """A damaged file is not loaded."""
     shutil.copytree(project.root / ".recorder", tmp_path / ".recorder", symlinks=True)
     own = Store(tmp_path / ".recorder").last().output("own.pkl")
     own.path.chmod(0o644)
@@ -323,7 +323,7 @@ def test_damage_is_noticed(project: Project, tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_named(record: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without pandas a frame, and a CSV file, say so, and what to do."""
+    """Without pandas, a frame and a CSV file raise an error that says what to install."""
     monkeypatch.setitem(sys.modules, "pandas", None)
     for get in (record.output("frame.csv").load, record.series("loss").to_pandas):
         with pytest.raises(ImportError, match="pip install pandas"):
@@ -331,7 +331,7 @@ def test_a_missing_package_is_named(record: Run, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_header_like_a_pickle(tmp_path: Path) -> None:
-    """A safetensors file whose first bytes are those of a pickle is read by its name, and nothing is unpickled."""
+    """A safetensors file that begins like a pickle is read by its name, and nothing is unpickled."""
     import io
 
     import safetensors.numpy

@@ -144,7 +144,7 @@ BEST = """
 
 
 def test_the_best_run(project: Project) -> None:
-    """`best` knows the direction by name or is told; failed runs and NaN are never the best, ties go to the oldest."""
+    """`best` takes the direction from the name or the argument; failed runs and NaN never win, and ties go to the oldest."""
     project.write("fit.py", BEST)
     project.python("fit.py")
     runs = Store(project.root / ".recorder").runs()

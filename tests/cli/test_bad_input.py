@@ -1,4 +1,4 @@
-"""Bad input: each a message of one line and the right exit status, with nothing lost."""
+"""Tests of bad input: a message of one line, the right exit status, and nothing lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def recorded(project: Project) -> Project:
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line on stderr, after the plan where a replay has said it."""
+    """Return the only line on stderr, after the plan of a replay."""
     said, *more = [line for line in done.stderr.splitlines() if not line.startswith("replaying ")]
     assert not more, done.stderr
     assert "Traceback" not in done.stderr
@@ -40,7 +40,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_no_store(project: Project) -> None:
-    """Without a store every command that reads one ends with 3 and says what to do."""
+    """Without a store, every command that reads one exits with 3 and says what to do."""
     for command in (["list"], ["show", "1"], ["diff", "1", "2"], ["replay", "1"]):
         said = one_line(project.recorder(*command, status=3))
         assert "no store" in said and "--store" in said
@@ -49,13 +49,13 @@ def test_no_store(project: Project) -> None:
 
 
 def test_no_such_run(recorded: Project) -> None:
-    """A run that is not there ends with 3 and the nearest candidates."""
+    """An unknown run exits with 3 and suggests the nearest names."""
     for command in (["show", "7"], ["diff", "1", "7"], ["replay", "7"]):
         assert "no run '7'" in one_line(recorded.recorder(*command, status=3))
 
 
 def test_an_unknown_key(recorded: Project) -> None:
-    """An unknown key in run or --set ends with 2, shows the signature, and records nothing."""
+    """An unknown key in run or --set exits with 2, shows the signature, and records nothing."""
     for command in (["run", "exp.py:f", "y=2"], ["replay", "1", "--set", "y=2"]):
         said = one_line(recorded.recorder(*command, status=2))
         assert "'y'" in said and "f(x: int = 1, name: str = 'a')" in said
@@ -63,7 +63,7 @@ def test_an_unknown_key(recorded: Project) -> None:
 
 
 def test_a_value_of_the_wrong_type(recorded: Project) -> None:
-    """A value of the wrong type ends with 2, shows the signature, and records nothing."""
+    """A value of the wrong type exits with 2, shows the signature, and records nothing."""
     for command in (["run", "exp.py:f", "x=fast"], ["replay", "1", "--set", "x=fast"]):
         said = one_line(recorded.recorder(*command, status=2))
         assert "x='fast' is not of type int" in said and "f(x: int = 1, name: str = 'a')" in said
@@ -80,13 +80,13 @@ def test_a_value_of_the_wrong_type(recorded: Project) -> None:
     ],
 )
 def test_an_option_for_a_parameter(recorded: Project, options: list[str], advice: str) -> None:
-    """`run --x 2` ends with 2 and shows how to set a parameter, and a misspelt option has the nearest one."""
+    """`run --x 2` exits with 2 and shows how to set a parameter, and a misspelled option suggests the nearest one."""
     done = recorded.recorder("run", "exp.py:f", *options, status=2)
     assert f"no option {options[0].partition('=')[0]}" in done.stderr and advice in done.stderr
 
 
 def test_a_missing_argument(project: Project) -> None:
-    """`run` without an argument that the function needs ends with 2 and names it."""
+    """`run` without a required argument exits with 2 and names it."""
     project.write("exp.py", "from recorder import record\n\n@record\ndef f(x: int): return x\n")
     said = one_line(project.recorder("run", "exp.py:f", status=2))
     assert "'x'" in said and "f(x: int)" in said
@@ -105,13 +105,13 @@ def test_a_missing_argument(project: Project) -> None:
     ],
 )
 def test_a_target_that_is_not_there(recorded: Project, target: str, word: str) -> None:
-    """A target that cannot be found ends with 2 and says what there is."""
+    """An unknown target exits with 2 and lists the existing ones."""
     recorded.write("broken.py", "def f(:\n")
     assert word in one_line(recorded.recorder("run", target, status=2))
 
 
 def test_a_module_that_raises(recorded: Project) -> None:
-    """A module that raises while it is loaded shows its own traceback, without ours, in run and in replay."""
+    """A module that raises while it is loaded shows its traceback, without recorder's frames, in run and replay."""
     recorded.write("bad.py", "import os\n\ndef f(): return 1\n\nraise OSError('on loading')\n")
     said = recorded.recorder("run", "bad.py:f", status=3).stderr
     assert said.startswith("Traceback") and said.endswith("OSError: on loading\n")
@@ -120,7 +120,7 @@ def test_a_module_that_raises(recorded: Project) -> None:
 
 
 def test_a_function_that_is_not_in_the_snapshot(recorded: Project) -> None:
-    """A record whose function its snapshot does not hold ends the replay with 3, and leaves no run."""
+    """If the snapshot lacks the function, the replay exits with 3 and leaves no run."""
     journal = recorded.root / ".recorder" / "runs.jsonl"
     code = (
         "from recorder.store.store import RunStore\nstore = RunStore()\nd = store.journal.table('runs').get(doc_id=1)\n"
@@ -137,7 +137,7 @@ def test_a_function_that_is_not_in_the_snapshot(recorded: Project) -> None:
 
 
 def test_a_missing_snapshot(recorded: Project) -> None:
-    """A snapshot that is not in the store ends the replay with 3."""
+    """If the snapshot is not in the store, the replay exits with 3."""
     import shutil
 
     shutil.rmtree(recorded.root / ".recorder" / "code.git")
@@ -145,7 +145,7 @@ def test_a_missing_snapshot(recorded: Project) -> None:
 
 
 def test_a_newer_format(recorded: Project) -> None:
-    """A store of a newer format is refused by the command line and before an experiment runs, and left alone."""
+    """A store of a newer format is refused by commands and before an experiment runs, and is not changed."""
     file = recorded.root / ".recorder" / "FORMAT"
     newer = json.dumps({**json.loads(file.read_text()), "format": 99})
     file.write_text(newer)
@@ -157,7 +157,7 @@ def test_a_newer_format(recorded: Project) -> None:
 
 
 def test_a_folder_that_is_no_store(project: Project) -> None:
-    """A folder that holds something else is not made into a store."""
+    """A folder with other content does not become a store."""
     project.write("exp.py", EXPERIMENT)
     project.write("data/important.txt", "x")
     done = project.python("exp.py", status=1, env={"RECORDER_STORE": "data"})
@@ -167,7 +167,7 @@ def test_a_folder_that_is_no_store(project: Project) -> None:
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give a folder away")
 def test_a_repository_of_somebody_else(project: Project) -> None:
-    """In a repository of another owner the run is recorded, the files too, and the warning says what to do."""
+    """In a repository of another owner, the run and its files are recorded, and a warning says what to do."""
     project.write("exp.py", EXPERIMENT)
     project.commit()
     for path in [project.root, *project.root.rglob("*")]:
@@ -181,7 +181,7 @@ def test_a_repository_of_somebody_else(project: Project) -> None:
 
 
 def test_a_damaged_line_is_said(recorded: Project) -> None:
-    """A damaged line is said by every command, with its place, and the other runs are there."""
+    """Every command reports a damaged line with its position, and shows the other runs."""
     recorded.python("exp.py")
     recorded.python("exp.py")
     journal = recorded.root / ".recorder" / "runs.jsonl"
@@ -201,7 +201,7 @@ def test_a_damaged_line_is_said(recorded: Project) -> None:
 
 
 def test_a_disk_that_fills(tmp_path: Path) -> None:
-    """A disk that fills during a run leaves the result to the program, a warning, and a store that opens."""
+    """If the disk fills during a run, the program gets its result and a warning, and the store still opens."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("needs a small filesystem")
     disk = tmp_path / "disk"
@@ -244,7 +244,7 @@ def test_a_disk_that_fills(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_encoded(project: Project) -> None:
-    """An argument that nothing can encode is warned about by name; strict refuses to start."""
+    """An argument that nothing can encode is named in a warning; with strict, the run does not start."""
     project.write(
         "exp.py",
         """
@@ -269,7 +269,7 @@ def test_what_cannot_be_encoded(project: Project) -> None:
 
 
 def test_wrong_arguments_raise_as_they_would(project: Project) -> None:
-    """A call with wrong arguments raises Python's own TypeError, and records nothing."""
+    """A call with wrong arguments raises Python's TypeError and records nothing."""
     project.write("exp.py", EXPERIMENT.replace("f()", "f(1, 2, 3)"))
     done = project.python("exp.py", status=1)
     assert "TypeError: too many positional arguments" in done.stderr
@@ -277,7 +277,7 @@ def test_wrong_arguments_raise_as_they_would(project: Project) -> None:
 
 
 def test_log_and_save_never_end_a_run(project: Project) -> None:
-    """A metric that is no number and a file that is not there are warned about; the run goes on."""
+    """A metric that is not a number and a missing file give warnings, and the run goes on."""
     project.write(
         "exp.py",
         """

@@ -1,4 +1,4 @@
-"""What the shell completes: in a real bash, and for each kind of word."""
+"""Tests of shell completion for each kind of word, with a real bash."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ WORDS = {
 
 
 def test_words(project: Project) -> None:
-    """Each kind of word is completed by bash's function, and what nothing begins with is nothing, without a word."""
+    """bash's function completes each kind of word; a word without a match gives nothing and prints nothing."""
     lines = ['eval "$(_RECORDER_COMPLETE=bash_source recorder)"; compopt() { :; }']
     for words in WORDS:
         lines.append(f"COMP_WORDS=(recorder {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))")
@@ -105,7 +105,7 @@ class Shell:
         os.close(child)
 
     def type(self, text: str, *, until: str) -> str:
-        """Type the text, and wait for some output."""
+        """Type the text, and wait for output."""
         os.write(self._parent, text.encode())
         said, deadline = "", time.monotonic() + 60
         while until not in said:
@@ -121,7 +121,7 @@ class Shell:
 
 @pytest.fixture
 def shell(project: Project) -> Iterator[Shell]:
-    """A bash in which completion is switched on as the README says."""
+    """A bash with completion enabled as the guide describes."""
     readme = (ROOT / "README.md").read_text()
     line = 'eval "$(_RECORDER_COMPLETE=bash_source recorder)"'
     assert line in readme
@@ -133,7 +133,7 @@ def shell(project: Project) -> Iterator[Shell]:
 
 
 def test_in_a_real_bash(shell: Shell) -> None:
-    """A tab completes a command, a run, and what stands behind a colon, which bash takes for another word."""
+    """A tab completes a command, a run, and a name after a colon, which bash treats as a separate word."""
     shell.type("recorder unt\t", until="untag ")
     shell.type("pa\t", until="paper ")
     shell.type("\x15recorder cat 1:pre\t", until="1:predictions.csv ")

@@ -16,6 +16,7 @@ executed, and the decompressed size is limited.
 ``.pkl .joblib``                        opcodes of the pickle: equal or opaque
 ``.gz .bz2 .xz .zst``                   decompressed content
 ``.zip .tar .xlsx .docx ...``           members by name
+``.keras``                              members by name, without dates and ids of objects
 ``.svg .pdf``                           text or bytes, without timestamps
 any other file                          lines if it is text, or else bytes
 ======================================  =========================================================================
@@ -35,12 +36,14 @@ from .databases import compare_sqlite
 from .frames import compare_feather, compare_parquet
 from .hierarchies import compare_hdf5
 from .images import compare_images
+from .keras import compare_keras
 from .packed import compare_bz2, compare_gzip, compare_xz, compare_zstd
 from .pair import ByteSource, Pair, UnreadableError, same_bytes
 from .pickles import compare_pickles
 from .tables import compare_csv, compare_tsv
 from .tensors import compare_safetensors
 from .text import compare_office_xml, compare_pdf, compare_plain, compare_svg
+from .trackers import MLFLOW_METRIC, compare_mlflow_metric
 from .values import compare_json, compare_json_lines, compare_notebook, compare_toml, compare_yaml
 
 __all__ = ["ByteSource", "Pair", "compare_pair", "same_bytes"]
@@ -93,14 +96,16 @@ _FORMATS = (
     Format(
         "a zip",
         compare_zips,
-        (".zip", ".npz", ".xlsx", ".docx", ".pptx", ".ods", ".odt", ".jar", ".whl", ".keras"),
+        (".zip", ".npz", ".xlsx", ".docx", ".pptx", ".ods", ".odt", ".jar", ".whl"),
         (b"PK\3\4",),
     ),
+    Format("a Keras model", compare_keras, (".keras",)),
     Format("a tar", compare_tars, (".tar",), (b"ustar",), 257),
     Format("a PDF", compare_pdf, (".pdf",), (b"%PDF-",)),
     Format("SVG", compare_svg, (".svg",)),
 )
 _OFFICE = Format("office XML", compare_office_xml, ())
+_MLFLOW_METRIC = Format("a metric of MLflow", compare_mlflow_metric, ())
 _OFFICE_NAMES = ("docProps/core.xml", "meta.xml")
 _BY_SUFFIX = {suffix: found for found in _FORMATS for suffix in found.suffixes}
 
@@ -126,6 +131,8 @@ def _formats(pair: Pair) -> Iterator[Format]:
     by_name = _BY_SUFFIX.get(PurePosixPath(pair.name.lower()).suffix)
     if pair.name.endswith(_OFFICE_NAMES):
         by_name = _OFFICE
+    elif MLFLOW_METRIC.search(pair.name):
+        by_name = _MLFLOW_METRIC
     if by_name is not None:
         yield by_name
     for found in _FORMATS:

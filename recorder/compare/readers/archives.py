@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from ...codec import Difference
-from .pair import ByteSource, Pair, UnreadableError
+from .pair import ByteSource, Compare, Pair, UnreadableError
 
 _MOST_MEMBERS = 200_000
 # Name of a member and its occurrence, because several members can have the same name.
@@ -41,8 +41,8 @@ def member_data(archive: zipfile.ZipFile, side: ByteSource, info: zipfile.ZipInf
     return side.data[start : start + info.file_size]
 
 
-def compare_zips(pair: Pair) -> Iterator[Difference]:
-    """Compare two zip archives member by member."""
+def compare_zips(pair: Pair, *, readers: Mapping[str, Compare] = {}) -> Iterator[Difference]:
+    """Compare two zip archives member by member; `readers` compare the members with these names."""
     with open_zip(pair.a, pair) as left, open_zip(pair.b, pair) as right:
         ours, theirs = (
             _keyed((i.filename, i) for i in archive.infolist() if not i.is_dir())
@@ -55,7 +55,8 @@ def compare_zips(pair: Pair) -> Iterator[Difference]:
                     ByteSource(member_data(archive, side, infos[key]))
                     for archive, side, infos in ((left, pair.a, ours), (right, pair.b, theirs))
                 )
-                yield from pair.inner(key[0], *sources, path=pair.member(key[0]))
+                place, read = pair.member(key[0]), readers.get(key[0])
+                yield from pair.inner(key[0], *sources, path=place, read=read)
             else:
                 yield _only_one(pair.member(key[0]), ours.get(key), theirs.get(key))
 

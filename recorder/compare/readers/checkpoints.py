@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...codec import Difference
+from ...codec.comparing import steady_keys
 from .archives import compare_zips, member_data, open_zip
 from .arrays import need_numpy
 from .pair import ByteSource, Pair, UnreadableError, first_unlike
@@ -251,6 +252,7 @@ class _CheckpointWalk:
             yield from compare_values(self._pair, _plain(a), _plain(b), path)
 
     def _walk_dicts(self, a: dict[Any, Any], b: dict[Any, Any], path: str) -> Iterator[Difference]:
+        a, b = (steady_keys(self._pair.numbers, side, i) for i, side in enumerate((a, b)))
         for key in dict.fromkeys([*a, *b]):
             text = str(_plain(key))
             place = f"{path}.{text}" if path else text

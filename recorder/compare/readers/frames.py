@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
+import msgspec
+
 from ...codec import Difference
 from ...codec.arrays import compare_arrays
+from ...codec.differences import PLACE
 from .pair import ByteSource, Pair, UnreadableError
 
 _SHOWN = 60
@@ -70,7 +73,11 @@ def _compare_columns(pair: Pair, place: str, name: str, a: Any, b: Any) -> list[
     if a.type == b.type and a.equals(b):
         return []
     if a.null_count == b.null_count == 0 and _is_plain(a) and _is_plain(b):
-        return compare_arrays(place, a.to_numpy(), b.to_numpy(), pair.numbers.at(name))
+        left, right = a.to_numpy(), b.to_numpy()
+        found = compare_arrays(place, left, right, pair.numbers.at(name))
+        bounds = [float(bound) for side in (left, right) for bound in (side.min(), side.max())]
+        kind = pair.numbers.measure(name, *bounds)
+        return [msgspec.structs.replace(d, equal=True, note=kind) for d in found] if kind else found
     if a.type != b.type:
         return [Difference(path=place, what="dtype", left=str(a.type), right=str(b.type))]
     return _compare_items(pair, place, name, a.to_pylist(), b.to_pylist())
@@ -91,6 +98,9 @@ def _compare_items(
     if not unlike:
         return []
     first = unlike[0]
+    places_only = all(
+        isinstance(x, str) and isinstance(y, str) and numbers.same_text(x, y) for _, x, y in unlike
+    )
     errors = [
         numbers.errors(x, y) if isinstance(x, float) and isinstance(y, float) else None
         for _, x, y in unlike
@@ -99,6 +109,8 @@ def _compare_items(
     return [
         Difference(
             path=place,
+            equal=places_only,
+            note=PLACE if places_only else "",
             left=str(first[1])[:_SHOWN],
             right=str(first[2])[:_SHOWN],
             abs_error=max((e[0] for e in known), default=None),

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...codec import Difference
 from ...codec.arrays import compare_arrays
+from ...codec.differences import PLACE
 from .arrays import need_numpy
 from .pair import ByteSource, Pair, UnreadableError
 
@@ -93,7 +94,7 @@ def _compare_attribute(pair: Pair, place: str, key: str, a: Any, b: Any) -> list
 
     left, right = numpy.asarray(a), numpy.asarray(b)
     if left.dtype.hasobject or right.dtype.hasobject:
-        return _compare_objects(place, a, b)
+        return _compare_objects(pair, place, a, b)
     return compare_arrays(place, left, right, pair.numbers.at(key))
 
 
@@ -109,7 +110,7 @@ def _compare_datasets(pair: Pair, place: str, name: str, a: Any, b: Any) -> Iter
         pair.budget.take_bytes(a.nbytes + b.nbytes)
         left, right = a[()], b[()]
         if a.dtype.hasobject or b.dtype.hasobject:
-            yield from _compare_objects(place, _plain(left, a), _plain(right, b))
+            yield from _compare_objects(pair, place, _plain(left, a), _plain(right, b))
         else:
             arrays = numpy.asarray(left), numpy.asarray(right)
             yield from compare_arrays(place, *arrays, numbers=pair.numbers.at(name))
@@ -131,7 +132,7 @@ def _plain(value: Any, thing: Any) -> Any:
     return value
 
 
-def _compare_objects(place: str, a: Any, b: Any) -> list[Difference]:
+def _compare_objects(pair: Pair, place: str, a: Any, b: Any) -> list[Difference]:
     """Compare strings, and lists of varying length."""
     left, right = (value if isinstance(value, list) else [value] for value in (a, b))
     if len(left) != len(right):
@@ -141,9 +142,12 @@ def _compare_objects(place: str, a: Any, b: Any) -> list[Difference]:
     if not unlike:
         return []
     first = unlike[0]
+    places_only = all(_same_place(pair, left[i], right[i]) for i in unlike)
     return [
         Difference(
             path=place,
+            equal=places_only,
+            note=PLACE if places_only else "",
             left=_text(left[first]),
             right=_text(right[first]),
             index=(first,),
@@ -157,6 +161,11 @@ def _same(x: Any, y: Any) -> bool:
     if isinstance(x, list) and isinstance(y, list):
         return len(x) == len(y) and all(_same(*pair) for pair in zip(x, y, strict=True))
     return type(x) is type(y) and bool(x == y or (x != x and y != y))
+
+
+def _same_place(pair: Pair, x: Any, y: Any) -> bool:
+    texts = [v.decode(errors="replace") if isinstance(v, bytes) else v for v in (x, y)]
+    return all(isinstance(text, str) for text in texts) and pair.numbers.same_text(*texts)
 
 
 def _text(value: Any) -> str:

@@ -15,6 +15,8 @@ MOST_UNPACKED_BYTES = 2 << 30
 MOST_VALUES = 20_000_000
 DEEPEST = 4
 _CHUNK = 1 << 20
+# Yields the differences of a pair.
+Compare = Callable[["Pair"], Iterable[Difference]]
 
 
 class UnreadableError(ValueError):
@@ -93,7 +95,7 @@ class Pair:
         b: ByteSource,
         *,
         numbers: Numbers,
-        compare: Callable[[Pair], Iterable[Difference]],
+        compare: Compare,
         path: str = "",
         depth: int = 0,
         budget: Budget | None = None,
@@ -120,14 +122,19 @@ class Pair:
         """Return the path of a member of this archive or folder."""
         return f"{self.path}/{inside}" if self.path else inside
 
-    def inner(self, name: str, a: ByteSource, b: ByteSource, *, path: str) -> Iterable[Difference]:
-        """Compare two files inside this pair; return no differences if their bytes are the same."""
+    def inner(
+        self, name: str, a: ByteSource, b: ByteSource, *, path: str, read: Compare | None = None
+    ) -> Iterable[Difference]:
+        """Compare two files inside this pair; return no differences if their bytes are the same.
+
+        `read` compares them if their name does not determine the format.
+        """
         if same_bytes(a.data, b.data):
             return []
         if self.depth >= DEEPEST:
             raise UnreadableError(f"archives are nested more than {DEEPEST} levels deep")
         numbers = self.numbers if path == self.path else self.numbers.at(path)
-        return self._compare(
+        return (read or self._compare)(
             Pair(
                 name,
                 a,

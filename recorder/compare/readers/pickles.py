@@ -29,7 +29,7 @@ Step = tuple[str, Any]
 
 def compare_pickles(pair: Pair) -> Iterator[Difference]:
     """Yield nothing if the pickles differ only in framing and the sharing of atoms, or else an opaque difference."""
-    steps = zip_longest(*(_steps(side) for side in pair.sides))
+    steps = zip_longest(*(_steady_steps(pair, i) for i in range(2)))
     try:
         unlike = next(((a, b) for a, b in islice(steps, _MOST_OPCODES) if a != b), None)
         more = next(steps, None)
@@ -45,6 +45,13 @@ def compare_pickles(pair: Pair) -> Iterator[Difference]:
         yield Difference(
             path=pair.path, what="opaque", note=f"{_REASON}; it is too long to examine"
         )
+
+
+def _steady_steps(pair: Pair, side: int) -> Iterator[Step]:
+    """Yield the steps of a side, with strings in the form in which they are compared."""
+    for name, argument in _steps(pair.sides[side]):
+        is_text = name == "text" and pair.numbers.has_places
+        yield name, pair.numbers.steady(argument, side) if is_text else argument
 
 
 def _steps(side: ByteSource) -> Iterator[Step]:

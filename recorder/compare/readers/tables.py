@@ -12,6 +12,7 @@ from itertools import chain, zip_longest
 from typing import Any, BinaryIO
 
 from ...codec import Difference, Numbers, same_number
+from ...codec.differences import ONLY_NOISE, PLACE, WHITE_SPACE, excerpts, white_space_note
 from .pair import Pair, UnreadableError
 
 _SHOWN = 60
@@ -50,17 +51,17 @@ def _compare_streams(
     if first is None or other is None:
         raise UnreadableError("one of the files is empty")
     if first == other and not any(_is_number(cell) for cell in first):
-        return compare_rows(pair, first, left, right, first_row=1, typed=_typed)
+        return compare_rows(pair, first, left, right, first_row=1, typed=typed_cell)
     names = [str(i) for i in range(max(len(first), len(other)))]
-    return compare_rows(pair, names, chain([first], left), chain([other], right), typed=_typed)
+    return compare_rows(pair, names, chain([first], left), chain([other], right), typed=typed_cell)
 
 
 def _is_number(cell: str) -> bool:
-    return not isinstance(_typed(cell), str)
+    return not isinstance(typed_cell(cell), str)
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _typed(cell: str | None) -> int | float | str | None:
+def typed_cell(cell: str | None) -> int | float | str | None:
     """Return the number in a cell, or the string.
 
     Strings that only Python reads as numbers (1_000), identifiers with leading zeros (007), and numbers beyond the
@@ -86,10 +87,17 @@ class _Column:
         self.abs_error: float | None = None
         self.rel_error: float | None = None
         self.close = True
+        self.note: str | None = None
 
-    def add(self, a: Any, b: Any, numbers: Numbers) -> None:
-        """Add a row in which the column differs."""
+    @property
+    def is_measured(self) -> bool:
+        """Return True if all differences are between durations or rates."""
+        return bool(self.note) and self.note != PLACE
+
+    def add(self, a: Any, b: Any, numbers: Numbers, note: str) -> None:
+        """Add a row in which the column differs; `note` is the reason if the difference is not content, or else ""."""
         self.count += 1
+        self.note = note if self.note in (None, note) else ""
         if not (_is_numeric(a) and _is_numeric(b)):
             self.close = False
             return
@@ -127,11 +135,13 @@ def compare_rows(
         if other is not None:
             lengths[1] += 1
         if row != other and row is not None and other is not None:
-            _compare_row(found, i, row, other, typed, numbers)
+            _compare_row(found, i, row, other, typed, numbers, header, pair.numbers)
     differences = [
         _column_difference(pair, inside, header, j, column, max(lengths) - first_row)
         for j, column in sorted(found.items(), key=lambda item: (item[1].row, item[0]))
     ]
+    if found and all(found[j].is_measured for j in found) and len(found) == len(header):
+        differences.append(Difference(path=pair.place(inside), what="opaque", note=ONLY_NOISE))
     if lengths[0] != lengths[1]:
         sizes = [f"{n} rows" for n in lengths]
         place = pair.place(inside)
@@ -140,7 +150,14 @@ def compare_rows(
 
 
 def _compare_row(
-    found: dict[int, _Column], i: int, row: Row, other: Row, typed: Typed, numbers: list[Numbers]
+    found: dict[int, _Column],
+    i: int,
+    row: Row,
+    other: Row,
+    typed: Typed,
+    numbers: list[Numbers],
+    header: Sequence[str],
+    whole: Numbers,
 ) -> None:
     for j, (cell, that) in enumerate(zip_longest(row, other)):
         if cell == that and type(cell) is type(that):
@@ -151,7 +168,17 @@ def _compare_row(
         column = found.get(j)
         if column is None:
             column = found[j] = _Column(i, cell, that)
-        column.add(a, b, numbers[j] if j < len(numbers) else Numbers())
+        note = _note(whole, header[j] if j < len(header) else "", a, b)
+        column.add(a, b, numbers[j] if j < len(numbers) else Numbers(), note)
+
+
+def _note(numbers: Numbers, name: str, a: Any, b: Any) -> str:
+    """Return the reason why a difference between two cells is not content, or ""."""
+    if isinstance(a, str) and isinstance(b, str) and numbers.same_text(a, b):
+        return PLACE
+    if not all(isinstance(cell, int | float | str) for cell in (a, b)):
+        return ""
+    return numbers.measure(name, a, b) if name else ""
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -166,18 +193,25 @@ def _column_difference(
     name = header[j] if j < len(header) else j
     place = f"row {column.row}, column {name}"
     several = column.count > 1
+    left, right = excerpts(_text(column.left), _text(column.right), width=_SHOWN)
+    note = column.note or ""
+    if not note and isinstance(column.left, str) and isinstance(column.right, str):
+        note = white_space_note(column.left, column.right)
+    if note == WHITE_SPACE:
+        left, right = repr(left), repr(right)
     return Difference(
         path=pair.place(f"{inside}, {place}" if inside else place),
-        left=_text(column.left),
-        right=_text(column.right),
+        left=left,
+        right=right,
         abs_error=column.abs_error,
         rel_error=column.rel_error,
         close=column.close,
         count=column.count if several else None,
         size=rows if several else None,
+        equal=bool(column.note),
+        note=note,
     )
 
 
 def _text(cell: Any) -> str:
-    text = "(nothing)" if cell is None else cell if isinstance(cell, str) else repr(cell)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return "(nothing)" if cell is None else cell if isinstance(cell, str) else repr(cell)

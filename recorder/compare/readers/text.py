@@ -6,12 +6,17 @@ import codecs
 import re
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from ...codec import Difference
+from ...codec.differences import PLACE, WHITE_SPACE, white_space_note
 from .pair import ByteSource, Pair, UnreadableError, first_unlike
 
 _SHOWN = 80
 _SAMPLE_BYTES = 1 << 16
 _LONGEST_LINE = 1 << 16
+# Longer files are compared with the strings that are specific to a run.
+_STEADIED_BYTES = 64 << 20
 
 
 def compare_plain(pair: Pair, note: str = "") -> list[Difference]:
@@ -22,9 +27,26 @@ def compare_plain(pair: Pair, note: str = "") -> list[Difference]:
     at = first_unlike(pair.a.data, pair.b.data)
     if at is None:
         return []
-    if all(_is_text(side) for side in pair.sides):
-        return [_compare_lines(pair, at, note)]
-    return [_compare_bytes(pair, at, note)]
+    compare = _compare_lines if all(_is_text(side) for side in pair.sides) else _compare_bytes
+    steady = _steady_sides(pair)
+    if steady is None:
+        return [compare(pair, at, note)]
+    at_content = first_unlike(*(side.data for side in steady))
+    if at_content is None:
+        return [msgspec.structs.replace(compare(pair, at, note), equal=True, note=PLACE)]
+    pair = Pair(pair.name, *steady, numbers=pair.numbers, compare=_refuse, path=pair.path)
+    return [compare(pair, at_content, note)]
+
+
+def _steady_sides(pair: Pair) -> list[ByteSource] | None:
+    """Return both sides in the form in which they are compared, or None if that is the unchanged form."""
+    if not pair.numbers.has_places or max(map(len, pair.sides)) > _STEADIED_BYTES:
+        return None
+    texts = [side.bytes().decode("utf-8", "surrogateescape") for side in pair.sides]
+    steady = [pair.numbers.steady(text, i) for i, text in enumerate(texts)]
+    if steady == texts:
+        return None
+    return [ByteSource(text.encode("utf-8", "surrogateescape")) for text in steady]
 
 
 def _is_text(side: ByteSource) -> bool:
@@ -42,7 +64,16 @@ def _compare_lines(pair: Pair, at: int, note: str) -> Difference:
     lines = [_line(side.data, start) for side, start in zip(pair.sides, starts, strict=True)]
     column = at - starts[0]
     left, right = (_excerpt(line, column) for line in lines)
-    if left == right:
+    ours, theirs = lines
+    if (
+        ours is not None
+        and theirs is not None
+        and ours != theirs
+        and white_space_note(ours, theirs)
+    ):
+        left, right = (ascii(text) for text in (left, right))
+        note = note or WHITE_SPACE
+    elif left == right:
         note = note or "the lines differ in their ends or in invisible characters"
     return Difference(path=pair.place(f"line {number}"), left=left, right=right, note=note)
 

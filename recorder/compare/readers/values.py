@@ -10,7 +10,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from ...codec import Difference, Numbers, same_number
+from ...codec.comparing import steady_keys
+from ...codec.differences import ONLY_NOISE, PLACE, excerpts, white_space_note
 from .pair import Budget, ByteSource, Pair, UnreadableError
+from .trackers import without_clock
 
 _SHOWN = 60
 _NUMBERS = (int, float, complex)
@@ -18,12 +21,12 @@ _NUMBERS = (int, float, complex)
 
 def compare_json(pair: Pair) -> Iterable[Difference]:
     """Compare two JSON documents."""
-    return _compare_loaded(pair, lambda side: json.loads(side.text()))
+    return compare_loaded(pair, lambda side: without_clock(pair.name, json.loads(side.text())))
 
 
 def compare_json_lines(pair: Pair) -> Iterable[Difference]:
     """Compare two files with one JSON document per line."""
-    return _compare_loaded(
+    return compare_loaded(
         pair, lambda side: [json.loads(line) for line in side.text().splitlines() if line.strip()]
     )
 
@@ -34,7 +37,7 @@ def compare_yaml(pair: Pair) -> Iterable[Difference]:
         raise UnreadableError("PyYAML is not installed")
     import yaml
 
-    return _compare_loaded(pair, lambda side: list(yaml.safe_load_all(side.text())))
+    return compare_loaded(pair, lambda side: list(yaml.safe_load_all(side.text())))
 
 
 def compare_toml(pair: Pair) -> Iterable[Difference]:
@@ -45,12 +48,12 @@ def compare_toml(pair: Pair) -> Iterable[Difference]:
         import tomli as tomllib
     else:
         raise UnreadableError("reading TOML needs Python 3.11 or the package tomli")
-    return _compare_loaded(pair, lambda side: tomllib.loads(side.text()))
+    return compare_loaded(pair, lambda side: tomllib.loads(side.text()))
 
 
 def compare_notebook(pair: Pair) -> Iterable[Difference]:
     """Compare Jupyter notebooks, ignoring the ids and execution times of cells."""
-    return _compare_loaded(pair, lambda side: _without_ids(json.loads(side.text())))
+    return compare_loaded(pair, lambda side: _without_ids(json.loads(side.text())))
 
 
 def _without_ids(document: Any) -> Any:
@@ -61,8 +64,12 @@ def _without_ids(document: Any) -> Any:
     return document
 
 
-def _compare_loaded(pair: Pair, load: Callable[[ByteSource], Any]) -> Iterator[Difference]:
-    yield from compare_values(pair, load(pair.a), load(pair.b))
+def compare_loaded(pair: Pair, load: Callable[[ByteSource], Any]) -> Iterator[Difference]:
+    """Compare the plain values that `load` reads from both sides."""
+    walk = _ValueWalk(pair)
+    yield from walk.walk(load(pair.a), load(pair.b), "")
+    if walk.measurements and not walk.contents:
+        yield Difference(path=pair.path, what="opaque", note=ONLY_NOISE)
 
 
 def compare_values(pair: Pair, a: Any, b: Any, path: str = "") -> Iterator[Difference]:
@@ -75,29 +82,52 @@ class _ValueWalk:
         self._pair = pair
         self._budget: Budget = pair.budget
         self._numbers: Numbers = pair.numbers
+        self.contents = self.measurements = 0
 
     def walk(self, a: Any, b: Any, path: str) -> Iterator[Difference]:
         self._budget.take_values()  # aliases let a few lines of YAML expand to billions of values
         if isinstance(a, dict) and isinstance(b, dict):
             yield from self._walk_dicts(a, b, path)
-        elif isinstance(a, list | tuple) and type(a) is type(b):
+            return
+        if isinstance(a, list | tuple) and type(a) is type(b):
             yield from self._walk_lists(a, b, path)
-        elif type(a) in _NUMBERS and type(b) is type(a):
+            return
+        self.contents += 1
+        if type(a) in _NUMBERS and type(b) is type(a):
             if not same_number(a, b):
-                yield self._number(a, b, path)
+                yield self._measured(a, b, path) or self._number(a, b, path)
         elif type(a) is not type(b):
             yield self._changed(a, b, path, what="type")
+        elif isinstance(a, str) and a != b:
+            if self._numbers.same_text(a, b):
+                yield self._changed(a, b, path, equal=True, note=PLACE)
+            else:
+                yield self._measured(a, b, path) or self._changed(a, b, path)
         elif a != b:
             yield self._changed(a, b, path)
+
+    def _measured(self, a: Any, b: Any, path: str) -> Difference | None:
+        """Return the difference of two durations or rates, or None if the values are content."""
+        kind = self._numbers.measure(path, a, b)
+        if not kind:
+            return None
+        self.contents -= 1
+        self.measurements += 1
+        return self._changed(a, b, path, equal=True, note=kind)
 
     def _number(self, a: Any, b: Any, path: str) -> Difference:
         abs_error, rel_error, close = self._numbers.at(path).errors(a, b)
         return self._changed(a, b, path, abs_error=abs_error, rel_error=rel_error, close=close)
 
     def _changed(self, a: Any, b: Any, path: str, **more: Any) -> Difference:
-        return Difference(path=self._pair.place(path), left=_text(a), right=_text(b), **more)
+        left, right = _text(a), _text(b)
+        if isinstance(a, str) and isinstance(b, str):
+            left, right = excerpts(repr(a), repr(b), width=_SHOWN)
+            more.setdefault("note", white_space_note(a, b))
+        return Difference(path=self._pair.place(path), left=left, right=right, **more)
 
     def _walk_dicts(self, a: Any, b: Any, path: str) -> Iterator[Difference]:
+        a, b = (steady_keys(self._numbers, side, i) for i, side in enumerate((a, b)))
         for key in a:
             place = _key_place(path, key)
             if key in b:

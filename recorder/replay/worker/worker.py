@@ -59,6 +59,9 @@ def main(descriptor: str) -> int:
         report = ReplayReport(error=str(error), exit_status=ReplayError.exit_status)
     except KeyboardInterrupt:
         report = ReplayReport(error="interrupted", exit_status=INTERRUPTED)
+    except ModuleNotFoundError as error:
+        message = f"its code could not be loaded: {error}; try: --env rebuild, or --env PATH"
+        report = ReplayReport(error=message, exit_status=3)
     except BaseException as error:  # noqa: BLE001 - the user's module may raise anything while it is imported
         sys.stderr.write(own_traceback(error))
         message = f"its code could not be loaded: {type(error).__name__}: {error}"

@@ -30,6 +30,9 @@ from ...store.store import RunStore
 from .inputs import InputSource
 from .layout import lay_out
 
+# The first bytes of a script with an interpreter, and of ELF and Mach-O programs.
+_PROGRAMS = (b"#!", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+
 
 class Workspace:
     """The workspace of one replay, removed at the end of the ``with`` block unless `keep`."""
@@ -142,7 +145,7 @@ class Workspace:
         if source.at is not None:
             place.symlink_to(source.at)
         else:
-            self._store.objects.restore_file(source.digest, place)
+            self._restore(source, place)
 
     def _lay_inside(self, source: InputSource, path: Path) -> None:
         """Place an input of the project. A file with credentials is linked to, never copied into the store's folder."""
@@ -158,11 +161,18 @@ class Workspace:
             self._store.objects.put_bytes(content)
             path.write_bytes(content)
         elif source.at is None:
-            self._store.objects.restore_file(source.digest, path)
+            self._restore(source, path)
         elif is_secret_file(source.path):
             path.symlink_to(source.at)
         else:
             shutil.copyfile(source.at, path)
+
+    def _restore(self, source: InputSource, path: Path) -> None:
+        """Write a stored input. A record has no modes of inputs, so programs are recognized by their first bytes."""
+        self._store.objects.restore_file(source.digest, path)
+        with path.open("rb") as file:
+            if file.read(4).startswith(_PROGRAMS):
+                path.chmod(0o755)
 
     @property
     def moves(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`recorder logs`: what a run printed, of one that has ended and of one in progress."""
+"""Tests of `recorder logs` for finished runs and runs in progress."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_each_stream_goes_to_its_own(printed: Project) -> None:
-    """stdout goes to stdout and stderr to stderr; one alone goes to stdout."""
+    """stdout goes to stdout and stderr to stderr; a single selected stream goes to stdout."""
     done = printed.recorder("logs", "1")
     assert done.stdout == "out 0\nout 1\nthe end\n" and done.stderr == "err 0\nerr 1\n"
     done = printed.recorder("logs", "1", "--stderr")
@@ -97,7 +97,7 @@ def test_each_stream_goes_to_its_own(printed: Project) -> None:
 
 
 def test_the_streams_are_in_the_order_in_which_they_came(printed: Project) -> None:
-    """Where both go to one place the lines are in order, a child's too, each as old as its beginning."""
+    """On one terminal the lines are in order, those of child processes too, each with the time of its beginning."""
     command = [sys.executable, "-m", "recorder", "logs", "2", "-t"]
     done = subprocess.run(command, cwd=printed.root, env=printed.env, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, check=True)  # fmt: skip
@@ -118,7 +118,7 @@ def test_the_streams_are_in_the_order_in_which_they_came(printed: Project) -> No
 
 
 def test_the_index_is_small_and_part_of_the_run(printed: Project, project: Project) -> None:
-    """That of a hundred thousand lines takes little room; it is checked, exported and imported with its run."""
+    """The index of 100,000 lines is small, and is checked, exported and imported with its run."""
     store = RunStore(printed.root)
     record = store.get(2)
     assert record.arrivals is not None and record.stdout is not None and record.stderr is not None
@@ -134,7 +134,7 @@ def test_the_index_is_small_and_part_of_the_run(printed: Project, project: Proje
 
 
 def test_a_run_without_times(project: Project) -> None:
-    """What an earlier version recorded is shown one stream after the other, and has no times to be shown."""
+    """A run without an index is printed one stream after the other, without times."""
     shutil.unpack_archive(FROZEN, project.root / ".recorder")
     assert project.recorder("logs", "1").stdout == "walked 5\n"
     said = project.recorder("logs", "1", "--timestamps", status=3).stderr
@@ -145,7 +145,7 @@ def test_a_run_without_times(project: Project) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="runs in progress are told by flock")
 def test_a_run_in_progress_is_followed_to_its_end(project: Project) -> None:
-    """What is there comes at once, the rest as it is written, and the command ends with the run."""
+    """--follow prints existing output at once and new output as it is written, and ends with the run."""
     project.write("f.py", SCRIPT)
     run = subprocess.Popen([sys.executable, "f.py", "4"], cwd=project.root, env=project.env,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
@@ -174,7 +174,7 @@ def test_a_run_in_progress_is_followed_to_its_end(project: Project) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="runs in progress are told by flock")
 def test_a_killed_run_has_what_it_had_written(project: Project) -> None:
-    """The log of a run that is killed ends, and is there before the repair and after it."""
+    """--follow ends when the run is killed, and its output stays available before and after the repair."""
     project.write("f.py", SCRIPT)
     run = subprocess.Popen([sys.executable, "f.py", "4"], cwd=project.root, env=project.env,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip

@@ -1,4 +1,4 @@
-"""`train.main()`: a command line made from the signature, which does what `recorder run` does."""
+"""Tests of `train.main()`: a command line from the signature, equivalent to `recorder run`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def results(project: Project) -> list[Any]:
 
 
 def test_the_help_is_made_from_the_signature(script: Project) -> None:
-    """Each parameter is an option with its type and default, without credentials; presets and docstring are said."""
+    """The help has each parameter as an option with type and default, without credentials, and presets and docstring."""
     said = " ".join(script.python("fit.py", "--help").stdout.split())
     for text in (
         "Fit a model.", "Presets: small (A quick look.)", "--lr FLOAT required", "--hidden-size, --hidden_size INT default 3",
@@ -59,7 +59,7 @@ def test_the_help_is_made_from_the_signature(script: Project) -> None:
 
 
 def test_options_set_parameters(script: Project) -> None:
-    """Options, flags, presets and KEY=VALUE are one config; the process is started again only where that is asked."""
+    """Options, flags, presets and KEY=VALUE form one config, and the process restarts only if an option needs it."""
     script.python(
         "fit.py", "--lr", "0.3", "--hidden_size", "4", "--fast", "optim.beta=3", "config=x"
     )
@@ -84,7 +84,7 @@ def test_options_set_parameters(script: Project) -> None:
 
 
 def test_mistakes_and_failures_have_their_status(script: Project) -> None:
-    """A missing and a wrong value are one line without the default that is a credential; a failed run is 3."""
+    """A missing or wrong value gives one line, without a default that is a credential; a failed run exits with 3."""
     for arguments, said in (
         (["--lr", "x"], "lr='x' is no float"),
         ([], "missing a required argument: 'lr'"),
@@ -97,7 +97,7 @@ def test_mistakes_and_failures_have_their_status(script: Project) -> None:
 
 
 def test_a_script_runs_a_grid_and_replays(script: Project) -> None:
-    """Several values are processes that load the script up to main(); so does `recorder run`, and a replay."""
+    """Several values run in processes that load the script up to main(), as `recorder run` and a replay do."""
     done = script.python("fit.py", "--lr", "1,2", "--lr", "3", "--repeat", "2", "-j", "3")
     assert "6 finished: recorder list --tag sweep-" in done.stderr
     assert sorted((one[0], one[6]) for one in results(script)) == [

@@ -1,4 +1,4 @@
-"""`recorder replay --junit` and `--json`: what CI reads."""
+"""Tests of `recorder replay --junit` and `--json`, which CI reads."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ EXPERIMENT = """
 
 @pytest.fixture
 def experiment(project: Project) -> Project:
-    """A project with one experiment that replays well or badly, as it is told."""
+    """A project with one experiment whose replay is reproduced or diverges, as its config decides."""
     project.write("exp.py", EXPERIMENT)
     return project
 
 
 def suite(project: Project) -> ET.Element:
-    """The one suite of the file; its counts are those of its cases."""
+    """Return the only suite of the file, after checking its counts against its cases."""
     root = ET.parse(project.root / "out.xml").getroot()
     (found,) = root.findall("testsuite")
     for name, tag in (
@@ -49,14 +49,14 @@ def suite(project: Project) -> ET.Element:
 
 
 def run(project: Project, *args: str, status: int) -> ET.Element:
-    """A run and its replay; the suite."""
+    """Record a run and replay it; return the suite."""
     project.recorder("run", "exp.py:f", *args)
     project.recorder("replay", "last", "--junit", "out.xml", status=status)
     return suite(project)
 
 
 def test_a_test_case_for_each_item(experiment: Project) -> None:
-    """Each item is a test case of the experiment; what is close within the declared tolerance passes."""
+    """Each item is a test case of the experiment; an item that is close within the declared tolerance passes."""
     found = run(experiment, status=0)
     names = {(c.get("classname"), c.get("name")) for c in found.iter("testcase")}
     assert {("f.result", "result"), ("f.output", "a.csv"), ("f.metric", "drift")} <= names
@@ -72,7 +72,7 @@ def test_a_test_case_for_each_item(experiment: Project) -> None:
 
 
 def test_what_differs_is_a_failure(experiment: Project) -> None:
-    """A failure says where it differs."""
+    """A failure locates the difference."""
     found = run(experiment, "mode=other", status=1)
     (failure,) = found.iter("failure")
     assert "row 1, column v" in (failure.get("message") or "")
@@ -80,28 +80,28 @@ def test_what_differs_is_a_failure(experiment: Project) -> None:
 
 
 def test_a_replay_that_fails_is_an_error(experiment: Project) -> None:
-    """An exception of the replay is an error, whatever characters its text has."""
+    """An exception of the replay is an error, whatever characters its message has."""
     found = run(experiment, "mode=fail", status=3)
     (error,) = found.iter("error")
     assert "only now" in (error.get("message") or "")
 
 
 def test_a_changed_config_is_skipped(experiment: Project) -> None:
-    """With a changed config there is no verdict, and the one test is skipped."""
+    """With a changed config there is no verdict, and the only test is skipped."""
     experiment.recorder("run", "exp.py:f")
     experiment.recorder("replay", "last", "--set", "mode=nothing", "--junit", "out.xml")
     assert (suite(experiment).get("tests"), suite(experiment).get("skipped")) == ("1", "1")
 
 
 def test_nothing_verified_is_an_error(project: Project) -> None:
-    """A replay that verified nothing is never a success of CI's."""
+    """A replay that verified nothing never passes in CI."""
     project.write("exp.py", "from recorder import record\n@record\ndef f(): pass\n")
     found = run(project, status=4)
     assert "nothing verified" in (next(found.iter("error")).get("message") or "")
 
 
 def test_a_replay_that_cannot_be_done_is_an_error(experiment: Project) -> None:
-    """Where a replay cannot be done, the file says so."""
+    """If a replay cannot be done, the file reports it as an error."""
     experiment.recorder("run", "exp.py:f")
     experiment.recorder("replay", "1", "--set", "nothing=1", "--junit", "out.xml", status=2)
     assert "nothing" in (next(suite(experiment).iter("error")).get("message") or "")

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import venv
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ def explained(project: Project, run: str, *args: str) -> dict[str, Any]:
 
 
 def test_the_order_of_a_set(project: Project) -> None:
-    """An output that depends on the hash seed is told from one that reads the clock, and the lines are named."""
+    """An output that depends on the hash seed is distinguished from one that reads the clock, and the lines are named."""
     project.write(
         "order.py",
         """
@@ -165,7 +164,8 @@ def make_python(folder: Path, *, tiny: str, factor: int) -> str:
     """Return an interpreter with this one's packages, and a version of the package `tiny` that scales by a factor."""
     venv.create(folder, with_pip=False)
     (site,) = folder.glob("lib/python*/site-packages")
-    (site / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
+    packages = [entry for entry in sys.path if entry.endswith("site-packages")]
+    (site / "others.pth").write_text("\n".join([*packages, str(ROOT), ""]))
     (site / "tiny.py").write_text(f"def scale(x):\n    return {factor} * x\n")
     info = site / f"tiny-{tiny}.dist-info"
     info.mkdir()
