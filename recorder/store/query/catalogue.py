@@ -68,6 +68,9 @@ class Catalogue:
             with _readable():
                 if query is None or query(self._current(document)):
                     records.append(self._record(document))
+        if isinstance(query, Query):
+            for mismatch in query.type_mismatches():
+                warnings.warn(mismatch, RecorderWarning, stacklevel=2)
         if isinstance(query, Query) and not records:
             query.check(self._documents() if last is None else self._last_documents(last))
         return records

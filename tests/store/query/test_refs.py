@@ -1,4 +1,4 @@
-"""How a run is addressed."""
+"""The names of runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RUNS = [
     ],
 )  # fmt: skip
 def test_each_way_to_name_a_run(ref: str, number: int) -> None:
-    """A number, a prefix of an id, `last`, an experiment and a tag each refer to the expected run."""
+    """A number, an id's prefix, last, an experiment and a tag each name the run they should."""
     assert resolve(ref, entries=lambda: RUNS) == number
 
 
@@ -32,7 +32,7 @@ def test_each_way_to_name_a_run(ref: str, number: int) -> None:
     "ref", ["4", "0", "k7c", "trian", "last~4", "train~3", "evaluate~1", "nothing", "1~1", ""]
 )
 def test_what_names_no_run(ref: str) -> None:
-    """A name that matches no run raises an error that repeats it."""
+    """A name that fits no run is an error that repeats it."""
     with pytest.raises(RunNotFoundError) as caught:
         resolve(ref, entries=lambda: RUNS)
     assert ref.partition("~")[0] in str(caught.value)
@@ -68,7 +68,7 @@ def test_only_replays() -> None:
 
 
 def test_several_runs_under_one_name() -> None:
-    """A prefix or a tag of several runs raises an error that lists all of them."""
+    """A prefix or a tag that several runs share names them all in its error."""
     for ref in ("zzzz", "both"):
         with pytest.raises(RunNotFoundError, match="names 2 runs") as caught:
             resolve(ref, entries=lambda: RUNS)
@@ -76,13 +76,13 @@ def test_several_runs_under_one_name() -> None:
 
 
 def test_the_nearest_candidates_are_named() -> None:
-    """A misspelled experiment raises an error with similar names."""
+    """A misspelt experiment is met with the nearest one."""
     with pytest.raises(RunNotFoundError, match="did you mean train"):
         resolve("trian", entries=lambda: RUNS)
 
 
 def test_an_empty_store_says_so() -> None:
-    """In an empty store the error reports that it is empty."""
+    """In an empty store the error names the reason."""
     with pytest.raises(RunNotFoundError, match="empty"):
         resolve("last", entries=list)
 
