@@ -51,12 +51,14 @@ class Observation:
         self._captured = captured
         self.series = SeriesWriter(live.series)
         age_s = (datetime.now(timezone.utc) - started).total_seconds()
+        # The credentials known by their text that the console is scrubbed of while the run lasts.
+        self.scrubbed = frozenset(secrets.values)
         self._console = Console(
             live.stdout,
             live.stderr,
             live.arrivals,
             since_s=monotonic() - age_s,
-            values=secrets.values,
+            values=self.scrubbed,
         )
         with (
             ExitStack() as undo

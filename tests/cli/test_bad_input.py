@@ -25,7 +25,7 @@ EXPERIMENT = """
 
 @pytest.fixture
 def recorded(project: Project) -> Project:
-    """A project with one run of exp.py."""
+    """Return a project with one run of exp.py."""
     project.write("exp.py", EXPERIMENT)
     project.python("exp.py")
     return project

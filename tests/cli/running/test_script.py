@@ -36,7 +36,7 @@ SCRIPT = """
 
 @pytest.fixture
 def script(project: Project) -> Project:
-    """A project with the script, which has no main guard."""
+    """Return a project with the script, which has no main guard."""
     project.write("fit.py", SCRIPT)
     project.commit()
     return project
