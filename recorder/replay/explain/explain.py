@@ -164,9 +164,8 @@ class _CauseSearch:
             return ()
         right, steady = self._right(first), set[str]()
         if factor.is_steadying and not is_steady_known:
-            steady = (
-                {i.name for i in first.verification.items} & set(self._varying) & set(self._open)
-            )
+            present = {i.name for i in first.verification.items if i.verdict != "missing"}
+            steady = present & set(self._varying) & set(self._open)
         for _ in range(self._repetitions(right | steady)):
             other = self._trials.make(change) if right or steady else None
             if other is None:
