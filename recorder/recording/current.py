@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import RecorderWarning
+from .in_progress import executing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +27,6 @@ P = TypeVar("P", bound="str | os.PathLike[str]")
 PARENT_VARIABLE = "RECORDER_PARENT"
 
 current: ContextVar[ActiveRun | None] = ContextVar("recorder_run", default=None)
-# The runs of this process whose code is executing now. A list: append and remove are atomic.
-executing: list[ActiveRun] = []
 
 
 def current_run() -> ActiveRun | None:
@@ -175,7 +174,7 @@ def _run_of_thread() -> ActiveRun | None:
         return None
     from threading import get_ident
 
-    runs = [run for run in executing if run.is_ours]
+    runs: list[ActiveRun] = [run for run in executing if run.is_ours]
     return runs[0] if len(runs) == 1 and runs[0].thread != get_ident() else None
 
 

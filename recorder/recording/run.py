@@ -20,7 +20,7 @@ from ..paths import place_in
 from ..records import Record, Status
 from ..secrets.register import Secrets
 from ..store.store import RunStore
-from .current import executing
+from .in_progress import executing
 from .invocation import Call
 from .monitors import Observation
 from .outputs import Outputs

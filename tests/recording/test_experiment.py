@@ -23,7 +23,7 @@ from project import Project
 
 import recorder
 from recorder import RecorderWarning, current_run, log, record, save, track_input
-from recorder.recording import current
+from recorder.recording.in_progress import executing
 from recorder.store.store import RunStore
 
 LOCK = threading.Lock()
@@ -348,7 +348,7 @@ def test_a_thread_logs_to_the_only_run_in_progress(store: RunStore, tmp_path: Pa
     assert [output.name for output in first.outputs] == ["value 1", "value 2", "value 3"]
     assert [item.path for item in first.inputs] == [str(file)]
     assert second.metrics == third.metrics == {} and second.outputs == third.outputs == ()
-    assert last.metrics["n"].count == 1 and current.executing == []
+    assert last.metrics["n"].count == 1 and executing == []
 
 
 def test_metrics_of_every_kind(store: RunStore) -> None:
