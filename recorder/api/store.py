@@ -384,14 +384,16 @@ class Store:
                 self._store.trust(self._store.get(record.number))
         return self._bind(self._store.get(record.number) for record in done.records)
 
-    def gc(self, *, dry_run: bool = False) -> list[Freed]:
+    def gc(self, *, dry_run: bool = False, yes: bool = False) -> list[Freed]:
         """Delete what no run refers to, and empty the trash, as ``recorder gc`` does.
 
-        Returns for each kind of content the count of items and the bytes freed; with `dry_run`, what would be.
+        Returns for each kind of content the count of items and the bytes freed; with `dry_run`, what would be. Raises
+        DamageError, with nothing removed, if the journal is damaged. Unless `yes`, raises RecorderError, with nothing
+        removed, if the journal has lost lines or never mentioned most of the objects.
         """
         from ..store.maintenance.gc import collect
 
-        return collect(self._store, dry_run=dry_run)
+        return collect(self._store, dry_run=dry_run, confirmed=yes)
 
     def disk_usage(self) -> Sizes:
         """Return the bytes that each run and each experiment takes, and the store on disk, as ``recorder du`` does."""

@@ -81,7 +81,15 @@ class Observation:
             undo.callback(self._sampler.stop)
         self._meter = Meter()
         in_process = call.function.kind != "command"
-        self._planting = plant(call.seed.value) if in_process else Planting(0, ())
+        self._planting = (
+            plant(
+                call.seed.value,
+                kept=call.seed.kept,
+                detect=call.replay_of is None and not call.seed.applies_to_all,
+            )
+            if in_process
+            else Planting(0, ())
+        )
         undo.callback(self._planting.restore)
 
     @property
