@@ -180,7 +180,7 @@ class Seed(Part, frozen=True):
 
     @property
     def applies_to_all(self) -> bool:
-        """Whether the seed was asked for explicitly, and so replaces the program's own seeds."""
+        """True if the seed was requested explicitly, and therefore replaces the seeds that the program sets."""
         return self.origin == "argument" and self.parameter is None
 
 

@@ -458,6 +458,10 @@ class Snapshots:
         git would follow a link out of the store, and block on a FIFO.
         """
         found: list[Path] = []
+        if os.path.lexists(self.git_dir) and (
+            self.git_dir.is_symlink() or not self.git_dir.is_dir()
+        ):
+            return [self.git_dir]  # a file that refers git to another repository
         folders = [str(self.git_dir)] if self.git_dir.exists() else []
         while folders:
             with os.scandir(folders.pop()) as entries:

@@ -121,7 +121,7 @@ class Reader:
         os.close(answer)
 
     def contents(self) -> dict[str, dict[str, Any]]:
-        """What it reads now."""
+        """Return what the process reads now."""
         os.write(self._ask, b"?")
         said = b""
         while not said.endswith(b"\n"):

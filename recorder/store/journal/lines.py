@@ -54,7 +54,7 @@ class Line(NamedTuple):
 
     @property
     def is_lost(self) -> bool:
-        """Whether the line was complete and its document cannot be read."""
+        """True if the line was complete and its document cannot be read."""
         return self.damage not in ("", NEWLINE, INCOMPLETE)
 
 

@@ -415,7 +415,7 @@ def test_a_mark_of_a_compacted_file_is_not_taken_for_the_new_one(path: Path) -> 
 
 @pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
 def test_a_damaged_mark_loses_nothing(path: Path) -> None:
-    """If the mark is damaged in any byte, it is reported, and the journal is read and written all the same."""
+    """If the mark is damaged in any byte, it is reported, and the journal can still be read and written."""
     db = Journal(path)
     db.insert({"x": 1})
     file = mark_path(path)
