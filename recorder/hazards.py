@@ -74,6 +74,16 @@ KINDS: dict[str, Kind] = {
         "set order and hash() of strings change between processes unless PYTHONHASHSEED is set",
         "sort the set first, or start Python with PYTHONHASHSEED=0",
     ),
+    "listing order": Kind(
+        "care",
+        "the order in which a folder lists its files depends on the file system",
+        "sort the names first",
+    ),
+    "completion order": Kind(
+        "care",
+        "the order in which threads, tasks, or workers finish changes from run to run",
+        "collect results by their index or key, or sort them",
+    ),
     "clock": Kind(
         "care",
         "the current time reaches a result, metric, or output",

@@ -164,6 +164,8 @@ class Seed(Part, frozen=True):
         unseeded: Number of NumPy generators created without a seed, which took their entropy from this seed.
         spawned: Number of generators that `recorder.rng` returned.
         system_draws: Number of reads of the operating system's entropy, which a replay cannot repeat.
+        kept: Packed states, by name, of the generators that the program had seeded itself before the run. They were not
+            seeded from `value`; a replay restores them.
     """
 
     value: int
@@ -174,6 +176,12 @@ class Seed(Part, frozen=True):
     unseeded: int = 0
     spawned: int = 0
     system_draws: int = 0
+    kept: dict[str, str] = {}
+
+    @property
+    def applies_to_all(self) -> bool:
+        """True if the seed was requested explicitly, and therefore replaces the seeds that the program sets."""
+        return self.origin == "argument" and self.parameter is None
 
 
 class Ranks(Part, frozen=True):
@@ -554,10 +562,12 @@ def prospect(record: Record) -> str:
 
 def _known_before(record: Record) -> dict[str, JSON]:
     function, code = record.function, record.code
+    kept = {} if record.seed_info is None else record.seed_info.kept
     return {
         "experiment": [function.module, function.qualname, function.source],
         "code": code.snapshot if code else None,
         "config": digest_json("config", record.config),
         "seed": record.seed,
         "environment": record.environment,
+        **({"kept": digest_json("kept", dict(kept))} if kept else {}),
     }

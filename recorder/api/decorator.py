@@ -156,7 +156,9 @@ def record(
         tags (sequence of str): Tags that each run gets. Default: none. Example: ``tags=["paper", "v2"]``.
         seed (str): The parameter that holds the seed. If it is an integer in a call, random, NumPy, PyTorch and the
             other generators are seeded with it. If it is omitted or None, the function gets a drawn seed. A function
-            without such a parameter is seeded too. Default: ``"seed"``. Example: ``seed="random_state"``.
+            without such a parameter is seeded too. A generator that the program has seeded itself, with
+            ``random.seed(1)`` for example, keeps its state, which a replay restores. Default: ``"seed"``. Example:
+            ``seed="random_state"``.
         store (str or path): The folder of the store. Default: the variable RECORDER_STORE, else ``.recorder`` at the
             root of the git repository with the function's file. Example: ``store="~/runs"``.
         strict (bool): Raise an error before the function starts, rather than warn, if something cannot be captured
@@ -235,9 +237,16 @@ def _wrap(experiment: Experiment, function: Any, plain: _Plain) -> Any:
         recorded.__signature__ = inspect.signature(function)
     recorded.__experiment__ = experiment
     recorded.experiment = experiment.name
-    recorded.preset = MethodType(add_preset, experiment)
-    recorded.main = MethodType(run_main, experiment)
+    recorded.preset = _bind(add_preset, experiment, name="preset")
+    recorded.main = _bind(run_main, experiment, name="main")
     return recorded
+
+
+def _bind(function: Callable[..., Any], experiment: Experiment, *, name: str) -> Callable[..., Any]:
+    # A bound method would be pickled as an attribute of the experiment by multiprocessing.
+    bound = functools.partial(function, experiment)
+    vars(bound).update(__name__=name, __doc__=function.__doc__)
+    return bound
 
 
 def _make_recorded(experiment: Experiment, plain: _Plain) -> Callable[..., Any]:

@@ -93,7 +93,8 @@ def start_run(
         config (mapping): The parameters of the run, by name. Default: none. Example: ``config={"lr": 0.1}``.
         tags (sequence of str): Tags of the run. Default: none. Example: ``tags=["paper"]``.
         seed (int): The seed of random, NumPy, PyTorch and the other generators. Default: the integer
-            ``config["seed"]``, else a drawn one. Example: ``seed=1``.
+            ``config["seed"]``, else a drawn one; these leave alone a generator that the program has seeded itself.
+            Example: ``seed=1``.
         store (str or path): The folder of the store. Default: as for `record`, from the file of the block.
         strict (bool): As for `record`.
         tolerance (float or mapping): As for `record`.

@@ -49,7 +49,7 @@ def group(records: Sequence[Record], finds: Sequence[Find]) -> list[Group]:
         document = record.to_document()
         values = tuple(find(document) for find in finds)
         # JSON as key, because lists are not hashable and 1 == True.
-        groups.setdefault(msgspec.json.encode(values), (values, []))[1].append(record)
+        groups.setdefault(msgspec.json.encode(values, enc_hook=str), (values, []))[1].append(record)
     ordered = sorted(groups.values(), key=lambda pair: [in_order(value) for value in pair[0]])
     return [Group(values, tuple(runs), _spreads(runs)) for values, runs in ordered]
 
@@ -75,13 +75,29 @@ def _spreads(runs: Sequence[Record]) -> dict[str, Spread]:
     for record in runs:
         for name, metric in record.metrics.items() if record.status == "finished" else ():
             number = as_number(metric.last)
-            if number is not None and not name.startswith(SAMPLED):
+            if number is not None and _is_float(number) and not name.startswith(SAMPLED):
                 values.setdefault(name, []).append(number)
     return {name: _spread(found) for name, found in values.items()}
 
 
+def _is_float(number: float) -> bool:
+    """Return whether a float can hold the number; a metric can be an integer of any size."""
+    try:
+        float(number)
+    except OverflowError:
+        return False
+    return True
+
+
 def _spread(values: Sequence[float]) -> Spread:
-    mean = math.fsum(values) / len(values)
-    squares = math.fsum((value - mean) ** 2 for value in values)
-    deviation = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
-    return Spread(len(values), mean, deviation, min(values), max(values))
+    count = len(values)
+    try:
+        mean = math.fsum(values) / count
+        squares = math.fsum((value - mean) ** 2 for value in values)
+        deviation = math.sqrt(squares / (count - 1)) if count > 1 else None
+    except (OverflowError, ValueError):  # values near the range of a float, or both infinities
+        mean = sum(float(value) / count for value in values)
+        largest = max(abs(value - mean) for value in values)
+        shares = sum(((value - mean) / largest) ** 2 for value in values) if largest else 0.0
+        deviation = largest * math.sqrt(shares / (count - 1)) if count > 1 else None
+    return Spread(count, mean, deviation, min(values), max(values))

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import RecorderWarning
+from .in_progress import executing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,14 +44,15 @@ def log(
 ) -> None:
     """Log metrics of the current run: ``log(loss=0.3, step=epoch)`` or ``log({"train": {"loss": 0.3}})``.
 
-    Outside a run it warns and does nothing. In a distributed job only the first rank logs; the others do nothing.
+    In a thread it logs to the only run in progress. Outside a run it warns and does nothing. In a distributed job only
+    the first rank logs; the others do nothing.
 
     Args:
         values: Metrics by name; a nested mapping gives dotted names (``train.loss``).
         step: The step of the points; by default each metric counts its own from 0.
         named: Metrics by name: numbers, booleans, or scalars of NumPy and PyTorch.
     """
-    run = current.get()
+    run = current.get() or _run_of_thread()
     if run is None:
         _warn_outside("log")
     else:
@@ -60,13 +62,14 @@ def log(
 def save(target: Any, *, name: str | None = None) -> None:
     """Keep an output of the current run: ``save("model.npz")`` or ``save(value, name="weights")``.
 
-    Outside a run it warns and does nothing. In a distributed job only the first rank saves; the others do nothing.
+    In a thread it saves to the only run in progress. Outside a run it warns and does nothing. In a distributed job only
+    the first rank saves; the others do nothing.
 
     Args:
         target: The path of a file or folder (a `str` or a Path), which is kept in its present state, or a value.
         name: The output's name: required for a value, by default the path relative to the working directory.
     """
-    run = current.get()
+    run = current.get() or _run_of_thread()
     if run is None:
         _warn_outside("save")
     else:
@@ -84,7 +87,7 @@ def save_figure(figure: Any, name: str) -> None:
         name: The output's name. Its suffix chooses the format (``"loss.svg"``); by default PNG for matplotlib and JSON
             for plotly.
     """
-    run = current.get()
+    run = current.get() or _run_of_thread()
     if run is None:
         _warn_outside("save_figure")
     else:
@@ -97,7 +100,7 @@ def track_input(path: P) -> P:
     Files that Python opens are recorded automatically. Use this for files that a child process or a C library opens.
     The files are digested in their present state. Outside a run this only returns the path.
     """
-    run = current.get()
+    run = current.get() or _run_of_thread()
     if run is not None:
         run.track_input(path)
     return path
@@ -163,6 +166,16 @@ def is_replaying() -> bool:
     from . import project
 
     return project.given is not None
+
+
+def _run_of_thread() -> ActiveRun | None:
+    """Return the only run in progress for a thread that the run's code started, which does not have its context."""
+    if not executing:
+        return None
+    from threading import get_ident
+
+    runs: list[ActiveRun] = [run for run in executing if run.is_ours]
+    return runs[0] if len(runs) == 1 and runs[0].thread != get_ident() else None
 
 
 def _warn_outside(function: str) -> None:

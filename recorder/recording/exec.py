@@ -193,7 +193,7 @@ def _add_inputs(run: ActiveRun, argv: Sequence[str], inputs: Sequence[str]) -> N
 def _is_own_program(run: ActiveRun, program: str) -> bool:
     """Return whether a program lies in the project and not in its snapshot, such as a compiled one.
 
-    The Python of a virtual environment is none: it works only in its place.
+    The Python of a virtual environment does not count, because it works only in its place.
     """
     if os.sep not in program or run.place_of(program) is None or run.is_code(program):
         return False

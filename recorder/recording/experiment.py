@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..capture.seeding import baseline  # noqa: F401 - it looks at `random` now
 from . import forks  # noqa: F401 - registers what must be done before a fork
 from .current import current, current_parent, find_rank
 from .generators import Around, NothingAround, drive, exhaust, exhaust_async
@@ -64,7 +65,7 @@ class Experiment:
         self.name = name or _default_name(function)
         self.options = options
         # Made absolute now: the program may change its working directory before the first call.
-        self.file = Path(function.__code__.co_filename).resolve()
+        self.file = Path(_innermost(function).__code__.co_filename).resolve()
         self.presets: dict[str, Callable[[], Any]] = {}
         self._described: dict[Path | None, Described] = {}
 
@@ -291,6 +292,17 @@ def is_recording() -> bool:
     """Return whether a run that begins now is recorded: not while a script is loaded, nor in a secondary rank."""
     rank = find_rank()
     return _interceptor is None and (rank is None or rank.is_first)
+
+
+def _innermost(function: Callable[..., Any]) -> Any:
+    """Return the function behind decorators that use `functools.wraps`, which may be defined in other files."""
+    seen = {id(function)}
+    while True:
+        wrapped: Any = getattr(function, "__wrapped__", None)
+        if getattr(wrapped, "__code__", None) is None or id(wrapped) in seen:
+            return function
+        function = wrapped
+        seen.add(id(function))
 
 
 def _default_name(function: Callable[..., Any]) -> str:

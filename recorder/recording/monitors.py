@@ -51,12 +51,14 @@ class Observation:
         self._captured = captured
         self.series = SeriesWriter(live.series)
         age_s = (datetime.now(timezone.utc) - started).total_seconds()
+        # The credentials known by their text that the console is scrubbed of while the run lasts.
+        self.scrubbed = frozenset(secrets.values)
         self._console = Console(
             live.stdout,
             live.stderr,
             live.arrivals,
             since_s=monotonic() - age_s,
-            values=secrets.values,
+            values=self.scrubbed,
         )
         with (
             ExitStack() as undo
@@ -79,7 +81,15 @@ class Observation:
             undo.callback(self._sampler.stop)
         self._meter = Meter()
         in_process = call.function.kind != "command"
-        self._planting = plant(call.seed.value) if in_process else Planting(0, ())
+        self._planting = (
+            plant(
+                call.seed.value,
+                kept=call.seed.kept,
+                detect=call.replay_of is None and not call.seed.applies_to_all,
+            )
+            if in_process
+            else Planting(0, ())
+        )
         undo.callback(self._planting.restore)
 
     @property

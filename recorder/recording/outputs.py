@@ -116,6 +116,11 @@ class Outputs:
                 self.written.add(in_root)
 
     def _add(self, output: Output) -> None:
+        name = self._secrets.scrub(output.name, "outputs")
+        if name != output.name:
+            self._report(f"an output's name contains a credential: it is recorded as {name!r}")
+            path = None if output.path is None else self._secrets.scrub(output.path, "outputs")
+            output = msgspec.structs.replace(output, name=name, path=path)
         self._outputs[output.name] = output
         try:
             self._live.note_output(msgspec.json.encode(output))
@@ -171,4 +176,4 @@ class Outputs:
         if label != _RESULT:
             return codec.encode(value)
         encoded = codec.encode(value, inline_limit=None)
-        return redact_encoded(encoded, self._secrets, place="result", by_name=False)
+        return redact_encoded(encoded, self._secrets, place="result", is_result=True)

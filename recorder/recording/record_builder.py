@@ -27,7 +27,7 @@ from .inputs import Intake
 from .invocation import Call
 from .monitors import Observation
 from .outputs import Outputs
-from .problems import Problems
+from .problems import Problems, warn
 
 
 class Ending(NamedTuple):
@@ -62,6 +62,8 @@ class RecordBuilder:
         """
         call = self._call
         config = self._encode_config(call.arguments)
+        for reason in self._secrets.plain:
+            warn(f"{reason} is a single word: it is redacted there, but not searched for elsewhere")
         self.captured = call.captured or call.project.capture()
         for problem in self.captured.problems:
             self._report(problem)
@@ -102,7 +104,7 @@ class RecordBuilder:
             environment=self.captured.environment,
             runtime=self.captured.loaded.runtime,
             process=process,
-            tags=self._call.tags,
+            tags=tuple(self._secrets.scrub(tag, "tags") for tag in self._call.tags),
             parent=self._call.parent,
             replay_of=self._call.replay_of,
             changes=self._call.changes,
@@ -145,9 +147,15 @@ class RecordBuilder:
         """Return the complete record; everything that it refers to is in the store."""
         error = ending.error
         has_result = error is None or ending.result is not None
+        self._secrets.refresh()
         result = outputs.keep_result(ending.result) if has_result else None
         kept = self._outputs(observed, outputs, number=begun.number)
         observed.series.close()
+        # A credential that the run itself made known, such as a variable that it set, may have been printed before.
+        late = [value for value in self._secrets.values if value not in observed.scrubbed]
+        for stream, path in (("stdout", live.stdout), ("stderr", live.stderr)):
+            if late:
+                self._secrets.blank(path, stream, late)
         intake = Intake(self.captured, secrets=self._secrets, limit_bytes=self._call.keep_bytes)
         file = self._store.keep_file
         record = replace(
@@ -205,10 +213,15 @@ class RecordBuilder:
 
     def _config(self, begun: dict[str, JSON], now: Mapping[str, Any]) -> dict[str, JSON]:
         """Return the config at the beginning, with the values that a block of code has added since."""
-        if self._call.function.kind != "block":
-            return begun
         first = self._call.arguments
         later = {n: value for n, value in now.items() if n not in first or first[n] is not value}
+        if self._call.function.kind != "block":
+            if later:
+                self._report(
+                    f"config entries set during the run are not recorded: {', '.join(sorted(map(repr, later)))};"
+                    " make them parameters of the function, or log() or save() them"
+                )
+            return begun
         config = self._encode_config(later)
         self._keep(*config.objects.values())
         return {**begun, **config.forms}

@@ -90,7 +90,7 @@ class Stream:
         """End the run: the generator is exhausted, or was closed before that."""
         _open.discard(self)
         self._run.enter()
-        if closed:
+        if closed and not self._run.note:
             self._run.note = CLOSED
         if self._yields.is_vague:
             self._run.warn(

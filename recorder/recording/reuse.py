@@ -21,6 +21,7 @@ from .. import codec
 from ..capture.config import encode_config
 from ..capture.environment.process import describe_process
 from ..capture.environment.runtime import numerics_of
+from ..capture.seeding.seed import program_states
 from ..digest import digest_file
 from ..errors import RecorderError
 from ..records import JSON, Input, Output, Record, prospect
@@ -92,7 +93,9 @@ def _foresee(call: Call) -> tuple[Record, Captured] | None:
         function=call.function,
         started=datetime.now(timezone.utc),
         config=config.forms,
-        seed_info=call.seed,
+        seed_info=call.seed
+        if call.seed.applies_to_all
+        else msgspec.structs.replace(call.seed, kept=program_states()),
         code=code,
         environment=captured.environment,
         process=describe_process(root=call.project.root, ranks=None, secrets=secrets),

@@ -8,6 +8,7 @@ result or exception wins: recorder's own failures are warnings, and everything w
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ..paths import place_in
 from ..records import Record, Status
 from ..secrets.register import Secrets
 from ..store.store import RunStore
+from .in_progress import executing
 from .invocation import Call
 from .monitors import Observation
 from .outputs import Outputs
@@ -47,6 +49,7 @@ class ActiveRun:
         """Begin the run: write it as running, and start to observe. Raises RecorderError."""
         self._call = call
         self._pid = os.getpid()
+        self.thread = threading.get_ident()
         self._finished = False
         self.result: Any = None
         self.note = ""
@@ -67,6 +70,7 @@ class ActiveRun:
             raise
         try:
             self._observe()
+            executing.append(self)
         except BaseException as error:
             self.record = self._builder.give_up(self.record, error)
             self.store.finish(self.record)
@@ -238,11 +242,20 @@ class ActiveRun:
         """Suspend the seed and the file watch: the code that runs next does not belong to the run."""
         if not self._finished:
             self._observation.pause()
+            self._set_executing(False)
 
     def enter(self) -> None:
         """Resume after `leave`: the run's code continues."""
         if not self._finished:
+            self.thread = threading.get_ident()
             self._observation.resume()
+            self._set_executing(True)
+
+    def _set_executing(self, is_executing: bool) -> None:
+        if is_executing and self not in executing:
+            executing.append(self)
+        elif not is_executing and self in executing:
+            executing.remove(self)
 
     # Ending
 
@@ -264,6 +277,7 @@ class ActiveRun:
             if self._finished:
                 return self.record
             self._finished = True
+            self._set_executing(False)
             if not self.is_ours:
                 self._observation.restore_seed()
                 return self.record  # the parent process finishes it

@@ -43,7 +43,7 @@ class Attendance:
         if self._planting is not None:
             self._planting.resume()
         elif self._seed is not None:
-            self._planting = plant(self._seed)
+            self._planting = plant(self._seed, detect=True)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, tb: object) -> None:

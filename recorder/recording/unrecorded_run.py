@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,6 +26,7 @@ class UnrecordedRun(ActiveRun):
     def __init__(self, call: Call) -> None:
         self._call = call
         self._pid = os.getpid()
+        self.thread = threading.get_ident()
         self._folder: Path | None = None
         self.result: Any = None
         self.note = ""

@@ -25,6 +25,7 @@ from .missing_packages import missing_packages
 from .request import Request
 from .secrets import take_secrets
 from .workspace.inputs import InputSource, changed_inputs, find_sources, input_blockers, input_notes
+from .workspace.repository import asks_git, find_objects
 
 _MOST_HAZARDS = 5
 # The sections of the environment that are compared: their words, and the words for their relevant part.
@@ -282,6 +283,9 @@ def _notes(record: Record) -> Iterator[str]:
         hidden = len(hazards) - _MOST_HAZARDS
         more = f"; and {hidden} more" if hidden > 0 else ""
         yield f"run {record.number} may diverge: {'; '.join(hazards[:_MOST_HAZARDS])}{more}"
+    code = record.code
+    if code is not None and asks_git(record) and find_objects(code) is None:
+        yield f"commit {str(code.commit)[:10]} is not in {code.root}, so git finds no repository in the workspace"
     for one in record.redacted:
         place, _, name = one.place.partition(".")
         if place == "variables" and marker_of(os.environ.get(name, "")) != one.marker:

@@ -2,7 +2,8 @@
 
 A name is split into words. A word such as *password* or *secret* marks a credential, unless the last word names a
 property of one (its length, its file, its policy). *token*, *key*, and *auth* have other meanings too, in language
-models more often than not, so they count only together with certain other words.
+models more often than not, so they count only together with certain other words. A last group of names, such as *key*,
+*session* or *webhook*, marks a credential only if the value looks random.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import itertools
 import re
 from typing import Literal
 
-SecretKind = Literal["password", "secret", "token", "auth"]
+SecretKind = Literal["password", "secret", "token", "auth", "key"]
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 
@@ -24,8 +25,29 @@ def _set(text: str) -> frozenset[str]:
 _PASSWORDS = _set("password passwords passwd passwds pwd passphrase passcode")
 _SECRETS = _set(
     "secret secrets credential credentials creds apikey apikeys authorization bearer cookie cookies"
-    " privatekey accesskey secretkey authtoken accesstoken clientsecret"
+    " privatekey accesskey secretkey authtoken accesstoken clientsecret jwt mnemonic"
 )
+# Pairs of adjacent words that mean the same as one of these.
+_SECRET_PAIRS = frozenset(
+    {("seed", "phrase"), ("recovery", "phrase"), ("pass", "word"), ("auth", "header")}
+)
+# Last words, or last two, that mark a credential only if the value looks random.
+_PERHAPS = _set("key keys pat oauth sas otp csrf signing webhook session sessionid conn dsn")
+_PERHAPS_PAIRS = frozenset(
+    {("session", "id"), ("connection", "string"), ("conn", "str")}
+    | {
+        (store, address)
+        for store in ("mongo", "mongodb", "database", "db", "redis", "postgres")
+        for address in ("uri", "url")
+    }
+)
+# Letters and digits of all kinds, in no word-like order.
+_RANDOM = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9_+/=.~-]{16,4096}")
+_RANDOM_CHANGES = 0.48
+_HEX = re.compile(r"[0-9a-f]{32,}", re.IGNORECASE)
+# A single word, or a short number, which is a part of too many other texts.
+_PLAIN = re.compile(r"[a-z]+|[A-Z]+|[A-Z][a-z]+|\d{1,9}")
+_PLAIN_CHARACTERS = 20
 _COMPOUND = (
     "password", "passwd", "passphrase", "apikey", "secretkey", "privatekey", "accesskey", "authtoken", "accesstoken",
 )  # fmt: skip
@@ -35,7 +57,8 @@ _ABOUT = _set(
     " field column col index idx dim prob probability rate ratio weight loss metric score accuracy format style url"
     " uri host port user username email enabled required reset expiry expires ttl timeout min max limit minimum"
     " maximum version location source provider manager class cls fn func function template regex pattern prompt label"
-    " strategy env var variable prefix suffix scheme algorithm alg model dataset domain task vocab embedding"
+    " strategy strength entropy score present env var variable prefix"
+    " suffix scheme algorithm alg model dataset domain task vocab embedding"
 )
 # Words before "key" that make it a credential.
 _KEY_OF = _set(
@@ -69,20 +92,27 @@ _PLACEHOLDER = re.compile(r"\$\{?\w+\}?|\{\{.*\}\}|<[^<>]*>|\*+|%\w+%|\[redacted
 def kind_of(name: str) -> SecretKind | None:
     """Return the kind of credential that the name suggests, or None."""
     words = [word.lower() for word in _WORDS.findall(name)]
+    pairs = list(itertools.pairwise(words))
+    if pairs and pairs[-1] in _PERHAPS_PAIRS:
+        return "key"
     if not words or words[-1] in _ABOUT:
         return None
     last, before = words[-1], words[-2] if len(words) > 1 else ""
     if not _PASSWORDS.isdisjoint(words) or (last in ("pass", "pw") and before in _PASS_OF):
         return "password"
+    if words == ["pw"] or not _SECRET_PAIRS.isdisjoint(pairs):
+        return "secret"
     if not _SECRETS.isdisjoint(words) or any(word.endswith(_COMPOUND) for word in words):
         return "secret"
-    if any(b in ("key", "keys") and a in _KEY_OF for a, b in itertools.pairwise(words)):
+    if any(b in ("key", "keys") and a in _KEY_OF for a, b in pairs):
         return "secret"
     if last in ("token", "tokens") and before in _TOKENS_OF:
         return "secret"
     if last == "token" and before not in _TOKEN_OF_TEXT:
         return "token"
-    return "auth" if last == "auth" else None
+    if last == "auth":
+        return "auth"
+    return "key" if last in _PERHAPS else None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -96,6 +126,34 @@ def promises_secret(kind: SecretKind | None, value: str) -> bool:
     """Return True if a string under a name of that kind is a credential, not empty, a placeholder, or a scheme."""
     if kind is None or not value.strip() or _PLACEHOLDER.fullmatch(value):
         return False
+    if kind == "key":
+        return is_random(value)
     if kind == "token":
         return not _SPECIAL_TOKEN.fullmatch(value)
     return kind != "auth" or value.lower() not in _SCHEMES
+
+
+def is_random(value: str) -> bool:
+    """Return True if the string looks as if it was drawn at random from letters and digits."""
+    if not _RANDOM.fullmatch(value):
+        return False
+    kinds = [
+        "0" if c.isdigit() else "a" if c.islower() else "A" if c.isupper() else "-" for c in value
+    ]
+    changes = sum(a != b for a, b in itertools.pairwise(kinds))
+    return changes >= _RANDOM_CHANGES * len(value)
+
+
+def is_plain(value: str) -> bool:
+    """Return True if the string is a single word or a short number, so that it is a part of many other texts."""
+    return len(value) <= _PLAIN_CHARACTERS and _PLAIN.fullmatch(value) is not None
+
+
+def is_secret_result(kind: SecretKind | None, value: str) -> bool:
+    """Return True if a string under a name of that kind in a result is a credential.
+
+    Results hold tokens of texts and keys of tables far more often than credentials, so these must look random.
+    """
+    if kind in ("token", "auth", "key"):
+        return is_random(value) or _HEX.fullmatch(value) is not None
+    return promises_secret(kind, value)

@@ -13,7 +13,7 @@ from .. import codec
 from ..codec import tag_of
 from ..records import JSON
 from .contents import texts_of
-from .names import is_about, kind_of, promises_secret
+from .names import is_about, is_secret_result, kind_of, promises_secret
 from .register import Secrets
 
 # Searching a larger payload would take a second, so only its attributes are searched.
@@ -41,12 +41,13 @@ class Redaction:
     """A redaction of forms that lists each credential in `secrets` under ``PLACE.path``."""
 
     def __init__(
-        self, secrets: Secrets, *, place: str, encoded: codec.Encoded, by_name: bool = True
+        self, secrets: Secrets, *, place: str, encoded: codec.Encoded, is_result: bool = False
     ) -> None:
         self._secrets = secrets
         self._place = place
         self._encoded = encoded
-        self._by_name = by_name
+        self._is_result = is_result
+        self._promises = is_secret_result if is_result else promises_secret
 
     def apply(self, form: JSON, path: str = "") -> JSON:
         """Return the form without credentials, or the same form if it has none."""
@@ -91,24 +92,24 @@ class Redaction:
         if not text:
             return ""
         reason = self._named_reason(path)
-        if not reason and self._by_name and names:
+        if not reason and names:
             reason = self._name_reason(text, names)
         return reason or self._secrets.reason(text)
 
     def _name_reason(self, text: str, names: tuple[str, ...]) -> str:
         own = names[-1]
-        if promises_secret(kind_of(own), text):
+        if self._promises(kind_of(own), text):
             return f"the name {own}"
         if len(names) > 1 and not is_about(own):
             for name in names[:-1]:
                 kind = kind_of(name)
-                if kind is not None and promises_secret(kind, text):
+                if kind is not None and self._promises(kind, text):
                     return f"the name {name}"
         return ""
 
     def _number_reason(self, path: str, names: tuple[str, ...]) -> str:
         """Return the reason to redact a number. A name can mark a number only as a password."""
-        if self._by_name and names and kind_of(names[-1]) == "password":
+        if not self._is_result and names and kind_of(names[-1]) == "password":
             return f"the name {names[-1]}"
         return self._named_reason(path)
 
@@ -164,7 +165,7 @@ class Redaction:
         return form
 
     def _pickle_reason(self, digest: str, names: tuple[str, ...]) -> str:
-        if self._by_name and names and kind_of(names[-1]) in ("password", "secret"):
+        if names and kind_of(names[-1]) in ("password", "secret"):
             return f"the name {names[-1]}"
         reason = self._contents_reason(self._encoded.pickled.get(digest))
         if reason:
@@ -175,7 +176,7 @@ class Redaction:
     def _contents_reason(self, value: Any) -> str:
         found = ""
         for name, text in texts_of(value):
-            if self._by_name and promises_secret(kind_of(name), text):
+            if self._promises(kind_of(name), text):
                 found = f"it has {name}"
                 self._secrets.know(text, f"the name {name}")
             else:
@@ -213,13 +214,13 @@ def _texts(content: Any) -> Iterator[str]:
 
 
 def redact_encoded(
-    encoded: codec.Encoded, secrets: Secrets, *, place: str, path: str = "", by_name: bool = True
+    encoded: codec.Encoded, secrets: Secrets, *, place: str, path: str = "", is_result: bool = False
 ) -> codec.Encoded:
     """Redact an encoded value (with no `inline_limit`), outline it, and drop the payloads it no longer refers to.
 
-    If `by_name` is False, names are ignored and only formats and known credentials are redacted.
+    In a result (`is_result`), ambiguous names count only if the value looks random, and numbers do not count.
     """
-    redaction = Redaction(secrets, place=place, encoded=encoded, by_name=by_name)
+    redaction = Redaction(secrets, place=place, encoded=encoded, is_result=is_result)
     form = redaction.apply(encoded.form, path)
     # Most values of a config are scalars, which need no outlining.
     if form is None or type(form) in (bool, int, float):

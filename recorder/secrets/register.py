@@ -18,7 +18,7 @@ from ..digest import PREFIX, canonical_json, keyed_digest
 from ..records import JSON, Redacted
 from . import patterns
 from .key import derive
-from .names import SecretKind, kind_of, promises_secret
+from .names import SecretKind, is_plain, kind_of, promises_secret
 from .scrub import REDACTED
 
 # A shorter text is too often part of another one to be searched for everywhere.
@@ -54,6 +54,8 @@ class Secrets:
         self.named = tuple(named)
         self.public = tuple(public)
         self._known: dict[str, str] = dict(known_variables())
+        # The reasons of credentials that are single words, and so not searched for.
+        self.plain: dict[str, None] = {}
         self._bytes: tuple[bytes, ...] | None = None
         self._found: dict[tuple[str, str], Redacted] = {}
 
@@ -76,12 +78,37 @@ class Secrets:
         return self._bytes
 
     def know(self, text: str, reason: str) -> bool:
-        """Search for this text everywhere from now on, and return True if it was not known before."""
+        """Search for this text everywhere from now on, and return True if it was not known before.
+
+        A single word is not searched for: it would blank that word in every other text. It is listed in `plain`.
+        """
+        if len(text) >= KNOWN_CHARACTERS and is_plain(text):
+            self.plain[reason] = None
+            return False
         if not KNOWN_CHARACTERS <= len(text) <= _MAX_VALUE or text in self._known:
             return False
         self._known[text] = reason
         self._bytes = None
         return True
+
+    def refresh(self) -> None:
+        """Take in the environment variables again: the program may have set one since."""
+        for text, reason in known_variables().items():
+            self.know(text, reason)
+
+    def blank(self, path: Path, place: str, values: Sequence[bytes]) -> None:
+        """Overwrite `values` in a file by asterisks of the same length, and list them under `place`."""
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return  # not captured
+        spans = [span for value in values for span in _places(data, value)]
+        if spans:
+            with path.open("r+b") as file:
+                for start, end in spans:
+                    self.note_text(place, data[start:end])
+                    file.seek(start)
+                    file.write(b"*" * (end - start))
 
     def note(self, place: str, form: JSON, reason: str) -> str:
         """List a redacted value and return its marker."""
@@ -168,6 +195,13 @@ def _format_in(text: str) -> str:
 _short_format = functools.lru_cache(maxsize=2048)(_format_in)
 
 
+def _places(data: bytes, value: bytes) -> Iterator[tuple[int, int]]:
+    at = data.find(value)
+    while at >= 0:
+        yield at, at + len(value)
+        at = data.find(value, at + len(value))
+
+
 def _is_value(option: str, arg: str) -> bool:
     return not arg.startswith("--") and promises_secret(_argument_kind(option), arg)
 
@@ -199,6 +233,7 @@ def known_variables() -> Mapping[str, str]:
             if (
                 len(value) >= KNOWN_CHARACTERS
                 and promises_secret(kind, value)
+                and not is_plain(value)
                 and not _is_path(value)
             ):
                 found[value] = f"the value of the variable {name}"

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import zlib
@@ -16,15 +17,15 @@ from typing import Any
 from ..digest import canonical_json
 from ..errors import StoreFormatError, StoreNotFoundError
 from ..records import FORMAT, new_id
-from .filesystem.disk import sync_folder, write_durably
+from .filesystem.disk import read_regular, sync_folder, write_durably
 
 FOLDER = ".recorder"
 VARIABLE = "RECORDER_STORE"
 _FOLDERS = ("objects", "staging", "live")
 # The names that belong in the folder of a store.
 NAMES = (
-    *_FOLDERS, "FORMAT", ".gitignore", "runs.jsonl", "runs.jsonl.lock", "runs.jsonl.index", "outputs", "objects.gate",
-    "code.git", "code.gate", "spare", "workspaces", "replays", "envs", "lost+found",
+    *_FOLDERS, "FORMAT", ".gitignore", "runs.jsonl", "runs.jsonl.lock", "runs.jsonl.index", "runs.jsonl.mark",
+    "outputs", "objects.gate", "code.git", "code.gate", "spare", "workspaces", "replays", "envs", "lost+found",
 )  # fmt: skip
 GITIGNORE = "*\n"
 # Prefixes of staged files that will replace the file of that name.
@@ -75,7 +76,7 @@ def create_store(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for name in _FOLDERS:
         (path / name).mkdir(exist_ok=True)
-    (path / ".gitignore").write_text(GITIGNORE)
+    write_durably(path / ".gitignore", GITIGNORE.encode())
     # FORMAT is created last and atomically, since it makes the folder a store. The id of the first process stays.
     staged = path / "staging" / f"FORMAT.{new_id()}"
     write_durably(staged, format_text(new_id()).encode())
@@ -83,6 +84,28 @@ def create_store(path: Path) -> None:
     # Synced before any run is: a folder with runs but without FORMAT is not a store.
     for folder in (path, path.parent, *(folder.parent for folder in made)):
         sync_folder(folder)
+
+
+def refuse_links(path: Path) -> None:
+    """Raise StoreFormatError if an entry of the store's folder is a symbolic link.
+
+    A store may come from somebody else. Following a link in it, garbage collection would delete files elsewhere, and a
+    repair would overwrite them. The folder of the store may itself be a link.
+    """
+    links = []
+    for folder, prefix in ((path, ""), (path / "objects", "objects/")):
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            links += [
+                f"{prefix}{entry.name}"
+                for entry in entries
+                if entry.is_symlink() and (prefix or entry.name in NAMES)
+            ]
+    if links:
+        raise StoreFormatError(
+            f"the store {path} contains symbolic links, which are never followed:"
+            f" {', '.join(sorted(links))}; replace each by the file or folder it refers to",
+            path=path,
+        )
 
 
 def _place_format(staged: Path, final: Path) -> None:
@@ -110,12 +133,12 @@ def read_format(path: Path, *, whole: bool = False) -> dict[str, Any]:
     if not file.is_file():
         raise StoreNotFoundError(f"no store at {path}", path=path)
     try:
-        text = file.read_text()
+        text = read_regular(file).decode()
         content: dict[str, Any] = json.loads(text)
         number = int(content["format"])
         if not isinstance(content["store"], str):
             raise TypeError("its id is not a string")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise StoreFormatError(f"{file} is damaged: {error}", path=path) from error
     if whole and not _is_whole(content, text):
         raise StoreFormatError(f"{file} was changed: its checksum does not match", path=path)

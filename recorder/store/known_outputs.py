@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from .filesystem.disk import write_all
+from .filesystem.disk import is_regular, read_regular, write_all
 
 
 class KnownOutputs:
@@ -28,11 +29,13 @@ class KnownOutputs:
     def read(self) -> frozenset[str]:
         """Return the paths; the file is read again only if it has changed."""
         try:
-            status = self._path.stat()
+            status = self._path.lstat()
         except FileNotFoundError:
             return frozenset()
+        if not stat.S_ISREG(status.st_mode):
+            return frozenset()
         if self._read != (status.st_ino, status.st_size):
-            self._names = self.parse(self._path.read_bytes())
+            self._names = self.parse(read_regular(self._path))
             self._read = status.st_ino, status.st_size
         return self._names
 
@@ -43,9 +46,9 @@ class KnownOutputs:
 
     def damaged(self) -> int:
         """Return the number of damaged lines; an incomplete last line does not count."""
-        if not self._path.exists():
+        if not is_regular(self._path):
             return 0
-        lines = self._path.read_bytes().split(b"\n")[:-1]
+        lines = read_regular(self._path).split(b"\n")[:-1]
         return sum(1 for line in lines if not _parse(line))
 
     def add(self, names: Iterable[str]) -> None:

@@ -41,7 +41,8 @@ def standing(record: Record) -> Standing:
     from hmac import compare_digest  # slow to import
 
     expected = _signature(record.to_document())
-    if compare_digest(expected, record.signature):
+    # Bytes: `compare_digest` refuses strings that are not ASCII, which a foreign record may contain.
+    if compare_digest(expected.encode(), record.signature.encode("utf-8", "surrogatepass")):
         return "own"
     return "changed" if signer(record) == expected.partition(":")[0] else "foreign"
 

@@ -9,15 +9,25 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..digest import digest_bytes
-from ..errors import SnapshotError
+from ..errors import DamageError, RecorderWarning, SnapshotError
 from ..git import run_git
-from .filesystem.disk import Gate, ProcessLock, sync_folder
+from ..records import new_id
+from .filesystem.disk import (
+    Gate,
+    ProcessLock,
+    is_regular,
+    read_regular,
+    sync_files,
+    sync_folder,
+    write_durably,
+)
 from .objects.publish import touch
 
 _CONFIG = {
@@ -35,7 +45,7 @@ _CONFIG = {
     "core.fsmonitor": "false",
     "core.splitIndex": "false",
     "core.fsync": "objects,index,reference",
-    # One sync for all new objects of a command: 5,000 files in 0.6 s instead of one sync each.
+    # (Overridden by `HARMLESS`; kept so that the file is the same in every store.)
     "core.fsyncMethod": "batch",
     "gc.auto": "0",
     "maintenance.auto": "false",
@@ -46,13 +56,27 @@ _CONFIG = {
 }
 # No configuration of the user: filters, excludes files, hooks. The store may come from somebody else, together with a
 # configuration: do not fetch missing objects, which git would do by any command that the configuration names.
-_ISOLATED = {
+ISOLATED = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
 }
-_HARMLESS = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false"]
+HARMLESS = [
+    "-c", f"core.hooksPath={os.devnull}",
+    "-c", "core.fsmonitor=false",
+    "-c", f"core.attributesFile={os.devnull}",
+    "-c", f"core.excludesFile={os.devnull}",
+    # The batch method (one sync for all new objects of a command) loses objects in a power cut on btrfs. `take` syncs
+    # its objects itself; the other commands write few.
+    "-c", "core.fsyncMethod=fsync",
+]  # fmt: skip
+# Files by which a repository makes git read another configuration, or other objects.
+_REDIRECTING = (
+    "config.worktree", "commondir", "worktrees", "objects/info/alternates", "objects/info/http-alternates",
+)  # fmt: skip
 _ATTRIBUTES = "* -text -filter -ident -working-tree-encoding -export-subst\n"
 
 
@@ -88,6 +112,9 @@ class Snapshots:
         self.gate = Gate(git_dir.with_name("code.gate"))
         self._last: tuple[Sequence[str], Path, str] | None = None
         self._listed: dict[str, dict[str, str]] = {}
+        self._is_ours = False
+        # Whether changed settings are restored before git runs, or refused: a check changes nothing.
+        self.restores_settings = True
 
     def take(self, root: Path, files: Sequence[str]) -> str:
         """Snapshot `files`, given relative to `root`, and return the id of the tree. Raises SnapshotError.
@@ -107,14 +134,68 @@ class Snapshots:
         self._make()
         name = digest_bytes(os.fsencode(root))[-16:]
         index = self.git_dir / f"index-{name}"
-        started = time.time()
-        with self._alone(index) as held:
-            self._update_index(root, files, index, held)
-            tree = self._git(["write-tree"], index=index, held=held).decode().strip()
+        with self._alone(index) as held, self._staging() as staged:
+            try:
+                tree = self._write_tree(root, files, index, held, staged)
+            except SnapshotError:
+                if not index.exists():
+                    raise
+                # The index lists objects that do not exist. It is only a cache.
+                index.unlink()
+                tree = self._write_tree(root, files, index, held, staged)
         if not self._keep(tree):
             self.give_ref(tree)
-            self._sync_names(started)
+            refs = self.git_dir / "refs"
+            for folder in (refs / "snapshots", refs):
+                sync_folder(folder)
         return tree
+
+    def _write_tree(
+        self, root: Path, files: Sequence[str], index: Path, held: tuple[int, ...], staged: Path
+    ) -> str:
+        """Write the tree of `files`, first its objects and then the index, which must not list missing objects."""
+        import shutil
+
+        private = staged / "index"
+        private.unlink(missing_ok=True)
+        if index.exists():
+            shutil.copy2(
+                index, private
+            )  # git compares the times of the files with that of the index
+        self._update_index(root, files, private, held, staged)
+        tree = self._git(["write-tree"], index=private, held=held, objects=staged)
+        self._publish(staged)
+        private.replace(index)
+        return tree.decode().strip()
+
+    @contextmanager
+    def _staging(self) -> Iterator[Path]:
+        import shutil
+
+        folder = self.git_dir.parent / "staging" / f"git-{new_id()}"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _publish(self, staged: Path) -> None:
+        """Sync new git objects, and then move them to the repository.
+
+        git takes the name of a loose object for its content, so the content must be on the disk first. With the batch
+        method git names objects after one sync of another file, which makes them durable on ext4 and XFS, but not on
+        btrfs. `sync_files` syncs each, or the whole filesystem if they are many.
+        """
+        paths = [path for path in staged.glob("??/*") if is_regular(path)]
+        sync_files([str(path) for path in paths])
+        objects = self.git_dir / "objects"
+        for path in paths:
+            target = objects / path.parent.name / path.name
+            target.parent.mkdir(exist_ok=True)
+            path.replace(target)
+        if paths and os.name != "nt":  # Windows cannot open a folder, and NTFS journals names
+            sync_files({str(objects / path.parent.name) for path in paths})
+            sync_folder(objects)
 
     @contextmanager
     def _alone(self, path: Path, *, name: str | None = None) -> Iterator[tuple[int, ...]]:
@@ -141,7 +222,12 @@ class Snapshots:
                 sync_folder(folder)
 
     def _update_index(
-        self, root: Path, files: Sequence[str], index: Path, held: tuple[int, ...]
+        self,
+        root: Path,
+        files: Sequence[str],
+        index: Path,
+        held: tuple[int, ...],
+        objects: Path,
     ) -> None:
         known = self._git(["ls-files", "-z"], index=index) if index.exists() else b""
         wanted = {os.fsencode(path) for path in files}
@@ -162,6 +248,7 @@ class Snapshots:
             tree=root,
             said=paths,
             held=held,
+            objects=objects,
         )
 
     def keep(self, tree: str) -> bool:
@@ -179,7 +266,7 @@ class Snapshots:
 
         Raises SnapshotError.
         """
-        _init(scratch)
+        _create(scratch)
         Snapshots(scratch).take_pack(pack, trees, strict=True)
 
     def take_pack(self, pack: Path, trees: Sequence[str], *, strict: bool = False) -> None:
@@ -219,10 +306,8 @@ class Snapshots:
 
         staged = Path(tempfile.mkdtemp(prefix="code.git.", dir=self.git_dir.parent))
         try:
-            _init(staged)
-            (staged / "info").mkdir(exist_ok=True)
-            for name, text in SETTINGS.items():
-                (staged / name).write_text(text)
+            _create(staged)
+            staged.chmod(0o777 & ~_umask())  # mkdtemp makes it private
             _sync(staged)
             try:
                 staged.rename(self.git_dir)
@@ -232,6 +317,56 @@ class Snapshots:
             sync_folder(self.git_dir.parent)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
+
+    def _ensure_settings(self) -> None:
+        """Restore the settings of the repository before git reads them, once in each process.
+
+        The store may come from somebody else. git runs filters, hooks and other programs that a configuration names, so
+        it must see no configuration but ours.
+        """
+        if self._is_ours or not self.git_dir.exists():
+            return
+        wrong = [
+            name
+            for name, text in SETTINGS.items()
+            if not is_regular(self.git_dir / name)
+            or read_regular(self.git_dir / name) != text.encode()
+        ]
+        wrong += [name for name in _REDIRECTING if os.path.lexists(self.git_dir / name)]
+        folders = ("", "objects", "refs", "refs/snapshots", "info", "objects/pack", "objects/info")
+        links = [name for name in folders if (self.git_dir / name).is_symlink()]
+        if links:
+            raise SnapshotError(
+                f"{self.git_dir / links[0]} is a symbolic link, which a store must not contain;"
+                " try: recorder check"
+            )
+        if wrong and not self.restores_settings:
+            raise SnapshotError(f"{self.git_dir / wrong[0]} was changed")
+        if wrong:
+            self._restore_settings(wrong)
+        self._is_ours = True
+
+    def _restore_settings(self, names: Sequence[str]) -> None:
+        kept = self.git_dir.with_name("lost+found")
+        try:
+            kept.mkdir(exist_ok=True)
+            for name in names:
+                path = self.git_dir / name
+                if os.path.lexists(path):
+                    path.rename(kept / f"code.git-{path.name}-{new_id()[:8]}")
+                if name in SETTINGS:
+                    path.parent.mkdir(exist_ok=True)
+                    write_durably(path, SETTINGS[name].encode())
+        except OSError as error:
+            raise SnapshotError(
+                f"{self.git_dir / names[0]} was changed, and cannot be restored: {error}"
+            ) from error
+        warnings.warn(
+            f"settings of {self.git_dir} were changed, and have been restored:"
+            f" {', '.join(names)}; the changed files are in {kept}",
+            RecorderWarning,
+            stacklevel=2,
+        )
 
     def lay_out(self, tree: str, dest: Path) -> None:
         """Write the files of the tree to the folder `dest`, with their modes and links. Raises SnapshotError."""
@@ -279,6 +414,24 @@ class Snapshots:
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
         return [(path.name, path.stat().st_ctime_ns) for path in entries if path.suffix != ".lock"]
 
+    def restore_refs(self, trees: Collection[str]) -> None:
+        """Set the missing refs of needed snapshots, without which git would prune their objects.
+
+        Raises DamageError if the content of any ref does not match its name: git would take another tree for it.
+        """
+        for tree, _ in self.refs():
+            path = self.git_dir / self._ref(tree)
+            if read_regular(path) != tree.encode() + b"\n":
+                raise DamageError(
+                    f"the ref {path} is damaged, so no snapshot was removed; try: recorder check"
+                    " --repair",
+                    path=path,
+                )
+        for tree in sorted(trees):
+            if not self.has(tree):
+                with suppress(SnapshotError):  # its tree is missing, which a check reports
+                    self.give_ref(tree)
+
     def own_bytes(self, trees: Collection[str]) -> int:
         """Return the compressed size, in bytes, of the objects that only these snapshots contain."""
         if not trees:
@@ -298,6 +451,26 @@ class Snapshots:
         self._git(["prune", "--expire=now"])
         for index in self.indexes():
             self._drop_if_broken(index)
+
+    def irregular(self) -> list[Path]:
+        """Return everything in the repository that is neither a regular file nor a folder, such as links and FIFOs.
+
+        git would follow a link out of the store, and block on a FIFO.
+        """
+        found: list[Path] = []
+        if os.path.lexists(self.git_dir) and (
+            self.git_dir.is_symlink() or not self.git_dir.is_dir()
+        ):
+            return [self.git_dir]  # a file that refers git to another repository
+        folders = [str(self.git_dir)] if self.git_dir.exists() else []
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif not entry.is_file(follow_symlinks=False):
+                        found.append(Path(entry.path))
+        return sorted(found)
 
     def indexes(self) -> list[Path]:
         """Return the index files of the working trees, which are caches."""
@@ -342,20 +515,49 @@ class Snapshots:
         tree: Path | None = None,
         said: bytes = b"",
         held: tuple[int, ...] = (),
+        objects: Path | None = None,
     ) -> bytes:
-        where = [*_HARMLESS, f"--git-dir={self.git_dir}"]
+        """Run git on the repository; new objects go to the folder `objects`, unsynced, if it is given."""
+        self._ensure_settings()
+        where = [*HARMLESS, f"--git-dir={self.git_dir}"]
         where += [f"--work-tree={tree}"] if tree is not None else []
-        variables = dict(_ISOLATED)
+        variables = dict(ISOLATED)
         if index is not None:
             variables["GIT_INDEX_FILE"] = str(index)
+        if objects is not None:
+            where += ["-c", "core.fsync=index,reference"]
+            variables["GIT_OBJECT_DIRECTORY"] = str(objects)
+            variables["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _alternate(self.git_dir / "objects")
         cwd = tree or self.git_dir.parent
         return run_git([*where, *args], cwd=cwd, stdin=said, variables=variables, inherited=held)
 
 
-def _init(folder: Path) -> None:
-    """Create a bare repository, without the user's templates and hooks."""
+def _alternate(path: Path) -> str:
+    """Return a path as git reads it in a list of paths, which are separated by colons."""
+    text = str(path)
+    if os.pathsep not in text and not text.startswith('"'):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _create(folder: Path) -> None:
+    """Create a bare repository with our settings, without the user's templates and hooks."""
     init = ["init", "--quiet", "--bare", "--object-format=sha1", "--template=", str(folder)]
-    run_git(init, cwd=folder.parent, variables=_ISOLATED)
+    run_git(init, cwd=folder.parent, variables=ISOLATED)
+    (folder / "info").mkdir(exist_ok=True)
+    for name, text in SETTINGS.items():
+        (folder / name).write_text(text)
+
+
+def _umask() -> int:
+    """Return the umask, which Python can only read by setting it."""
+    status = Path("/proc/self/status")
+    with suppress(OSError, StopIteration, ValueError):
+        line = next(ln for ln in status.read_text().splitlines() if ln.startswith("Umask:"))
+        return int(line.split()[1], 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _sync(folder: Path) -> None:

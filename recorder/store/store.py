@@ -25,7 +25,8 @@ import msgspec
 from ..digest import digest_bytes
 from ..errors import RunInUseError, RunNotFoundError
 from ..records import JSON, Record, StoredBytes, new_id
-from .format import create_store, find_store, read_format, store_folder
+from .filesystem.disk import is_regular, read_regular
+from .format import create_store, find_store, read_format, refuse_links, store_folder
 from .known_outputs import KnownOutputs
 from .live.live import Live
 from .objects.objects import Objects
@@ -43,14 +44,15 @@ INLINE_BYTES = 4096
 class RunStore(Catalogue):
     """The store in the folder `path`, or the first one from the working directory upwards.
 
-    Raises StoreNotFoundError if there is none (unless `create`), StoreFormatError if the folder contains other files
-    or the store has a newer format.
+    Raises StoreNotFoundError if there is none (unless `create`), StoreFormatError if the folder contains other files,
+    one of its entries is a symbolic link, or the store has a newer format.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, create: bool = False) -> None:
         super().__init__(find_store() if path is None else store_folder(Path(path)))
         if create:
             create_store(self.path)
+        refuse_links(self.path)
         self.id = read_format(self.path)["store"]
         self.objects = Objects(self.path / "objects", staging=self.path / "staging")
         self.snapshots = Snapshots(self.path / "code.git")
@@ -96,6 +98,19 @@ class RunStore(Catalogue):
         self._table.change(record.number, finished, sync=True)
         self._tidy()
 
+    def finish_lost(self, record: Record) -> bool:
+        """Write the record of a killed run durably, unless the run has finished meanwhile; return whether it did so.
+
+        The caller holds the lock of the run's live folder, so that only another repair can write the record. Raises
+        DamageError if a line of the journal is damaged, since it may be the final record of the run.
+        """
+        with self.journal.storage.file.writing(sync=True):
+            self.journal.verify()
+            if not self.is_unfinished(record):
+                return False
+            self.finish(record)
+        return True
+
     def keep(self, data: bytes) -> StoredBytes:
         """Store content for a record: small text inline, anything else as an object."""
         if len(data) <= INLINE_BYTES:
@@ -106,11 +121,12 @@ class RunStore(Catalogue):
 
     def keep_file(self, path: Path) -> StoredBytes | None:
         """Store a file that nobody writes to any more; return None if it is empty or missing."""
-        size = path.stat().st_size if path.exists() else 0
+        # Not a link: in a store from somebody else it could lead to any file of this user.
+        size = path.stat().st_size if is_regular(path) else 0
         if size == 0:
             return None
         if size <= INLINE_BYTES:
-            return self.keep(path.read_bytes())
+            return self.keep(read_regular(path))
         digest, size = self.objects.put_file(path)
         return StoredBytes(digest=digest, size_bytes=size)
 

@@ -6,6 +6,7 @@ import inspect
 import pydoc
 from pathlib import Path
 
+import cloudpickle
 import pytest
 from project import Project
 
@@ -69,6 +70,54 @@ def test_the_attributes_of_a_recorded_function(tmp_path: Path) -> None:
     assert isinstance(experiment, Experiment)
     assert experiment.presets == {"small": small} and small() == {"lr": 0.5}
     assert "command line" in (inspect.getdoc(train.main) or "")
+
+
+def test_a_recorded_closure_is_pickled_for_a_worker(tmp_path: Path) -> None:
+    """cloudpickle, and the pickler that joblib makes of it, take a recorded closure with its attributes along."""
+    factor = 3
+
+    @record(store=tmp_path)
+    def scale(x: int) -> int:
+        return factor * x
+
+    scale.__module__ = "__main__"
+    pickle = pytest.importorskip("joblib.externals.loky.backend.reduction")
+    for data in (cloudpickle.dumps(scale), pickle.dumps(scale)):
+        loaded = cloudpickle.loads(data)
+        assert loaded(2) == 6 and loaded.experiment.endswith("scale")
+        assert callable(loaded.preset) and callable(loaded.main)
+
+
+def test_a_call_on_the_way_to_the_experiment(project: Project) -> None:
+    """While a replay loads a script, the other experiments that it calls at its top level return their results."""
+    project.write(
+        "script.py",
+        """
+        import asyncio
+        from recorder import record
+
+        @record
+        def first(x):
+            return x + 1
+
+        @record
+        async def second(x):
+            return x + 1
+
+        @record
+        def numbers(n):
+            yield from range(n)
+
+        @record
+        def last(x):
+            return x
+
+        last(first(1) + asyncio.run(second(2)) + sum(numbers(4)))
+        """,
+    )
+    project.python("script.py")
+    done = project.recorder("replay", "last")
+    assert project.show("last")["result"] == 11 and done.stdout.endswith("reproduced\n")
 
 
 def test_main_does_nothing_while_a_script_is_loaded(tmp_path: Path) -> None:

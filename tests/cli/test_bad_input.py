@@ -25,7 +25,7 @@ EXPERIMENT = """
 
 @pytest.fixture
 def recorded(project: Project) -> Project:
-    """A project with one run of exp.py."""
+    """Return a project with one run of exp.py."""
     project.write("exp.py", EXPERIMENT)
     project.python("exp.py")
     return project
@@ -150,7 +150,7 @@ def test_a_newer_format(recorded: Project) -> None:
     newer = json.dumps({**json.loads(file.read_text()), "format": 99})
     file.write_text(newer)
     said = one_line(recorded.recorder("list", status=3))
-    assert "format 99" in said and "upgrade" in said
+    assert "format 99" in said and "pip install" in said
     done = recorded.python("exp.py", status=1)
     assert "StoreFormatError" in done.stderr
     assert file.read_text() == newer

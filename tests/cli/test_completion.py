@@ -36,7 +36,7 @@ SCRIPT = """
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with two runs, and `recorder` on the PATH of its shells."""
+    """Return a project with two runs, and `recorder` on the PATH of its shells."""
     folder = tmp_path_factory.mktemp("completion")
     (folder / "project").mkdir()
     (folder / "bin").mkdir()
@@ -91,7 +91,7 @@ def test_words(project: Project) -> None:
 
 
 class Shell:
-    """An interactive bash at a pseudo-terminal."""
+    """An interactive bash on a pseudo-terminal."""
 
     def __init__(self, project: Project) -> None:
         import pty
@@ -122,9 +122,9 @@ class Shell:
 @pytest.fixture
 def shell(project: Project) -> Iterator[Shell]:
     """A bash with completion enabled as the guide describes."""
-    readme = (ROOT / "README.md").read_text()
+    guide = "".join(path.read_text() for path in (ROOT / "recorder" / "guide").glob("*.md"))
     line = 'eval "$(_RECORDER_COMPLETE=bash_source recorder)"'
-    assert line in readme
+    assert line in guide
     shell = Shell(project)
     shell.type("", until="READY> ")
     shell.type(f"{line}; echo so'me'\n", until="some\r\n")

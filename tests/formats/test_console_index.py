@@ -1,4 +1,4 @@
-"""The index of a console: a text that is read as far as it goes, and true of what the files keep."""
+"""Tests of the console index: incremental reading, and arrival times that match the stored console."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from recorder.secrets import patterns
 from recorder.secrets.scrub import Rules
 from recorder.store.content.timeline import STREAMS, Printed, Timeline
 
-# A stream, what it prints, and the milliseconds since the last.
+# A stream, the bytes it prints, and the milliseconds since the last print.
 PRINTS = st.lists(
     st.tuples(st.integers(0, 1), st.binary(min_size=1, max_size=40), st.integers(0, 30)),
     max_size=30,
@@ -33,7 +33,7 @@ def decode(data: bytes) -> list[Arrival]:
     st.data(),
 )
 def test_arrivals_are_read_as_they_were_written(steps: list[Arrival], data: st.DataObject) -> None:
-    """What is written is read, in whatever parts it comes; a torn line and what follows it are left out."""
+    """Arrivals are read as they were written, in any parts; an incomplete line and the rest are ignored."""
     encoder, offsets, written, lines = ArrivalEncoder(), [0, 0], [], []
     for stream, step, at_ms in steps:
         offsets[stream] += step
@@ -53,7 +53,7 @@ def test_arrivals_are_read_as_they_were_written(steps: list[Arrival], data: st.D
 def test_the_index_is_true_of_what_is_kept(
     tmp_path_factory: pytest.TempPathFactory, prints: list[tuple[int, bytes, int]], limit: int
 ) -> None:
-    """Each byte that the files keep came within 10 ms of what the index says, also where something was cut out."""
+    """The arrival of each stored byte is within 10 ms of the index, also if a part was cut out."""
     paths = [tmp_path_factory.mktemp("sink") / name for name in ("out", "err", "index")]
     out, err, index = (os.open(path, os.O_WRONLY | os.O_CREAT) for path in paths)
     transcript = Transcript((out, err, index), limit_bytes=limit, since_s=100.0)
@@ -82,7 +82,7 @@ def test_the_index_is_true_of_what_is_kept(
 def test_the_streams_are_put_together_again(
     tmp_path_factory: pytest.TempPathFactory, prints: list[tuple[int, bytes, int]]
 ) -> None:
-    """Whole lines come in the order in which they were printed, and each stream to the byte; in parts too."""
+    """Complete lines come in the order in which they were printed, and each stream exactly, also in parts."""
     paths = [tmp_path_factory.mktemp("sink") / name for name in ("out", "err", "index")]
     out, err, index = (os.open(path, os.O_WRONLY | os.O_CREAT) for path in paths)
     transcript, now = Transcript((out, err, index), limit_bytes=1 << 20, since_s=0.0), 0
@@ -103,13 +103,13 @@ def test_the_streams_are_put_together_again(
 
 
 def test_what_no_arrival_is_known_of() -> None:
-    """Without an index the streams come one after the other, and nobody says when."""
+    """Without an index the streams come one after the other, without times."""
     found = list(Timeline().order(("stdout", 0, b"a\nb"), ("stderr", 0, b"c")))
     assert found == [Printed("stdout", b"a\nb"), Printed("stderr", b"c")]
 
 
 def test_a_line_is_as_old_as_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was held back for the sake of a credential came when it came, and not when it was let go."""
+    """Output that was held back to redact a credential has the time at which it was printed."""
     times = iter(range(10))
     monkeypatch.setattr(inflow, "monotonic", lambda: float(next(times)))
     found = Inflow(0, rules=Rules(patterns.find))
@@ -122,7 +122,7 @@ def test_a_line_is_as_old_as_its_beginning(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_index_of_many_small_pieces_stays_small(tmp_path: Path) -> None:
-    """However the streams alternate, the index is a few hundredths of a long console."""
+    """However the streams alternate, the index of a long console is a few percent of its size."""
     paths = [tmp_path / name for name in ("out", "err", "index")]
     out, err, index = (os.open(path, os.O_WRONLY | os.O_CREAT) for path in paths)
     transcript = Transcript((out, err, index), limit_bytes=1 << 24, since_s=0.0)

@@ -1,4 +1,4 @@
-"""Metric series: what is written, what is read back, what is summed up."""
+"""Tests of metric series: writing, reading, and summaries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NUMBERS = st.one_of(st.integers(), st.floats())
     )
 )
 def test_points_come_back_as_they_were(points: list[tuple[str, float]]) -> None:
-    """Every value comes back exactly, under its name, in its order, with steps from 0."""
+    """Every value is read back exactly, under its name, in order, with steps from 0."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +49,7 @@ def test_points_come_back_as_they_were(points: list[tuple[str, float]]) -> None:
 
 
 def test_steps_are_kept_and_counted_on_from(tmp_path: Path) -> None:
-    """A step that is given is kept, and the next one without counts on from it."""
+    """An explicit step is kept, and the next point without one counts on from it."""
     writer = SeriesWriter(tmp_path / "s")
     writer.add({"loss": 1.0}, step=10)
     writer.add({"loss": 2.0})
@@ -59,7 +59,7 @@ def test_steps_are_kept_and_counted_on_from(tmp_path: Path) -> None:
 
 
 def test_the_summary_passes_over_nan(tmp_path: Path) -> None:
-    """Least and greatest are those of the numbers; the last value is the last, NaN or not."""
+    """Minimum and maximum are those of the numbers; the last value is the last one, NaN included."""
     writer = SeriesWriter(tmp_path / "s")
     for value in (math.nan, 3.0, -math.inf, 2, math.nan):
         writer.add({"x": value})
@@ -69,13 +69,13 @@ def test_the_summary_passes_over_nan(tmp_path: Path) -> None:
 
 
 def test_a_torn_last_line_is_left_out() -> None:
-    """A line that a kill cut short does not become a point."""
+    """An incomplete line left by a kill is not a point."""
     text = "name,step,time_s,value\nloss,0,0.000,1.5\nloss,1,0.100,1.2"
     assert [p.value for p in parse_series(text)["loss"]] == [1.5]
 
 
 def test_threads_lose_no_point(tmp_path: Path) -> None:
-    """Four threads that log at once leave every one of their points, each line whole."""
+    """Four threads that log at once lose no point, and each line is complete."""
     writer = SeriesWriter(tmp_path / "s")
     threads = [
         threading.Thread(target=lambda n=n: [writer.add({f"m{n}": i}) for i in range(3000)])
@@ -95,7 +95,7 @@ def test_threads_lose_no_point(tmp_path: Path) -> None:
 
 
 def test_a_point_is_not_held_back(tmp_path: Path) -> None:
-    """A point after a pause is in the file when `add` returns: C code may let no other thread run after it."""
+    """A point after a pause is in the file when `add` returns, since C code may then block other threads."""
     writer = SeriesWriter(tmp_path / "s")
     writer.add({"loss": 1.0})
     assert [p.value for p in parse_series((tmp_path / "s").read_text())["loss"]] == [1.0]
@@ -106,7 +106,7 @@ def test_a_point_is_not_held_back(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_writes_no_point_twice(tmp_path: Path) -> None:
-    """A child that was forked while points waited does not write them too, and is not stopped by a lock."""
+    """A child that was forked while points were waiting does not write them, and is not blocked by a lock."""
     writer = SeriesWriter(tmp_path / "s")
     for n in range(100):
         writer.add({"loss": n})
@@ -120,13 +120,13 @@ def test_a_fork_writes_no_point_twice(tmp_path: Path) -> None:
 
 
 def keep(path: Path) -> StoredBytes:
-    """A file's bytes as an object, which the test has in `text` all the same."""
+    """Store the bytes of a file in `text`, as if it were an object."""
     data = path.read_bytes()
     return StoredBytes(digest="", size_bytes=len(data), text=data.hex())
 
 
 def test_many_points_are_kept_gzipped(tmp_path: Path) -> None:
-    """Ten thousand points come back exactly from no more than 20 bytes each, and gzip reads them too."""
+    """Ten thousand points are read back exactly, take at most 20 bytes each, and are readable by gzip."""
     values = [random.Random(1).gauss(0, 1) * 10.0**n for n in range(-5000, 5000, 1) if abs(n) < 300]
     values = values * 20 + [math.inf, 2**70, math.nan, 1, -0.0]
     writer = SeriesWriter(tmp_path / "s")
@@ -148,7 +148,7 @@ def test_many_points_are_kept_gzipped(tmp_path: Path) -> None:
 
 
 def test_few_points_are_kept_as_they_are(tmp_path: Path) -> None:
-    """Few points are kept as the CSV that the file has, none as nothing."""
+    """Few points are stored as the CSV of the file, no points as None."""
     writer = SeriesWriter(tmp_path / "s")
     never = SeriesWriter(tmp_path / "never")
     writer.add({"loss": 1.5})
@@ -162,7 +162,7 @@ def test_few_points_are_kept_as_they_are(tmp_path: Path) -> None:
 
 
 def test_the_thread_that_writes_ends(tmp_path: Path) -> None:
-    """Points that nothing follows are written by a thread, which is gone when there is nothing left to write."""
+    """Points that are followed by none are written by a thread, which ends when nothing is left to write."""
     writer = SeriesWriter(tmp_path / "s")
     for i in range(10):
         writer.add({"loss": i})

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ import pytest
 from project import Project
 
 import recorder
-from recorder import RecorderWarning, current_run, log, record, save
+from recorder import RecorderWarning, current_run, log, record, save, track_input
+from recorder.recording.in_progress import executing
 from recorder.store.store import RunStore
 
 LOCK = threading.Lock()
@@ -295,6 +297,73 @@ def test_threads_and_tasks_have_their_own_runs(store: RunStore) -> None:
         metric = run.metrics["n"]
         assert metric.min == metric.max == run.config["n"] == run.result
         assert metric.count == (50 if run.experiment == "f" else 20)
+
+
+def test_a_thread_logs_to_the_only_run_in_progress(store: RunStore, tmp_path: Path) -> None:
+    """A thread of the only run logs and saves to it; with two runs in progress, between steps, and afterwards it warns."""
+    file = tmp_path / "file.txt"
+    file.write_text("x")
+
+    def work(n: int) -> None:
+        log(n=n)
+        save({"n": n}, name=f"value {n}")
+        track_input(file)
+
+    def start(n: int) -> None:
+        thread = threading.Thread(target=work, args=(n,))
+        thread.start()
+        thread.join()
+
+    @record
+    def alone() -> None:
+        start(1)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(work, (2, 3)))
+
+    @record
+    def outer() -> None:
+        inner()
+
+    @record
+    def inner() -> None:
+        with pytest.warns(RecorderWarning, match="keeps nothing"):
+            start(4)
+
+    @record
+    def steps() -> Any:
+        start(5)
+        yield 1
+
+    alone()
+    with pytest.warns(RecorderWarning, match="keeps nothing"):
+        start(6)
+    outer()
+    values = steps()
+    next(values)
+    with pytest.warns(RecorderWarning, match="keeps nothing"):
+        start(7)
+    values.close()
+    first, second, third, last = store.runs()
+    assert first.metrics["n"].count == 3
+    assert [output.name for output in first.outputs] == ["value 1", "value 2", "value 3"]
+    assert [item.path for item in first.inputs] == [str(file)]
+    assert second.metrics == third.metrics == {} and second.outputs == third.outputs == ()
+    assert last.metrics["n"].count == 1 and executing == []
+
+
+def test_a_config_entry_set_in_a_function_is_reported(store: RunStore) -> None:
+    """A config entry that a recorded function sets is not recorded, and a warning says what to do."""
+
+    @record
+    def f(a: int, b: int = 2) -> None:
+        run = current_run()
+        assert run is not None
+        run.config["steps"], run.config["b"] = 100, 3
+
+    with pytest.warns(RecorderWarning, match=r"not recorded: 'b', 'steps'; make them parameters"):
+        f(1)
+    (run,) = store.runs()
+    assert run.config == {"a": 1, "b": 2} and "make them parameters" in run.warnings[0]
 
 
 def test_metrics_of_every_kind(store: RunStore) -> None:

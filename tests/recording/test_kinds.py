@@ -156,23 +156,27 @@ def test_a_generator_that_is_closed_raises_or_is_dropped(store: Path) -> None:
     assert current_run() is None
 
 
-def test_the_seed_of_a_generator_is_not_its_callers(store: Path) -> None:
-    """Random numbers that the caller draws between two values do not affect those of the generator, nor vice versa."""
+def test_the_seed_of_a_generator_is_not_its_callers(project: Project) -> None:
+    """Random numbers that the caller draws between two values do not affect those of the generator."""
+    project.write(
+        "program.py",
+        """
+        import random
+        from recorder import record
 
-    @record(store=store)
-    def draw(n: int, seed: int) -> Any:
-        for _ in range(n):
-            yield random.random()
+        @record
+        def draw(n: int, seed: int):
+            for _ in range(n):
+                yield random.random()
 
-    alone = list(draw(3, 1))
-    random.seed(7)
-    expected = [random.random() for _ in range(3)]
-    random.seed(7)
-    mixed = [(value, random.random()) for value in draw(3, 1)]
-    assert [a for a, _ in mixed] == alone
-    assert [b for _, b in mixed] == expected
-    first, second = RunStore(store).runs()
-    assert first.result == second.result
+        alone = list(draw(3, 1))
+        mixed = [(value, random.random()) for value in draw(3, 1)]
+        assert [own for own, _ in mixed] == alone
+        assert len({*alone, *(theirs for _, theirs in mixed)}) == 6
+        """,
+    )
+    project.python("program.py")
+    assert project.show(1)["result"] == project.show(2)["result"]
 
 
 def test_an_async_generator(store: Path) -> None:
@@ -272,6 +276,114 @@ def test_each_kind_replays(project: Project) -> None:
     assert project.show(11)["result"]["yielded"] == 1
 
 
+def test_a_closed_generator_replays_whatever_its_note(project: Project) -> None:
+    """The replay of an endless generator that was closed ends after as many values, also if the note was changed."""
+    project.write(
+        "endless.py",
+        """
+        import asyncio
+        from recorder import record
+
+        @record
+        def count():
+            n = 0
+            while True:
+                yield n
+                n += 1
+
+        @record
+        async def count_async():
+            n = 0
+            while True:
+                yield n
+                n += 1
+
+        @record
+        def looks_closed():
+            return {"closed": True, "yielded": 0}
+
+        async def take():
+            values = count_async()
+            await values.__anext__()
+            await values.aclose()
+
+        if __name__ == "__main__":
+            values = count()
+            next(values), next(values), next(values)
+            values.close()
+            asyncio.run(take())
+            looks_closed()
+        """,
+    )
+    project.python("endless.py")
+    assert project.show(1)["result"]["closed"] and "closed" in project.show(1)["note"]
+    for number, yielded in ((1, 3), (2, 1)):
+        project.recorder("note", str(number), "the baseline")
+        done = project.recorder("replay", str(number))
+        assert done.stdout.endswith("reproduced\n")
+        assert project.show(f"{number + 3}")["result"]["yielded"] == yielded
+    assert project.recorder("replay", "3").stdout.endswith("reproduced\n")
+
+
+def test_decorators_of_other_files(project: Project) -> None:
+    """A function replays with `@record` above or below decorators of another file and of the standard library."""
+    project.write(
+        "util.py",
+        """
+        import functools
+
+        def double(function):
+            @functools.wraps(function)
+            def wrapper(*args, **kwargs):
+                return 2 * function(*args, **kwargs)
+            return wrapper
+        """,
+    )
+    project.write(
+        "script.py",
+        """
+        import contextlib
+        from recorder import record
+        from util import double
+
+        class Quiet(contextlib.ContextDecorator):
+            def __enter__(self): return self
+            def __exit__(self, *error): return None
+
+        @record
+        @double
+        def above(x): return x + 1
+
+        @double
+        @record
+        def below(x): return x + 1
+
+        @record
+        @Quiet()
+        def context(x): return x + 1
+
+        @record
+        @double
+        @Quiet()
+        @double
+        def several(x): return x + 1
+
+        class Model:
+            @record
+            @double
+            def fit(self, x): return x + 1
+
+        if __name__ == "__main__":
+            print(above(1), below(1), context(1), several(1), Model().fit(1))
+        """,
+    )
+    assert project.python("script.py").stdout == "4 4 2 8 4\n"
+    for number in range(1, 6):
+        record = project.show(number)
+        assert record["function"]["file"] == "script.py"
+        assert project.recorder("replay", str(number)).stdout.endswith("reproduced\n")
+
+
 def test_a_block_of_code(store: Path) -> None:
     """start_run records the config, later additions, metrics, the result and nested runs; its run is current only inside."""
 
@@ -279,7 +391,7 @@ def test_a_block_of_code(store: Path) -> None:
     def inner(x: int) -> int:
         return x
 
-    with start_run("sweep", config={"lr": 0.1, "seed": 3}, store=store, tags=["t"]) as run:
+    with start_run("sweep", config={"lr": 0.1, "seed": 3}, seed=3, store=store, tags=["t"]) as run:
         assert current_run() is run
         log(loss=0.5)
         inner(4)
@@ -292,7 +404,7 @@ def test_a_block_of_code(store: Path) -> None:
     assert outer.config == {"lr": 0.1, "seed": 3, "steps": 100}
     assert (outer.seed, outer.tags, outer.metrics["loss"].last) == (3, ("t",), 0.5)
     assert nested.parent == outer.id
-    with start_run("again", config={"seed": 3}, store=store):
+    with start_run("again", seed=3, store=store):
         assert random.random() == first
 
 

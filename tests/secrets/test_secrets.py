@@ -670,3 +670,113 @@ def test_old_records_still_read() -> None:
     document = {"id": "x" * 20, "experiment": "e", "function": {"module": "m", "qualname": "f"}, "started": "2024-01-01T00:00:00Z"}  # fmt: skip
     assert Record.from_document(document).redacted == ()
     assert os.environ["RECORDER_KEY_FILE"]
+
+
+# Results, words, and credentials that become known during the run
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jwt",
+        "pat",
+        "oauth",
+        "connection_string",
+        "auth_header",
+        "session_id",
+        "webhook",
+        "mongo_uri",
+        "pass_word",
+        "pw",
+        "key",
+    ],
+)
+def test_more_names(name: str) -> None:
+    """Further common names mark a random value as a credential."""
+    assert promises_secret(kind_of(name), X)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("key", "accuracy"), ("key", "model.layers.0.weight"), ("key", "resnet50-imagenet-2024"), ("session", "morning"),
+        ("session_id", "2024-05-01"), ("mongo_uri", "mongodb://localhost/db"), ("connection_string", "sqlite:///runs.db"),
+        ("webhook", "none"), ("sort_key", "name"), ("password_strength", "weak"),
+    ],
+)  # fmt: skip
+def test_more_names_that_mark_nothing(name: str, value: str) -> None:
+    """Such a name does not mark an ordinary value."""
+    assert not promises_secret(kind_of(name), value)
+
+
+RESULTS = """
+import os
+from recorder import record, save
+
+X = "{x}"
+
+@record
+def result(): return {{"token": X[:24], "nested": {{"db": {{"api_key": X[6:]}}}}, "password": X[::-1], "note": "kept"}}
+
+@record
+def variable():
+    os.environ["LATER_TOKEN"] = X[3:30]
+    print("printed", X[3:30], "and kept")
+    return X[3:30]
+
+@record
+def named(password):
+    save({{"a": 1}}, name="v" + password)
+    return 1
+
+@record
+def text(token="x"): return {{"token": "the", "tokens": ["a", "b"], "key": "loss", "password_strength": 3}}
+
+result()
+variable()
+named(X)
+text()
+"""
+
+
+def test_results_and_late_credentials(project: Project) -> None:
+    """Results, a variable set and printed during the run, and a name of an output leave no credential in the store."""
+    project.write("late.py", RESULTS.format(x=X))
+    done = project.python("late.py")
+    assert X[3:30] in done.stdout and "an output's name contains a credential" in done.stderr
+    store = project.root / ".recorder"
+    for secret in (X[:24], X[6:], X[::-1], X[3:30], X):
+        assert holders(store, secret) == []
+    shown = [project.show(number) for number in (1, 2, 3, 4)]
+    assert shown[0]["result"]["note"] == "kept"
+    assert shown[3]["result"] == {
+        "token": "the",
+        "tokens": ["a", "b"],
+        "key": "loss",
+        "password_strength": 3,
+    }
+    assert project.recorder("logs", "2").stdout == f"printed {'*' * 27} and kept\n"
+    assert project.recorder("replay", "4").stdout
+
+
+PLAIN = """
+from recorder import record
+
+@record
+def train(password, note="training of the model"):
+    print("training goes on")
+    return "training done"
+
+train("training")
+"""
+
+
+def test_a_password_that_is_a_word(project: Project) -> None:
+    """A password that is a plain word is redacted in its place only, with a warning, and the result is verified."""
+    project.write("plain.py", PLAIN)
+    done = project.python("plain.py")
+    assert "config.password is a single word" in done.stderr
+    shown = project.show(1)
+    assert "training" not in str(shown["config"]["password"])
+    assert (shown["config"]["note"], shown["result"]) == ("training of the model", "training done")
+    assert project.recorder("replay", "1", "--secret", "password=training").stdout

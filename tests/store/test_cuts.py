@@ -1,7 +1,7 @@
-"""Writes cut short at every byte: by a kill, and by a disk that takes no more.
+"""Tests of writes that end after any byte, by a kill or by a full disk.
 
-The kernel does the cutting (RLIMIT_FSIZE): a real child process writes through to a real file, which takes `size`
-bytes and no more; the write that goes beyond them either kills the child or is an OSError there.
+The kernel ends the writes (RLIMIT_FSIZE): a real child process writes to a real file of at most `size` bytes; the write
+beyond that either kills the child or raises OSError in it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ import resource
 
 
 def in_a_child(action: Callable[[], object]) -> int:
-    """The wait status of a forked child that does it: 0 where it came to its end."""
+    """Run a function in a forked child; return its wait status, 0 if the function returned."""
     pid = os.fork()
     if pid:
         return os.waitpid(pid, 0)[1]
@@ -53,12 +53,12 @@ def in_a_child(action: Callable[[], object]) -> int:
 
 
 def limit(size: int) -> None:
-    """Let no file grow beyond `size` in this process, as long as it does not say otherwise."""
+    """Limit the size of any file in this process until the limit is reset."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
 def kill_at(size: int, action: Callable[[], object]) -> None:
-    """A child that does it is killed by its first write beyond `size` bytes of any file."""
+    """Run a function in a child that is killed by its first write beyond `size` bytes of any file."""
 
     def act() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
@@ -71,7 +71,7 @@ def kill_at(size: int, action: Callable[[], object]) -> None:
 
 
 def refuse_at(sizes: range, action: Callable[[], object], after: Callable[[int], object]) -> None:
-    """A child that does it gets an OSError for its first write beyond each of `sizes`; `after` each it looks."""
+    """Run a function in a child whose first write beyond each of `sizes` raises OSError; call `after` after each."""
 
     def act() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -100,12 +100,12 @@ CHANGES: dict[str, Callable[[Journal], object]] = {
 
 
 def contents(db: Journal) -> dict[str, dict[str, Any]]:
-    """Every document of every table under its id."""
+    """Return every document of every table by its id."""
     return {name: {str(d.doc_id): dict(d) for d in db.table(name)} for name in sorted(db.tables())}
 
 
 class Reader:
-    """Another process, with the journal at `path` open all the time, which says what is in it."""
+    """Start another process that keeps the journal at `path` open and reports its content."""
 
     def __init__(self, path: Path) -> None:
         asked, self._ask = os.pipe()
@@ -121,7 +121,7 @@ class Reader:
         os.close(answer)
 
     def contents(self) -> dict[str, dict[str, Any]]:
-        """What it reads now."""
+        """Return what the process reads now."""
         os.write(self._ask, b"?")
         said = b""
         while not said.endswith(b"\n"):
@@ -141,7 +141,7 @@ class Reader:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A journal of three documents and a second table."""
+    """Return a journal of three documents and a second table."""
     path = tmp_path / "runs.jsonl"
     with Journal(path) as db:
         db.insert_multiple([{"x": 1}, {"x": 2, "text": 'é"}'}, {"x": 3}])
@@ -151,14 +151,14 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def reader(path: Path) -> Iterator[Reader]:
-    """Another process that reads it."""
+    """Return another process that reads the journal."""
     found = Reader(path)
     yield found
     found.end()
 
 
 def states(path: Path, change: str) -> tuple[bytes, list[tuple[int, dict[str, Any]]]]:
-    """The journal's bytes after a change; what it holds when it has been written up to each whole line of it."""
+    """Return the bytes of the journal after a change, and its content after each complete line."""
     start, copy = path.stat().st_size, path.with_name("copy.jsonl")
     shutil.copy(path, copy)
     with Journal(copy) as db:
@@ -168,6 +168,7 @@ def states(path: Path, change: str) -> tuple[bytes, list[tuple[int, dict[str, An
     found = []
     for end in ends:
         copy.write_bytes(whole[:end])
+        copy.with_name("copy.jsonl.mark").unlink(missing_ok=True)  # it is about the longer journal
         with Journal(copy) as db:
             found.append((end, contents(db)))
     copy.unlink()
@@ -176,7 +177,7 @@ def states(path: Path, change: str) -> tuple[bytes, list[tuple[int, dict[str, An
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_kill_at_each_byte_of_an_append(path: Path, reader: Reader, change: str) -> None:
-    """All that was before is read, by everybody alike; the torn line is dropped with a warning by the next writer."""
+    """Every process reads all earlier lines; the next writer removes the incomplete line with a warning."""
     before, here = path.read_bytes(), Journal(path)
     whole, held = states(path, change)
     for size in range(len(before), len(whole)):
@@ -196,7 +197,7 @@ def test_a_kill_at_each_byte_of_an_append(path: Path, reader: Reader, change: st
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_disk_that_is_full_at_each_byte(path: Path, reader: Reader, change: str) -> None:
-    """An append that fails after any byte is an error, and the journal is as it was, to the byte, for everybody."""
+    """An append that fails after any byte raises an error and leaves the journal unchanged for every process."""
     before, here = path.read_bytes(), Journal(path)
     whole, held = states(path, change)
 
@@ -212,7 +213,7 @@ def test_a_disk_that_is_full_at_each_byte(path: Path, reader: Reader, change: st
 
 @pytest.mark.parametrize("kill", [True, False])
 def test_a_compaction_cut_at_each_byte(tmp_path: Path, kill: bool) -> None:
-    """A compaction that is killed, or has no room, after any byte changes nothing; the next one works."""
+    """A compaction that is killed, or has no room, after any byte changes nothing, and the next one works."""
     path, compacted = tmp_path / "runs.jsonl", tmp_path / "compacted"
     with Journal(path) as db:
         db.insert_multiple([{"x": 1}, {"x": 2}])
@@ -225,7 +226,7 @@ def test_a_compaction_cut_at_each_byte(tmp_path: Path, kill: bool) -> None:
         def look(_: int) -> None:
             assert path.read_bytes() == before and contents(db) == contents(Journal(path)) == held
 
-        # The limit is on every file: the journal itself is longer than what is written of it.
+        # The limit applies to every file: the journal is longer than the part written to it.
         sizes = range(compacted.stat().st_size)
         if not kill:
             refuse_at(sizes, lambda: Journal(path).compact(), look)
@@ -249,7 +250,7 @@ WAYS: dict[str, Callable[[Objects, Path], object]] = {
 @pytest.mark.parametrize("kill", [True, False])
 @pytest.mark.parametrize("way", WAYS)
 def test_an_object_cut_at_each_byte(tmp_path: Path, way: str, kill: bool) -> None:
-    """No object is there before it is whole; what is left in staging troubles nobody, and the same is put again."""
+    """No object exists before it is complete; leftovers in staging disturb nothing, and the same bytes can be put again."""
     store, source = RunStore(tmp_path / ".recorder", create=True), tmp_path / "folder" / "a"
     objects = store.objects
     source.parent.mkdir()
@@ -271,7 +272,7 @@ def test_an_object_cut_at_each_byte(tmp_path: Path, way: str, kill: bool) -> Non
 
 @pytest.mark.parametrize("kill", [True, False])
 def test_a_folders_list_cut_at_each_byte(tmp_path: Path, kill: bool) -> None:
-    """A folder whose list was not written whole is not there; its files are, and are taken the next time."""
+    """A folder whose tree was not written completely does not exist; its files do, and are reused."""
     objects = RunStore(tmp_path / ".recorder", create=True).objects
     other = RunStore(tmp_path / "other", create=True).objects
     folder = tmp_path / "folder"
@@ -291,12 +292,12 @@ def test_a_folders_list_cut_at_each_byte(tmp_path: Path, kill: bool) -> None:
     assert objects.read_tree(tree.digest) == tree
 
 
-# The store's own files
+# The files FORMAT and outputs
 
 
 @pytest.mark.parametrize("kill", [True, False])
 def test_a_store_whose_making_was_cut_at_each_byte(tmp_path: Path, kill: bool) -> None:
-    """A store that was not made to its end is none; the next one who wants one there makes it."""
+    """A store that was not created completely is not a store; the next process that needs one completes it."""
     length = (RunStore(tmp_path / "whole", create=True).path / "FORMAT").stat().st_size
     path = tmp_path / "store"
 
@@ -315,11 +316,11 @@ def test_a_store_whose_making_was_cut_at_each_byte(tmp_path: Path, kill: bool) -
 
 
 def test_a_format_cut_at_each_byte(tmp_path: Path) -> None:
-    """A FORMAT that lost its end is said to be no store's, and stays as it is."""
+    """A truncated FORMAT is reported as damaged and left unchanged."""
     store = RunStore(tmp_path / ".recorder", create=True)
     file = store.path / "FORMAT"
     whole = file.read_bytes()
-    for size in range(len(whole) - 1):  # its newline is not missed
+    for size in range(len(whole) - 1):  # the newline may be missing
         file.write_bytes(whole[:size])
         for create in (False, True):
             with pytest.raises(StoreFormatError, match="FORMAT"):
@@ -329,7 +330,7 @@ def test_a_format_cut_at_each_byte(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kill", [True, False])
 def test_known_outputs_cut_at_each_byte(tmp_path: Path, kill: bool) -> None:
-    """Of the noted paths those before the cut are known, and none that is noted later is lost."""
+    """Known paths before the cut are read, and none that is added later is lost."""
     file, new = tmp_path / "outputs", ["new/one", "new/two"]
     KnownOutputs(file).add(["a", "é/b"])
     before = file.read_bytes()
@@ -356,7 +357,7 @@ def test_known_outputs_cut_at_each_byte(tmp_path: Path, kill: bool) -> None:
 
 
 def test_a_live_folder_cut_at_each_byte(tmp_path: Path) -> None:
-    """What is noted of outputs may stop at any byte: the lines before are whole, and a full disk leaves no part."""
+    """The list of outputs can be cut at any byte: the earlier lines are read, and a full disk leaves no partial line."""
     live = Live(tmp_path / new_id())
     live.begin()
     live.note_output(b'{"name":"one"}')
@@ -375,7 +376,7 @@ def test_a_live_folder_cut_at_each_byte(tmp_path: Path) -> None:
 
 
 def test_a_series_cut_at_each_byte(tmp_path: Path) -> None:
-    """Points that a full disk did not take are written when there is room, each once, in their order."""
+    """Points that a full disk refused are written when there is room, each once, in their order."""
     path = tmp_path / "series.csv"
     writer = SeriesWriter(path)
 
@@ -399,6 +400,6 @@ def test_a_series_cut_at_each_byte(tmp_path: Path) -> None:
         assert [p.value for p in parse_series(text)["loss"]] == [0, 1, 2]
         assert text.count("name,") == 1
 
-    # (A point's time takes three characters at least, and more on a slow machine.)
+    # The time of a point takes at least three characters, and more on a slow machine.
     least = len(HEADER) + 3 * len("loss,0,0.0,0\n")
     refuse_at(range(least), log, look)

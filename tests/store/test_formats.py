@@ -1,7 +1,7 @@
-"""Stores of every format that there has been open, and their runs replay.
+"""Tests that stores of every format so far open, and that their runs replay.
 
 ``formats/format-1.zip`` was written by version 0.1.0: three runs of the experiment in it, one of them a failure
-and one a replay. It is never made anew: a change that cannot read it needs a new format and a migration.
+and one a replay. It is never regenerated: a change that cannot read it needs a new format and a migration.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ FORMATS = sorted((ROOT / "tests" / "formats").glob("format-*.zip"))
 
 @pytest.fixture(params=FORMATS, ids=lambda path: path.stem)
 def frozen(request: pytest.FixtureRequest, project: Project) -> Project:
-    """A project that holds nothing but a frozen store."""
+    """Return a project that contains only a frozen store."""
     shutil.unpack_archive(request.param, project.root / ".recorder")
     return project
 
 
 def test_every_format_is_frozen() -> None:
-    """There is a frozen store of each format up to this one."""
+    """There is a frozen store of each format up to the current one."""
     assert [path.stem for path in FORMATS] == [f"format-{n}" for n in range(1, FORMAT + 1)]
 
 
 def test_a_frozen_store_is_read(frozen: Project) -> None:
-    """Its records, values, series and objects are what they were."""
+    """The records, values, series and objects of a frozen store are unchanged."""
     store = RunStore(frozen.root)
     first, failed, replay = store.runs()
     assert [run.status for run in store.runs()] == ["finished", "failed", "finished"]
@@ -53,8 +53,8 @@ def test_a_frozen_store_is_read(frozen: Project) -> None:
 
 
 def test_a_frozen_run_replays(frozen: Project) -> None:
-    """Its runs replay to the same verdicts, from their snapshot and the inputs in the store."""
-    # (Nobody has signed it: that came later.)
+    """The runs of a frozen store replay with the same verdicts, from their snapshot and the inputs in the store."""
+    # The records are unsigned: signatures came later.
     assert "--trust" in frozen.recorder("replay", "1", status=3).stderr
     frozen.recorder("replay", "1", "--trust")
     for run in ("1", "2"):

@@ -1,4 +1,4 @@
-"""The store: made, opened, refused; runs begun, finished, lost and annotated."""
+"""Tests of the store: creating and opening it; beginning, finishing, losing and annotating runs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from stores import begin
 from tinydb import Query, TinyDB
 from waiting import wait_for_tick
 
+import recorder.store.journal
 from recorder.errors import DamageError, RunNotFoundError, StoreFormatError, StoreNotFoundError
 from recorder.records import Record, new_id
 from recorder.store.format import find_store
@@ -31,12 +32,12 @@ from recorder.store.store import RunStore
 
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
-    """An empty store."""
+    """Return an empty store."""
     return RunStore(tmp_path / ".recorder", create=True)
 
 
 def test_a_store_is_made_as_designed(store: RunStore) -> None:
-    """A new store says its format, ignores itself in git, and is found from below and by its parent's path."""
+    """A new store states its format, is ignored by git, and is found from below and by its parent's path."""
     said = json.loads((store.path / "FORMAT").read_text())
     assert (said["format"], said["digest"]) == (1, "blake3")
     assert (store.path / ".gitignore").read_text() == "*\n"
@@ -48,7 +49,7 @@ def test_a_store_is_made_as_designed(store: RunStore) -> None:
 
 
 def test_what_is_no_store(tmp_path: Path) -> None:
-    """No store, a folder of something else, and a store of a newer format are errors of their own."""
+    """A missing store, a folder of other files, and a store of a newer format raise different errors."""
     with pytest.raises(StoreNotFoundError):
         RunStore(tmp_path / "none")
     (tmp_path / "else").mkdir()
@@ -71,7 +72,7 @@ def _make(path: Path, start: Any, made: Any) -> None:
 
 
 def test_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> None:
-    """Six processes that make the same store at once get the same one."""
+    """Six processes that create the same store at once get the same one."""
     start, made = multiprocessing.Event(), multiprocessing.Queue()
     processes = [
         multiprocessing.Process(target=_make, args=(tmp_path / "s", start, made)) for _ in range(6)
@@ -87,7 +88,7 @@ def test_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> None:
 
 
 def test_a_run_from_beginning_to_end(store: RunStore) -> None:
-    """A run is running while its lock is held, finished when it has been finished, lost when neither."""
+    """A run is running while its lock is held, finished after `finish`, and lost in any other case."""
     record, live = begin(store)
     assert record.number == 1 and store.get(1).status == "running"
     store.finish(msgspec.structs.replace(record, status="finished", result=3))
@@ -101,7 +102,7 @@ def test_a_run_from_beginning_to_end(store: RunStore) -> None:
 
 
 def test_records_come_back_whole(store: RunStore) -> None:
-    """A record with everything in it comes back equal, from another handle too."""
+    """A record with every field reads back equal, also through another handle."""
     record, live = begin(store, config={"a": {"$tuple": [1, 2.5]}}, tags=("x",), warnings=("w",))
     record = msgspec.structs.replace(record, status="finished", duration_s=0.5, result={"é": None})
     store.finish(record)
@@ -112,7 +113,7 @@ def test_records_come_back_whole(store: RunStore) -> None:
 
 
 def test_annotations(store: RunStore) -> None:
-    """Tags, note and verdict may be set later, nothing else."""
+    """Only tags, note and verdict can be set later."""
     _, live = begin(store)
     live.close(keep=True)
     assert store.annotate(1, tags=("paper",), note="n").tags == ("paper",)
@@ -124,7 +125,7 @@ def test_annotations(store: RunStore) -> None:
 
 
 def test_annotations_of_a_run_in_progress(store: RunStore) -> None:
-    """What is set while a run is in progress is there when it has finished; a lost run stays a lost one."""
+    """Annotations of a run in progress are kept when it finishes; annotating a lost run keeps it lost."""
     record, live = begin(store, tags=("x",))
     store.annotate(1, tags=("x", "y"), note="n")
     assert store.get(1).status == "running"
@@ -140,14 +141,14 @@ def test_annotations_of_a_run_in_progress(store: RunStore) -> None:
 
 
 def test_a_record_that_does_not_validate(store: RunStore) -> None:
-    """A document that is no record is an error that names the run."""
+    """A document that is not a record raises an error that names the run."""
     store.journal.table("runs").insert({"number": 1, "id": 5})
     with pytest.raises(DamageError, match="run 1"):
         store.get(1)
 
 
 def test_content_is_inline_where_it_is_small_text(store: RunStore, tmp_path: Path) -> None:
-    """Small text is in the record; large and binary content is an object; both come back."""
+    """Small text is stored inline, large and binary content as an object; both read back."""
     for data, inline in ((b"small", True), (b"\xff\xfe", False), (b"x" * 5000, False)):
         content = store.keep(data)
         assert (content.text is not None) == inline
@@ -167,7 +168,7 @@ def test_tinydb_opens_the_journal(store: RunStore) -> None:
 
 
 def test_known_outputs(tmp_path: Path) -> None:
-    """Paths are noted once, seen by another handle, and a line that was cut short is passed over."""
+    """Paths are stored once, are visible to another handle, and an incomplete line is skipped."""
     one, other = KnownOutputs(tmp_path / "outputs"), KnownOutputs(tmp_path / "outputs")
     assert one.read() == frozenset()
     one.add(["a", "b\n"])
@@ -180,7 +181,7 @@ def test_known_outputs(tmp_path: Path) -> None:
 
 
 def wait_until_empty(folder: Path) -> None:
-    """Until the thread that empties the folders of ended runs has ended."""
+    """Wait for the end of the thread that empties the folders of ended runs."""
     deadline = time.monotonic() + 60
     while any(thread.name == "recorder-spare" for thread in threading.enumerate()):
         assert time.monotonic() < deadline
@@ -190,7 +191,7 @@ def wait_until_empty(folder: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="a folder with an open file cannot be renamed there")
 def test_a_live_folder_serves_the_next_run(store: RunStore) -> None:
-    """The next run of a process gets the emptied folder of one that has ended: young, locked, and out of gc's reach."""
+    """The next run of a process reuses the emptied folder of an ended one, with a new age, locked, and kept by gc."""
     _, live = begin(store)
     inode, lock = live.path.stat().st_ino, live.path / "lock"
     for file in (live.stdout, live.series, live.outputs, live.files / "own", live.path / "else"):
@@ -202,7 +203,7 @@ def test_a_live_folder_serves_the_next_run(store: RunStore) -> None:
     assert not list((store.path / "live").iterdir())
     (spare,) = (store.path / "spare").iterdir()
     wait_until_empty(spare)
-    wait_for_tick(store.path)  # gc deletes only what is older than itself
+    wait_for_tick(store.path)  # gc deletes only files older than its start
     collect(store)
     assert is_alive(spare)
     _, live = begin(store)
@@ -220,7 +221,7 @@ def test_a_live_folder_serves_the_next_run(store: RunStore) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="a folder with an open file cannot be renamed there")
 def test_a_live_folder_that_was_swept_away_is_made_anew(store: RunStore) -> None:
-    """Where the folder, or its lock, of a run that has ended is gone, the next run gets a new one with a lock."""
+    """If the folder of an ended run, or its lock file, is gone, the next run gets a new folder with a lock."""
     for what in ("lock", "folder"):
         _, live = begin(store)
         live.close(reuse=True)
@@ -236,7 +237,7 @@ def test_a_live_folder_that_was_swept_away_is_made_anew(store: RunStore) -> None
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_takes_no_folder_of_its_parents(store: RunStore) -> None:
-    """A folder that waits for its process's next run is not a forked child's, and outlives the child."""
+    """A folder waiting for the next run of its process is not taken by a forked child, and outlives it."""
     _, live = begin(store)
     live.close(reuse=True)
     (spare,) = (store.path / "spare").iterdir()
@@ -251,7 +252,7 @@ def test_a_forked_child_takes_no_folder_of_its_parents(store: RunStore) -> None:
 
 
 def test_what_a_process_kept_is_gone_with_it(tmp_path: Path) -> None:
-    """A process that ends leaves no folder behind; one that is killed leaves one that gc removes."""
+    """A process that ends leaves no folder behind; gc removes the folders of one that was killed."""
     code = """
 import os, signal, sys
 from recorder.records import new_id
@@ -276,7 +277,7 @@ if sys.argv[2:]:
 
 
 def test_the_last_runs(store: RunStore) -> None:
-    """The last runs are those of the greatest numbers, in order, and are named without a look at the others."""
+    """The last runs are those with the highest numbers, in order, and are found without reading the others."""
     for n in range(5):
         record, live = begin(store, config={"n": n})
         store.finish(msgspec.structs.replace(record, status="finished"))
@@ -287,3 +288,14 @@ def test_the_last_runs(store: RunStore) -> None:
     assert (store.find("last"), store.find("last~4")) == (whole[-1], whole[0])
     with pytest.raises(RunNotFoundError, match="only 5 runs"):
         store.find("last~5")
+
+
+def test_the_public_path_of_the_journal_storage(tmp_path: Path) -> None:
+    """`TinyDB(path, storage=recorder.store.journal.JournalStorage)` works, and the package alone loads no TinyDB."""
+    db = TinyDB(tmp_path / "db.jsonl", storage=recorder.store.journal.JournalStorage)
+    assert db.insert({"x": 1}) == 1 and db.all() == [{"x": 1}]
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        recorder.store.journal.Nothing  # noqa: B018
+    code = "import sys, recorder.store.journal; print('tinydb' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -108,18 +108,19 @@ _sources: dict[str, tuple[int, tuple[str, ...]]] = {}
 def _suspects(function: Function, root: str | None) -> list[tuple[str, Suspect]]:
     """Return the suspects of the project's loaded modules, with those of the experiment itself first."""
     own = f"{function.qualname.replace('<locals>.', '')}."
-    found = list(_all_suspects(function.file, root))
+    found = list(_all_suspects(function, root))
     found.sort(key=lambda one: one[0] != function.file or not f"{one[1].inside}.".startswith(own))
     return found
 
 
-def _all_suspects(file: str | None, root: str | None) -> Iterator[tuple[str, Suspect]]:
+def _all_suspects(function: Function, root: str | None) -> Iterator[tuple[str, Suspect]]:
     if root is None:
         return
+    file, qualname = function.file, function.qualname.replace("<locals>.", "")
     prefix = root + os.sep
     own = () if file is None else (prefix + file.replace("/", os.sep),)
     for source in dict.fromkeys((*own, *_loaded_sources(prefix))):
-        found = suspects_in(source)
+        found = [one for one in suspects_in(source) if not one.is_return or one.inside == qualname]
         clocks = {one.line for one in found if one.kind == "clock"}
         place = source[len(prefix) :].replace(os.sep, "/")
         for one in found:

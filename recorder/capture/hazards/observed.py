@@ -17,6 +17,7 @@ from typing import Any
 from ...paths import PACKAGE
 from ..files.audit_hook import WORKER, listen, targets
 from ..seeding import entropy
+from .order import uses_order
 
 # The limit on noted hazards of one run. It exceeds the number listed because libraries cause some.
 _MAX_SEEN = 200
@@ -26,6 +27,11 @@ _STDLIB = (_paths["stdlib"] + os.sep, "<frozen")
 _INSTALLED = (_paths["purelib"] + os.sep, _paths["platlib"] + os.sep)
 # Modules between the user of random bytes and os.urandom.
 _DRAWERS = tuple(f"{_paths['stdlib']}{os.sep}{name}.py" for name in ("random", "secrets", "uuid"))
+# Modules whose functions pass on the order in which a folder lists its files.
+_LISTERS = (
+    *(_paths["stdlib"] + os.sep + name for name in ("os.py", "glob.py", "pathlib", "fnmatch.py")),
+    "<frozen os>",
+)
 # Modules that run programs to query the system.
 _ASKERS = tuple(
     os.path.join(_paths["stdlib"], *name)  # noqa: PTH118
@@ -37,7 +43,7 @@ _INSTALLED_ASKERS = (os.path.join("loky", "backend", "context.py"),)  # noqa: PT
 _TIDIERS = os.sep + "resource_tracker.py"
 # Packages that name temporary folders, messages, and calls with random bytes, which do not reach results.
 _PLUMBING = (
-    "joblib", "ipykernel", "jupyter_client", "zmq", "fsspec", "tornado", os.path.join("sklearn", "callback"),  # noqa: PTH118
+    "joblib", "ipykernel", "jupyter_client", "zmq", "fsspec", "tornado", "optuna", os.path.join("sklearn", "callback"),  # noqa: PTH118
 )  # fmt: skip
 
 
@@ -59,6 +65,30 @@ def _note(kind: str, detail: str, frame: FrameType | None) -> None:
         for watch in targets():
             if len(watch.hazards) < _MAX_SEEN:
                 watch.hazards[kind, place, detail] = None
+
+
+def _on_listing(folder: Any = None, *_rest: Any) -> None:
+    """Note a listing of a folder with several entries whose order the project's code uses."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_LISTERS):
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_filename.startswith((PACKAGE, *_STDLIB, *_INSTALLED)):
+        return  # a library sorts the names, or does not: the project's code cannot tell
+    key = "listing order", f"{frame.f_code.co_filename}:{frame.f_lineno}", ""
+    if all(key in watch.hazards for watch in targets()):
+        return
+    if uses_order(frame.f_code.co_filename, frame.f_lineno) and _has_several(folder):
+        _note("listing order", "", frame)
+
+
+def _has_several(folder: Any) -> bool:
+    if isinstance(folder, int):
+        return True
+    try:
+        with os.scandir("." if folder is None else folder) as entries:
+            return next(entries, None) is not None and next(entries, None) is not None
+    except OSError:
+        return False
 
 
 class _Asked(threading.local):
@@ -176,6 +206,8 @@ _LISTENED: dict[str, Callable[..., None]] = {
     "os.posix_spawn": _on_process,
     "os.system": _on_system,
     "os.fork": _on_fork,
+    "os.listdir": _on_listing,
+    "os.scandir": _on_listing,
     WORKER: _on_worker,
 }
 if hasattr(os, "register_at_fork"):

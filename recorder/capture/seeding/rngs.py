@@ -9,13 +9,34 @@ from typing import Any, NamedTuple
 
 from .determinism import fix_torch, read_torch, restore_torch
 from .entropy import tap_bits, tap_system
+from .program_seeds import (
+    has_seeded_numpy,
+    has_seeded_python,
+    has_seeded_torch,
+    pack_numpy,
+    pack_python,
+    pack_torch,
+    tap_seeding,
+    unpack_numpy,
+    unpack_python,
+    unpack_torch,
+    untapped,
+)
+
+
+class States(NamedTuple):
+    """Functions for a generator that the program may have seeded: detect that, and write its state as a string."""
+
+    is_seeded: Callable[[Any], bool]
+    pack: Callable[[Any], str]
+    unpack: Callable[[str, Any], Any]
 
 
 class Generator(NamedTuple):
     """A process-wide generator: its module, and functions to plant, capture, and restore its state.
 
     Each function takes the module as its first argument. `listed` is False for a state that is not a generator, but is
-    planted and restored with them.
+    planted and restored with them. `states` is None for a generator that is always planted.
     """
 
     name: str
@@ -24,11 +45,12 @@ class Generator(NamedTuple):
     capture: Callable[[Any], Any]
     restore: Callable[[Any, Any], object]
     listed: bool = True
+    states: States | None = None
 
 
 def _plant_torch(torch: Any, seed: int) -> None:
     # This accepts 64 bits, and seeds CUDA generators too, including those of devices not yet used.
-    torch.manual_seed(seed % 2**63)
+    untapped(torch.manual_seed)(seed % 2**63)
 
 
 def _capture_torch(torch: Any) -> Any:
@@ -78,23 +100,33 @@ def _restore_tensorflow(tensorflow: Any, state: tuple[int | None, Any]) -> None:
         context._seed, context._rng = None, random.Random()
 
 
-# numpy.random.seed takes 32 bits, so a larger or negative seed is taken modulo 2**32. CuPy is the same.
+# NumPy's RandomState takes 32 bits, so a larger or negative seed is taken modulo 2**32. CuPy is the same.
 GENERATORS: tuple[Generator, ...] = (
     Generator(
         "random",
         "random",
-        lambda random, seed: random.seed(seed),
+        lambda random, seed: untapped(random.seed)(seed),
         lambda random: random.getstate(),
         lambda random, state: random.setstate(state),
+        states=States(has_seeded_python, pack_python, unpack_python),
     ),
     Generator(
         "numpy",
         "numpy.random",
-        lambda random, seed: random.seed(seed % 2**32),
+        # The state that seed() would set, which would also drop the mark of an unseeded generator.
+        lambda random, seed: random.set_state(random.RandomState(seed % 2**32).get_state()),
         lambda random: random.get_state(),
         lambda random, state: random.set_state(state),
+        states=States(has_seeded_numpy, pack_numpy, unpack_numpy),
     ),
-    Generator("torch", "torch", _plant_torch, _capture_torch, _restore_torch),
+    Generator(
+        "torch",
+        "torch",
+        _plant_torch,
+        _capture_torch,
+        _restore_torch,
+        states=States(has_seeded_torch, pack_torch, unpack_torch),
+    ),
     Generator(
         "tensorflow",
         "tensorflow",
@@ -112,8 +144,24 @@ GENERATORS: tuple[Generator, ...] = (
     ),
 )
 
-# Replacements for sources of entropy: see `recorder.capture.seeding.entropy`.
+
+def _seeding_tap(name: str, module: str, attribute: str) -> Generator:
+    return Generator(
+        f"seeding of {name}",
+        module,
+        lambda module, seed: tap_seeding(module, attribute, name),
+        lambda module: getattr(module, attribute),
+        lambda module, state: setattr(module, attribute, state),
+        listed=False,
+    )
+
+
+# Replacements for sources of entropy, and for the functions that seed generators: see
+# `recorder.capture.seeding.entropy` and `recorder.capture.seeding.program_seeds`.
 TAPS: tuple[Generator, ...] = (
+    _seeding_tap("random", "random", "seed"),
+    _seeding_tap("numpy", "numpy.random", "seed"),
+    _seeding_tap("torch", "torch", "manual_seed"),
     Generator(
         "numpy's entropy",
         "numpy.random",

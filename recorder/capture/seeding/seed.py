@@ -1,7 +1,8 @@
 """The seed of a run: draw one, plant it in every random generator, and restore their states afterwards.
 
 A generator belongs to a module. If the module is loaded, the seed is planted at once. If the run imports it, the seed
-is planted as soon as the module has been executed.
+is planted as soon as the module has been executed. A generator that the program has seeded itself is left alone: its
+state is recorded, and a replay restores it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from ...errors import RecorderWarning
+from . import program_seeds
 from .determinism import is_deterministic
 from .entropy import Streams
 from .rngs import DETERMINISM, GENERATORS, TAPS, Generator
@@ -53,15 +55,38 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
+def _note_seeding(name: str) -> None:
+    for planting in tuple(_in_progress):
+        planting.seeded.add(name)
+
+
+program_seeds.on_seed = _note_seeding
+
+
 class Planting:
     """A planted seed. `restore` puts the earlier states of the generators back.
 
-    `streams` are the draws of this context from the seed and from the operating system.
+    Attributes:
+        streams: The draws of this context from the seed and from the operating system.
+        kept: The packed states, by name, of the generators that the program had seeded; the seed is not planted there.
+        seeded: The names of the generators that the program has seeded since. They keep their states at the end, as
+            in a program that is not recorded.
     """
 
-    def __init__(self, seed: int, generators: Sequence[Generator]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        generators: Sequence[Generator],
+        *,
+        kept: Mapping[str, str] | None = None,
+        detect: bool = False,
+    ) -> None:
         self._seed = seed
         self._states: list[_Planted] = []
+        self._recorded = dict(kept or {})
+        self._detect = detect
+        self.kept: dict[str, str] = {}
+        self.seeded: set[str] = set()
         self.streams = Streams(seed)
         with _lock:
             _in_progress.append(self)
@@ -82,7 +107,8 @@ class Planting:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the planted generators, including those of modules imported since."""
-        names = [planted.generator.name for planted in self._states if planted.generator.listed]
+        listed = [one.generator.name for one in self._states if one.generator.listed]
+        names = [name for name in listed if name not in self.kept]
         return (*names, "jax") if self.streams.keys else tuple(names)
 
     @property
@@ -91,20 +117,38 @@ class Planting:
         streams = self.streams
         return {
             "generators": self.names,
+            "kept": self.kept,
             "unseeded": streams.unseeded,
             "spawned": streams.spawned,
             "system_draws": streams.system.total(),
         }
 
     def plant(self, generator: Generator, module: ModuleType) -> None:
-        """Plant the seed in a generator whose module is loaded. If that fails, warn."""
+        """Plant the seed in a generator whose module is loaded, or restore its recorded state. If that fails, warn."""
         try:
             state = generator.capture(module)
-            generator.plant(module, self._seed)
+            states, recorded = generator.states, self._recorded.get(generator.name)
+            if states is not None and recorded is not None:
+                generator.restore(module, states.unpack(recorded, module))
+                self.kept[generator.name] = recorded
+            elif states is not None and self._detect and self._is_programs(generator, module):
+                self.kept[generator.name] = states.pack(state)
+                return
+            else:
+                generator.plant(module, self._seed)
         except Exception as error:  # noqa: BLE001 - a broken or replaced library must not end the run
             _warn(f"the seed was not planted in {generator.name}: {error}")
         else:
             self._states.append(_Planted(generator, module, state))
+
+    def _is_programs(self, generator: Generator, module: ModuleType) -> bool:
+        """Return whether the program has seeded the generator itself, and not an enclosing run."""
+        for planting in reversed(_in_progress):
+            if generator.name in planting.kept:
+                return True
+            if any(own.generator is generator for own in planting._states):
+                return generator.name in planting.seeded
+        return generator.states is not None and generator.states.is_seeded(module)
 
     def restore(self) -> None:
         """Restore each generator to its state before the planting. A second call does nothing.
@@ -122,6 +166,8 @@ class Planting:
             later = _in_progress[at + 1 :]
             del _in_progress[at]
             for planted in self._states:
+                if planted.generator.name in self.seeded:
+                    continue
                 if not any(planting.inherit(planted) for planting in later):
                     self._put_back(planted)
 
@@ -146,6 +192,8 @@ class Planting:
     def _swap(self) -> None:
         """Exchange the current states of the generators for the saved ones."""
         for i, planted in enumerate(self._states):
+            if planted.generator.name in self.seeded:
+                continue
             try:
                 now = planted.generator.capture(planted.module)
             except Exception as error:  # noqa: BLE001 - a broken library must not end the run
@@ -169,9 +217,32 @@ class Planting:
             _warn(f"the generator of {planted.generator.name} was not restored: {error}")
 
 
-def plant(seed: int) -> Planting:
-    """Plant `seed` in every loaded generator, and in those imported before `restore`."""
-    return Planting(seed, GENERATORS + TAPS + (DETERMINISM if is_deterministic() else ()))
+def plant(seed: int, *, kept: Mapping[str, str] | None = None, detect: bool = False) -> Planting:
+    """Plant `seed` in every loaded generator, and in those imported before `restore`.
+
+    Args:
+        seed: The seed.
+        kept: Packed states of generators by name, which are restored instead.
+        detect: Leave generators alone that the program has seeded itself.
+    """
+    generators = GENERATORS + TAPS + (DETERMINISM if is_deterministic() else ())
+    return Planting(seed, generators, kept=kept, detect=detect)
+
+
+def program_states() -> dict[str, str]:
+    """Return the packed states, by name, of the generators that the program has seeded itself."""
+    with _lock:
+        probe = Planting(0, (), detect=True)
+        try:
+            for generator in GENERATORS:
+                module = sys.modules.get(generator.module)
+                if generator.states is None or module is None or _is_half_made(module):
+                    continue
+                if probe._is_programs(generator, module):
+                    probe.kept[generator.name] = generator.states.pack(generator.capture(module))
+        finally:
+            probe.restore()
+        return probe.kept
 
 
 def _is_half_made(module: ModuleType) -> bool:

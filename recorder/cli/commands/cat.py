@@ -54,10 +54,10 @@ def command(path: str | None, content: str) -> None:
 
 
 def _with_names(error: ContentNotFoundError, record: Record, name: str) -> ContentNotFoundError:
-    """Return the error with every name that the run has, if `name` is none of them."""
+    """Return the error with every name that the run has, if `name` is not among them."""
     names = content_names(record)
     if any(name == one or name.startswith(f"{one}/") or one.endswith(f"/{name}") for one in names):
-        return error  # the name is known, and the message says why there is nothing to print
+        return error  # the name exists, and the message has the reason
     has = ", ".join(names) or "no output, input or result"
     command = _ELSEWHERE.get(name)
     more = f"; for its {name}: recorder {command} {record.number}" if command else ""

@@ -10,7 +10,7 @@ from ...compare.variation import Row, Variation
 from ..text import Column, printable, render, shorten, terminal_width
 from .diff import run_name
 
-_CELL = 24
+_CELL = 40
 _KEY = 32
 _LISTED = 30
 

@@ -41,12 +41,12 @@ def _columns(plan: Plan) -> list[Column]:
 def plan_document(plan: Plan) -> dict[str, Any]:
     """Return the plan as plain JSON, without the values of secrets.
 
-    - ``run``, ``experiment``, ``code`` (its source, in words), ``python``: the version that would run it;
+    - ``run``, ``experiment``, ``code`` (a description of its source), ``python``: the version that would run it;
     - ``deviations``: differences in the environment, with ``key`` as in `recorder diff`, ``recorded``, ``now``, and
       ``matters``: whether the difference can change results; those that can come first;
     - ``inputs``: a list of ``path``, ``digest``, ``in_root``, ``kind`` (snapshot, store, in place, given, missing),
       ``at``: the place it is read from, ``changed`` and ``changed_in_place``;
-    - ``threads``: variables that are set to restore the recorded numbers of threads; ``not_restored``: in words;
+    - ``threads``: variables that are set to restore the recorded numbers of threads; ``not_restored``: descriptions;
     - ``notes``: reasons for which the replay may diverge; ``blockers``: reasons why it cannot run, with advice.
     """
     document: dict[str, Any] = {name: msgspec.to_builtins(getattr(plan, name)) for name in _FIELDS}

@@ -144,13 +144,13 @@ def verification_document(done: ReplayResult) -> dict[str, Any]:
     - ``items``: a list of
         - ``kind``: result, output, metric, exception, log, console; ``name``;
         - ``verdict``: identical, equal, close, different, missing, extra, opaque;
-        - ``decides``: false for an item that is only reported; ``detail``: where and by how much it differs, in words;
+        - ``decides``: false for an item that is only reported; ``detail``: a description of the difference;
         - ``numbers``: the first numbers of a result: ``name``, ``recorded``, ``replayed``;
         - ``tolerance``: ``rtol`` and ``atol`` that applied to the whole item, left out if 0;
         - ``count``: the number of differences; ``max_abs_error``, ``max_rel_error``: the largest, or null;
         - ``differences``: the first 100, see `recorder.codec.Difference`; fields at their defaults are left out;
         - ``departure``: for a series, see `recorder.compare.items.Departure`, else null;
-    - ``causes``: for a divergence, the changes and hazards that may be the cause, in words;
+    - ``causes``: for a divergence, the descriptions of the changes and hazards that may be the cause;
     - ``explanation``: with --explain, see `recorder.render.replays.explanation`; null if nothing diverged;
     - ``changes``: changed arguments; ``notes``: notes of the plan; ``live_code``: true if the project's current code
       ran; ``plan``: see `recorder.render.replays.plan`; ``exit_status``: that of the command.

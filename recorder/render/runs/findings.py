@@ -24,8 +24,11 @@ def describe_finding(finding: Finding) -> str:
     if finding.repair:
         lines.append(click.style(f"  --repair: {printable(finding.repair)}", dim=True))
     elif finding.is_damage:
+        give_up = "; to give it up: --repair --discard" if finding.discard else ""
         lines.append(
-            click.style("  the store has no other copy: restore it from a backup", dim=True)
+            click.style(
+                f"  the store has no other copy: restore it from a backup{give_up}", dim=True
+            )
         )
     return "\n".join(lines)
 
@@ -41,7 +44,8 @@ def _affected(finding: Finding) -> str:
 def describe_outcome(outcome: RepairResult) -> str:
     """Describe a finding and the result of its repair."""
     finding = outcome.finding
-    result = outcome.done or ("not repaired" if finding.is_damage else "left alone")
+    give_up = "; restore it from a backup, or give it up with --discard" if finding.discard else ""
+    result = outcome.done or (f"not repaired{give_up}" if finding.is_damage else "left alone")
     color = "green" if outcome.is_repaired else "red"
     head = f"{click.style(finding.kind, bold=True)}  {printable(finding.place)}"
     problem = f"  {printable(finding.what)}{_affected(finding)}"
@@ -51,7 +55,7 @@ def describe_outcome(outcome: RepairResult) -> str:
 def finding_document(outcome: RepairResult, *, repaired: bool) -> dict[str, Any]:
     """Return a finding as JSON; after a repair with `done` and `is_repaired`."""
     document: dict[str, Any] = outcome.finding._asdict()
-    del document["mend"]
+    del document["mend"], document["discard"]
     if repaired:
         document |= {"done": outcome.done, "is_repaired": outcome.is_repaired}
     return document

@@ -42,8 +42,8 @@ def _spread(spread: Spread | None) -> str:
     """Format mean ± deviation, ``0.912 ± 0.013``: two digits of the deviation decide the digits of both."""
     if spread is None:
         return ""
-    if not spread.deviation:
-        return number(spread.mean)
+    if not spread.deviation or not math.isfinite(spread.deviation):
+        return number(float(spread.mean))
     digits = 1 - math.floor(math.log10(spread.deviation))
     if 0 <= digits <= 6:
         return f"{spread.mean:.{digits}f} ± {spread.deviation:.{digits}f}"

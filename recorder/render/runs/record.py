@@ -153,6 +153,9 @@ def _config(record: Record) -> Iterator[str]:
             "replay": "the replayed run's",
         }
         planted = f"; planted in {printable(', '.join(seed.generators))}" if seed.generators else ""
+        if seed.kept:
+            kept = printable(", ".join(seed.kept))
+            planted += f"; not planted in {kept}, which the program had seeded"
         yield click.style(f"  seed {seed.value}: {origin[seed.origin]}{planted}", dim=True)
         yield from (click.style(f"  {line}", dim=True) for line in _drawn(seed))
 

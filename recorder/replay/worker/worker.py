@@ -28,7 +28,6 @@ from ...recording.entrypoint import as_experiment, load_module, load_script
 from ...recording.execution import Execution
 from ...recording.experiment import Experiment
 from ...recording.invocation import Call
-from ...recording.recorded_generators import CLOSED
 from ...records import JSON, Change, Function, Record
 from ...secrets.names import kind_of, promises_secret
 from ...secrets.register import Secrets
@@ -235,7 +234,7 @@ def _run(
     )
     execution = Execution(experiment, call, executed)
     try:
-        execution.complete(most=_most(record, store))
+        execution.complete(most=_most(record, experiment, store))
     except BaseException as error:  # noqa: BLE001 - the record keeps it, and the verdict compares it
         sys.stderr.write(own_traceback(error))
     return execution.run.id
@@ -274,10 +273,12 @@ def _move(form: JSON, name: str, tree: Path, live: LiveTree | None) -> JSON:
     return codec.replace_parts(form, name, (name,), move)
 
 
-def _most(record: Record, store: RunStore) -> int | None:
-    """Return the number of values taken from a generator that was closed early; None for any other run."""
+def _most(record: Record, experiment: Experiment, store: RunStore) -> int | None:
+    """Return how many values were taken from a generator that was closed before it was exhausted, else None."""
+    if not (experiment.is_generator or experiment.is_async_generator):
+        return None
     result = codec.inline(record.result, store.read)
-    if isinstance(result, dict) and result.get("closed") is True and record.note == CLOSED:
+    if isinstance(result, dict) and result.get("closed") is True:
         return int(result["yielded"])
     return None
 

@@ -29,6 +29,7 @@ from ...store.filesystem.folder_lock import FolderLock
 from ...store.store import RunStore
 from .inputs import InputSource
 from .layout import lay_out
+from .repository import asks_git, make_repository
 
 # The first bytes of a script with an interpreter, and of ELF and Mach-O programs.
 _PROGRAMS = (b"#!", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
@@ -114,6 +115,8 @@ class Workspace:
                 lay_out(self._store, project.snapshot, Path(self.projects[project.root]))
         self._clear_outputs()
         self._lay_inputs()
+        if asks_git(self._record):
+            make_repository(self._record, self.tree)
 
     def _clear_outputs(self) -> None:
         """Remove the outputs of an earlier run, which could pass for outputs of the replay."""

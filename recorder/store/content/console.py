@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from ...errors import DamageError
 from ...formats.compression import compress, unpack
 from ...records import Record, StoredBytes
+from ..filesystem.disk import is_regular, open_regular
 from ..live.live import is_alive
 from ..store import INLINE_BYTES, RunStore
 from .timeline import STREAMS, Printed, Stream, Timeline
@@ -60,7 +61,7 @@ def follow_console(
 
 def keep_arrivals(store: RunStore, path: Path) -> StoredBytes | None:
     """Store a complete console index for a record, gzipped if it is large."""
-    size_bytes = path.stat().st_size if path.exists() else 0
+    size_bytes = path.stat().st_size if is_regular(path) else 0
     if size_bytes <= INLINE_BYTES:
         return store.keep(path.read_bytes()) if size_bytes else None
     packed = path.with_name(f"{path.name}.gz")
@@ -69,7 +70,7 @@ def keep_arrivals(store: RunStore, path: Path) -> StoredBytes | None:
 
 
 def _read(store: RunStore, record: Record, part: _Part) -> bytes:
-    if record.status in ("running", "lost") and store.live(record).path.exists():
+    if record.status in ("running", "lost") and store.live(record).is_there():
         return _read_from(_file(store, record, part), 0)
     if record.status == "running":  # the run has ended since its record was read
         record = store.get(record.number)
@@ -89,9 +90,9 @@ def _file(store: RunStore, record: Record, part: _Part) -> Path:
 def _read_from(path: Path, offset: int) -> bytes:
     """Return the bytes of the file from `offset` on, none if its run has ended: the next run may reuse the file."""
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path), "rb") as file:  # noqa: PTH123
             file.seek(offset)
             data = file.read()
             return data if os.path.samestat(os.fstat(file.fileno()), path.stat()) else b""
-    except FileNotFoundError:
+    except OSError:  # gone, or not a regular file
         return b""

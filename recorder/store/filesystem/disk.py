@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -38,6 +40,37 @@ def append_all(fd: int, data: bytes) -> None:
     except BaseException:
         os.ftruncate(fd, size)
         raise
+
+
+def open_regular(path: str | Path) -> int:
+    """Open a regular file for reading; return its descriptor. Raises OSError for a link, a FIFO or a device.
+
+    A store may come from somebody else: a link in it could lead to any file of this user, and opening a FIFO blocks.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def read_regular(path: str | Path, *, offset: int = 0) -> bytes:
+    """Return the bytes of a regular file from `offset` on. Raises OSError for a link, a FIFO or a device."""
+    with open(open_regular(path), "rb") as file:
+        file.seek(offset)
+        return file.read()
+
+
+def is_regular(path: str | Path) -> bool:
+    """Return whether there is a regular file at `path`, not following a link."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -143,7 +176,7 @@ class ProcessLock:
         return True
 
     def _lock(self, how: int) -> None:
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             _held_fds.add(fd)
             fcntl.flock(fd, how)
@@ -175,7 +208,7 @@ class ProcessLock:
         """Return whether the lock is held; concurrent calls do not disturb each other. Raises OSError."""
         if fcntl is None:
             return self._is_other_held()
-        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -262,7 +295,7 @@ class Gate:
                     return fd
                 _held_fds.discard(fd)
                 os.close(fd)
-        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
 
     def __del__(self) -> None:
         for pid, fd in self._idle:

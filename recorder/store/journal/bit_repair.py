@@ -27,6 +27,16 @@ def mend_line(raw: bytes) -> bytes | None:
     return None
 
 
+def mend_split_line(first: bytes, second: bytes) -> bytes | None:
+    """Return the line that a bit flip split in two by making one of its bytes a newline, None if that is not it."""
+    joined = first + second[:-1] if second.endswith(b"\n") else first + second
+    for bit in range(8):
+        candidate = _flip(joined, len(first) - 1, bit)
+        if is_line(candidate) and _is_readable(candidate + b"\n"):
+            return candidate + b"\n"
+    return None
+
+
 def _is_readable(line: bytes) -> bool:
     try:
         read_document(line)

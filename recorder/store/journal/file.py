@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import threading
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ...errors import RecorderWarning
+from ...errors import DamageError, RecorderWarning
 from ..filesystem.disk import ProcessLock, sync_folder, write_all
 from .index import Known, is_worth_it, read_index, write_index
-from .lines import Line, make_line, read_lines
+from .lines import INCOMPLETE, Line, is_line, make_line, read_lines
+from .mark import Mark, read_mark, write_mark
 from .view import OpenFile, TableIndex, TableView
 
 _WASTE_FROM_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 22
 _MARK_BYTES = 18  # the beginning of a line up to the end of its checksum, which identifies it
 
 
@@ -42,6 +45,8 @@ class JournalFile:
         self._start_from_index()
         self.refresh()
         self._index()
+        if lost := self.lost_lines():
+            warnings.warn(f"{lost}; try: recorder check", RecorderWarning, stacklevel=2)
 
     def _open(self) -> None:
         self._file = OpenFile(self.path, read_only=self._read_only)
@@ -55,6 +60,7 @@ class JournalFile:
         self._mark = b""
         self._live_bytes = 0
         self._damaged = False
+        self._unreadable: Line | None = None
         self._state: tuple[int, ...] = ()
 
     def _start_from_index(self) -> None:
@@ -118,8 +124,10 @@ class JournalFile:
             self._sync_wanted |= sync
             synced = self._file if self._sync_wanted and not self._depth else None
             self._sync_wanted &= self._depth > 0
+            mark = self._current_mark()
         if synced is not None:
             getattr(os, "fdatasync", os.fsync)(synced.fd)
+            self._advance_mark(synced, mark)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -136,6 +144,45 @@ class JournalFile:
             self._depth -= 1
             if not self._depth:
                 self._processes.release()
+
+    # The mark
+
+    def _current_mark(self) -> Mark:
+        last_id = max((index.last_id for index in self.tables.values()), default=0)
+        line = self._mark.decode("latin-1")
+        return Mark(self._end, self._last_at, line, last_id) if self._end else Mark()
+
+    def _advance_mark(self, file: OpenFile, mark: Mark) -> None:
+        """Write the mark of lines that were just synced, unless another process has written a later one."""
+        # The mark is evidence for later: failing to write it must not fail the write that it is about.
+        with contextlib.suppress(OSError, ValueError), self.shared(), self._alone():
+            old = read_mark(self.path) or Mark()
+            # In a compacted file the positions differ. A mark that does not hold is kept as evidence of the loss.
+            if file is self._file and old.end < mark.end and old.holds(file):
+                write_mark(self.path, mark)
+
+    def lost_lines(self) -> str:
+        """Describe the loss if the journal lacks lines that it once had, by its mark; "" if it does not."""
+        with self.shared():
+            self.refresh()
+            try:
+                mark = read_mark(self.path) or Mark()
+            except ValueError:
+                return ""  # reported by a check
+            size = self._file.state().st_size
+            # A damaged line is a separate finding, and may be the line of the mark.
+            if mark.holds(self._file) or (self._damaged and size >= mark.end):
+                return ""
+        how = "is shorter" if size < mark.end else "has other lines"
+        return (
+            f"{self.path} has lost lines: it had {mark.end} bytes and ids up to {mark.last_id}, and"
+            f" now {how} ({size} bytes)"
+        )
+
+    def accept_loss(self) -> None:
+        """Set the mark to the current state of the journal, after a loss of lines was accepted. Raises OSError."""
+        with self.shared(), self._alone():
+            write_mark(self.path, self._current_mark())
 
     # Reading
 
@@ -174,6 +221,7 @@ class JournalFile:
         if line.damage:
             # No index is written over a damaged line, so that each process that opens the journal warns about it.
             self._damaged = True
+            self._unreadable = self._unreadable or (line if line.is_lost else None)
             self._warn(line)
         elif line.id is None:
             self._note_table(line)
@@ -232,8 +280,27 @@ class JournalFile:
             file, end, size = self._file, self._end, self._file.state().st_size
         found = [line for line in file.lines(0, end) if line.damage]
         if size > end:
-            found.append(Line(end, size - end, damage="it is incomplete"))
+            found.append(Line(end, size - end, damage=INCOMPLETE))
         return found
+
+    def verify(self) -> None:
+        """Read every line again, from the first. Raises DamageError if the document of one cannot be read.
+
+        Not only lines appended since the last read: a line that was damaged, and was restored in place since, may be
+        the current one of a document.
+        """
+        lock = self._alone if self._file.is_writable else contextlib.nullcontext
+        with self.shared(), lock():
+            self.refresh()
+            self._forget()
+            self.refresh()
+            line = self._unreadable
+        if line is not None:
+            raise DamageError(
+                f"the line at byte {line.offset} of {self.path} is damaged: {line.damage}",
+                path=self.path,
+                offset=line.offset,
+            )
 
     def raw(self, line: Line) -> bytes:
         """Return the bytes of a line that `damage` returned."""
@@ -283,73 +350,103 @@ class JournalFile:
         return waste > _WASTE_FROM_BYTES and 2 * waste > self._end
 
     def current_lines(self, *, without: str | None = None) -> Iterator[bytes]:
-        """Yield the current line of each document, except in the table `without`, and the damaged lines."""
+        """Yield the current line of each document, except in the table `without`. Raises DamageError."""
+        self.verify()
         with self.shared():
             self.refresh()
-            file, end = self._file, self._end
+            file = self._file
             places = [
                 place
                 for name, index in self.tables.items()
                 if name != without
                 for place in index.places.values()
             ]
-        yield from (file.read(size, at) for at, size in places)
-        yield from (
-            file.read(line.size_bytes, line.offset) for line in file.lines(0, end) if line.damage
-        )
+        yield from (self._intact(file, at, size) for at, size in places)
 
-    def is_superseded(self, line: Line) -> bool:
-        """Return whether a later line supersedes `line`: it has the same document, or removes the whole table."""
+    def all_bytes(self) -> Iterator[bytes]:
+        """Yield the whole file, history included, in parts that end with a line."""
         with self.shared():
             self.refresh()
             file, end = self._file, self._end
-        later = file.lines(line.offset + line.size_bytes, end)
-        return any(
-            other.table == line.table and other.id in (line.id, None)
-            for other in later
-            if not other.damage
-        )
+        rest = b""
+        for chunk in _read_parts(file, 0, end):
+            cut = chunk.rfind(b"\n") + 1
+            yield rest + chunk[:cut]
+            rest = chunk[cut:]
+        yield rest
 
-    def compact(self, *, drop: Collection[bytes] = ()) -> int:
+    def _intact(self, file: OpenFile, at: int, size: int) -> bytes:
+        """Return a line that was indexed, with its newline, which may be the damaged byte. Raises DamageError."""
+        body = file.read(size - 1, at)
+        if not is_line(body):
+            raise DamageError(
+                f"the line at byte {at} of {self.path} is damaged", path=self.path, offset=at
+            )
+        return body + b"\n"
+
+    def compact(self) -> int:
         """Rewrite the file without its history and return the bytes saved; safe while others read and write.
 
-        The new file is written next to the old one, synced and renamed; readers notice the new inode. Damaged lines
-        are kept unchanged, except those whose bytes are in `drop`.
+        Raises DamageError, with nothing changed, if the document of any line cannot be read: that line may be the
+        current one of a document whose history would be dropped.
         """
         with self.writing(sync=False):
+            self.verify()
             self._drop_torn()
-            staged = self.path.with_name(f"{self.path.name}.compact")
-            before, mode = self._end, self._file.state().st_mode
-            try:
-                with staged.open("wb") as file:
-                    staged.chmod(mode & 0o777)
-                    file.writelines(self._compacted(drop))
-                    file.flush()
-                    os.fsync(file.fileno())
-                staged.replace(self.path)
-            finally:
-                staged.unlink(missing_ok=True)
-            sync_folder(self.path.parent)
-            self.refresh()
-            return before - self._end
+            return self._rewrite(self._compacted())
 
-    def _compacted(self, drop: Collection[bytes]) -> Iterator[bytes]:
+    def _rewrite(self, data: Iterable[bytes]) -> int:
+        """Replace the file by `data`; the caller holds the lock. Readers notice the new inode."""
+        staged = self.path.with_name(f"{self.path.name}.compact")
+        before, mode = self._end, self._file.state().st_mode
+        is_marked = not self.lost_lines()  # else the mark stays, as evidence of the loss
+        try:
+            with staged.open("wb") as file:
+                staged.chmod(mode & 0o777)
+                file.writelines(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if is_marked:  # the mark must hold whether the rename happens or not
+                with contextlib.suppress(OSError):
+                    write_mark(self.path, Mark())
+            staged.replace(self.path)
+        finally:
+            staged.unlink(missing_ok=True)
+        sync_folder(self.path.parent)
+        self.refresh()
+        if is_marked:
+            with contextlib.suppress(OSError):
+                write_mark(self.path, self._current_mark())
+        return before - self._end
+
+    def _compacted(self) -> Iterator[bytes]:
         # Copied byte for byte: a line does not hold its own position.
-        read = self._file.read
-        lines = self._file.lines(0, self._end)
-        # A damaged line of one byte is a damaged newline, which is restored below.
-        for line in (line for line in lines if line.damage and line.size_bytes > 1):
-            raw = read(line.size_bytes, line.offset)
-            if raw not in drop:
-                yield raw if raw.endswith(b"\n") else raw + b"\n"
         for name, index in self.tables.items():
             if not index.places:
                 yield make_line(name, None, {})
             if index.last_id and index.last_id not in index.places:
                 yield make_line(name, index.last_id, None)
             for at, size in index.places.values():
-                # The damaged byte may be the newline.
-                yield read(size - 1, at) + b"\n"
+                yield self._intact(self._file, at, size)
+
+    def replace_bytes(self, offset: int, old: bytes, new: bytes) -> bool:
+        """Replace the bytes at `offset` if they are still `old`; return whether they were.
+
+        Everything before and after them keeps its order, so that later lines still supersede earlier ones.
+        """
+        with self.writing(sync=False):
+            file, size, after = self._file, self._file.state().st_size, offset + len(old)
+            if file.read(len(old), offset) != old:
+                return False
+            before = _read_parts(file, 0, offset)
+            self._rewrite(itertools.chain(before, [new], _read_parts(file, after, size)))
+            return True
+
+
+def _read_parts(file: OpenFile, at: int, end: int) -> Iterator[bytes]:
+    while at < end and (chunk := file.read(min(_CHUNK_BYTES, end - at), at)):
+        at += len(chunk)
+        yield chunk
 
 
 def _state(status: os.stat_result) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from typing import NamedTuple
 import msgspec
 
 from ...digest import Hasher
+from ..filesystem.disk import read_regular
 from .view import OpenFile, TableIndex
 
 _VERSION = 2
@@ -79,7 +80,7 @@ def index_path(journal: Path) -> Path:
 def read_index(file: OpenFile) -> Known | None:
     """Read the index file; return None if there is none, or if it does not match the journal."""
     try:
-        data = index_path(file.path).read_bytes()
+        data = read_regular(index_path(file.path))
         line, _, body = data.partition(b"\n")
         head = msgspec.json.decode(line, type=_Head)
     except (OSError, msgspec.MsgspecError):

@@ -25,6 +25,10 @@ import msgspec
 
 _Part = TypeVar("_Part")
 
+# Kinds of damage that lose no complete line.
+NEWLINE = "its newline was overwritten"
+INCOMPLETE = "it is incomplete"
+
 _HEAD_BYTES = len('{"crc":"00000000",')
 _KEYS = re.compile(
     rb'\{"crc":"([0-9a-f]{8})","table":("(?:[^"\\]|\\.)*"),"id":(-?\d+|null),"doc":', re.DOTALL
@@ -47,6 +51,11 @@ class Line(NamedTuple):
     id: int | None = None
     gone: bool = False
     damage: str = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """True if the line was complete and its document cannot be read."""
+        return self.damage not in ("", NEWLINE, INCOMPLETE)
 
 
 def make_line(table: str, id: int | None, doc: Mapping[str, Any] | None) -> bytes:
@@ -157,7 +166,7 @@ def _read_damaged(data: bytes, at: int, end: int, start: int) -> Iterator[Line]:
         else:
             yield line
             if stop != end:
-                yield Line(start + stop, 1, damage="its newline was overwritten")
+                yield Line(start + stop, 1, damage=NEWLINE)
         at = stop + 1
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +20,9 @@ from tinydb.queries import QueryLike
 from tinydb.storages import Storage
 from tinydb.table import Document, Table
 
+from ...errors import DamageError
 from .file import JournalFile
-from .lines import Line, make_line, read_keys
+from .lines import Line, make_line
 from .view import TableView
 
 _ID = re.compile(r"-?[1-9][0-9]*|0")  # the canonical form of an id
@@ -350,21 +351,45 @@ class Journal(TinyDB):
         assert isinstance(table, JournalTable)
         return table
 
-    def compact(self, *, drop: Collection[bytes] = ()) -> int:
-        """Rewrite the file without its history; return the bytes saved. Damaged lines stay, except those in `drop`."""
-        return self.storage.file.compact(drop=drop)
+    def compact(self) -> int:
+        """Rewrite the file without its history; return the bytes saved. Raises DamageError if a line is damaged."""
+        return self.storage.file.compact()
 
     def compact_if_wasteful(self) -> int:
-        """Compact if more than half of the file, and more than 1 MiB, is history; return the bytes saved."""
-        return self.compact() if self.storage.file.is_wasteful else 0
+        """Compact if more than half of the file, and more than 1 MiB, is history; return the bytes saved.
+
+        A damaged journal is left unchanged.
+        """
+        if not self.storage.file.is_wasteful:
+            return 0
+        try:
+            return self.compact()
+        except DamageError:
+            return 0  # opening the journal warns about it, and `recorder check` reports it
 
     def history_bytes(self) -> int:
         """Return the number of bytes that compacting would save."""
         return self.storage.file.history_bytes
 
     def current_lines(self, *, without: str | None = None) -> Iterator[bytes]:
-        """Yield the current line of each document, except in the table `without`, and the damaged lines."""
+        """Yield the current line of each document, except in the table `without`. Raises DamageError."""
         return self.storage.file.current_lines(without=without)
+
+    def all_bytes(self) -> Iterator[bytes]:
+        """Yield the whole file, history included, in parts that end with a line."""
+        return self.storage.file.all_bytes()
+
+    def verify(self) -> None:
+        """Read every line. Raises DamageError if the document of one cannot be read."""
+        self.storage.file.verify()
+
+    def lost_lines(self) -> str:
+        """Describe the loss if the journal lacks lines that it once had; "" if it does not."""
+        return self.storage.file.lost_lines()
+
+    def accept_loss(self) -> None:
+        """Take the current lines of the journal for all of its lines. Raises OSError."""
+        self.storage.file.accept_loss()
 
     def damage(self) -> list[Line]:
         """Return the damaged lines with their positions, their damage, and their documents' ids if readable."""
@@ -379,18 +404,9 @@ class Journal(TinyDB):
         view = self.storage.file.view(table)
         return view.raw(id) if id in view else b""
 
-    def is_superseded(self, line: Line) -> bool:
-        """Return whether a later line supersedes `line`."""
-        return self.storage.file.is_superseded(line)
-
-    def put_back(self, line: bytes, *, instead_of: bytes) -> bool:
-        """Append a repaired line if the current line of its document is still `instead_of`; return whether it was."""
-        table, id = read_keys(line)
-        with self.storage.file.writing(sync=True):
-            if id is None or self.raw_document(table, id) != instead_of:
-                return False
-            self.storage.file.append([line])
-        return True
+    def replace_bytes(self, offset: int, old: bytes, new: bytes) -> bool:
+        """Replace the bytes at `offset` of the file if they are still `old`; return whether they were."""
+        return self.storage.file.replace_bytes(offset, old, new)
 
     def raw(self, line: Line) -> bytes:
         """Return the bytes of a line that `damage` returned."""

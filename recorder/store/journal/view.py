@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 
 from ...errors import DamageError
 from ..filesystem.disk import sync_folder
-from .lines import Line, is_line, read_document, read_lines, read_part
+from .lines import NEWLINE, Line, is_line, read_document, read_lines, read_part
 
 _CHUNK_BYTES = 1 << 22
 _Part = TypeVar("_Part")
@@ -29,7 +30,12 @@ class OpenFile:
         self.is_writable = not read_only
         self._seeking = threading.Lock()
         self.fd = -1
-        self.fd = self._open(os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        flags = os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        # A journal may come from somebody else: no link to another file, and no FIFO, which would block.
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        self.fd = self._open(flags)
+        if not stat.S_ISREG(self.state().st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
 
     def _open(self, flags: int) -> int:
         if not self.is_writable:
@@ -76,7 +82,7 @@ class OpenFile:
         # A line is written together with its newline: if one other byte follows it, that byte is the damaged newline.
         if is_line(tail[:-1]):
             yield from read_lines(tail[:-1] + b"\n", start=at)
-            yield Line(read_to - 1, 1, damage="its newline was overwritten")
+            yield Line(read_to - 1, 1, damage=NEWLINE)
 
     def document(self, at: int, size: int) -> dict[str, Any]:
         """Return the document of the line at offset `at`. Raises DamageError."""

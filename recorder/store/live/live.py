@@ -8,7 +8,9 @@ reused, and mean nothing on another host. Forked children do not hold the lock.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import zlib
 from pathlib import Path
 
 from ..filesystem.disk import ProcessLock, append_all
@@ -61,6 +63,10 @@ class Live:
         """The folder of the run, whose files become outputs."""
         return self.path / "files"
 
+    def is_there(self) -> bool:
+        """Return whether the folder exists; a link to a folder does not count."""
+        return self.path.is_dir() and not self.path.is_symlink()
+
     def begin(self) -> None:
         """Create the folder and take its lock, reusing the folder of an ended run of this process if there is one."""
         spare = take(self.path.parent)
@@ -89,11 +95,11 @@ class Live:
     def note_output(self, document: bytes) -> None:
         """Append a saved output to the list, in one write, since the record is written only when the run ends.
 
-        An OSError leaves the list unchanged.
+        The line begins with the CRC-32 of the document. An OSError leaves the list unchanged.
         """
         fd = os.open(self.outputs, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _O_CLOEXEC, 0o666)
         try:
-            append_all(fd, document + b"\n")
+            append_all(fd, b"%08x %b\n" % (zlib.crc32(document), document))
         finally:
             os.close(fd)
 
@@ -113,8 +119,14 @@ class Live:
 
 
 def is_alive(path: Path) -> bool:
-    """Return whether a process holds the lock of the live folder `path`."""
+    """Return whether a process holds the lock of the live folder `path`; never of a link."""
+    if path.is_symlink():
+        return False
     try:
         return ProcessLock(str(path / "lock")).is_held()
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):  # the lock is a link or a FIFO
+            return False
+        raise

@@ -4,6 +4,10 @@ An object or a snapshot may be deleted if no document in the journal mentions it
 progress. A run in progress relies on objects that it has put, or found in the store, before its record refers to them;
 putting an object that exists sets its ctime to now (see `recorder.store.objects.publish.touch`). Both that and the
 deletion hold a gate, so that no object is deleted between the test for it and the reliance on it.
+
+The journal decides what is deleted, so a damaged journal must decide nothing: garbage collection refuses to run while
+the document of any line cannot be read, and asks for confirmation if the journal has lost lines, or if more than half
+of the objects would be deleted that no line of the journal, not even a superseded one, has ever mentioned.
 """
 
 from __future__ import annotations
@@ -11,19 +15,21 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ...digest import is_digest
+from ...errors import DamageError, RecorderError
 from ...records import new_id
-from ..filesystem.disk import remove_all
+from ..filesystem.disk import is_regular, read_regular, remove_all
 from ..filesystem.folder_lock import FolderLock, remove_folder
 from ..format import NAMES, STAGED
 from ..live.live import Live, is_alive
 from ..live.recovery import noted_outputs
 from ..query.catalogue import RUNS
-from ..references import TREE_HEAD, mentioned_objects, mentioned_snapshots
+from ..references import TREE_HEAD, mentioned_objects, mentioned_snapshots, references
 from ..store import TRASH, RunStore
 
 _BATCH = 256  # objects deleted while the gate is held, about 5 ms
@@ -34,6 +40,10 @@ Kind = Literal[
 ]  # fmt: skip
 
 
+class UnexplainedError(RecorderError, RuntimeError):
+    """The journal does not explain most of what garbage collection would delete, so it must be confirmed."""
+
+
 class Freed(NamedTuple):
     """The number of items of one kind that were or would be freed, and their size on disk (of snapshots estimated)."""
 
@@ -42,26 +52,48 @@ class Freed(NamedTuple):
     size_bytes: int
 
 
-def collect(store: RunStore, *, dry_run: bool = False) -> list[Freed]:
+def collect(store: RunStore, *, dry_run: bool = False, confirmed: bool = False) -> list[Freed]:
     """Remove everything that no run refers to, and the trash; return what was freed, by kind.
 
     `dry_run` removes nothing. Other processes may record meanwhile: what a run in progress needs stays. ``lost+found``
-    is never touched. Raises OSError if the store cannot be written.
+    is never touched. Raises OSError if the store cannot be written; DamageError, with nothing removed, if a line of
+    the journal is damaged; UnexplainedError, with nothing removed, if the journal has lost lines or most objects were
+    never mentioned in it, unless `confirmed`.
     """
-    freed = list(_Collection(store, dry_run).run())
+    freed = list(_Collection(store, dry_run).run(confirmed=confirmed))
     return [one for one in freed if one.items or one.size_bytes]
 
 
+def unexplained_objects(store: RunStore) -> str:
+    """Describe the objects that the journal never mentioned if they are more than half of all, else return "".
+
+    Objects that a run in progress may rely on do not count. Raises DamageError if a folder's list is damaged.
+    """
+    return _Collection(store, dry_run=True).unexplained()
+
+
 class _Collection:
+    """A garbage collection; `_before` is the time, in ns, from which on objects are kept."""
+
     def __init__(self, store: RunStore, dry_run: bool) -> None:
         self._store = store
         self._dry = dry_run
+        self._before = sys.maxsize
+        self._alive = self._live_folders()
+        self._folders: set[str] = set()
 
-    def run(self) -> Iterator[Freed]:
+    def run(self, *, confirmed: bool) -> Iterator[Freed]:
+        self._refuse_damage()
         # Order matters: first the time, then the runs in progress, then the journal. A run that begins after the live
         # folders are read puts nothing older than `before`; one that ends after that is in the journal, or counted.
         self._before = self._now()
         self._alive = self._live_folders()
+        records = [*self._store.runs(), *self._store.trash()]
+        self._folders = {o.digest for r in records for o in r.outputs if o.kind == "folder"}
+        if not confirmed:
+            self._refuse_unexplained()
+        elif not self._dry and self._store.journal.lost_lines():
+            self._store.journal.accept_loss()
         trashed = {record.id for record in self._store.trash()}
         yield self._trash(len(trashed))
         yield self._journal()
@@ -74,6 +106,56 @@ class _Collection:
         yield self._cache("workspace", "workspaces")
         yield self._cache("interrupted replays", "replays")
         yield self._cache("environment", "envs")
+
+    def _refuse_damage(self) -> None:
+        try:
+            self._store.journal.verify()
+        except DamageError as error:
+            raise DamageError(
+                f"{error}; it may refer to any object, so nothing was removed; try: recorder check"
+                " --repair",
+                path=error.path,
+                offset=error.offset,
+            ) from error
+        foreign = self._store.snapshots.irregular()
+        if foreign:
+            raise DamageError(
+                f"{foreign[0]} is neither a file nor a folder, so nothing was removed; try:"
+                " recorder check --repair",
+                path=foreign[0],
+            )
+
+    def _refuse_unexplained(self) -> None:
+        """Raise UnexplainedError if the journal is not the one that the objects belong to."""
+        if lost := self._store.journal.lost_lines():
+            raise UnexplainedError(f"{lost}; restore it from a backup, or confirm with --yes")
+        if unexplained := self.unexplained():
+            raise UnexplainedError(
+                f"{unexplained}; restore it from a backup, or confirm with --yes"
+            )
+
+    def unexplained(self) -> str:
+        """Describe the objects that no line has ever mentioned if they are more than half of all, else return ""."""
+        objects = self._store.objects
+        digests = list(objects)
+        if not digests:
+            return ""
+        mentions = b"".join((*self._store.journal.all_bytes(), *self._notes()))
+        explained = self._with_members(mentions)
+        count = sum(
+            digest not in explained and self._is_old(objects.path(digest)) for digest in digests
+        )
+        if 2 * count <= len(digests):
+            return ""
+        return (
+            f"{count} of {len(digests)} objects were never mentioned in"
+            f" {self._store.journal.storage.path}, which may have lost lines"
+        )
+
+    def _is_old(self, path: Path) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            return path.lstat().st_ctime_ns < self._before
+        return False
 
     def _now(self) -> int:
         """Return the time by the clock of the store's filesystem, in ns: a network share has another clock."""
@@ -104,19 +186,25 @@ class _Collection:
         return Freed("journal", 0, max(saved, 0))
 
     def _mentions(self, trashed: set[str]) -> Iterator[bytes]:
-        """Yield everything that may refer to an object: the journal's lines, and the saved outputs of lost runs."""
+        """Yield everything that may refer to an object: the journal's lines, and the notes of `_notes`."""
         yield from self._store.journal.current_lines(without=TRASH if self._dry else None)
+        yield from self._notes(trashed)
+
+    def _notes(self, trashed: Collection[str] = ()) -> Iterator[bytes]:
+        """Yield the saved outputs of lost runs, and the damaged lines and records in ``lost+found``."""
         for path in _entries(self._store.path / "live"):
-            if path.name not in trashed:
-                yield from (f'"{output.digest}"'.encode() for output in noted_outputs(Live(path)))
+            live = Live(path)
+            if path.name not in trashed and live.is_there():
+                yield from (f'"{output.digest}"\n'.encode() for output in noted_outputs(live))
+        for path in _entries(self._store.path / "lost+found"):
+            if path.name.startswith(("runs.jsonl-", "run-")) and is_regular(path):
+                yield read_regular(path) + b"\n"
 
     # Objects
 
     def _objects(self, mentions: bytes) -> Freed:
         objects = self._store.objects
-        wanted = mentioned_objects(mentions)
-        for digest in list(wanted):
-            wanted |= self._members(digest)
+        wanted = self._with_members(mentions)
         unwanted = [digest for digest in objects if digest not in wanted]
         count = size = 0
         for start in range(0, len(unwanted), _BATCH):
@@ -126,18 +214,27 @@ class _Collection:
                     count, size = count + (freed is not None), size + (freed or 0)
         return Freed("object", count, size)
 
+    def _with_members(self, mentions: bytes) -> set[str]:
+        """Return the mentioned objects, and those in mentioned folders."""
+        wanted = mentioned_objects(mentions)
+        for digest in list(wanted):
+            wanted |= self._members(digest)
+        return wanted
+
     def _members(self, digest: str) -> set[str]:
-        if not is_digest(digest) or not self._store.objects.has(digest):
+        """Return the objects in a folder. Raises DamageError if its list is damaged, which may lack some of them."""
+        objects = self._store.objects
+        if not is_digest(digest) or not objects.has(digest):
             return set()
-        with self._store.objects.open(digest) as file:
-            if file.read(len(TREE_HEAD)) != TREE_HEAD:
+        with objects.open(digest) as file:
+            if file.read(len(TREE_HEAD)) != TREE_HEAD and digest not in self._folders:
                 return set()
-            return mentioned_objects(file.read())
+        return mentioned_objects(objects.read(digest))
 
     def _delete(self, path: Path) -> int | None:
         """Delete the file if it is old enough; return its size on disk, None if it stays."""
         try:
-            status = path.stat()
+            status = path.lstat()
         except FileNotFoundError:
             return None
         if status.st_ctime_ns >= self._before:
@@ -152,7 +249,15 @@ class _Collection:
         snapshots, wanted = self._store.snapshots, mentioned_snapshots(mentions)
         if not snapshots.git_dir.exists():
             return Freed("snapshot", 0, 0)
+        needed = {
+            reference.name
+            for record in self._store.runs()
+            for reference in references(record)
+            if reference.kind == "snapshot"
+        }
         with snapshots.gate.alone():
+            if not self._dry:
+                snapshots.restore_refs(needed)
             old = [
                 tree
                 for tree, ctime_ns in snapshots.refs()
@@ -175,6 +280,8 @@ class _Collection:
             if path in self._alive or is_alive(path) or (path.name in known - trashed):
                 continue
             live = Live(path)
+            if not live.is_there():
+                continue  # a file or a link, which a check reports
             if self._dry or live.seize():
                 try:
                     if path.name in trashed or _is_empty(path):
@@ -262,6 +369,6 @@ def _born_ns(path: Path) -> int | None:
 def _is_empty(path: Path) -> bool:
     with contextlib.suppress(FileNotFoundError):  # vanished meanwhile: empty
         return all(
-            e.name == "lock" or (e.is_file() and not e.stat().st_size) for e in _entries(path)
+            e.name == "lock" or (is_regular(e) and not e.stat().st_size) for e in _entries(path)
         )
     return True

@@ -22,7 +22,7 @@ from typing import IO, BinaryIO
 
 from ...digest import PREFIX, digest_bytes, digest_file, is_digest
 from ...errors import DamageError, ObjectNotFoundError, RecorderWarning
-from ..filesystem.disk import Gate, write_all
+from ..filesystem.disk import Gate, is_regular, open_regular, write_all
 from .copying import LargeCopy, copy_bytes, is_ours_alone, share_extents
 from .publish import Placing, object_path, touch
 from .trees import Tree, TreeEntry, drop_links_out, os_name, read_entries, text_of, write_entries
@@ -59,8 +59,8 @@ class Objects:
         return object_path(self.root, digest)
 
     def has(self, digest: str) -> bool:
-        """Return whether the object exists."""
-        return is_digest(digest) and self.path(digest).exists()
+        """Return whether the object exists as a regular file."""
+        return is_digest(digest) and is_regular(self.path(digest))
 
     def size(self, digest: str) -> int:
         """Return the size of the object in bytes. Raises ObjectNotFoundError."""
@@ -72,17 +72,21 @@ class Objects:
     def __iter__(self) -> Iterator[str]:
         """Yield the digests of all objects in order; other files are skipped."""
         for folder in sorted(self.root.iterdir()) if self.root.exists() else ():
-            if _FOLDER_NAME.fullmatch(folder.name):
+            if _FOLDER_NAME.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
                 names = sorted(file.name for file in folder.iterdir())
                 yield from (PREFIX + folder.name + n for n in names if _FILE_NAME.fullmatch(n))
 
     def foreign(self) -> list[Path]:
         """Return the paths below `root` that are not objects."""
         folders = sorted(self.root.iterdir()) if self.root.exists() else []
-        known = [f for f in folders if _FOLDER_NAME.fullmatch(f.name) and f.is_dir()]
+        known = [
+            f
+            for f in folders
+            if _FOLDER_NAME.fullmatch(f.name) and f.is_dir() and not f.is_symlink()
+        ]
         files = [file for folder in known for file in sorted(folder.iterdir())]
         return [f for f in folders if f not in known] + [
-            file for file in files if not _FILE_NAME.fullmatch(file.name) or not file.is_file()
+            file for file in files if not _FILE_NAME.fullmatch(file.name) or not is_regular(file)
         ]
 
     def _missing(self, digest: str) -> ObjectNotFoundError:
@@ -276,11 +280,16 @@ class Objects:
     # Reading
 
     def open(self, digest: str) -> BinaryIO:
-        """Open the object for reading, without verifying it. Raises ObjectNotFoundError."""
+        """Open the object for reading, without verifying it. Raises ObjectNotFoundError, DamageError."""
+        path = self.path(digest)
         try:
-            return self.path(digest).open("rb")
+            return open(open_regular(path), "rb")  # noqa: PTH123
         except FileNotFoundError:
             raise self._missing(digest) from None
+        except OSError:
+            if is_regular(path):
+                raise
+            raise DamageError(f"the object {path} is not a regular file", path=path) from None
 
     def read(self, digest: str) -> bytes:
         """Return the content of the object, verified against its digest. Raises ObjectNotFoundError, DamageError."""
@@ -291,9 +300,10 @@ class Objects:
         return data
 
     def verify(self, digest: str) -> bool:
-        """Return whether the content of the object has its digest. Raises ObjectNotFoundError."""
+        """Return whether the content of the object has its digest. Raises ObjectNotFoundError, OSError."""
+        path = self.path(digest)
         try:
-            return digest_file(self.path(digest)) == digest
+            return stat.S_ISREG(path.lstat().st_mode) and digest_file(path) == digest
         except FileNotFoundError:
             raise self._missing(digest) from None
 

@@ -18,6 +18,7 @@ import msgspec
 from ...digest import digest_bytes
 from ...errors import DamageError, RecorderWarning, RunNotFoundError
 from ...records import JSON, Record, StoredBytes
+from ..filesystem.disk import is_regular, read_regular
 from ..journal.table import Journal, JournalTable
 from ..live.live import Live, is_alive
 from .query import Query, parse_query
@@ -67,6 +68,9 @@ class Catalogue:
             with _readable():
                 if query is None or query(self._current(document)):
                     records.append(self._record(document))
+        if isinstance(query, Query):
+            for mismatch in query.type_mismatches():
+                warnings.warn(mismatch, RecorderWarning, stacklevel=2)
         if isinstance(query, Query) and not records:
             query.check(self._documents() if last is None else self._last_documents(last))
         return records
@@ -90,7 +94,7 @@ class Catalogue:
             raise self._no_run(number)
         record = self._record(document)
         live = self.live(record)
-        if record.status == "lost" and live.path.exists():
+        if record.status == "lost" and live.is_there():
             from ..live.recovery import recover
 
             return recover(record, live, keep=_inline_file)
@@ -223,6 +227,11 @@ class Catalogue:
             fresh = Record.from_document(document)
             if fresh.status != "running":
                 return fresh
+        if not self.live(record).is_there():
+            from ..live.recovery import NO_FOLDER
+
+            warning = f"{NO_FOLDER}; try: recorder check"
+            record = msgspec.structs.replace(record, warnings=(*record.warnings, warning))
         return msgspec.structs.replace(record, status="lost")
 
 
@@ -237,7 +246,7 @@ def _readable() -> Iterator[None]:
 
 def _inline_file(path: Path) -> StoredBytes | None:
     """Return the content of a file of a live folder for reading, without storing an object."""
-    data = path.read_bytes() if path.exists() else b""
+    data = read_regular(path) if is_regular(path) else b""
     if not data:
         return None
     return StoredBytes(

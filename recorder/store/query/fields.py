@@ -2,6 +2,9 @@
 
 A bare name is a field (`FIELDS`), else a config key, else the last value of a metric. The prefixes ``config.``,
 ``metrics.`` and ``result.`` select one of these; ``metrics.loss.min`` (``max``, ``count``) gives more of a metric.
+
+``inputs`` and ``outputs`` are the paths of the files that the run read and wrote (unless the config or a metric has
+that name): ``"data.csv" in inputs``; ``inputs["data.csv"]`` is a digest, which equals the first digits of it.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "user": ("process", "user"), "error": ("failure", "type"),
 }  # fmt: skip
 _SPACES = ("config", "metrics", "result")
+_FILES = ("inputs", "outputs")
 
 
 def known_names(document: Document) -> set[str]:
@@ -42,6 +46,8 @@ def known_names(document: Document) -> set[str]:
     result = document.get("result")
     if isinstance(result, Mapping):
         names |= {f"result.{key}" for key in codec.flatten(dict(result))}
+    for files, key in (("inputs", "path"), ("outputs", "name")):
+        names |= {files, *(f"{files}.{one[key]}" for one in document.get(files) or ())}
     return names | {"result"}
 
 
@@ -59,7 +65,7 @@ def parse_key(name: str) -> Find:
             found = _in_space(document, where, name)
             if found is not None:
                 return found
-        return None
+        return _file(document, space, rest) if space in _FILES else None
 
     return bare
 
@@ -111,6 +117,17 @@ def _metric(metrics: Mapping[str, Any], name: str) -> Any:
     return None
 
 
+def _file(document: Document, files: str, path: str) -> Any:
+    """Return the paths of all inputs or outputs, or the digest of one: by path, or by the end of a path."""
+    key = "path" if files == "inputs" else "name"
+    digests = {one[key]: one.get("digest") or "" for one in document.get(files) or ()}
+    if not path:
+        return Paths(digests)
+    ending = [name for name in digests if name == path or name.endswith(f"/{path}")]
+    name = path if path in digests else ending[0] if len(ending) == 1 else None
+    return None if name is None else Digest(digests[name])
+
+
 def _plain(form: JSON) -> Any:
     """Return a form as a value for comparisons: numbers, lists, and strings as they are displayed."""
     tag = codec.tag_of(form)
@@ -118,7 +135,7 @@ def _plain(form: JSON) -> Any:
         return [_plain(item) for item in form] if isinstance(form, list) else form
     content = form[tag]
     if tag in ("$float", "$int"):
-        return float(content) if tag == "$float" else int(content)
+        return float(content) if tag == "$float" else _integer(content)
     if tag in ("$tuple", "$set", "$frozenset"):
         return [_plain(item) for item in content]
     if tag == "$path":
@@ -126,6 +143,13 @@ def _plain(form: JSON) -> Any:
     if tag == "$numpy":
         return _number(str(content["text"]))
     return FormText(codec.describe(form))
+
+
+def _integer(text: str) -> Any:
+    try:
+        return int(text)
+    except ValueError:  # more digits than `sys.get_int_max_str_digits`
+        return FormText(text)
 
 
 def _number(text: str) -> Any:
@@ -137,3 +161,14 @@ def _number(text: str) -> Any:
 
 class FormText(str):
     """The displayed string of a value that has no plain JSON form."""
+
+
+class Digest(str):
+    """The digest of a file."""
+
+
+class Paths(list[str]):
+    """The paths of files; ``in`` also finds the end of a path, as `recorder cat` does."""
+
+    def __contains__(self, path: object) -> bool:
+        return any(name == path or name.endswith(f"/{path}") for name in self)

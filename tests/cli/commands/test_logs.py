@@ -53,7 +53,7 @@ MANY = """
     @record
     def many():
         print("begun ", end="", flush=True)
-        time.sleep(0.2)  # as all of these: the log must show how far apart the lines came
+        time.sleep(0.2)  # as all of these sleeps: the index must have the time between lines
         print("out of C", file=sys.stderr, flush=True)
         time.sleep(0.2)
         print("and ended", flush=True)
@@ -76,7 +76,7 @@ MANY = """
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with a run that printed little, and one that printed much."""
+    """Return a project with a run that printed little, and one that printed much."""
     root = tmp_path_factory.mktemp("log") / "project"
     root.mkdir()
     project = Project(root)

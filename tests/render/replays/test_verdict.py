@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from recorder.compare.items import Item, NumberPair, Verification
 from recorder.render.replays.verdict import item_columns
 from recorder.render.text import render
@@ -13,7 +15,8 @@ def table(*numbers: NumberPair) -> list[list[str]]:
         Item(kind="result", name="result", verdict="different", numbers=numbers),
         Item(kind="output", name="x.csv", verdict="identical"),
     )
-    lines = render(item_columns(Verification(verdict="diverged", items=items))).splitlines()
+    verification = Verification(verdict="diverged", items=items)
+    lines = click.unstyle(render(item_columns(verification))).splitlines()
     return [line.split() for line in lines]
 
 

@@ -1,4 +1,4 @@
-"""Runs that move: what comes out of one store is whole in another, and what is not an export is refused."""
+"""Tests of export and import: runs arrive complete, and anything that is not an export is refused."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with two runs, and an export of them."""
+    """Return a project with two runs and an export of them."""
     root = tmp_path_factory.mktemp("made") / "project"
     root.mkdir()
     project = Project(root)
@@ -67,26 +67,26 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def archive(made: Path) -> Path:
-    """The export."""
+    """Return the export."""
     return made.parent / "both.zip"
 
 
 @pytest.fixture
 def other(tmp_path: Path) -> RunStore:
-    """An empty store of somebody's."""
+    """Return an empty store of another user."""
     store = RunStore(tmp_path / "other" / ".recorder", create=True)
     assert len(store) == 0
     return store
 
 
 def bring(store: RunStore, path: Path, **options: Any) -> Imported:
-    """Import what is at `path`."""
+    """Import the runs at `path`."""
     with open_source(path, **options) as source:
         return import_runs(store, source)
 
 
 def everything(store: RunStore) -> list[str]:
-    """The names of all files in the store, the locks left out."""
+    """Return the names of all files in the store except locks."""
     return sorted(
         path.relative_to(store.path).as_posix()
         for path in store.path.rglob("*")
@@ -95,7 +95,7 @@ def everything(store: RunStore) -> list[str]:
 
 
 def test_runs_arrive_whole(made: Path, archive: Path, other: RunStore) -> None:
-    """Imported records are the same but for number and origin, and everything that they name is there."""
+    """Imported records equal the exported ones except for number and origin, and all of their objects exist."""
     origin = RunStore(made)
     done = bring(other, archive)
     assert [record.number for record in done.records] == [1, 2] and not done.present
@@ -110,7 +110,7 @@ def test_runs_arrive_whole(made: Path, archive: Path, other: RunStore) -> None:
 
 
 def test_from_another_store_and_back_home(made: Path, tmp_path: Path, other: RunStore) -> None:
-    """A store's folder is a source as well; numbers are given anew; what comes home has no origin."""
+    """A store folder is a source too; numbers are assigned anew; a run that returns home has no origin."""
     begin(other)[1].close(keep=True)
     done = bring(other, made)
     assert [(record.number, record.experiment) for record in done.records] == [
@@ -128,7 +128,7 @@ def test_from_another_store_and_back_home(made: Path, tmp_path: Path, other: Run
 
 
 def test_the_same_runs_make_the_same_file(made: Path, tmp_path: Path) -> None:
-    """An export says nothing of the day on which it was made."""
+    """Two exports of the same runs are equal byte for byte."""
     store = RunStore(made)
     for name in ("a.zip", "b.zip"):
         export_runs(store, store.runs(), tmp_path / name)
@@ -140,7 +140,7 @@ def test_the_same_runs_make_the_same_file(made: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_exported(made: Path, tmp_path: Path) -> None:
-    """A run in progress, one that was killed, and one that lacks something are errors, and leave no file."""
+    """Exporting a running, killed or incomplete run raises an error and leaves no file."""
     shutil.copytree(made, tmp_path / "copy")
     store = RunStore(tmp_path / "copy")
     _, live = begin(store)
@@ -162,11 +162,11 @@ def test_what_cannot_be_exported(made: Path, tmp_path: Path) -> None:
 
 
 def test_foreign_code_is_not_run_unasked(made: Path, archive: Path, tmp_path: Path) -> None:
-    """Listing, showing and diffing a foreign run import and unpickle nothing; replaying it wants --trust, once."""
+    """Listing, showing and diffing a foreign run import and unpickle nothing; replaying it needs --trust once."""
     (tmp_path / "else").mkdir()
     project = Project(tmp_path / "else")
     project.env["RECORDER_KEY_FILE"] = str(tmp_path / "key")
-    assert project.recorder("import", str(archive)).stdout == "runs 1-2\n"
+    assert project.recorder("import", str(archive)).stdout == "imported: runs 1-2\n"
     poison = "raise SystemExit('the code was imported')"
     project.write("train.py", poison)
     for command in (["list"], ["show", "1"], ["show", "2", "--json"], ["diff", "1", "2"]):
@@ -181,7 +181,7 @@ def test_foreign_code_is_not_run_unasked(made: Path, archive: Path, tmp_path: Pa
 
 
 def test_a_foreign_stores_repository_runs_nothing(made: Path, tmp_path: Path) -> None:
-    """Whatever the git configuration of somebody else's store names, reading and recording in it run none of it."""
+    """Whatever the git configuration of a foreign store contains, reading and recording in it execute none of it."""
     shutil.copytree(made, tmp_path / "copy")
     project = Project(tmp_path / "copy")
     witness, git = tmp_path / "witness", project.root / ".recorder" / "code.git"
@@ -197,9 +197,18 @@ def test_a_foreign_stores_repository_runs_nothing(made: Path, tmp_path: Path) ->
             "[extensions]\n\tpartialClone = evil\n"
             f'[remote "evil"]\n\tpromisor = true\n\turl = ext::{evil} %S\n'
             '[protocol "ext"]\n\tallow = always\n'
+            f'[filter "evil"]\n\tclean = {evil}\n\tsmudge = {evil}\n\tprocess = {evil}\n'
         )
+    (git / "info" / "attributes").write_text("* filter=evil\n")
+    (git / "objects" / "info").mkdir(exist_ok=True)
+    (git / "objects" / "info" / "alternates").write_text(str(tmp_path / "elsewhere") + "\n")
+    project.recorder("check", status=1)
+    assert "evil" in (git / "config").read_text()  # a check changes nothing
+    restored = project.recorder("restore", "1", "--code", "--to", str(tmp_path / "laid"))
+    assert "have been restored" in restored.stderr and (tmp_path / "laid" / "train.py").exists()
+    assert "evil" not in (git / "config").read_text()
     for path in (git / "objects").glob("??/*"):
-        path.unlink()  # so that git would fetch them
+        path.unlink()  # so that git would try to fetch them
     project.recorder("list")
     project.recorder("show", "1")
     project.recorder("diff", "1", "2", status=None)
@@ -210,20 +219,20 @@ def test_a_foreign_stores_repository_runs_nothing(made: Path, tmp_path: Path) ->
 
 
 def test_ones_own_runs_need_no_trust(archive: Path, tmp_path: Path) -> None:
-    """A run that this user has recorded in another store is still their own, by its signature."""
+    """A run that this user recorded in another store is still trusted, by its signature."""
     (tmp_path / "else").mkdir()
     project = Project(tmp_path / "else")
     project.recorder("import", str(archive))
     project.recorder("replay", "1")
 
 
-# What is no export
+# Invalid archives
 
 
 def rewritten(
     archive: Path, path: Path, change: Callable[[dict[str, bytes]], None], **extra: bytes
 ) -> Path:
-    """A copy of the archive whose entries `change` has had its way with."""
+    """Return a copy of the archive with entries modified by `change`."""
     with zipfile.ZipFile(archive) as file:
         entries = {name: file.read(name) for name in file.namelist()}
     change(entries)
@@ -234,7 +243,7 @@ def rewritten(
 
 
 def with_records(change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, bytes]], None]:
-    """A change of every record."""
+    """Return a change of every record."""
 
     def apply(entries: dict[str, bytes]) -> None:
         lines = []
@@ -270,7 +279,7 @@ def alter_pack(entries: dict[str, bytes]) -> None:
 
 
 def with_tree(entry: TreeEntry) -> Callable[[dict[str, bytes]], None]:
-    """The saved folder's list replaced by one with this entry, digests and all."""
+    """Return a change that replaces the tree of the saved folder by one with this entry, digests included."""
 
     def apply(entries: dict[str, bytes]) -> None:
         data = write_entries([entry])
@@ -303,39 +312,39 @@ def no_pack(entries: dict[str, bytes]) -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
-    "absolute": (set_entry("/etc/passwd", b"x"), "no export does"),
-    "parent": (set_entry("../evil", b"x"), "no export does"),
-    "objects parent": (set_entry("objects/../../evil", b"x"), "no export does"),
-    "backslash": (set_entry("objects\\..\\evil", b"x"), "no export does"),
-    "other file": (set_entry("train.py", b"x"), "no export does"),
-    "no manifest": (lambda e: e.pop("recorder-export.json") and None, "no recorder-export.json"),
+    "absolute": (set_entry("/etc/passwd", b"x"), "an export never does"),
+    "parent": (set_entry("../evil", b"x"), "an export never does"),
+    "objects parent": (set_entry("objects/../../evil", b"x"), "an export never does"),
+    "backslash": (set_entry("objects\\..\\evil", b"x"), "an export never does"),
+    "other file": (set_entry("train.py", b"x"), "an export never does"),
+    "no manifest": (lambda e: e.pop("recorder-export.json") and None, "lacks the recorder-export.json"),
     "bad manifest": (set_entry("recorder-export.json", b"[]"), "is invalid"),
     "newer": (
         set_entry("recorder-export.json", b'{"kind": "recorder export", "format": 9, "store": "abcdefghijkmnpqrstvw"}'),
         "format 9",
     ),
-    "bytes": (alter_object, "digest says|bytes"),
+    "bytes": (alter_object, "does not match its digest|bytes"),
     "missing": (drop_object, "missing"),
-    "no code": (no_pack, "code is missing"),
-    "pack": (alter_pack, "code cannot be read"),
-    "torn record": (lambda e: e.__setitem__("runs.jsonl", e["runs.jsonl"][:-9]), "no record"),
-    "no record": (set_entry("runs.jsonl", make_line("runs", 1, {"id": 5})), "no record"),
-    "running": (set_field("status", value="running"), "not ended"),
+    "no code": (no_pack, "code snapshot .* is missing"),
+    "pack": (alter_pack, "code snapshots cannot be read"),
+    "torn record": (lambda e: e.__setitem__("runs.jsonl", e["runs.jsonl"][:-9]), "is not a record"),
+    "no record": (set_entry("runs.jsonl", make_line("runs", 1, {"id": 5})), "is not a record"),
+    "running": (set_field("status", value="running"), "still running"),
     "id": (set_field("id", value="../../../x"), "id of run"),
     "input path": (
         set_field("inputs", value=[{"path": "../x", "digest": "blake3:" + "0" * 64, "size_bytes": 1, "in_root": True}]),
-        "leaves its folder",
+        "leads out of its folder",
     ),
-    "cwd": (set_field("process", "cwd_in_root", value="../../.."), "leaves its folder"),
-    "function file": (set_field("function", "file", value="/etc/x.py"), "leaves its folder"),
-    "output name": (set_field("outputs", 0, "name", value="../../x"), "leaves its folder"),
-    "snapshot": (set_field("code", "snapshot", value="--upload-pack=evil"), "no snapshot"),
+    "cwd": (set_field("process", "cwd_in_root", value="../../.."), "leads out of its folder"),
+    "function file": (set_field("function", "file", value="/etc/x.py"), "leads out of its folder"),
+    "output name": (set_field("outputs", 0, "name", value="../../x"), "leads out of its folder"),
+    "snapshot": (set_field("code", "snapshot", value="--upload-pack=evil"), "invalid snapshot"),
     "project's snapshot": (
         set_field("code", "projects", value=[{"name": "p", "root": "/p", "snapshot": "--output=evil"}]),
-        "no snapshot",
+        "invalid snapshot",
     ),
-    "no digest": (set_field("environment", value="../../x"), "no object"),
-    "size": (set_field("outputs", 0, "size_bytes", value=7), "its record says 7"),
+    "no digest": (set_field("environment", value="../../x"), "invalid digest"),
+    "size": (set_field("outputs", 0, "size_bytes", value=7), "its record states 7"),
     "tree out": (
         with_tree(TreeEntry(path="../x", kind="file", digest="blake3:" + "0" * 64)), "is not a tree",
     ),
@@ -348,7 +357,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
 def test_what_is_no_export_is_refused(
     name: str, archive: Path, tmp_path: Path, other: RunStore
 ) -> None:
-    """An archive that is not what an export is, is refused with a reason, and nothing is written."""
+    """An invalid archive is refused with a reason, and nothing is written."""
     change, reason = REFUSED[name]
     path = rewritten(archive, tmp_path / "bad.zip", change)
     before = everything(other)
@@ -361,7 +370,7 @@ def test_what_is_no_export_is_refused(
 
 
 def test_links_and_bombs_are_refused(archive: Path, tmp_path: Path, other: RunStore) -> None:
-    """A link among the entries, an archive that unpacks to far more than it is, and cut or foreign files are refused."""
+    """Link entries, an archive that expands too much, and truncated or foreign files are refused."""
     path = tmp_path / "bad.zip"
     shutil.copy(archive, path)
     name = "objects/" + "0" * 2 + "/" + "0" * 62
@@ -378,17 +387,17 @@ def test_links_and_bombs_are_refused(archive: Path, tmp_path: Path, other: RunSt
     with pytest.raises(TransferError, match="--max-bytes"):
         bring(other, path, most_bytes=1 << 26)
     path.write_bytes(archive.read_bytes()[:-300])
-    with pytest.raises(TransferError, match="no zip"):
+    with pytest.raises(TransferError, match="as a zip file"):
         bring(other, path)
     path.write_text("hello")
-    with pytest.raises(TransferError, match="no zip"):
+    with pytest.raises(TransferError, match="as a zip file"):
         bring(other, path)
     assert len(other) == 0
     assert list((other.path / "staging").iterdir()) == []
 
 
 def test_objects_that_no_run_wants_stay_out(archive: Path, tmp_path: Path, other: RunStore) -> None:
-    """An object in an archive that no record names is not taken in."""
+    """An object in an archive that no record refers to is not imported."""
     data = b"smuggled"
     hexes = digest_bytes(data).removeprefix("blake3:")
     path = rewritten(
@@ -401,7 +410,7 @@ def test_objects_that_no_run_wants_stay_out(archive: Path, tmp_path: Path, other
 def test_a_tampered_record_is_noticed(
     made: Path, archive: Path, tmp_path: Path, other: RunStore
 ) -> None:
-    """A record that was changed, in an archive or in the store, is not trusted any more, and a check says so."""
+    """A changed record, in an archive or in the store, is no longer trusted, and a check reports it."""
     path = rewritten(archive, tmp_path / "x.zip", set_field("config", "n", value=66))
     done = bring(other, path)
     assert [standing(record) for record in done.records] == ["changed", "changed"]
@@ -415,14 +424,14 @@ def test_a_tampered_record_is_noticed(
     findings = list(check(RunStore(store.path)))
     assert [(f.kind, f.runs) for f in findings] == [("changed record", (1,))]
     project = Project(tmp_path / "copy")
-    assert "somebody has changed it" in project.recorder("replay", "1", status=3).stderr
-    store.annotate(1, note="harmless")  # does not make it ours again
+    assert "was changed after you signed it" in project.recorder("replay", "1", status=3).stderr
+    store.annotate(1, note="harmless")  # annotating does not sign it again
     assert standing(store.get(1)) == "changed"
     assert store.trust(store.get(1)) == [1] and is_trusted(store.get(1))
 
 
 def test_who_may_sign(tmp_path: Path, other: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another key's records are foreign, unsigned ones are not trusted where there is a key."""
+    """Records of another key are foreign, and unsigned ones are not trusted if there is a key."""
     record, live = begin(other)
     other.finish(msgspec.structs.replace(record, status="finished"))
     live.close()

@@ -1,4 +1,4 @@
-"""What a run has left, by name: outputs, what lies in them, inputs, the result; and `recorder cat`."""
+"""Tests of looking up the content of a run by name, and of `recorder cat`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SCRIPT = """
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with one run."""
+    """Return a project with one run."""
     root = tmp_path_factory.mktemp("contents") / "project"
     root.mkdir()
     project = Project(root)
@@ -64,7 +64,7 @@ def cat(project: Project, name: str) -> str:
 
 
 def test_files_are_printed_to_the_byte(project: Project) -> None:
-    """An output file, one in a folder, and inputs from the objects and from the snapshot come out as they were."""
+    """An output file, a file in a folder, and inputs from objects and from the snapshot are printed exactly."""
     store = RunStore(project.root)
     record = store.get(1)
     for name, data in {
@@ -81,12 +81,12 @@ def test_files_are_printed_to_the_byte(project: Project) -> None:
 
 
 def test_an_output_comes_before_the_result_of_its_name(project: Project) -> None:
-    """What is saved under the name `result` is found under it."""
+    """A value saved under the name `result` takes precedence over the result."""
     assert cat(project, "result") == "a file of that name"
 
 
 def test_folders_are_listed(project: Project) -> None:
-    """A folder, and one within it, are a list with sizes and links."""
+    """A folder, and a folder in it, are printed as a list with sizes and links."""
     assert [line.split() for line in cat(project, "out").splitlines()] == [
         ["256", "B", "a.bin"],
         ["1", "B", "deep/b.txt"],
@@ -97,7 +97,7 @@ def test_folders_are_listed(project: Project) -> None:
 
 
 def test_values_are_readable(project: Project) -> None:
-    """A value is JSON where JSON can say it, else as Python has it, whole; an array as NumPy has it."""
+    """A value is printed as JSON if possible, else as Python prints it, in full; an array as NumPy prints it."""
     assert cat(project, "plain") == '{\n  "x": [\n    1,\n    2.5\n  ],\n  "größe": null\n}\n'
     tagged = cat(project, "tagged")
     assert "'nan': nan" in tagged and "(1,)" in tagged and tagged.count("'word'") == 30
@@ -113,17 +113,17 @@ def test_values_are_readable(project: Project) -> None:
     ],
 )
 def test_what_is_not_there_is_said_with_the_nearest(project: Project, name: str, said: str) -> None:
-    """A wrong name is an error with status 3 that names what there is."""
+    """A wrong name is an error with status 3 that lists the existing names."""
     assert said in project.recorder("cat", f"1:{name}", status=3).stderr
 
 
 def test_a_name_is_needed(project: Project) -> None:
-    """`recorder cat RUN` says how it is written."""
+    """`recorder cat RUN` without a name explains the syntax."""
     assert "RUN:NAME" in project.recorder("cat", "1", status=2).stderr
 
 
 def test_an_input_is_found_by_the_end_of_its_path(project: Project, tmp_path: Path) -> None:
-    """The end of a path is enough where one input has it; where several do, they are named."""
+    """The end of a path selects an input if it is unique; else all matches are listed."""
     for folder in ("one", "two"):
         project.write(f"{folder}/points.txt", folder)
     project.write(
@@ -145,11 +145,13 @@ def test_an_input_is_found_by_the_end_of_its_path(project: Project, tmp_path: Pa
     with pytest.raises(ContentNotFoundError, match="2 of them end so"):
         find_content(store, record, "inputs/points.txt")
     assert find_content(store, record, "inputs/two/points.txt").kind == "file"
-    assert project.recorder("cat", "last:result").stdout == "onetwo\n"  # a text as it is
+    assert (
+        project.recorder("cat", "last:result").stdout == "onetwo\n"
+    )  # a string is printed unchanged
 
 
 def test_a_damaged_output_is_said(project: Project) -> None:
-    """Bytes that are not what was written end with status 3."""
+    """Content that does not match its digest ends with status 3."""
     store = RunStore(project.root)
     found = find_content(store, store.get(1), "out/deep/b.txt")
     path = store.objects.path(found.digest)

@@ -1,4 +1,4 @@
-"""`recorder restore`: outputs, inputs and code in a folder, all or nothing, and nothing outside it."""
+"""Tests of `recorder restore`: all or nothing, and nothing outside the folder."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SCRIPT = """
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with one run, whose files have been changed since."""
+    """Return a project with one run, whose files have been changed since."""
     root = tmp_path_factory.mktemp("restoring") / "project"
     root.mkdir()
     project = Project(root)
@@ -60,12 +60,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def tree(folder: Path) -> list[str]:
-    """Every path below the folder."""
+    """Return every path below the folder."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 def test_outputs(project: Project, tmp_path: Path) -> None:
-    """Files, folders with modes and links come out as they were; values and links that lead out are left out."""
+    """Files, folders with modes and links are restored exactly; values and links that lead out are left out."""
     done = project.recorder("restore", "1", "--to", str(tmp_path / "new" / "here"))
     here = tmp_path / "new" / "here"
     assert tree(here) == [
@@ -80,7 +80,7 @@ def test_outputs(project: Project, tmp_path: Path) -> None:
 
 
 def test_names_and_patterns(project: Project, tmp_path: Path) -> None:
-    """A path, a folder and a pattern choose what is laid out; what nothing has is an error with the nearest."""
+    """Paths, folders and patterns select files; a name that matches nothing raises an error with similar names."""
     project.recorder("restore", "1", "out/deep", "*.csv", "--to", str(tmp_path))
     assert tree(tmp_path) == ["out", "out/deep", "out/deep/b.pt", "p.csv"]
     said = project.recorder("restore", "1", "p.cvs", "--to", str(tmp_path / "no"), status=3).stderr
@@ -90,7 +90,7 @@ def test_names_and_patterns(project: Project, tmp_path: Path) -> None:
 
 
 def test_inputs_and_code(project: Project, tmp_path: Path) -> None:
-    """Inputs and code have their paths in the project, one from elsewhere its whole path; as they were then."""
+    """Inputs and code are restored under their paths in the project, an input from elsewhere under its whole path."""
     restore(
         RunStore(project.root), RunStore(project.root).get(1), tmp_path / "i", kinds=("inputs",)
     )
@@ -107,7 +107,7 @@ def test_inputs_and_code(project: Project, tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(project: Project, tmp_path: Path) -> None:
-    """Where one file is there, nothing is written; --force replaces files, and no folder."""
+    """If one file exists, nothing is written; --force replaces files, but never a folder."""
     (tmp_path / "p.csv").write_text("mine")
     said = project.recorder("restore", "1", "--to", str(tmp_path), status=3).stderr
     assert "already exists: p.csv (--force replaces files)" in said
@@ -121,7 +121,7 @@ def test_nothing_is_overwritten(project: Project, tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_through_a_link(project: Project, tmp_path: Path) -> None:
-    """A link in the folder that leads elsewhere is not followed, whatever is forced; one in a file's place is replaced."""
+    """A link that leads out of the folder is never followed, even with --force; a link in place of a file is replaced."""
     (tmp_path / "away").mkdir()
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "out").symlink_to(tmp_path / "away")
@@ -149,7 +149,7 @@ def test_a_name_that_leads_out_is_refused(project: Project, tmp_path: Path, name
 
 
 def test_nothing_is_written_through_a_link_of_the_run(project: Project, tmp_path: Path) -> None:
-    """Of a foreign record, an output that lies behind a link of another output is refused."""
+    """An output of a foreign record that lies behind a link of another output is refused."""
     store = RunStore(project.root)
     (tmp_path / "away").mkdir()
     (tmp_path / "tree").mkdir()
@@ -169,7 +169,7 @@ def test_nothing_is_written_through_a_link_of_the_run(project: Project, tmp_path
 
 
 def test_damage_and_absence_leave_nothing_behind(project: Project, tmp_path: Path) -> None:
-    """Where an object is damaged or a name is unknown, the folder stays as it was."""
+    """If an object is damaged or a name is unknown, the folder is unchanged."""
     store = RunStore(project.root)
     record = store.get(1)
     (output,) = (one for one in record.outputs if one.name == "p.csv")

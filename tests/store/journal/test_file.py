@@ -1,4 +1,4 @@
-"""The journal's file: many readers and writers, crashes, damage, compaction."""
+"""Tests of the journal's file: concurrent readers and writers, crashes, damage, compaction."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ from recorder.store.filesystem.disk import ProcessLock
 from recorder.store.journal import index as journal_index
 from recorder.store.journal.index import index_path
 from recorder.store.journal.lines import make_line
+from recorder.store.journal.mark import mark_path, read_mark
 from recorder.store.journal.table import Journal, JournalStorage
 from recorder.store.journal.view import OpenFile
 
-said = pytest.mark.filterwarnings("ignore:the line at byte")  # tested in test_journal.py
+said = pytest.mark.filterwarnings("ignore:the line at byte")  # tested in test_table.py
 posix = pytest.mark.skipif(os.name == "nt", reason="needs fork and signals")
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the journal is."""
+    """Return the path of the journal."""
     return tmp_path / "runs.jsonl"
 
 
 def values(db: TinyDB) -> list[Any]:
-    """The x of each document, in order."""
+    """Return the x of each document, in order."""
     return [document["x"] for document in db]
 
 
 def python(code: str, *args: object, **options: Any) -> subprocess.Popen[str]:
-    """A child that runs the code, with a pipe from its stdout."""
+    """Start a child process that runs the code, with a pipe from its stdout."""
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, args)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
 
@@ -53,7 +54,7 @@ def python(code: str, *args: object, **options: Any) -> subprocess.Popen[str]:
 
 
 def test_threads_share_a_journal(path: Path) -> None:
-    """Threads that insert, search and compact at once lose nothing, and each sees what it wrote itself."""
+    """Threads that insert, search and compact at once lose nothing, and each sees its own writes."""
     db = Journal(path, sync=False)
     errors: list[BaseException] = []
 
@@ -78,7 +79,7 @@ def test_threads_share_a_journal(path: Path) -> None:
 
 
 def test_documents_may_be_changed_while_they_are_gone_through(path: Path) -> None:
-    """Whoever goes through a table has it as it was, though documents are removed and the file is replaced."""
+    """An iteration over a table is not affected by removals or by compaction."""
     db = Journal(path)
     db.insert_multiple({"x": n} for n in range(6))
     seen = []
@@ -92,7 +93,7 @@ def test_documents_may_be_changed_while_they_are_gone_through(path: Path) -> Non
 
 
 def test_a_thread_that_searches_keeps_no_stale_answer(path: Path) -> None:
-    """What a query found before another thread wrote is not its answer afterwards."""
+    """A cached query result is not returned after another thread has written."""
     db = Journal(path)
     db.insert_multiple({"x": 1} for _ in range(3))
     query = where("x").test(lambda x: _insert_once(db, x))
@@ -112,7 +113,7 @@ def _insert_once(db: Journal, x: int) -> bool:
 
 
 def test_given_and_counted_ids_do_not_meet(path: Path) -> None:
-    """Documents with an id of their own among others in one call: no document takes another's place."""
+    """In one call, documents with explicit ids and documents without never share an id."""
     db = Journal(path)
     assert db.insert_multiple([Document({"x": 1}, doc_id=1), {"x": 2}, Document({"x": 3}, doc_id=9), {"x": 4}]) == [
         1, 2, 9, 10,
@@ -123,7 +124,7 @@ def test_given_and_counted_ids_do_not_meet(path: Path) -> None:
 
 
 def test_no_number_is_spent_on_a_document_that_cannot_be_made(path: Path) -> None:
-    """When the document of a new number cannot be made or written, its number goes to the next."""
+    """If the document of a new number cannot be made or written, the next document gets its number."""
     table = Journal(path).table("runs")
     assert table.insert_with(lambda number: {"number": number}) == 1
     with pytest.raises(ZeroDivisionError):
@@ -135,7 +136,7 @@ def test_no_number_is_spent_on_a_document_that_cannot_be_made(path: Path) -> Non
 
 
 def test_stock_tables_that_meet_are_refused(path: Path) -> None:
-    """Two processes with TinyDB's own table that choose the same id: the second is refused, none is lost."""
+    """If two processes with TinyDB's own table choose the same id, the second is refused and nothing is lost."""
     one, two = (TinyDB(path, storage=JournalStorage) for _ in range(2))
     tables = one.storage.read() or {}
     two.insert({"x": "two"})
@@ -145,7 +146,7 @@ def test_stock_tables_that_meet_are_refused(path: Path) -> None:
 
 
 def test_tinydb_middleware_works(path: Path) -> None:
-    """TinyDB's caching middleware on the journal writes, changes and removes."""
+    """TinyDB's caching middleware writes, changes and removes documents of the journal."""
     with TinyDB(path, storage=CachingMiddleware(JournalStorage)) as db:
         db.insert_multiple([{"x": 1}, {"x": 2}])
         db.storage.flush()
@@ -158,7 +159,7 @@ def test_tinydb_middleware_works(path: Path) -> None:
 
 
 def test_a_closed_journal_says_so(path: Path) -> None:
-    """A journal that was closed is not opened again behind one's back."""
+    """A closed journal is not reopened implicitly."""
     with Journal(path) as db:
         db.insert({"x": 1})
     with pytest.raises(ValueError, match="closed"):
@@ -166,7 +167,7 @@ def test_a_closed_journal_says_so(path: Path) -> None:
 
 
 def test_a_line_that_is_being_written_is_no_damage(path: Path) -> None:
-    """A reader that sees a half-written last line waits for the rest, and does not report it."""
+    """A reader that sees an incomplete last line waits for the rest and does not report it."""
     writer, reader = Journal(path), Journal(path)
     writer.insert({"x": 1})
     start, line = path.stat().st_size, make_line("_default", 2, {"x": 2})
@@ -180,7 +181,7 @@ def test_a_line_that_is_being_written_is_no_damage(path: Path) -> None:
 
 
 def test_a_write_that_was_taken_back_is_forgotten(path: Path) -> None:
-    """What a reader saw of a write that then failed is gone when the file goes on differently."""
+    """The part of a failed write that a reader has seen disappears when the file goes on differently."""
     writer, reader = Journal(path), Journal(path)
     writer.insert({"x": 1})
     whole = path.stat().st_size
@@ -200,7 +201,7 @@ def test_a_write_that_was_taken_back_is_forgotten(path: Path) -> None:
 
 @posix
 def test_no_answered_insert_is_lost_to_a_kill(path: Path) -> None:
-    """A writer killed at any instant has written all that it said it had, and the next one goes on."""
+    """A writer that is killed at any instant has written everything that it reported, and the next writer goes on."""
     code = """
     import sys
     from recorder.store.journal.table import Journal
@@ -220,7 +221,7 @@ def test_no_answered_insert_is_lost_to_a_kill(path: Path) -> None:
         child.send_signal(signal.SIGKILL)
         last = max([last, *(int(line) for line in child.communicate()[0].split("\n")[:-1])])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RecorderWarning)  # a line may have been cut short
+            warnings.simplefilter("ignore", RecorderWarning)  # an incomplete line is expected
             db = Journal(path)
             assert db.insert({"x": "b"}) > last
             assert [d.doc_id for d in db] == list(range(1, len(db) + 1))
@@ -231,7 +232,7 @@ def test_no_answered_insert_is_lost_to_a_kill(path: Path) -> None:
 
 @posix
 def test_a_fork_beside_a_busy_thread_goes_on(path: Path) -> None:
-    """A child forked while another thread of its parent's held the journal can use it, and disturbs nobody."""
+    """A child that was forked while another thread held the journal can use it, without disturbing others."""
     db = Journal(path)
     db.insert({"x": "before"})
     held, done = threading.Event(), threading.Event()
@@ -256,7 +257,7 @@ def test_a_fork_beside_a_busy_thread_goes_on(path: Path) -> None:
 
 @posix
 def test_a_lock_ends_with_the_one_who_took_it(path: Path) -> None:
-    """When a process dies under the lock, a child that it had forked does not hold it on."""
+    """If a process dies while it holds the lock, its forked child does not keep it."""
     code = """
     import os, sys, time
     from recorder.store.filesystem.disk import ProcessLock
@@ -284,7 +285,7 @@ def test_a_lock_ends_with_the_one_who_took_it(path: Path) -> None:
 
 
 def flipped(path: Path, at: int) -> None:
-    """Flip a bit of the byte at `at`, in the file as it is open elsewhere."""
+    """Flip a bit of the byte at `at` in place, so that the open file sees it."""
     with path.open("r+b") as file:
         file.seek(at)
         (byte,) = file.read(1)
@@ -294,7 +295,7 @@ def flipped(path: Path, at: int) -> None:
 
 @pytest.fixture
 def newlines(path: Path) -> Iterator[list[int]]:
-    """A journal of three documents; where its newlines are."""
+    """Return a journal of three documents and the positions of its newlines."""
     Journal(path).insert_multiple([{"x": 1}, {"x": 2}, {"x": 3}])
     data = path.read_bytes()
     yield [at for at, byte in enumerate(data) if byte == 10]
@@ -303,7 +304,7 @@ def newlines(path: Path) -> Iterator[list[int]]:
 @said
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_a_damaged_newline_costs_nothing(path: Path, newlines: list[int], n: int) -> None:
-    """Where a newline is damaged, also the last, every document is there, it is reported, and compaction heals it."""
+    """If any newline is damaged, every document is readable, it is reported, and compaction restores it."""
     flipped(path, newlines[n])
     db = Journal(path)
     assert values(db) == [1, 2, 3]
@@ -317,7 +318,7 @@ def test_a_damaged_newline_costs_nothing(path: Path, newlines: list[int], n: int
 
 @said
 def test_damage_after_opening_is_noticed(path: Path, newlines: list[int]) -> None:
-    """A document that is damaged while the journal is open is not given out, and its place is said."""
+    """A document that is damaged while the journal is open is not returned, and its position is reported."""
     db = Journal(path)
     flipped(path, newlines[1] - 3)
     with pytest.raises(DamageError) as raised:
@@ -328,7 +329,7 @@ def test_damage_after_opening_is_noticed(path: Path, newlines: list[int]) -> Non
 
 @said
 def test_an_earlier_version_stands_where_the_later_is_damaged(path: Path) -> None:
-    """When the last line of a document is damaged, the one before counts."""
+    """If the last line of a document is damaged, the line before it is current."""
     db = Journal(path)
     db.insert({"x": "begun"})
     start = path.stat().st_size
@@ -339,23 +340,95 @@ def test_an_earlier_version_stands_where_the_later_is_damaged(path: Path) -> Non
 
 
 @said
-def test_compaction_keeps_what_is_damaged(path: Path, newlines: list[int]) -> None:
-    """Compaction leaves damaged lines as they are, until it is told that they are kept elsewhere."""
+def test_a_damaged_journal_is_not_compacted(path: Path, newlines: list[int]) -> None:
+    """Compaction refuses to drop history while a line is damaged; that line can be replaced in its place."""
     flipped(path, newlines[1] - 3)
     db = Journal(path)
+    db.update({"x": 5}, doc_ids=[1])
     (line,) = db.damage()
-    raw = db.raw(line)
+    raw, before = db.raw(line), path.read_bytes()
     assert b'"id":2' in raw and (line.table, line.id) == ("_default", 2)
-    db.compact()
-    assert raw in path.read_bytes()
-    assert [db.raw(line) for line in db.damage()] == [raw]
-    db.compact(drop={raw})
-    assert db.damage() == [] and values(db) == [1, 3]
-    assert db.insert({"x": 4}) == 4
+    with pytest.raises(DamageError, match=f"byte {line.offset}"):
+        db.compact()
+    assert path.read_bytes() == before
+    assert not db.replace_bytes(line.offset, b"other bytes", b"") and path.read_bytes() == before
+    assert db.replace_bytes(line.offset, raw, b"") and path.read_bytes() == before.replace(raw, b"")
+    assert db.damage() == [] and values(db) == [5, 3] and db.lost_lines() == ""
+    assert db.compact() > 0 and db.insert({"x": 4}) == 4
+
+
+def test_a_line_damaged_since_opening_is_not_compacted(path: Path) -> None:
+    """Compaction reads every line again, so that damage since the journal was opened is not copied as history."""
+    db = Journal(path)
+    db.insert({"x": "running"})
+    start = path.stat().st_size
+    db.update({"x": "finished"}, doc_ids=[1])
+    flipped(path, start + 60)
+    before = path.read_bytes()
+    with pytest.raises(DamageError):
+        db.compact()
+    assert path.read_bytes() == before and db.compact_if_wasteful() == 0
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied", "cut at a line", "older copy", "compacted"])
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+def test_lost_lines_are_noticed(path: Path, how: str) -> None:
+    """A journal that lost its last lines, or is an older copy, has lost lines until that is accepted."""
+    db = Journal(path)
+    db.insert_multiple({"x": n} for n in range(4))
+    older = path.read_bytes()
+    db.update({"x": 99}, doc_ids=[2])
+    if how == "compacted":
+        db.compact()
+    whole = path.read_bytes()
+    assert Journal(path).lost_lines() == ""
+    if how == "deleted":
+        path.unlink()
+    else:
+        cut = whole[: whole.rindex(b"\n", 0, -1) + 1]
+        path.write_bytes({"emptied": b"", "cut at a line": cut}.get(how, older))
+    with pytest.warns(RecorderWarning, match="has lost lines"):
+        db = Journal(path)
+    db.insert({"x": "later"})  # does not hide it
+    db.insert_multiple({"x": n} for n in range(100))
+    assert "lost lines" in Journal(path).lost_lines()
+    if how == "emptied":
+        path.write_bytes(whole)
+        assert Journal(path).lost_lines() == ""
+        return
+    db.accept_loss()
+    assert Journal(path).lost_lines() == ""
+    db.insert({"x": "more"})
+    assert Journal(path).lost_lines() == ""
+
+
+def test_a_mark_of_a_compacted_file_is_not_taken_for_the_new_one(path: Path) -> None:
+    """A write that was synced before another process compacted the journal leaves no false mark."""
+    one, two = Journal(path), Journal(path)
+    one.insert_multiple({"x": "a" * 1000} for _ in range(10))
+    one.update({"x": ""})
+    file, mark = one.storage.file._file, one.storage.file._current_mark()
+    two.compact()
+    one.storage.file._advance_mark(file, mark)
+    assert Journal(path).lost_lines() == "" and one.lost_lines() == ""
+
+
+@pytest.mark.filterwarnings("ignore::recorder.errors.RecorderWarning")
+def test_a_damaged_mark_loses_nothing(path: Path) -> None:
+    """If the mark is damaged in any byte, it is reported, and the journal can still be read and written."""
+    db = Journal(path)
+    db.insert({"x": 1})
+    file = mark_path(path)
+    whole = file.read_bytes()
+    for at in range(len(whole)):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(ValueError):
+            read_mark(path)
+    assert Journal(path).insert({"x": 2}) == 2 and values(Journal(path)) == [1, 2]
 
 
 def test_what_was_cut_short_is_reported(path: Path) -> None:
-    """A last line that was cut short is damage until somebody writes, and then a warning."""
+    """An incomplete last line counts as damage until the next write, which warns."""
     db = Journal(path)
     db.insert({"x": 1})
     size = path.stat().st_size
@@ -372,7 +445,7 @@ def test_what_was_cut_short_is_reported(path: Path) -> None:
 
 
 def test_compaction_when_most_is_history(path: Path) -> None:
-    """The journal is compacted by itself only when more than half of it, and a megabyte, is history."""
+    """The journal compacts itself only if more than half of it, and more than a megabyte, is history."""
     db = Journal(path, sync=False)
     db.insert({"x": "a" * 300_000})
     for n in range(3):
@@ -385,13 +458,13 @@ def test_compaction_when_most_is_history(path: Path) -> None:
     db.insert_multiple({"x": "a" * 300_000} for _ in range(5))
     db.truncate()
     assert Journal(path).compact_if_wasteful() > 1_500_000
-    assert db.compact_if_wasteful() == 0  # the other did
+    assert db.compact_if_wasteful() == 0  # the other handle did
     assert path.stat().st_size < 100
 
 
 @posix
 def test_compaction_keeps_the_mode(path: Path) -> None:
-    """A compacted journal may be read and written by those who could before."""
+    """A compacted journal keeps the permissions of its file."""
     db = Journal(path)
     db.insert({"x": 1})
     path.chmod(0o660)
@@ -401,7 +474,7 @@ def test_compaction_keeps_the_mode(path: Path) -> None:
 
 @posix
 def test_a_compaction_that_fails_changes_nothing(path: Path) -> None:
-    """When the disk is full during a compaction, the error comes out, and the journal is as it was."""
+    """If the disk is full during a compaction, the error is raised and the journal is unchanged."""
     code = """
     import resource, signal, sys
     from recorder.store.journal.table import Journal
@@ -417,7 +490,8 @@ def test_a_compaction_that_fails_changes_nothing(path: Path) -> None:
     print(db.insert({"x": 1}))
     """
     assert python(code, path).communicate()[0] == "File too large 100\n101\n"
-    assert sorted(p.name for p in path.parent.iterdir()) == ["runs.jsonl", "runs.jsonl.lock"]
+    names = ["runs.jsonl", "runs.jsonl.lock", "runs.jsonl.mark"]
+    assert sorted(p.name for p in path.parent.iterdir()) == names
     assert len(Journal(path)) == 101
 
 
@@ -426,7 +500,7 @@ def test_a_compaction_that_fails_changes_nothing(path: Path) -> None:
 
 @pytest.fixture
 def indexed(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A journal of 60 runs, some of them written anew, some removed, and two tables, with its index."""
+    """Return a journal of 60 runs with an index; some runs are rewritten, some removed, in two tables."""
     monkeypatch.setattr(journal_index, "WORTH_BYTES", 1)
     db = Journal(path, sync=False)
     db.insert_multiple({"x": i} for i in range(60))
@@ -439,7 +513,7 @@ def indexed(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_index_says_what_the_lines_say(indexed: Path) -> None:
-    """Opened by its index, with lines appended since, a journal holds the same as when its lines are read."""
+    """A journal opened by its index, with lines appended since, equals one whose lines are read."""
     Journal(indexed, sync=False).insert({"x": 100})
     by_index = Journal(indexed)
     found = [(name, list(map(dict, by_index.table(name)))) for name in sorted(by_index.tables())]
@@ -456,7 +530,7 @@ def test_an_index_says_what_the_lines_say(indexed: Path) -> None:
 def test_the_lines_behind_an_index_are_not_read(
     indexed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A journal with an index is opened without a look at the lines that it is about."""
+    """A journal with an index is opened without reading the indexed lines."""
     read: list[int] = []
     lines = OpenFile.lines
     monkeypatch.setattr(
@@ -471,7 +545,7 @@ def test_the_lines_behind_an_index_are_not_read(
 @said
 @pytest.mark.parametrize("place", ["journal", "index", "short index", "journal, the same size"])
 def test_an_index_of_other_bytes_is_passed_over(indexed: Path, place: str) -> None:
-    """A journal that was changed in place, or an index that is damaged: the lines are read, and all that are whole."""
+    """If the journal was changed in place or its index is damaged, all intact lines are read."""
     file = indexed if place.startswith("journal") else index_path(indexed)
     data = file.read_bytes()
     if place == "short index":
@@ -487,13 +561,13 @@ def test_an_index_of_other_bytes_is_passed_over(indexed: Path, place: str) -> No
 def test_a_journal_that_stays_the_same_is_digested_once(
     indexed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What an index says is checked once for each time of modification that the journal has."""
+    """The digest of an index is verified once for each modification time of the journal."""
     digested: list[int] = []
     digest = journal_index._digest
     monkeypatch.setattr(
         journal_index, "_digest", lambda file, size: digested.append(size) or digest(file, size)
     )
-    time.sleep(0.1)  # what was written a moment ago may be written to again at the same time
+    time.sleep(0.1)  # two writes within a tick have the same modification time
     for _ in range(3):
         assert len(Journal(indexed)) == 58
     assert len(digested) == 1

@@ -1,4 +1,4 @@
-"""The lines of a journal: what is written for a document, and how it is read and checked."""
+"""Tests of the lines of a journal: writing, reading, verification."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from recorder.store.journal.lines import Line, make_line, read_document, read_li
 
 
 def read(data: bytes) -> list[Line]:
-    """The lines in the data."""
+    """Return the lines in the data."""
     return list(read_lines(data, start=0))
 
 
 @given(st.text(alphabet=st.characters(), max_size=8), st.integers(-(2**70), 2**70), DOCUMENTS)
 def test_a_line_comes_back(table: str, id: int, document: dict[str, Any]) -> None:
-    """A line is one JSON document with a valid checksum, and gives back the table, the id and the document."""
+    """A line is a JSON document with a valid checksum, and reads back as its table, id and document."""
     line = make_line(table, id, document)
     assert line.count(b"\n") == 1 and line.endswith(b"\n")
     said = json.loads(line)
@@ -33,7 +33,7 @@ def test_a_line_comes_back(table: str, id: int, document: dict[str, Any]) -> Non
 
 @given(DOCUMENTS)
 def test_a_document_like_a_line_is_no_line(document: dict[str, Any]) -> None:
-    """A document that looks like a line, or holds nothing at its end, is told from one."""
+    """A document that looks like a line, or ends in null, is not mistaken for one."""
     inner = json.loads(make_line("runs", 2, document))
     for doc in (inner, {"x": inner}, {"doc": None}, {"text": '{"crc":"00000000","table":"'}):
         line = make_line("runs", 1, doc)
@@ -42,7 +42,7 @@ def test_a_document_like_a_line_is_no_line(document: dict[str, Any]) -> None:
 
 
 def test_removals_and_tables_are_lines_too() -> None:
-    """A removed document, an empty table and a dropped one are told apart."""
+    """Removed documents, empty tables and dropped tables are distinguished."""
     lines = [make_line("a", 1, None), make_line("a", None, {}), make_line("a", None, None)]
     assert [(line.id, line.gone) for line in read(b"".join(lines))] == [
         (1, True),
@@ -60,13 +60,13 @@ def test_removals_and_tables_are_lines_too() -> None:
     ],
 )
 def test_a_number_that_json_has_not_is_named(document: dict[str, Any], key: str) -> None:
-    """A NaN or an infinity is refused with its place in the document."""
+    """NaN and infinities are refused with their keys in the document."""
     with pytest.raises(ValueError, match=key):
         make_line("runs", 1, document)
 
 
 def test_what_is_no_json_is_refused() -> None:
-    """A value that JSON cannot say, and one that holds itself, are refused."""
+    """A value that JSON cannot represent, or that contains itself, is refused."""
     with pytest.raises(TypeError):
         make_line("runs", 1, {"x": object()})
     loop: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def test_what_is_no_json_is_refused() -> None:
 
 
 def test_every_flipped_bit_is_found() -> None:
-    """Whichever bit of three lines is flipped, the other documents are read and the place is reported."""
+    """If any bit of three lines is flipped, the other documents are readable and the position is reported."""
     lines = [make_line("runs", n, {"x": n, "text": "é"}) for n in (1, 2, 3)]
     data, whole = b"".join(lines), {1, 2, 3}
     starts = [0, len(lines[0]), len(lines[0] + lines[1])]
@@ -95,7 +95,7 @@ def test_every_flipped_bit_is_found() -> None:
 
 
 def test_a_damaged_document_is_not_given_out() -> None:
-    """A line that was changed after it was noted is refused when its document is read."""
+    """Reading a line that was changed after it was indexed raises an error."""
     line = make_line("runs", 1, {"x": 1})
     with pytest.raises(ValueError, match="checksum"):
         read_document(line.replace(b'"x":1', b'"x":2'))

@@ -1,4 +1,4 @@
-"""The journal: TinyDB on an append-only file."""
+"""Tests of the journal as a TinyDB."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ KINDS = {
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the journal is."""
+    """Return the path of the journal."""
     return tmp_path / "runs.jsonl"
 
 
 @pytest.fixture(params=KINDS)
 def db(request: pytest.FixtureRequest, path: Path) -> TinyDB:
-    """A journal, TinyDB's own table on one, and plain TinyDB, which says what is right."""
+    """Return a journal, TinyDB's own table on one, or plain TinyDB, which is the reference."""
     found: TinyDB = KINDS[request.param](path)
     found.insert_multiple({"int": 1, "char": c} for c in "abc")
     return found
 
 
-# TinyDB's documented behaviour, as its own test-suite has it
+# TinyDB's documented behavior, as tested by its own test suite
 
 
 def test_insert_gives_ids(db: TinyDB) -> None:
-    """Ids count up from 1; an id given in a Document is taken; one that is there is refused."""
+    """Ids count from 1; the id of a Document is used; an id that exists is refused."""
     assert db.insert({"int": 2}) == 4
     assert db.insert(Document({"x": 1}, doc_id=12)) == 12
     assert db.insert({"x": 2}) == 13
@@ -62,7 +62,7 @@ def test_insert_gives_ids(db: TinyDB) -> None:
 
 
 def test_insert_multiple(db: TinyDB) -> None:
-    """Several documents are inserted at once, from a generator too, and none when one is refused."""
+    """Several documents are inserted at once, also from a generator, and none if one is refused."""
     assert db.insert_multiple([{"x": 1}, {"x": 2}]) == [4, 5]
     assert db.insert_multiple({"x": i} for i in range(2)) == [6, 7]
     assert db.insert_multiple([Document({"y": 1}, doc_id=20), Document({"y": 2}, doc_id=21)]) == [
@@ -75,7 +75,7 @@ def test_insert_multiple(db: TinyDB) -> None:
 
 
 def test_update(db: TinyDB) -> None:
-    """Fields are set by query, by id, for all, by a function, and by several queries at once."""
+    """Fields are set by query, by id, for all documents, by a function, and by several queries at once."""
     assert db.update({"int": 2}, where("char") == "a") == [1]
     assert db.update({"new": True}, doc_ids=[2, 99]) == [2]
     assert db.update(increment("int")) == [1, 2, 3]
@@ -88,7 +88,7 @@ def test_update(db: TinyDB) -> None:
 
 
 def test_upsert(db: TinyDB) -> None:
-    """What is there is updated, what is not is inserted."""
+    """Upsert updates existing documents and inserts missing ones."""
     assert db.upsert({"int": 5}, where("char") == "a") == [1]
     assert db.upsert({"int": 9, "char": "x"}, where("char") == "x") == [4]
     assert db.upsert(Document({"k": 1}, doc_id=2)) == [2]
@@ -110,7 +110,7 @@ def test_remove_and_truncate(db: TinyDB) -> None:
 
 
 def test_get_and_contains(db: TinyDB) -> None:
-    """One document by query or id, several by ids; None for one that is not there."""
+    """`get` returns one document by query or id, several by ids, and None if there is none."""
     found = db.get(where("char") == "b")
     assert found == {"int": 1, "char": "b"} and found.doc_id == 2
     assert db.get(doc_id=99) is None and db.get(where("char") == "z") is None
@@ -136,7 +136,7 @@ def test_queries(db: TinyDB) -> None:
 
 
 def test_tables(db: TinyDB) -> None:
-    """Tables are apart, can be dropped one by one and all at once, and are there again when used."""
+    """Tables are independent, can be dropped one by one or all at once, and reappear when used."""
     other = db.table("other name")
     other.insert({"x": 1})
     assert db.tables() == {"_default", "other name"}
@@ -151,7 +151,7 @@ def test_tables(db: TinyDB) -> None:
 
 
 def test_the_query_cache(db: TinyDB) -> None:
-    """A query that was asked before gives what is there now."""
+    """A repeated query returns current documents."""
     query = where("int") == 1
     assert len(db.search(query)) == 3
     assert len(db.search(query)) == 3
@@ -164,7 +164,7 @@ def test_the_query_cache(db: TinyDB) -> None:
 
 
 def test_documents_that_json_can_say_come_back(db: TinyDB) -> None:
-    """Text of any language, lone surrogates, integers of any size and nested values come back as they were."""
+    """Strings of any script, lone surrogates, integers of any size and nested values are stored exactly."""
     document = {
         "a": 'é\n"\\',
         "b": "\ud800",
@@ -175,16 +175,16 @@ def test_documents_that_json_can_say_come_back(db: TinyDB) -> None:
     assert db.get(doc_id=db.insert(document)) == document
 
 
-# What is the journal's own
+# Behavior specific to the journal
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """The file, as any reader of JSON lines has it."""
+    """Return the lines of the file as any reader of JSON lines sees them."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_only_what_changes_is_appended(path: Path) -> None:
-    """Each change appends one line for each document that it changes, and no more."""
+    """Each change appends exactly one line for each document that it changes."""
     db = Journal(path)
     db.insert_multiple([{"x": i} for i in range(5)])
     assert len(lines(path)) == 5
@@ -203,7 +203,7 @@ def test_only_what_changes_is_appended(path: Path) -> None:
 
 
 def test_a_change_of_type_is_a_change(path: Path) -> None:
-    """1, 1.0 and True are equal, and still not the same document."""
+    """1, 1.0 and True are equal in Python, but are different documents."""
     db = Journal(path)
     db.insert({"x": 1})
     db.update({"x": 1.0})
@@ -213,7 +213,7 @@ def test_a_change_of_type_is_a_change(path: Path) -> None:
 
 
 def test_a_number_that_json_cannot_say_is_refused(path: Path) -> None:
-    """A NaN is refused, and nothing is written."""
+    """NaN is refused, and nothing is written."""
     db = Journal(path)
     with pytest.raises(ValueError, match="JSON"):
         db.insert({"x": float("nan")})
@@ -221,7 +221,7 @@ def test_a_number_that_json_cannot_say_is_refused(path: Path) -> None:
 
 
 def test_ids_are_not_used_again(path: Path) -> None:
-    """The id of a removed document is not given to another, after reopening and compaction too."""
+    """The id of a removed document is never reused, also after reopening and compaction."""
     db = Journal(path)
     db.insert_multiple([{"x": 1}, {"x": 2}])
     db.remove(doc_ids=[2])
@@ -230,7 +230,7 @@ def test_ids_are_not_used_again(path: Path) -> None:
 
 
 def test_another_handle_sees_what_is_written(path: Path) -> None:
-    """Reads follow what another handle appends, compacts and appends again."""
+    """Reads see the lines that another handle appends, compacts, and appends again."""
     one, other = Journal(path), Journal(path)
     one.insert({"x": 1})
     assert other.search(where("x") == 1) == [{"x": 1}]
@@ -244,7 +244,7 @@ def test_another_handle_sees_what_is_written(path: Path) -> None:
 
 
 def test_the_stock_table_does_not_undo_what_others_wrote(path: Path) -> None:
-    """TinyDB's own table writes back what it has read; what others inserted meanwhile stays."""
+    """TinyDB's own table writes back the documents that it read; documents inserted by others stay."""
     stock = TinyDB(path, storage=JournalStorage)
     stock.insert({"x": 1})
     data = stock.storage.read()
@@ -255,7 +255,7 @@ def test_the_stock_table_does_not_undo_what_others_wrote(path: Path) -> None:
 
 
 def test_compaction_keeps_the_documents(path: Path) -> None:
-    """Compaction keeps every document and table, drops the history, and leaves no file behind."""
+    """Compaction keeps every document and table, drops the history, and leaves no temporary file."""
     db = Journal(path)
     db.insert_multiple([{"x": i} for i in range(20)])
     for _ in range(5):
@@ -266,11 +266,12 @@ def test_compaction_keeps_the_documents(path: Path) -> None:
     assert [dict(d) for d in db] == [dict(d) for d in Journal(path)] == before
     assert db.tables() == Journal(path).tables() == {"_default", "empty"}
     assert len(lines(path)) == 21
-    assert {p.name for p in path.parent.iterdir()} <= {"runs.jsonl", "runs.jsonl.lock"}
+    names = {"runs.jsonl", "runs.jsonl.lock", "runs.jsonl.mark"}
+    assert {p.name for p in path.parent.iterdir()} <= names
 
 
 def test_a_last_line_cut_anywhere_is_dropped(path: Path, tmp_path: Path) -> None:
-    """However short the last append was cut, the journal opens with all that was before, and takes the next one."""
+    """If the last append is truncated at any byte, the journal opens with all earlier documents and accepts the next one."""
     db = Journal(path)
     db.insert_multiple([{"x": 1}, {"x": 2}])
     whole = path.stat().st_size
@@ -290,7 +291,7 @@ def test_a_last_line_cut_anywhere_is_dropped(path: Path, tmp_path: Path) -> None
 
 
 def test_each_flipped_bit_is_found(path: Path, tmp_path: Path) -> None:
-    """A bit flipped in any byte of a line in the middle is found with its place, and every other run is readable."""
+    """A flipped bit in any byte of a middle line is reported with its position, and every other run is readable."""
     db = Journal(path)
     db.insert_multiple([{"x": 1}, {"x": 2}, {"x": 3}])
     data = path.read_bytes()
@@ -308,7 +309,7 @@ def test_each_flipped_bit_is_found(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_journal_whole(path: Path) -> None:
-    """When an append fails half-way its part is taken back, the error comes out, and the journal goes on."""
+    """An append that fails halfway is undone, its error is raised, and the journal goes on."""
     if sys.platform != "linux":
         pytest.skip("needs RLIMIT_FSIZE to fail a write")
     code = f"""
@@ -339,7 +340,7 @@ def _insert_many(path: Path, name: int, start: Any) -> None:
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_many_processes_insert_at_once(path: Path, method: str) -> None:
-    """Four processes that insert at once lose nothing, and their numbers are dense and unique."""
+    """Four processes that insert at once lose nothing, and their numbers are consecutive and unique."""
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} here")
     context = multiprocessing.get_context(method)
@@ -368,7 +369,7 @@ def test_many_processes_insert_at_once(path: Path, method: str) -> None:
 
 
 def test_a_fork_goes_on_writing(path: Path) -> None:
-    """A child that was forked while the journal was open writes to it, and so does its parent."""
+    """A child that was forked while the journal was open can write to it, and so can its parent."""
     if not hasattr(os, "fork"):
         pytest.skip("no fork here")
     db = Journal(path)
@@ -383,7 +384,7 @@ def test_a_fork_goes_on_writing(path: Path) -> None:
 
 
 def test_a_journal_that_may_only_be_read(path: Path) -> None:
-    """A journal in a place where nothing may be written is read all the same."""
+    """A journal in a read-only place can be read."""
     if os.name == "nt" or os.geteuid() == 0:
         pytest.skip("root may write anywhere")
     Journal(path).insert({"x": 1})
@@ -395,7 +396,7 @@ def test_a_journal_that_may_only_be_read(path: Path) -> None:
 
 
 class JournalMachine(RuleBasedStateMachine):
-    """A journal with two handles, beside TinyDB in memory: whatever is done, they hold the same."""
+    """A journal with two handles behaves like TinyDB in memory, whatever the operations."""
 
     ids = Bundle("ids")
 

@@ -1,7 +1,7 @@
-"""TinyDB's documented behaviour, on the journal: what its guide and its own tests promise.
+"""Tests of TinyDB's documented behavior on the journal, from its guide and its own tests.
 
-Everything here is held against three things: a `Journal`, TinyDB's own table on a `JournalStorage`, and TinyDB in
-memory, which says that the test asks for no more than TinyDB does. (See also test_journal.py.)
+Each test runs with a `Journal`, with TinyDB's own table on a `JournalStorage`, and with TinyDB in memory, which proves
+that the test requires no more than TinyDB does. See also test_table.py.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ each_on_disk = pytest.mark.parametrize("kind", ON_DISK)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the journal is."""
+    """Return the path of the journal."""
     return tmp_path / "db.jsonl"
 
 
 @pytest.fixture(params=KINDS)
 def db(request: pytest.FixtureRequest, path: Path) -> Iterator[TinyDB]:
-    """An empty database of each kind."""
+    """Return an empty database of each kind."""
     with KINDS[request.param](path) as found:
         yield found
 
 
 @pytest.fixture
 def abc(db: TinyDB) -> TinyDB:
-    """Three documents that differ in one field."""
+    """Insert three documents that differ in one field."""
     db.insert_multiple({"int": 1, "char": c} for c in "abc")
     return db
 
 
 def chars(documents: Any) -> str:
-    """The char of each document."""
+    """Return the char of each document."""
     return "".join(document["char"] for document in documents)
 
 
 class Point(Mapping[str, int]):
-    """A mapping that is no dict."""
+    """A mapping that is not a dict."""
 
     def __getitem__(self, key: str) -> int:
         return {"x": 1, "y": 2}[key]
@@ -72,7 +72,7 @@ class Point(Mapping[str, int]):
 
 
 def test_any_mapping_is_a_document(db: TinyDB) -> None:
-    """A mapping that is no dict is inserted, alone and among others, and comes back as a document."""
+    """A mapping that is not a dict can be inserted, alone and among others, and is returned as a document."""
     assert db.insert(Point()) == 1
     assert db.insert_multiple([Point(), {"x": 3}]) == [2, 3]
     assert db.all() == [{"x": 1, "y": 2}, {"x": 1, "y": 2}, {"x": 3}]
@@ -81,7 +81,7 @@ def test_any_mapping_is_a_document(db: TinyDB) -> None:
 
 @pytest.mark.parametrize("bad", [[1, 2], {"bark"}, "text", None, 3])
 def test_what_is_no_mapping_is_refused(db: TinyDB, bad: Any) -> None:
-    """What is no mapping is a ValueError, alone and in a row; the database goes on."""
+    """Inserting anything but a mapping raises ValueError, and the database goes on."""
     with pytest.raises(ValueError, match="Mapping"):
         db.insert(bad)
     with pytest.raises(ValueError, match="Mapping"):
@@ -91,7 +91,7 @@ def test_what_is_no_mapping_is_refused(db: TinyDB, bad: Any) -> None:
 
 @pytest.mark.parametrize("kind", ON_DISK)
 def test_what_json_cannot_say_is_refused(path: Path, kind: str) -> None:
-    """A value that is no JSON is a TypeError on inserting and updating, and changes nothing."""
+    """Inserting or updating a value that is not JSON raises TypeError and changes nothing."""
     db = KINDS[kind](path)
     db.insert({"int": 1})
     for change in (
@@ -105,7 +105,7 @@ def test_what_json_cannot_say_is_refused(path: Path, kind: str) -> None:
 
 
 def test_what_was_inserted_is_a_copy(db: TinyDB) -> None:
-    """A document in the database does not change with the dict that it was made of."""
+    """A document in the database does not change with the dict that it was made from."""
     document = {"x": 1}
     db.insert(document)
     document["x"] = 2
@@ -113,13 +113,13 @@ def test_what_was_inserted_is_a_copy(db: TinyDB) -> None:
 
 
 def test_nothing_to_insert(db: TinyDB) -> None:
-    """Inserting no documents gives no ids."""
+    """Inserting no documents returns no ids."""
     assert db.insert_multiple([]) == [] and db.all() == []
 
 
 @each_on_disk
 def test_ids_go_on_after_reopening(path: Path, kind: str) -> None:
-    """A database that is opened again counts on from its greatest id."""
+    """A reopened database counts on from its highest id."""
     for first in (1, 4):
         with KINDS[kind](path) as db:
             assert db.insert_multiple({"x": i} for i in range(3)) == [first, first + 1, first + 2]
@@ -129,7 +129,7 @@ def test_ids_go_on_after_reopening(path: Path, kind: str) -> None:
 
 
 def test_unicode(db: TinyDB) -> None:
-    """Text, keys and table names of any script are found again."""
+    """Strings, keys and table names of any script are found again."""
     table = db.table("таблица\n\"'{}")
     table.insert({"ß": "日本 🎉"})
     assert table.contains(where("ß") == "日本 🎉") and db.tables() == {"таблица\n\"'{}"}
@@ -139,7 +139,7 @@ def test_unicode(db: TinyDB) -> None:
 
 
 def test_get_by_ids(abc: TinyDB) -> None:
-    """Documents by their ids, in the order of the table; None for an id of any type that is not there."""
+    """Documents are returned by id in the order of the table; an id of any type that does not exist gives None."""
     assert chars(abc.get(doc_ids=[3, 1, 99])) == "ac" and abc.get(doc_ids=[]) == []
     for id in (99, -1, float("nan"), "text"):
         assert abc.get(doc_id=id) is None
@@ -149,20 +149,20 @@ def test_get_by_ids(abc: TinyDB) -> None:
 
 
 def test_get_prefers_the_id(abc: TinyDB) -> None:
-    """With an id and a query the id decides; with a query alone it is the first document that fits."""
+    """With an id and a query the id decides; a query alone returns the first match."""
     assert abc.get(where("char") == "a", doc_id=3)["char"] == "c"
     assert abc.get(where("int") == 1).doc_id == 1
 
 
 def test_search_gives_documents(abc: TinyDB) -> None:
-    """What is found bears its id, in the table's order; any callable is a query."""
+    """Results have their ids and the order of the table; any callable is a query."""
     assert [d.doc_id for d in abc.search(where("char").one_of(["c", "b"]))] == [2, 3]
     assert chars(abc.search(lambda document: document["char"] > "a")) == "bc"
     assert abc.count(where("int") == 1) == 3 and abc.count(where("int") == 2) == 0
 
 
 def test_a_table_is_iterable(abc: TinyDB) -> None:
-    """A database and its tables can be gone through, more than once, and counted."""
+    """A database and its tables can be iterated more than once, and counted."""
     assert chars(abc) == chars(abc.all()) == chars(abc.table("_default")) == "abc"
     assert [d.doc_id for d in abc] == [1, 2, 3] and len(abc) == len(abc.table("_default")) == 3
 
@@ -183,13 +183,13 @@ def test_a_table_is_iterable(abc: TinyDB) -> None:
     ],
 )
 def test_operations(abc: TinyDB, operation: Any, after: dict[str, Any]) -> None:
-    """Each of TinyDB's operations changes the documents that the query fits, and no other."""
+    """Each of TinyDB's operations changes exactly the documents that match the query."""
     assert abc.update(operation, where("char") == "a") == [1]
     assert [dict(d) for d in abc] == [after, {"int": 1, "char": "b"}, {"int": 1, "char": "c"}]
 
 
 def test_update_all_and_none(abc: TinyDB) -> None:
-    """Without a condition all documents are updated; one that fits none updates none."""
+    """Without a condition all documents are updated; with one that matches nothing, none."""
     assert abc.update({"new": [1]}) == [1, 2, 3]
     assert abc.update({"int": 5}, where("char") == "z") == []
     assert abc.count(where("new").any([1])) == 3 and abc.count(where("int") == 1) == 3
@@ -197,7 +197,7 @@ def test_update_all_and_none(abc: TinyDB) -> None:
 
 @pytest.mark.parametrize("kind", ON_DISK)
 def test_an_update_that_raises_changes_nothing(path: Path, kind: str) -> None:
-    """When a function raises at the third document, none is changed."""
+    """If a function raises at the third document, no document is changed."""
     db = KINDS[kind](path)
     db.insert_multiple({"x": x} for x in (1, 2, 0))
 
@@ -210,7 +210,7 @@ def test_an_update_that_raises_changes_nothing(path: Path, kind: str) -> None:
 
 
 def test_update_multiple_in_order(abc: TinyDB) -> None:
-    """Several updates go over each document in their order; one document may be met more than once."""
+    """Several updates are applied in their order; one document may match more than one."""
     done = abc.update_multiple(
         [
             ({"char": "b"}, where("char") == "a"),
@@ -222,7 +222,7 @@ def test_update_multiple_in_order(abc: TinyDB) -> None:
 
 
 def test_upsert(abc: TinyDB) -> None:
-    """All documents that fit are updated; if none does one is inserted, under its own id where it has one."""
+    """All matching documents are updated; if there is none, one is inserted, with its own id if it has one."""
     assert abc.upsert({"seen": True}, where("char").one_of(["a", "b"])) == [1, 2]
     assert abc.upsert({"char": "d"}, where("char") == "d") == [4]
     assert abc.upsert(Document({"char": "z"}, doc_id=9)) == [9]
@@ -235,7 +235,7 @@ def test_upsert(abc: TinyDB) -> None:
 
 
 def test_remove_more_than_one(abc: TinyDB) -> None:
-    """All documents that fit are removed, by query and by id, and the others keep their ids."""
+    """All matching documents are removed, by query and by id, and the others keep their ids."""
     assert abc.remove(where("char") >= "b") == [2, 3]
     abc.insert_multiple({"char": c} for c in "de")
     assert abc.remove(doc_ids=(id for id in (5, 77))) == [5]
@@ -244,7 +244,7 @@ def test_remove_more_than_one(abc: TinyDB) -> None:
 
 
 def test_truncate_leaves_other_tables(abc: TinyDB) -> None:
-    """A truncated table is empty, also for a query that was asked before; the others are as before."""
+    """A truncated table is empty, also for a cached query; the other tables are unchanged."""
     other = abc.table("other")
     other.insert({"int": 1})
     assert abc.count(where("int") == 1) == 3
@@ -256,7 +256,7 @@ def test_truncate_leaves_other_tables(abc: TinyDB) -> None:
 
 
 def test_a_table_is_made_once(db: TinyDB) -> None:
-    """The same name gives the same table, with its name and storage; a table that is empty is not there."""
+    """The same name returns the same table; an empty table is not listed."""
     table = db.table("one")
     assert db.table("one") is table and table.name == "one" and table.storage is db.storage
     assert db.tables() == set() and "one" in repr(table)
@@ -265,13 +265,13 @@ def test_a_table_is_made_once(db: TinyDB) -> None:
 
 
 def test_an_empty_table_may_be_kept(db: TinyDB) -> None:
-    """A table that is to be kept empty is there at once."""
+    """A table with persist_empty exists at once."""
     assert len(db.table("kept", persist_empty=True)) == 0
     assert db.tables() == {"kept"}
 
 
 def test_dropped_tables(abc: TinyDB) -> None:
-    """A dropped table is gone, and dropping one that is not there does nothing."""
+    """A dropped table is gone, and dropping a missing table does nothing."""
     abc.table("other").insert({"x": 1})
     abc.drop_table("nothing")
     abc.drop_table("_default")
@@ -284,7 +284,7 @@ def test_dropped_tables(abc: TinyDB) -> None:
 
 @each_on_disk
 def test_the_default_table_has_another_name(path: Path, kind: str) -> None:
-    """A default table of another name is used for everything that names none."""
+    """A default table with another name is used by all operations without a table."""
     with KINDS[kind](path) as db:
         db.default_table_name = "runs"
         db.insert({"x": 1})
@@ -293,7 +293,7 @@ def test_the_default_table_has_another_name(path: Path, kind: str) -> None:
 
 
 def test_what_a_database_says_of_itself(abc: TinyDB) -> None:
-    """repr names the tables and counts the documents."""
+    """repr lists the tables with the counts of their documents."""
     said = repr(abc)
     assert "tables=['_default']" in said and "default_table_documents_count=3" in said
 
@@ -304,7 +304,7 @@ def test_what_a_database_says_of_itself(abc: TinyDB) -> None:
     ids=["journal", "stock table"],
 )
 def test_classes_of_ones_own(path: Path, base: Any, database: Any) -> None:
-    """A table and a document class of one's own are used where TinyDB says so."""
+    """Custom table and document classes are used as in TinyDB."""
     kind = type("Own", (Document,), {})
     table = type("OwnTable", (base,), {"document_class": kind, "default_query_cache_capacity": 3})
     own = type("OwnDatabase", (database,), {"table_class": table})
@@ -356,7 +356,7 @@ U = Query()
     ],
 )
 def test_queries(db: TinyDB, query: Any, ids: list[int]) -> None:
-    """Each kind of query finds what it fits, twice, counts it, and says what is to be changed and removed."""
+    """Each kind of query finds the same documents twice, and works for counting, updating and removing."""
     db.insert_multiple(USERS)
     for _ in range(2):
         assert [d.doc_id for d in db.search(query)] == ids
@@ -366,7 +366,7 @@ def test_queries(db: TinyDB, query: Any, ids: list[int]) -> None:
 
 
 def test_a_query_without_a_field(abc: TinyDB) -> None:
-    """A query that asks nothing is an error, and no answer."""
+    """An empty query raises an error."""
     with pytest.raises(RuntimeError, match="Empty query"):
         abc.search(Query())
     with pytest.raises(ValueError, match="no path"):
@@ -377,7 +377,7 @@ def test_a_query_without_a_field(abc: TinyDB) -> None:
 
 
 class Counted:
-    """A query that counts the documents that it was shown; equal to another of the same name."""
+    """A query that counts its calls, and equals another of the same name."""
 
     def __init__(self) -> None:
         self.seen = 0
@@ -388,7 +388,7 @@ class Counted:
 
 
 def test_a_question_is_answered_from_the_cache(abc: TinyDB) -> None:
-    """A query is not put to the documents again until somebody writes; the answer may be changed by its owner."""
+    """A query is evaluated again only after a write; callers may modify the returned list."""
     query = Counted()
     for _ in range(3):
         found = abc.search(query)
@@ -412,7 +412,7 @@ def test_a_question_is_answered_from_the_cache(abc: TinyDB) -> None:
 
 
 def test_the_cache_has_a_size(db: TinyDB) -> None:
-    """No more queries are remembered than the size says; of none, none is."""
+    """The query cache holds at most as many queries as its size, none if that is 0."""
     for size in (0, 1, 2):
         table = db.table(f"of {size}", cache_size=size)
         table.insert({"int": 1})
@@ -425,7 +425,7 @@ def test_the_cache_has_a_size(db: TinyDB) -> None:
 
 
 def test_some_queries_are_not_remembered(abc: TinyDB) -> None:
-    """A query that says that it cannot be cached is asked each time."""
+    """A query that is not cacheable is evaluated each time."""
     query = Counted()
     query.is_cacheable = lambda: False  # type: ignore[attr-defined]
     abc.search(query)
@@ -448,9 +448,11 @@ def _in_another_process(path: Path, document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", ON_DISK)
 def test_another_process_writes(path: Path, kind: str) -> None:
-    """What another process writes is read, counted and numbered on from; a Journal's cache knows of it too."""
+    """Documents written by another process are read, counted and numbered on from; a Journal's cache notices them too."""
     db = KINDS[kind](path)
-    size = {} if kind == "journal" else {"cache_size": 0}  # the stock table asks nobody
+    size = (
+        {} if kind == "journal" else {"cache_size": 0}
+    )  # the stock table does not notice other writers
     table = db.table("_default", **size)
     query = Counted()
     for n in range(1, 4):
@@ -467,7 +469,7 @@ def test_another_process_writes(path: Path, kind: str) -> None:
 
 
 def test_closing(path: Path) -> None:
-    """A database is closed once, at the end of its block or before; the file has all by then."""
+    """A database is closed by its context or explicitly, and the file then has everything."""
     for kind in ON_DISK:
         with KINDS[kind](path) as db:
             db.insert({"kind": kind})
@@ -478,7 +480,7 @@ def test_closing(path: Path) -> None:
 
 
 def test_the_storage_by_itself(path: Path) -> None:
-    """The storage gives back the tables that it was given, and None where it has none."""
+    """The storage returns the tables that were written to it, and None if there are none."""
     storage = JournalStorage(path)
     assert storage.read() is None
     tables = {
@@ -494,7 +496,7 @@ def test_the_storage_by_itself(path: Path) -> None:
 
 
 def test_folders_are_made_when_asked_for(tmp_path: Path) -> None:
-    """In a folder that is not there a database is an error, unless its folders are to be made."""
+    """Opening a database in a missing folder raises an error, unless create_dirs is set."""
     path = tmp_path / "a" / "b" / "db.jsonl"
     for storage in (Journal, JournalStorage):
         with pytest.raises(FileNotFoundError):
@@ -507,7 +509,7 @@ def test_folders_are_made_when_asked_for(tmp_path: Path) -> None:
 
 @each_on_disk
 def test_an_access_mode_for_reading(path: Path, kind: str) -> None:
-    """With access mode "r" a journal is read, not made and not written."""
+    """With access mode "r" a journal is read, but neither created nor written."""
     database: Any = Journal if kind == "journal" else TinyDB
     with pytest.raises(FileNotFoundError):
         database(path, storage=JournalStorage, access_mode="r")
@@ -523,7 +525,7 @@ def test_an_access_mode_for_reading(path: Path, kind: str) -> None:
             lambda: db.remove(doc_ids=[1]),
             db.drop_tables,
         ):
-            with pytest.raises(OSError, match="only be read"):
+            with pytest.raises(OSError, match="read-only"):
                 change()
         assert path.read_bytes() == data
         writer.insert({"x": 2})
@@ -534,7 +536,7 @@ def test_an_access_mode_for_reading(path: Path, kind: str) -> None:
 
 @each_on_disk
 def test_ids_are_integers(path: Path, kind: str) -> None:
-    """A document id that is no integer is refused, and nothing is written."""
+    """A document id that is not an integer is refused, and nothing is written."""
     db = KINDS[kind](path)
     with pytest.raises((TypeError, ValueError)):
         db.insert(Document({"x": 1}, doc_id="a"))  # type: ignore[arg-type]
@@ -543,7 +545,7 @@ def test_ids_are_integers(path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("database", [TinyDB, Journal])
 def test_the_caching_middleware(path: Path, database: Any) -> None:
-    """Under TinyDB's cache everything reads back at once, and is in the file after flushing or closing."""
+    """With TinyDB's cache everything reads back at once, and is in the file after flushing or closing."""
     with database(path, storage=CachingMiddleware(JournalStorage)) as db:
         assert db.all() == []
         db.insert_multiple({"x": i} for i in range(3))
@@ -560,7 +562,7 @@ def test_the_caching_middleware(path: Path, database: Any) -> None:
 
 
 def test_writes_are_held_back_by_the_caching_middleware(path: Path) -> None:
-    """TinyDB's cache hands on every thousandth write, or as often as it is told."""
+    """TinyDB's cache passes on every thousandth write, or as often as configured."""
     middleware = CachingMiddleware(JournalStorage)
     middleware.WRITE_CACHE_SIZE = 3
     with TinyDB(path, storage=middleware) as db:
@@ -570,7 +572,7 @@ def test_writes_are_held_back_by_the_caching_middleware(path: Path) -> None:
 
 
 def test_decoding_waits_until_a_document_is_asked_for(path: Path, monkeypatch: Any) -> None:
-    """Opening, counting, and reading by id decode no document but those that are asked for."""
+    """Opening, counting and reading by id decode only the requested documents."""
     from recorder.store.journal import view as journal_view
 
     Journal(path).insert_multiple({"x": i} for i in range(50))

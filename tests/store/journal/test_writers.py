@@ -1,4 +1,4 @@
-"""Many writers of one store: processes, threads, tasks, forks and workers, all of them real."""
+"""Tests of concurrent writers of one store: real processes, threads, tasks, forks and workers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from recorder.store.store import RunStore
 
 PROCESSES, EACH = 8, 200
 
-# Each process says that it is ready, and they all start at once.
+# Each process reports that it is ready, and they all start at once.
 WRITER = """
     import sys
     from recorder import record, log
@@ -42,7 +42,7 @@ WRITER = """
 
 
 def check_whole(runs: list[Record], *, count: int) -> None:
-    """No run lost, none doubled, no number twice, each finished and with its own metrics."""
+    """Assert that no run is lost or duplicated, each number is unique, and each run is finished with its own metrics."""
     assert [run.number for run in runs] == list(range(1, count + 1))
     assert len({run.id for run in runs}) == count
     assert collections.Counter(run.status for run in runs) == {"finished": count}
@@ -55,7 +55,7 @@ def check_whole(runs: list[Record], *, count: int) -> None:
 
 @pytest.mark.parametrize("exists", [True, False], ids=["a store", "no store yet"])
 def test_eight_processes_record_two_hundred_runs_each(project: Project, exists: bool) -> None:
-    """Whether the store is there or they all make it at once: no run lost, none doubled, dense numbers."""
+    """Concurrent writers, with or without an existing store, lose no run, duplicate none, and get consecutive numbers."""
     project.write("write.py", WRITER)
     if exists:
         RunStore(project.root / ".recorder", create=True)
@@ -92,13 +92,13 @@ def test_eight_processes_record_two_hundred_runs_each(project: Project, exists: 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
-    """A store of the test's own, which experiments without another one write to."""
+    """Return a store of this test, which experiments use by default."""
     monkeypatch.setenv("RECORDER_STORE", str(tmp_path / "store"))
     return RunStore(tmp_path / "store", create=True)
 
 
 def test_eight_threads_record_twenty_five_runs_each(store: RunStore) -> None:
-    """Threads of one process keep their runs and metrics apart, and each sees its own current run."""
+    """Threads of a process keep their runs and metrics apart, and each sees its own current run."""
 
     @record
     def write(process: int, i: int) -> list[int]:
@@ -121,7 +121,7 @@ def test_eight_threads_record_twenty_five_runs_each(store: RunStore) -> None:
 
 
 def test_twenty_tasks_are_runs_of_their_own(store: RunStore) -> None:
-    """Interleaved tasks keep their runs apart; a task that a run starts is part of that run."""
+    """Interleaved tasks keep their runs apart; a task started by a run is part of that run."""
 
     async def log_later(value: int) -> None:
         await asyncio.sleep(0)
@@ -176,7 +176,7 @@ WORKERS = """
 
 @pytest.mark.parametrize("how", ["loky", "threading", "fork", "spawn", "forkserver"])
 def test_workers_record_while_the_run_that_started_them_goes_on(project: Project, how: str) -> None:
-    """Workers of joblib and multiprocessing lose no run, and one of theirs is replayed like any other."""
+    """Workers of joblib and multiprocessing lose no run, and their runs can be replayed."""
     if how not in ("loky", "threading", *multiprocessing.get_all_start_methods()):
         pytest.skip(f"no {how} here")
     project.write("sweep.py", WORKERS)
@@ -237,7 +237,7 @@ FORKED = """
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("how", ["return", "exception", "_exit", "exit"])
 def test_a_child_forked_in_a_run_does_not_touch_it(project: Project, how: str) -> None:
-    """However the child leaves, the run goes on meanwhile, and its record is the parent's alone and finished."""
+    """However a forked child exits, the run goes on, and its record is finished by the parent alone."""
     project.write("forked.py", FORKED)
     done = project.python("forked.py", how)
     (run,) = RunStore(project.root / ".recorder").runs()
@@ -304,7 +304,7 @@ def test_a_run_whose_process_was_killed_is_lost_though_its_child_lives(project: 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_records_runs_of_its_own(project: Project) -> None:
-    """A recorded call in a forked child is a run of its own, with the run that it was forked in as its parent."""
+    """A recorded call in a forked child is a separate run, whose parent is the run that it was forked in."""
     project.write(
         "forks.py",
         """

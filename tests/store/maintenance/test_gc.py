@@ -1,4 +1,4 @@
-"""Collecting garbage: what nothing refers to goes, what anybody needs stays, whoever records meanwhile."""
+"""Tests of garbage collection: unreferenced data is removed, needed data stays, also while others record."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def made(project: Project) -> Project:
-    """A project with two runs of different code."""
+    """Return a project with two runs of different code."""
     project.write("train.py", SCRIPT)
     project.commit()
     project.python("train.py", "1")
@@ -53,12 +53,13 @@ def made(project: Project) -> Project:
 
 
 def freed(store: RunStore, *, dry_run: bool = False) -> dict[str, tuple[int, int]]:
-    """What was freed by kind."""
-    return {one.kind: (one.items, one.size_bytes) for one in collect(store, dry_run=dry_run)}
+    """Return the freed items by kind."""
+    done = collect(store, dry_run=dry_run, confirmed=True)
+    return {one.kind: (one.items, one.size_bytes) for one in done}
 
 
 def test_nothing_is_removed_that_a_run_needs(made: Project) -> None:
-    """With no run removed only history and caches go, and every run still replays."""
+    """If no run was removed, only history and caches are collected, and every run still replays."""
     store = RunStore(made.root)
     found = freed(store)
     assert set(found) <= {"journal", "environment"}
@@ -69,7 +70,7 @@ def test_nothing_is_removed_that_a_run_needs(made: Project) -> None:
 
 
 def test_a_removed_run_takes_its_own_with_it(made: Project) -> None:
-    """What only a removed run had is freed; a dry run says so before, and changes nothing."""
+    """The objects of a removed run alone are freed; a dry run reports them before and changes nothing."""
     store = RunStore(made.root)
     store.remove([1])
     assert [r.number for r in store.runs()] == [2] and [r.number for r in store.trash()] == [1]
@@ -83,7 +84,7 @@ def test_a_removed_run_takes_its_own_with_it(made: Project) -> None:
     assert said["object"] == done["object"]
     assert store.trash() == [] and list(check(RunStore(store.path))) == []
     made.recorder("replay", "2")
-    # The number is not given again, and the snapshot that was dropped can be taken anew.
+    # The number is not reused, and the removed snapshot can be taken again.
     made.write("train.py", SCRIPT)
     made.python("train.py", "3")
     assert [r.number for r in RunStore(store.path)] == [2, 3, 4]
@@ -92,7 +93,7 @@ def test_a_removed_run_takes_its_own_with_it(made: Project) -> None:
 
 
 def test_the_trash_gives_back(made: Project) -> None:
-    """A removed run comes back whole under its number; what is not there, or still running, is an error."""
+    """A removed run is restored completely under its number; a missing or running run raises an error."""
     store = RunStore(made.root)
     record = store.get(1)
     with pytest.raises(RunNotFoundError):
@@ -111,7 +112,7 @@ def test_the_trash_gives_back(made: Project) -> None:
 
 
 def test_a_lost_run_keeps_what_it_had_until_it_is_removed(tmp_path: Path) -> None:
-    """What a killed run had saved stays; removed and collected, its live folder goes too."""
+    """The saved outputs of a killed run stay; once it is removed and collected, its live folder goes too."""
     store = RunStore(tmp_path / "s", create=True)
     _, live = begin(store)
     live.stdout.write_text("words")
@@ -131,22 +132,22 @@ def test_a_lost_run_keeps_what_it_had_until_it_is_removed(tmp_path: Path) -> Non
 
 
 def test_what_a_run_in_progress_has_put_stays(tmp_path: Path) -> None:
-    """An object that a run in progress has put, or found there, is not collected before it has ended."""
+    """An object that a run in progress has put or found is not collected before the run has ended."""
     store = RunStore(tmp_path / "s", create=True)
     old = store.objects.put_bytes(b"old, and nobody's")
     other = store.objects.put_bytes(b"old too")
     wait_for_tick(store.path)
     live = store.reserve()
     new = store.objects.put_bytes(b"new")
-    assert store.objects.put_bytes(b"old, and nobody's") == old  # counted on from here
-    collect(RunStore(store.path))
+    assert store.objects.put_bytes(b"old, and nobody's") == old  # relied on from here
+    collect(RunStore(store.path), confirmed=True)
     assert store.objects.has(old) and store.objects.has(new) and not store.objects.has(other)
     live.close()
     assert freed(store)["object"][0] == 2
 
 
 def test_leftovers(tmp_path: Path) -> None:
-    """Staged files of the dead, empty live folders, workspaces and environments go; lost+found stays."""
+    """Staged files of dead processes, empty live folders, workspaces and environments are removed; lost+found stays."""
     store = RunStore(tmp_path / "s", create=True)
     (store.path / "staging" / "cut").write_text("x" * 5000)
     (store.path / "runs.jsonl.index.99").write_text("x" * 5000)
@@ -170,7 +171,7 @@ from recorder import record, save
 
 @record
 def train(n, seed=0):
-    save({"value": "v" * 5000, "n": n % 3}, name="a")  # an object that other runs have had, and some removed
+    save({"value": "v" * 5000, "n": n % 3}, name="a")  # an object that removed runs also had
     Path("file").write_text(f"{n % 4}" * 3000)
     save("file")
     return n
@@ -181,7 +182,7 @@ for n in range(int(sys.argv[1])):
 
 
 def test_collecting_while_others_record(project: Project) -> None:
-    """Runs are recorded by two processes, removed and collected all at once: what is left is whole."""
+    """While two processes record, runs are removed and collected at once, and every remaining run is intact."""
     project.write("train.py", RECORD)
     project.commit()
     project.python("train.py", "2")
@@ -204,7 +205,7 @@ def test_collecting_while_others_record(project: Project) -> None:
 
 
 def test_puts_and_deletes_do_not_cross(tmp_path: Path) -> None:
-    """A thread that puts the same bytes again and again always finds them there while another collects."""
+    """A thread that repeatedly puts the same bytes always finds them while another thread collects."""
     store = RunStore(tmp_path / "s", create=True)
     missing: list[int] = []
     done = threading.Event()
@@ -215,7 +216,7 @@ def test_puts_and_deletes_do_not_cross(tmp_path: Path) -> None:
             for n in range(40):
                 live = mine.reserve()
                 digest = mine.objects.put_bytes(b"the same", sync=False)
-                time.sleep(0.001)  # time in which the other thread could delete it
+                time.sleep(0.001)  # give the other thread time to delete it
                 if not mine.objects.has(digest):
                     missing.append(n)
                 live.close()
@@ -232,7 +233,7 @@ def test_puts_and_deletes_do_not_cross(tmp_path: Path) -> None:
 
 
 def test_a_run_begins_while_another_process_collects(tmp_path: Path) -> None:
-    """A live folder that is not locked yet is not taken away from the run that is making it."""
+    """The live folder of a run that is just beginning is not removed before it is locked."""
     store = RunStore(tmp_path / "s", create=True)
     code = f"""
 from recorder.store.store import RunStore
@@ -254,7 +255,7 @@ while True:
 
 
 def test_sizes(made: Project) -> None:
-    """An object counts as own where one run has it, as shared where several do, once for an experiment."""
+    """An object of one run counts as its own, an object of several runs as shared, and once for an experiment."""
     store = RunStore(made.root)
     sizes = measure(store)
     one, two = sizes.runs
@@ -270,9 +271,9 @@ def test_sizes(made: Project) -> None:
 
 
 def test_the_commands(made: Project) -> None:
-    """remove asks unless told not to, undo takes back, gc says what it frees, du shows own and shared.
+    """`remove` asks for confirmation, --undo restores, `gc` reports what it frees, `du` shows own and shared bytes.
 
-    A query stands for the runs that it finds, here as in export; one that finds none is said, and nothing is done.
+    A query selects the matching runs, here as in export; if none matches, the command reports that and does nothing.
     """
     assert made.recorder("remove", "1", status=130, input="n\n").stdout
     assert "run 1" in made.recorder("remove", "1", input="y\n").stdout

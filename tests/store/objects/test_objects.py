@@ -1,4 +1,4 @@
-"""Objects: immutable bytes named by their digest, and folders as lists of them."""
+"""Tests of objects: immutable bytes named by their digest, and folders as trees."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from recorder.store.objects.trees import write_entries
 
 @pytest.fixture
 def objects(tmp_path: Path) -> Objects:
-    """An empty place for objects."""
+    """Return an empty object folder."""
     return make(tmp_path)
 
 
 def make(folder: Path) -> Objects:
-    """The objects in the folder."""
+    """Return the objects in the folder."""
     for name in ("objects", "staging"):
         (folder / name).mkdir(exist_ok=True)
     return Objects(folder / "objects", staging=folder / "staging")
@@ -39,7 +39,7 @@ def make(folder: Path) -> Objects:
 @given(st.binary())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_bytes_come_back_under_their_digest(objects: Objects, data: bytes) -> None:
-    """Bytes come back as they were, under their BLAKE3 digest, and nothing stays in staging."""
+    """Bytes are stored exactly, under their BLAKE3 digest, and nothing stays in staging."""
     digest = objects.put_bytes(data)
     assert digest == digest_bytes(data)
     assert (
@@ -51,7 +51,7 @@ def test_bytes_come_back_under_their_digest(objects: Objects, data: bytes) -> No
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 5_000_000])
 def test_a_file_is_taken_as_it_is(objects: Objects, tmp_path: Path, size: int) -> None:
-    """A file of any size comes back as it was; a second copy takes no room; writing to it changes no object."""
+    """A file of any size is stored exactly; a second copy takes no space; writing to the file changes no object."""
     file = tmp_path / "file"
     file.write_bytes(os.urandom(size))
     data = file.read_bytes()
@@ -63,7 +63,7 @@ def test_a_file_is_taken_as_it_is(objects: Objects, tmp_path: Path, size: int) -
 
 
 def test_many_files_at_once(objects: Objects, tmp_path: Path) -> None:
-    """Files are kept as they were known; one that has changed, or is gone, is left out."""
+    """Files are stored if they still have their known digests; a changed or missing file is skipped."""
     wanted = {}
     for number in range(60):
         path = tmp_path / f"file{number}"
@@ -81,14 +81,14 @@ def test_many_files_at_once(objects: Objects, tmp_path: Path) -> None:
 
 
 def test_an_object_may_not_be_written(objects: Objects) -> None:
-    """An object has mode 0444, and stands in a folder of the first two digits."""
+    """An object has mode 0444, and is in the folder of its first two digits."""
     path = objects.path(objects.put_bytes(b"x"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o444
     assert path.parent.parent == objects.root and len(path.parent.name) == 2
 
 
 def test_what_is_missing_and_what_is_damaged(objects: Objects) -> None:
-    """A missing object and a damaged one are errors of their own."""
+    """A missing object and a damaged object raise different errors."""
     digest = objects.put_bytes(b"hello")
     path = objects.path(digest)
     path.chmod(0o644)
@@ -102,7 +102,7 @@ def test_what_is_missing_and_what_is_damaged(objects: Objects) -> None:
 
 
 def test_a_file_that_changes_while_it_is_taken(objects: Objects, tmp_path: Path) -> None:
-    """Whatever another thread writes meanwhile, the digest is that of the bytes that were kept."""
+    """The digest is that of the stored bytes, even if another thread writes to the file meanwhile."""
     file = tmp_path / "file"
     file.write_bytes(b"a" * 3_000_000)
     done = threading.Event()
@@ -126,7 +126,7 @@ def test_a_file_that_changes_while_it_is_taken(objects: Objects, tmp_path: Path)
 
 
 def fill(folder: Path) -> None:
-    """A folder with everything in it that a folder can have."""
+    """Create a folder with everything that a folder can contain."""
     (folder / "b" / "deep").mkdir(parents=True)
     (folder / "empty").mkdir()
     (folder / "a.txt").write_text("a")
@@ -141,7 +141,7 @@ def fill(folder: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="links and odd names")
 def test_a_folder_comes_back(objects: Objects, tmp_path: Path) -> None:
-    """A folder comes back with its files, modes, links, empty folders and odd names, and has the same digest."""
+    """A folder is restored with its files, modes, links, empty folders and unusual names, and has the same digest."""
     folder = tmp_path / "folder"
     fill(folder)
     tree = objects.put_tree(folder)
@@ -157,7 +157,7 @@ def test_a_folder_comes_back(objects: Objects, tmp_path: Path) -> None:
 
 
 def test_a_folder_is_the_same_whenever_it_was_made(objects: Objects, tmp_path: Path) -> None:
-    """Order of creation and times do not matter to a folder's digest; names, bytes and modes do."""
+    """Creation order and times do not affect the digest of a folder; names, bytes and modes do."""
     for name, order in (("one", "ab"), ("two", "ba")):
         (tmp_path / name).mkdir()
         for letter in order:
@@ -199,7 +199,7 @@ def test_a_list_that_leaves_its_folder_is_refused(
 
 
 def test_a_restored_file_is_a_copy(objects: Objects, tmp_path: Path) -> None:
-    """Writing to what was restored changes no object."""
+    """Writing to a restored file changes no object."""
     digest = objects.put_bytes(b"x" * 10_000)
     objects.restore_file(digest, tmp_path / "file")
     (tmp_path / "file").write_bytes(b"y")
@@ -216,7 +216,7 @@ def _put(folder: Path, start: Any) -> None:
 
 
 def test_processes_put_the_same_at_once(tmp_path: Path) -> None:
-    """Four processes that put the same objects at once all succeed, and each object is whole."""
+    """Four processes that put the same objects at once all succeed, and each object is intact."""
     objects = make(tmp_path)
     start = multiprocessing.Event()
     processes = [multiprocessing.Process(target=_put, args=(tmp_path, start)) for _ in range(4)]
@@ -246,7 +246,7 @@ def test_what_is_no_file_is_refused(objects: Objects, tmp_path: Path) -> None:
 def test_a_list_that_contradicts_itself_is_refused(
     objects: Objects, tmp_path: Path, paths: list[tuple[str, Any]]
 ) -> None:
-    """A tree with the same path twice, or with something in a link or a file, is refused before anything is written."""
+    """A tree with a duplicate path, or with entries inside a link or a file, is refused before anything is written."""
     digest = objects.put_bytes(b"x")
     entries = [
         TreeEntry(path, kind, **({"digest": digest} if kind == "file" else {"target": "/tmp"}))
@@ -259,7 +259,7 @@ def test_a_list_that_contradicts_itself_is_refused(
 
 
 def test_what_is_no_list_and_no_digest(objects: Objects, tmp_path: Path) -> None:
-    """Bytes that are no list, and names that are no digest, are errors of their own, and touch no other file."""
+    """Invalid trees and invalid digests raise errors, and touch no other file."""
     for data in (b"", b"x", b'{"kind":"tree"}\n{}\n', b'{"kind":"tree"}\n[\n'):
         digest = objects.put_bytes(data)
         with pytest.raises(DamageError):
@@ -281,7 +281,7 @@ def test_what_is_no_list_and_no_digest(objects: Objects, tmp_path: Path) -> None
 
 @pytest.mark.skipif(os.name == "nt", reason="links")
 def test_a_link_out_of_the_folder_is_left_out(objects: Objects, tmp_path: Path) -> None:
-    """A link that leads out of the folder, itself or by way of another, is not laid out, and that is said."""
+    """A link that leads out of the folder, directly or by way of another, is left out with a warning."""
     folder, restored = tmp_path / "folder", tmp_path / "restored"
     (folder / "a" / "b").mkdir(parents=True)
     (folder / "a" / "file").write_text("x")
@@ -300,7 +300,7 @@ def test_a_link_out_of_the_folder_is_left_out(objects: Objects, tmp_path: Path) 
 
 
 def test_nothing_is_laid_over_what_is_there(objects: Objects, tmp_path: Path) -> None:
-    """A folder is laid out into nothing or an empty folder only, and only when all of it is here."""
+    """A folder is restored only to an empty or new folder, and only if all of its objects exist."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a").write_text("a")
     (tmp_path / "folder" / "b").write_text("b")
@@ -314,7 +314,7 @@ def test_nothing_is_laid_over_what_is_there(objects: Objects, tmp_path: Path) ->
 
 
 def test_a_damaged_object_is_not_laid_out(objects: Objects, tmp_path: Path) -> None:
-    """Restoring a damaged object is an error, and leaves no file."""
+    """Restoring a damaged object raises an error and leaves no file."""
     digest = objects.put_bytes(b"x" * 100)
     objects.path(digest).chmod(0o644)
     objects.path(digest).write_bytes(b"y" * 100)
@@ -324,7 +324,7 @@ def test_a_damaged_object_is_not_laid_out(objects: Objects, tmp_path: Path) -> N
 
 
 def test_an_object_that_was_cut_short_is_put_anew(objects: Objects, tmp_path: Path) -> None:
-    """An object that lost its end is whole again when the same bytes are put once more."""
+    """A truncated object is intact again after its bytes are put once more."""
     for data in (b"x" * 100, b"y" * 5_000_000):
         digest = objects.put_bytes(data)
         objects.path(digest).chmod(0o644)
@@ -335,7 +335,7 @@ def test_an_object_that_was_cut_short_is_put_anew(objects: Objects, tmp_path: Pa
 
 
 def test_a_stream_is_taken_to_its_end(objects: Objects) -> None:
-    """A stream is kept from where it stands, whether it is a file or not, and is read back as one."""
+    """A stream is stored from its current position, whether it is a file or not, and is read back as a stream."""
     data = os.urandom(3_000_000)
     stream = io.BytesIO(data)
     stream.seek(5)
@@ -350,7 +350,7 @@ def test_a_stream_is_taken_to_its_end(objects: Objects) -> None:
 
 
 def test_a_file_is_moved_in(objects: Objects, tmp_path: Path) -> None:
-    """A file that is moved in is gone from its place, and is an object as any other."""
+    """A file that is moved in is removed from its place and is an ordinary object."""
     for data in (b"small", b"large" * 1_000_000, b"small"):
         file = tmp_path / "file"
         file.write_bytes(data)
@@ -362,7 +362,7 @@ def test_a_file_is_moved_in(objects: Objects, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="links, and moving of open files")
 def test_what_may_still_be_written_to_is_copied(objects: Objects, tmp_path: Path) -> None:
-    """A file that is moved in while somebody has it open for writing, or under another name, changes no object."""
+    """Moving in a file that is open for writing, or has another name, never lets an object change."""
     file, other = tmp_path / "file", tmp_path / "other"
     for data, keep in ((b"open" * 1000, "open"), (b"link" * 1000, "link")):
         file.write_bytes(data)
@@ -380,7 +380,7 @@ def test_what_may_still_be_written_to_is_copied(objects: Objects, tmp_path: Path
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where a lease can tell that nobody writes")
 def test_moving_in_makes_no_copy(objects: Objects, tmp_path: Path) -> None:
-    """A file that nobody else has is taken in itself."""
+    """A file that no other process can write to is taken over without a copy."""
     file = tmp_path / "file"
     file.write_bytes(b"x" * 100_000)
     inode = file.stat().st_ino
@@ -390,7 +390,7 @@ def test_moving_in_makes_no_copy(objects: Objects, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_what_is_no_file_is_left_out_of_a_folder(objects: Objects, tmp_path: Path) -> None:
-    """A pipe in a folder is left out, and that is said; the rest is kept."""
+    """A pipe in a folder is left out with a warning; the rest is stored."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a").write_text("a")
     os.mkfifo(tmp_path / "folder" / "pipe")
@@ -400,7 +400,7 @@ def test_what_is_no_file_is_left_out_of_a_folder(objects: Objects, tmp_path: Pat
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
-    """When the disk is full the error comes out, no object is there, nothing stays in staging, a moved file is back."""
+    """On a full disk the error is raised, no object exists, staging is empty, and a moved file is back."""
     if sys.platform == "win32":
         pytest.skip("needs RLIMIT_FSIZE to fail a write")
     make(tmp_path)
@@ -442,7 +442,7 @@ for call in (
 
 
 def test_other_files_are_no_objects(objects: Objects) -> None:
-    """What else lies among the objects is passed over when they are counted."""
+    """Other files among the objects are not counted."""
     digest = objects.put_bytes(b"x")
     (objects.root / "README").write_text("x")
     (objects.path(digest).parent / "tmp").write_text("x")
@@ -454,7 +454,7 @@ LARGE = os.urandom(1 << 20) * 9
 
 
 def test_a_large_file_is_taken_in_once(objects: Objects, tmp_path: Path) -> None:
-    """A file that is copied while it is digested comes back as it was; the same bytes again leave nothing behind."""
+    """A file that is copied while it is digested is stored exactly; putting it again leaves nothing behind."""
     (tmp_path / "a").write_bytes(LARGE)
     digest, size = objects.put_file(tmp_path / "a")
     assert (digest, size) == (digest_bytes(LARGE), len(LARGE))
@@ -465,7 +465,7 @@ def test_a_large_file_is_taken_in_once(objects: Objects, tmp_path: Path) -> None
 
 
 def test_a_large_file_that_is_being_written_to(objects: Objects, tmp_path: Path) -> None:
-    """What is stored has the digest that is said, whoever writes to the file: before, and from in between."""
+    """The returned digest is that of the stored bytes, even if a process writes to the file before or during the copy."""
     path, ended = tmp_path / "a", threading.Event()
     path.write_bytes(LARGE)
 
@@ -489,7 +489,7 @@ def test_a_large_file_that_is_being_written_to(objects: Objects, tmp_path: Path)
 
 
 def test_a_large_file_cannot_be_copied_without_an_error(tmp_path: Path) -> None:
-    """When the disk is full in the middle of a large file the error comes out, and nothing of it stays."""
+    """If the disk is full in the middle of a large file, the error is raised and nothing stays."""
     if sys.platform == "win32":
         pytest.skip("needs RLIMIT_FSIZE to fail a write")
     make(tmp_path)

@@ -1,4 +1,4 @@
-"""How a run is addressed."""
+"""The names of runs."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_nearest_candidates_are_named() -> None:
 
 
 def test_an_empty_store_says_so() -> None:
-    """In an empty store the error says that it is empty."""
+    """In an empty store the error names the reason."""
     with pytest.raises(RunNotFoundError, match="empty"):
         resolve("last", entries=list)
 

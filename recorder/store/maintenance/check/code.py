@@ -11,9 +11,11 @@ from typing import NamedTuple
 from ....errors import SnapshotError
 from ....git import run_git
 from ....records import Code, EditableProject, Record
-from ...snapshots import SETTINGS, Snapshots
+from ...filesystem.disk import is_regular, read_regular, write_durably
+from ...signature import is_trusted
+from ...snapshots import HARMLESS, ISOLATED, SETTINGS, Snapshots
 from ...store import RunStore
-from .finding import Finding, Unplaced
+from .finding import Finding, StaleFindingError, Unplaced
 
 
 def _places(record: Record) -> tuple[tuple[str, Path], ...]:
@@ -47,9 +49,23 @@ class CodeCheck:
         yield from self._indexes()
         if settings:
             return  # git would not work, or work differently: repair the settings first
-        damaged = dict(self._damaged_files())
-        yield from (self._damaged(path, id) for path, id in damaged.items())
-        yield from self._packs()
+        damaged: dict[Path, str] = {}
+        try:
+            for path, id in self._damaged_files():
+                damaged[path] = id
+                yield self._damaged(path, id)
+            yield from self._packs()
+        except OSError as error:
+            if isinstance(error, SnapshotError):
+                raise
+            # Nothing is moved: the error may be temporary, and the bytes intact.
+            yield Finding(
+                kind="unreadable git object",
+                place="code.git/objects",
+                what=f"the disk cannot read a file of git objects: {error}",
+                runs=self._runs(self._records),
+            )
+            return
         yield from self._refs()
         missing = self._missing()
         yield from (self._missing_object(id) for id in sorted(missing - set(damaged.values())))
@@ -57,9 +73,13 @@ class CodeCheck:
     # Settings, the same in every store
 
     def _settings(self) -> Iterator[Finding]:
+        for path in self._snapshots.irregular():
+            yield self._irregular(path)
         for name, text in SETTINGS.items():
             path = self._git_dir / name
-            if not path.is_file() or path.read_bytes() != text.encode():
+            if path.exists() and not is_regular(path):
+                continue  # reported above
+            if not path.exists() or read_regular(path) != text.encode():
                 yield Finding(
                     kind="changed setting",
                     place=f"code.git/{name}",
@@ -68,13 +88,29 @@ class CodeCheck:
                     mend=self._rewriter(path, text),
                 )
 
+    def _irregular(self, path: Path) -> Finding:
+        place = f"code.git/{path.relative_to(self._git_dir).as_posix()}"
+
+        def mend() -> str:
+            if is_regular(path) or (path.is_dir() and not path.is_symlink()):
+                raise StaleFindingError(place)
+            return f"moved to lost+found/{self._unplaced.move(path, name=f'git-{path.name}').name}"
+
+        return Finding(
+            kind="foreign file",
+            place=place,
+            what="it is a link, a FIFO or a device, which git would follow or wait for",
+            repair="moves it to lost+found",
+            mend=mend,
+        )
+
     def _rewriter(self, path: Path, text: str) -> Callable[[], str]:
         def mend() -> str:
             kept = (
                 self._unplaced.move(path, name=f"code.git-{path.name}") if path.exists() else None
             )
             path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
+            write_durably(path, text.encode())
             return "restored" + (f"; the changed file is lost+found/{kept.name}" if kept else "")
 
         return mend
@@ -82,11 +118,11 @@ class CodeCheck:
     def _indexes(self) -> Iterator[Finding]:
         """Verify the SHA-1 at the end of each index, which git writes but does not verify (`verify_hdr`)."""
         for path in self._snapshots.indexes():
-            data = path.read_bytes()
+            data = read_regular(path) if is_regular(path) else b""
             if hashlib.sha1(data[:-20]).digest() != data[-20:]:
 
                 def mend(path: Path = path) -> str:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
                     return "removed; the next snapshot creates it again"
 
                 yield Finding(
@@ -103,7 +139,7 @@ class CodeCheck:
         there = set()
         for tree, _ in self._snapshots.refs():
             path = self._git_dir / "refs" / "snapshots" / tree
-            if path.read_bytes() == tree.encode() + b"\n":
+            if read_regular(path) == tree.encode() + b"\n":
                 there.add(tree)
             else:
                 yield self._bad_ref(path)
@@ -112,6 +148,8 @@ class CodeCheck:
 
     def _bad_ref(self, path: Path) -> Finding:
         def mend() -> str:
+            if read_regular(path) == path.name.encode() + b"\n":
+                raise StaleFindingError(f"code.git/refs/snapshots/{path.name}")
             kept = self._unplaced.move(path, name=f"ref-{path.name}")
             return f"moved to lost+found/{kept.name}{self._set_ref(path.name)}"
 
@@ -162,6 +200,8 @@ class CodeCheck:
         source = self._source(id)
 
         def mend() -> str:
+            if _loose_id(path) == id:
+                raise StaleFindingError(f"code.git object {id}")
             kept = self._unplaced.move(path, name=f"git-{id}")
             return f"moved to lost+found/{kept.name}{self._put_again(id, source)}"
 
@@ -178,6 +218,7 @@ class CodeCheck:
     def _packs(self) -> Iterator[Finding]:
         for path in sorted((self._git_dir / "objects" / "pack").glob("*.pack")):
             index = path.with_suffix(".idx")
+            read_regular(path)  # git reports a disk that fails as damage; Python raises OSError
             try:
                 self._git("verify-pack", str(index))
             except SnapshotError as error:
@@ -185,6 +226,13 @@ class CodeCheck:
 
     def _bad_pack(self, path: Path, error: str) -> Finding:
         def mend() -> str:
+            read_regular(path)  # git reports a disk that fails as damage; Python raises OSError
+            try:
+                self._git("verify-pack", str(path.with_suffix(".idx")))
+            except SnapshotError:
+                pass
+            else:
+                raise StaleFindingError(f"code.git/objects/pack/{path.name}")
             kept = self._unplaced.move(path, name=path.name)
             for other in path.parent.glob(f"{path.stem}.*"):
                 self._unplaced.move(other, name=other.name)
@@ -250,11 +298,12 @@ class CodeCheck:
             for tree, root in _places(record)
         ]
         for record, tree, root in places:
-            if not root.is_dir():
+            if not root.is_dir() or not is_trusted(record):
                 continue
             for kind in ("blob", "tree"):
                 try:
-                    data = run_git(["cat-file", kind, id], cwd=root)
+                    # A foreign record may name any folder: git must not run what its configuration names.
+                    data = run_git([*HARMLESS, "cat-file", kind, id], cwd=root, variables=ISOLATED)
                 except SnapshotError:
                     continue
                 if _id(kind, data) == id:
@@ -318,11 +367,12 @@ def _id(kind: str, data: bytes) -> str:
 
 
 def _loose_id(path: Path) -> str:
-    """Return the name that a loose object should have, "" if the file is not exactly one zlib stream."""
+    """Return the name that a loose object should have, "" if the file is not one zlib stream. Raises OSError."""
+    content = read_regular(path)
     try:
         inflate = zlib.decompressobj()
-        data = inflate.decompress(path.read_bytes())
-    except (zlib.error, OSError):
+        data = inflate.decompress(content)
+    except zlib.error:
         return ""
     if not inflate.eof or inflate.unused_data:
         return ""

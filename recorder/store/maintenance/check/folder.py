@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ....errors import StoreFormatError, StoreNotFoundError
 from ....records import new_id
-from ...filesystem.disk import write_durably
-from ...format import GITIGNORE, NAMES, STAGED, format_text, read_format
+from ...filesystem.disk import is_regular, read_regular, write_durably
+from ...format import GITIGNORE, NAMES, STAGED, format_text, read_format, refuse_links
 from ...store import RunStore
 from ..gc import staged_paths, tree_bytes
-from .finding import Finding, Unplaced
+from .finding import Finding, StaleFindingError, Unplaced
 
 _ID = re.compile(rb'"store": ?"([0-9a-z]{20})"')
 
@@ -23,6 +23,8 @@ def check_format(path: Path) -> Iterator[Finding]:
     Raises StoreNotFoundError if the folder does not look like a store, StoreFormatError if its format is newer.
     """
     file = path / "FORMAT"
+    if path.is_dir():
+        refuse_links(path)
     try:
         read_format(path, whole=True)
     except StoreNotFoundError:
@@ -35,15 +37,14 @@ def check_format(path: Path) -> Iterator[Finding]:
         wrong = str(error)
     else:
         return
-    found = _ID.search(file.read_bytes()) if file.exists() else None
+    seen = read_regular(file) if is_regular(file) else b""
+    found = _ID.search(seen)
     id = found[1].decode() if found else new_id()
 
     def mend() -> str:
-        kept = (
-            Unplaced(path / "lost+found").write(file.read_bytes(), name="FORMAT")
-            if file.exists()
-            else None
-        )
+        if (read_regular(file) if is_regular(file) else b"") != seen:
+            raise StaleFindingError("FORMAT")
+        kept = Unplaced(path / "lost+found").move(file, name="FORMAT") if file.exists() else None
         write_durably(file, format_text(id).encode())
         return "written again" + (f"; the old file is lost+found/{kept.name}" if kept else "")
 
@@ -58,7 +59,7 @@ def check_format(path: Path) -> Iterator[Finding]:
 
 def check_folder(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
     """Check .gitignore, the known outputs, staged files, and entries that are not recorder's."""
-    yield from _gitignore(store)
+    yield from _gitignore(store, unplaced)
     yield from _outputs(store, unplaced)
     yield from _staged(store)
     for path in sorted(store.path.iterdir()):
@@ -71,14 +72,16 @@ def check_folder(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
             )
 
 
-def _gitignore(store: RunStore) -> Iterator[Finding]:
+def _gitignore(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
     path = store.path / ".gitignore"
 
     def mend() -> str:
-        path.write_text(GITIGNORE)
+        if path.exists() and not is_regular(path):
+            unplaced.move(path, name=".gitignore")
+        write_durably(path, GITIGNORE.encode())
         return "written again"
 
-    if not path.is_file() or path.read_bytes() != GITIGNORE.encode():
+    if not is_regular(path) or read_regular(path) != GITIGNORE.encode():
         yield Finding(
             kind="changed setting",
             place=".gitignore",
@@ -90,11 +93,24 @@ def _gitignore(store: RunStore) -> Iterator[Finding]:
 
 def _outputs(store: RunStore, unplaced: Unplaced) -> Iterator[Finding]:
     known = store.known_outputs
+    path = store.path / "outputs"
+    if path.exists() and not is_regular(path):
+
+        def move() -> str:
+            return f"moved to lost+found/{unplaced.move(path, name='outputs').name}"
+
+        yield Finding(
+            kind="foreign file",
+            place="outputs",
+            what="the list of known outputs is not a regular file",
+            repair="moves it to lost+found",
+            mend=move,
+        )
     if known.damaged():
 
         def mend() -> str:
             kept = unplaced.move(store.path / "outputs", name="outputs")
-            known.add(known.parse(kept.read_bytes()))
+            known.add(known.parse(read_regular(kept)))
             return f"written again without them; the old file is lost+found/{kept.name}"
 
         yield Finding(

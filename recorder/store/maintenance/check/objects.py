@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ....digest import digest_file, is_digest
-from ....errors import ObjectNotFoundError
+from ....errors import DamageError, ObjectNotFoundError
 from ....records import Record
+from ...filesystem.disk import is_regular
 from ...references import Reference, kept_inputs, objects_of, references
 from ...store import RunStore
-from .finding import Finding, Unplaced
+from ..gc import unexplained_objects
+from .finding import Finding, StaleFindingError, Unplaced
 
 _OWN_MODE = 0o444
 
@@ -88,7 +90,7 @@ def _own_places(record: Record, digest: str) -> Iterator[Path]:
 
 def _is(path: Path, digest: str) -> bool:
     try:
-        return path.is_file() and digest_file(path) == digest
+        return is_regular(path) and digest_file(path) == digest
     except OSError:
         return False
 
@@ -97,24 +99,26 @@ def check_objects(store: RunStore, wanted: Wanted, unplaced: Unplaced) -> Iterat
     """Check the content and the mode of each object."""
     objects = store.objects
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # BLAKE3 releases the GIL
-        for digest, is_whole in _verified(pool, store):
-            if not is_whole:
+        for digest, state in _verified(pool, store):
+            if isinstance(state, OSError):
+                yield _unreadable(store, digest, wanted, state)
+            elif not state:
                 yield _damaged(store, digest, wanted, unplaced)
-            elif os.name != "nt" and objects.path(digest).stat().st_mode & 0o222:
+            elif os.name != "nt" and _is_writable(objects.path(digest)):
                 yield _writable(store, digest)
     yield from (_foreign(store, path, unplaced) for path in objects.foreign())
 
 
-def _verified(pool: ThreadPoolExecutor, store: RunStore) -> Iterator[tuple[str, bool]]:
+def _verified(pool: ThreadPoolExecutor, store: RunStore) -> Iterator[tuple[str, bool | OSError]]:
     digests = list(store.objects)
 
-    def verify(digest: str) -> bool:
+    def verify(digest: str) -> bool | OSError:
         try:
             return store.objects.verify(digest)
         except ObjectNotFoundError:
             return True  # collected meanwhile; a missing object is a separate finding
-        except OSError:
-            return False  # a bad sector
+        except OSError as error:
+            return error
 
     return zip(digests, pool.map(verify, digests, chunksize=1), strict=True)
 
@@ -123,6 +127,9 @@ def _damaged(store: RunStore, digest: str, wanted: Wanted, unplaced: Unplaced) -
     path, copy = store.objects.path(digest), wanted.find_again(digest)
 
     def mend() -> str:
+        # Verified again: it may have been read while the disk failed, or been repaired since.
+        if store.objects.verify(digest):
+            raise StaleFindingError(_place(store, path))
         kept = unplaced.move(path, name=digest)
         return f"moved to lost+found/{kept.name}{_put_again(store, digest, copy)}"
 
@@ -136,11 +143,28 @@ def _damaged(store: RunStore, digest: str, wanted: Wanted, unplaced: Unplaced) -
     )
 
 
+def _unreadable(store: RunStore, digest: str, wanted: Wanted, error: OSError) -> Finding:
+    # Not moved: the error may be temporary, and the bytes intact.
+    return Finding(
+        kind="unreadable object",
+        place=_place(store, store.objects.path(digest)),
+        what=f"the disk cannot read an object: {error.strerror} ({wanted.what(digest)})",
+        runs=wanted.runs(digest),
+    )
+
+
 def _put_again(store: RunStore, digest: str, copy: Path | None) -> str:
     if copy is None:
         return ""
     put, _ = store.objects.put_file(copy)
     return f"; restored from {copy}" if put == digest else f"; {copy} has changed meanwhile"
+
+
+def _is_writable(path: Path) -> bool:
+    try:
+        return bool(path.lstat().st_mode & 0o222)
+    except FileNotFoundError:  # collected meanwhile
+        return False
 
 
 def _writable(store: RunStore, digest: str) -> Finding:
@@ -178,6 +202,16 @@ def check_references(store: RunStore, wanted: Wanted) -> Iterator[Finding]:
     for digest in sorted(wanted.holders):
         if not store.objects.has(digest):
             yield _missing(store, digest, wanted)
+
+
+def check_unmentioned(store: RunStore) -> Iterator[Finding]:
+    """Check that the journal has mentioned most of the objects: else it is not the journal of this store."""
+    try:
+        what = unexplained_objects(store)
+    except (DamageError, OSError):
+        return  # damaged objects are findings of `check_objects`
+    if what:
+        yield Finding(kind="lost lines", place="runs.jsonl, objects", what=what)
 
 
 def _missing(store: RunStore, digest: str, wanted: Wanted) -> Finding:
