@@ -213,10 +213,15 @@ class RecordBuilder:
 
     def _config(self, begun: dict[str, JSON], now: Mapping[str, Any]) -> dict[str, JSON]:
         """Return the config at the beginning, with the values that a block of code has added since."""
-        if self._call.function.kind != "block":
-            return begun
         first = self._call.arguments
         later = {n: value for n, value in now.items() if n not in first or first[n] is not value}
+        if self._call.function.kind != "block":
+            if later:
+                self._report(
+                    f"config entries set during the run are not recorded: {', '.join(sorted(map(repr, later)))};"
+                    " make them parameters of the function, or log() or save() them"
+                )
+            return begun
         config = self._encode_config(later)
         self._keep(*config.objects.values())
         return {**begun, **config.forms}

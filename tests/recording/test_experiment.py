@@ -351,6 +351,21 @@ def test_a_thread_logs_to_the_only_run_in_progress(store: RunStore, tmp_path: Pa
     assert last.metrics["n"].count == 1 and executing == []
 
 
+def test_a_config_entry_set_in_a_function_is_reported(store: RunStore) -> None:
+    """A config entry that a recorded function sets is not recorded, and a warning says what to do."""
+
+    @record
+    def f(a: int, b: int = 2) -> None:
+        run = current_run()
+        assert run is not None
+        run.config["steps"], run.config["b"] = 100, 3
+
+    with pytest.warns(RecorderWarning, match=r"not recorded: 'b', 'steps'; make them parameters"):
+        f(1)
+    (run,) = store.runs()
+    assert run.config == {"a": 1, "b": 2} and "make them parameters" in run.warnings[0]
+
+
 def test_metrics_of_every_kind(store: RunStore) -> None:
     """Nested names, booleans, NaN, infinities and scalars of NumPy are logged; steps are given or counted."""
     import numpy as np

@@ -7,6 +7,7 @@ record, or at least each other, while other replays do not. Each try is a replay
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,6 +67,7 @@ class _CauseSearch:
         self._trials = trials
         self._causes: list[Cause] = []
         self._varying: list[str] = []
+        self._unsure: set[str] = set()
         self._open: list[str] = wrong_names(evidence.base.verification)
 
     def run(self, folder: Path) -> Explanation:
@@ -73,6 +75,7 @@ class _CauseSearch:
         if again is not None:
             self._varying = wrong_names(self._trials.compare(self._base, again))
             self._open = list(dict.fromkeys([*self._open, *wrong_names(again.verification)]))
+            self._find_unsure(again)
         is_varying = bool(self._varying)
         factors = find_factors(self._evidence, folder=folder, is_varying=is_varying)
         for factor in factors:
@@ -88,6 +91,21 @@ class _CauseSearch:
             advice=tuple(advice),
             tries=self._trials.describe(),
         )
+
+    def _find_unsure(self, again: ReplayResult) -> None:
+        """Find the open items that a change cannot be credited with, and the recorded names that vary.
+
+        An item that one of two identical replays has right may be right by chance in any try. One that only one of
+        them wrote, such as a file named by the time, would be "right" in every try that does not write it.
+        """
+        first, second = (set(wrong_names(one.verification)) for one in (self._base, again))
+        self._unsure = (first ^ second) & set(self._varying)
+        verifications = (self._base.verification, again.verification)
+        written = [{i.name for i in one.items if i.verdict == "extra"} for one in verifications]
+        fleeting = {_pattern(name) for name in written[0] ^ written[1]}
+        missing = {i.name for one in verifications for i in one.items if i.verdict == "missing"}
+        renamed = {name for name in missing if _pattern(name) in fleeting}
+        self._varying += [name for name in self._open if name in renamed - set(self._varying)]
 
     def _examine(self, factor: Factor) -> None:
         """Try the changes of a factor in turn; each may restore open items, and the first may make them agree."""
@@ -146,7 +164,8 @@ class _CauseSearch:
             return ()
         right, steady = self._right(first), set[str]()
         if factor.is_steadying and not is_steady_known:
-            steady = set(self._varying) & set(self._open)
+            present = {i.name for i in first.verification.items if i.verdict != "missing"}
+            steady = present & set(self._varying) & set(self._open)
         for _ in range(self._repetitions(right | steady)):
             other = self._trials.make(change) if right or steady else None
             if other is None:
@@ -183,7 +202,7 @@ class _CauseSearch:
         wrong = set(wrong_names(done.verification))
         if ENDING in wrong or (ENDING in self._open and wrong):
             return set()
-        return set(self._open) - wrong
+        return set(self._open) - wrong - self._unsure
 
     def _differing(self, one: ReplayResult, other: ReplayResult) -> set[str]:
         wrong = set(wrong_names(self._trials.compare(one, other)))
@@ -215,6 +234,11 @@ class _CauseSearch:
         if set(self._open) - set(self._varying):
             hints += describe_deviations(self._base.plan.deviations)
         return hints, advise(hazards, weights=("note", "care"))
+
+
+def _pattern(name: str) -> str:
+    """Return a name without its digits, which may be a time, a process id, or a random id."""
+    return re.sub(r"[0-9a-fA-F]*\d[0-9a-fA-F]*", "#", name)
 
 
 def _names(causes: Sequence[Cause]) -> set[str]:

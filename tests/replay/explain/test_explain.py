@@ -117,6 +117,31 @@ def test_the_clock_is_no_cause(project: Project) -> None:
         )
 
 
+def test_a_file_that_never_appears_again_is_no_evidence(project: Project) -> None:
+    """A file with a random name varies; no change is credited with its absence."""
+    project.write(
+        "named.py",
+        """
+        import os
+        from recorder import record
+
+        @record
+        def named():
+            with open(f"part-{os.urandom(4).hex()}1.txt", "w") as file:
+                file.write("the same")
+            return {word for word in ("a", "b", "c")} and 1
+
+        if __name__ == "__main__":
+            named()
+        """,
+    )
+    project.python("named.py")
+    found = explained(project, "1")
+    assert found["causes"] == []
+    assert found["varying"] and set(found["unexplained"]) == set(found["varying"])
+    assert all("not deterministic" in sentence for sentence in found["sentences"])
+
+
 SUMS = """
     import sys
     from recorder import record
