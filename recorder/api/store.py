@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..store.archive.transfer import Exported
     from ..store.journal.table import Journal
+    from ..store.maintenance.check import RepairResult
     from ..store.maintenance.disk_usage import Sizes
     from ..store.maintenance.gc import Freed
 
@@ -384,16 +385,42 @@ class Store:
                 self._store.trust(self._store.get(record.number))
         return self._bind(self._store.get(record.number) for record in done.records)
 
-    def gc(self, *, dry_run: bool = False, yes: bool = False) -> list[Freed]:
+    def gc(self, *, dry_run: bool = False, confirmed: bool = False) -> list[Freed]:
         """Delete what no run refers to, and empty the trash, as ``recorder gc`` does.
 
-        Returns for each kind of content the count of items and the bytes freed; with `dry_run`, what would be. Raises
-        DamageError, with nothing removed, if the journal is damaged. Unless `yes`, raises RecorderError, with nothing
-        removed, if the journal has lost lines or never mentioned most of the objects.
+        Args:
+            dry_run: Delete nothing; return what would be deleted.
+            confirmed: Delete even if most objects of the store are unreferenced, which happens if the journal lost
+                lines.
+
+        Returns:
+            The count of items and the bytes freed for each kind of content that had any.
+
+        Raises:
+            UnexplainedError: Most objects would be deleted, and `confirmed` is false.
+            DamageError: A line of the journal is damaged, so that its references are unknown.
         """
         from ..store.maintenance.gc import collect
 
-        return collect(self._store, dry_run=dry_run, confirmed=yes)
+        return collect(self._store, dry_run=dry_run, confirmed=confirmed)
+
+    def check(self, *, repair: bool = False, discard: bool = False) -> list[RepairResult]:
+        """Verify every byte of the store, as ``recorder check`` does, and optionally repair it.
+
+        Args:
+            repair: Repair what can be repaired. Nothing is deleted: data that cannot be placed goes to lost+found.
+            discard: With `repair`, also move damaged records that cannot be repaired to lost+found.
+
+        Returns:
+            A result for each finding: the finding, the repair that was made (empty if none), and `is_repaired`. An
+            empty list means that the store is intact.
+        """
+        from ..store.maintenance import check
+
+        if repair:
+            return list(check.repair_store(self._store, discard=discard))
+        found = check.check(self._store)
+        return [check.RepairResult(finding, "", is_repaired=False) for finding in found]
 
     def disk_usage(self) -> Sizes:
         """Return the bytes that each run and each experiment takes, and the store on disk, as ``recorder du`` does."""

@@ -49,7 +49,7 @@ def group(records: Sequence[Record], finds: Sequence[Find]) -> list[Group]:
         document = record.to_document()
         values = tuple(find(document) for find in finds)
         # JSON as key, because lists are not hashable and 1 == True.
-        groups.setdefault(msgspec.json.encode(values), (values, []))[1].append(record)
+        groups.setdefault(msgspec.json.encode(values, enc_hook=str), (values, []))[1].append(record)
     ordered = sorted(groups.values(), key=lambda pair: [in_order(value) for value in pair[0]])
     return [Group(values, tuple(runs), _spreads(runs)) for values, runs in ordered]
 

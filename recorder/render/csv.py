@@ -22,7 +22,7 @@ def csv_cell(value: Any) -> Any:
         return value
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         value = ", ".join(value)
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
     return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else str(text)
 
 

@@ -158,7 +158,7 @@ def test_the_best_run(project: Project) -> None:
 
 
 def test_sharing_and_maintenance(store: Store, tmp_path: Path) -> None:
-    """A store exports runs, imports them once, frees removed ones, and reports the room they take."""
+    """A store exports runs, imports them once, frees removed ones, reports disk usage, and repairs damage."""
     done = store.export([1, 2], tmp_path / "runs.zip")
     assert done.runs == (1, 2) and done.size_bytes == (tmp_path / "runs.zip").stat().st_size
     with pytest.raises(FileExistsError):
@@ -168,9 +168,22 @@ def test_sharing_and_maintenance(store: Store, tmp_path: Path) -> None:
     assert len(other.import_runs(store.path)) == 0 and len(other) == 2
     assert [size.name for size in other.disk_usage().experiments] == ["train"]
     other.remove(1)
-    assert {freed.kind for freed in other.gc(dry_run=True)} >= {"trash"} or other.gc(dry_run=True)
-    other.gc()
+    assert other.gc(dry_run=True, confirmed=True) == other.gc(dry_run=True, confirmed=True) != []
+    other.gc(confirmed=True)
     assert other.gc() == [] and len(other) == 1
+    assert other.check() == []
+    (lost,) = (
+        path
+        for path in (other.path / "objects").rglob("*")
+        if path.is_file() and path.stat().st_size == 144
+    )
+    lost.chmod(0o600)
+    lost.write_bytes(b"damaged")
+    assert [(one.finding.kind, one.is_repaired) for one in other.check()] == [
+        ("damaged object", False)
+    ]
+    (repaired,) = other.check(repair=True)  # the project still has the file
+    assert repaired.is_repaired and other.check() == []
 
 
 def test_runs_are_changed_while_one_goes_through_them(store: Store) -> None:

@@ -150,7 +150,7 @@ def test_a_newer_format(recorded: Project) -> None:
     newer = json.dumps({**json.loads(file.read_text()), "format": 99})
     file.write_text(newer)
     said = one_line(recorded.recorder("list", status=3))
-    assert "format 99" in said and "upgrade" in said
+    assert "format 99" in said and "pip install" in said
     done = recorded.python("exp.py", status=1)
     assert "StoreFormatError" in done.stderr
     assert file.read_text() == newer

@@ -122,9 +122,9 @@ class Shell:
 @pytest.fixture
 def shell(project: Project) -> Iterator[Shell]:
     """A bash with completion enabled as the guide describes."""
-    readme = (ROOT / "README.md").read_text()
+    guide = "".join(path.read_text() for path in (ROOT / "recorder" / "guide").glob("*.md"))
     line = 'eval "$(_RECORDER_COMPLETE=bash_source recorder)"'
-    assert line in readme
+    assert line in guide
     shell = Shell(project)
     shell.type("", until="READY> ")
     shell.type(f"{line}; echo so'me'\n", until="some\r\n")

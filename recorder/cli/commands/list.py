@@ -216,7 +216,7 @@ def _sorted(records: Sequence[Record], sort: str) -> list[Record]:
 
 
 def _print_json(documents: list[Any]) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(documents)))
+    click.echo(msgspec.json.format(msgspec.json.encode(documents, enc_hook=str)))
 
 
 def _print_csv(rows: Iterable[Sequence[Any]]) -> None:

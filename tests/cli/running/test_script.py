@@ -86,7 +86,7 @@ def test_options_set_parameters(script: Project) -> None:
 def test_mistakes_and_failures_have_their_status(script: Project) -> None:
     """A missing or wrong value gives one line, without a default that is a credential; a failed run exits with 3."""
     for arguments, said in (
-        (["--lr", "x"], "lr='x' is no float"),
+        (["--lr", "x"], "lr='x' is not of type float"),
         ([], "missing a required argument: 'lr'"),
     ):
         done = script.python("fit.py", *arguments, status=2)

@@ -144,7 +144,6 @@ def test_options_that_do_not_go_together(project: Project) -> None:
         ["1", "--all"],
         [],
         ["--all", "--keep-workspace"],
-        ["1", "--restart"],
         ["--all", "--repeat", "2"],
     ):
         done = project.recorder("replay", *args, status=2)

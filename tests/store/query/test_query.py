@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -227,6 +228,33 @@ def test_keys() -> None:
     """A name gives its value in a document, None where there is none."""
     assert parse_key("metrics.loss.max")(RUN) == 2.0 and parse_key("tags")(RUN) == ("paper", "x")
     assert parse_key("optim.name")(RUN) == "sgd" and parse_key("nothing")(RUN) is None
+
+
+def test_values_without_a_plain_form(project: Project) -> None:
+    """Runs are grouped, listed as JSON and CSV by a path, which plain JSON cannot represent."""
+    project.write(
+        "f.py",
+        """
+        from pathlib import Path
+        from recorder import record, log
+
+        @record
+        def f(path, items, text):
+            log(y=1)
+
+        for _ in range(2):
+            f(Path("a/b"), [Path("c"), *range(40)], "=1+1")
+        """,
+    )
+    project.python("f.py")
+    assert project.recorder("list", "-g", "path").stdout.splitlines()[-1].split()[1] == "2"
+    (one,) = json.loads(project.recorder("list", "-g", "path,items", "--json").stdout)
+    assert one["runs"] == [1, 2] and "b" in one["group"]["path"]
+    row = next(csv.DictReader(io.StringIO(project.recorder("list", "--csv").stdout)))
+    assert json.loads(row["config.items"])[1:] == list(range(40))  # whole, however long
+    assert row["config.text"] == "'=1+1"  # a spreadsheet must not evaluate it
+    row = next(csv.DictReader(io.StringIO(project.recorder("list", "-g", "text", "--csv").stdout)))
+    assert row["text"] == "'=1+1"
 
 
 def test_the_list(project: Project) -> None:
