@@ -74,7 +74,7 @@ def test_a_store_whose_entry_is_a_link_is_refused(store: RunStore, victim: Path,
 
 
 def test_links_in_a_live_folder_are_not_followed(store: RunStore, victim: Path) -> None:
-    """What a link in the live folder of a killed run refers to is neither shown nor stored."""
+    """The target of a link in the live folder of a killed run is neither shown nor stored."""
     record, live = begin(store)
     live.stdout.symlink_to(victim / "thesis")
     live.files.symlink_to(victim)

@@ -107,9 +107,9 @@ def test_values_are_readable(project: Project) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("plian", "run 1 has no 'plian': there is plain"),
-        ("inputs/nothing.csv", "no input 'nothing.csv' of run 1: there is"),
-        ("out/c.bin", "no 'c.bin' in the output out of run 1: there is a.bin"),
+        ("plian", "run 1 has no 'plian'; it has: "),
+        ("inputs/nothing.csv", "run 1 has no 'inputs/nothing.csv'; it has: "),
+        ("out/c.bin", "the output out of run 1 has no 'c.bin': there is a.bin"),
     ],
 )
 def test_what_is_not_there_is_said_with_the_nearest(project: Project, name: str, said: str) -> None:
@@ -142,7 +142,7 @@ def test_an_input_is_found_by_the_end_of_its_path(project: Project, tmp_path: Pa
     store = RunStore(project.root)
     record = store.find("last")
     assert "inputs/one/points.txt" in content_names(record)
-    with pytest.raises(ContentNotFoundError, match="2 of them end so"):
+    with pytest.raises(ContentNotFoundError, match="2 of its paths end with it"):
         find_content(store, record, "inputs/points.txt")
     assert find_content(store, record, "inputs/two/points.txt").kind == "file"
     assert (

@@ -110,7 +110,7 @@ def test_nothing_is_overwritten(project: Project, tmp_path: Path) -> None:
     """If one file exists, nothing is written; --force replaces files, but never a folder."""
     (tmp_path / "p.csv").write_text("mine")
     said = project.recorder("restore", "1", "--to", str(tmp_path), status=3).stderr
-    assert "already exists: p.csv (--force replaces files)" in said
+    assert "already exists: " in said and "p.csv (--force replaces files)" in said
     assert tree(tmp_path) == ["p.csv"] and (tmp_path / "p.csv").read_text() == "mine"
     project.recorder("restore", "1", "--to", str(tmp_path), "--force")
     assert (tmp_path / "p.csv").read_text() == "1"
