@@ -181,10 +181,12 @@ def command(
         raise click.UsageError(
             "--explain is for one replay with a verdict: without --repeat and --set"
         )
-    store = RunStore(ctx.obj)
-    records = choice.find(store)
+    for_one = bool(only_plan or keep_workspace or settings or inputs or times > 1 or explained)
+    # What the options alone decide is an error of use even without a store.
+    store = None if for_one and choice.is_many(()) else RunStore(ctx.obj)
+    records = [] if store is None else choice.find(store)
     is_many = choice.is_many(records)
-    if is_many and (only_plan or keep_workspace or settings or inputs or times > 1 or explained):
+    if store is None or (is_many and for_one):
         raise click.UsageError(
             "--plan, --keep-workspace, --set, --input, --repeat and --explain are for a single run"
         )
