@@ -22,7 +22,7 @@ from typing import (
 
 from ..recording.experiment import Experiment, experiment_of, is_intercepted
 from ..recording.generators import drive_async
-from ..recording.options import KEEP_BYTES, Declared, check_options
+from ..recording.options import KEEP_BYTES, Declared, check_interval, check_options
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -189,6 +189,8 @@ def record(
             not a number or a mapping, or a generator is to be reused.
         ValueError: if a tolerance is negative or not finite, or `usage` is not positive.
     """
+
+    check_interval(usage)  # also if `record(usage=...)` never decorates a function
 
     def decorate(function: Any) -> Any:
         if isinstance(function, classmethod | staticmethod):

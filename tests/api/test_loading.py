@@ -176,7 +176,7 @@ def test_a_result_as_data(foreign: Run) -> None:
 def test_a_result_of_a_class_that_is_not_here(record: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a class of the run's script cannot be imported here, the error says what to do."""
     monkeypatch.delitem(sys.modules, "train", raising=False)
-    with pytest.raises(DecodeError, match=r"train:Optim is not .*; result\(load=False\) has it"):
+    with pytest.raises(DecodeError, match=r"cannot import train:Optim: .*; try result\(load=False\)"):
         record.result()
 
 
@@ -227,7 +227,7 @@ def test_files_by_their_formats(record: Run) -> None:
     assert type(tensor).__module__ == ("torch" if find_spec("torch") else "numpy")
     assert tensor.tolist() == [1, 1]
     assert record.output("notes.txt").load() == record.output("notes.txt").read_text() == "café"
-    for name, said in (("raw.bin", "nothing here reads"), ("broken.json", "cannot be read")):
+    for name, said in (("raw.bin", "unknown format"), ("broken.json", "cannot be read")):
         with pytest.raises(DecodeError, match=said):
             record.output(name).load()
 

@@ -109,7 +109,7 @@ def test_what_would_run_is_said_and_not_run(sweeping: Project) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["seed=0:101"], "101 runs, more than 100: say --yes"),
+        (["seed=0:101"], "101 runs, more than 100; confirm with --yes"),
         (["seed=0:3", "--repeat", "2"], "--repeat and several values of seed"),
         (["seed=3", "--seed", "2"], "--seed and seed= exclude each other"),
         (["lr=0.1,x"], "lr='x' is not of type float"),

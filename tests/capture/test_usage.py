@@ -117,11 +117,11 @@ def test_without_psutil(project: Project) -> None:
     """Without psutil, sampling causes a warning, or an error with strict=True, and psutil is imported only on request."""
     project.write("psutil.py", "raise ImportError('none')")
     project.write("e.py", SAMPLED)
-    assert "needs psutil" in project.python("e.py").stderr
+    assert "psutil is missing" in project.python("e.py").stderr
     (run,) = RunStore(project.root).runs()
     assert list(run.metrics) == ["loss"] and "needs psutil" in run.warnings[0]
     project.write("e.py", SAMPLED.replace("usage=0.02", "usage=0.02, strict=True"))
-    assert "needs psutil" in project.python("e.py", status=1).stderr
+    assert "psutil is missing" in project.python("e.py", status=1).stderr
     project.write(
         "e.py", SAMPLED.replace("usage=0.02", "") + "import sys; print('psutil' in sys.modules)"
     )

@@ -109,7 +109,7 @@ def test_the_code_as_it_ran(edited: Project) -> None:
 def test_code_that_is_not_there(edited: Project) -> None:
     """A wrong file name, and a function without a file, are reported as errors."""
     said = edited.recorder("code", "1", "trian.py", status=3).stderr
-    assert "no file 'trian.py' of run 1: there is src/train.py" in said
+    assert "run 1 has no file 'trian.py': there is src/train.py" in said
     edited.recorder("exec", "--", sys.executable, "-c", "pass")
     assert "a command line" in edited.recorder("code", "2", "--function", status=3).stderr
     edited.recorder("code", "1", "train.py", "--function", status=2)
