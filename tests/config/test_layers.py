@@ -283,7 +283,7 @@ def test_all_layers_on_the_command_line(project: Project) -> None:
         "optim.name 'adam' one.json",
         "optim.beta 0.5 preset small",
         "optim.nesterov True command line",
-        "seed drawn default",
+        "seed drawn at random default",
     ]
     assert not (project.root / ".recorder").exists()
     project.recorder(
