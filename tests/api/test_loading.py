@@ -176,7 +176,9 @@ def test_a_result_as_data(foreign: Run) -> None:
 def test_a_result_of_a_class_that_is_not_here(record: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a class of the run's script cannot be imported here, the error says what to do."""
     monkeypatch.delitem(sys.modules, "train", raising=False)
-    with pytest.raises(DecodeError, match=r"cannot import train:Optim: .*; try result\(load=False\)"):
+    with pytest.raises(
+        DecodeError, match=r"cannot import train:Optim: .*; try result\(load=False\)"
+    ):
         record.result()
 
 

@@ -119,7 +119,7 @@ def test_without_psutil(project: Project) -> None:
     project.write("e.py", SAMPLED)
     assert "psutil is missing" in project.python("e.py").stderr
     (run,) = RunStore(project.root).runs()
-    assert list(run.metrics) == ["loss"] and "needs psutil" in run.warnings[0]
+    assert list(run.metrics) == ["loss"] and "psutil is missing" in run.warnings[0]
     project.write("e.py", SAMPLED.replace("usage=0.02", "usage=0.02, strict=True"))
     assert "psutil is missing" in project.python("e.py", status=1).stderr
     project.write(
