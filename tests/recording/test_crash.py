@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -280,7 +281,10 @@ def test_what_a_lost_run_wrote_is_kept(project: Project) -> None:
     assert [p.value for p in points()] == [0, 1, 2]
     assert (live / "stdout").read_text() == "line 0\nline 1\nline 2\n"
     assert (live / "files" / "own.txt").read_text() == "mine"
-    (output,) = [json.loads(line) for line in (live / "outputs.jsonl").read_text().splitlines()]
+    (line,) = (live / "outputs.jsonl").read_bytes().splitlines()
+    checksum, _, document = line.partition(b" ")
+    assert int(checksum, 16) == zlib.crc32(document)
+    output = json.loads(document)
     assert store.read(output["digest"]) == b"kept"
     assert "lost" in project.recorder("list").stdout
 

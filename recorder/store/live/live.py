@@ -55,7 +55,7 @@ class Live:
 
     @property
     def outputs(self) -> Path:
-        """The file that lists the outputs saved so far, a JSON document a line."""
+        """The file that lists the outputs saved so far: on each line a CRC-32 and a JSON document."""
         return self.path / "outputs.jsonl"
 
     @property
