@@ -285,7 +285,7 @@ def test_the_commands(made: Project) -> None:
     assert "run 2" in made.recorder("export", "--where", "number > 1", "two.zip").stdout
     for command in (["remove", "--yes"], ["export", "none.zip"]):
         said = made.recorder(*command, "--where", "number > 2", status=3).stderr
-        assert said == "recorder: no run for which number > 2 holds\n"
+        assert said == "recorder: no run matches --where 'number > 2'\n"
     assert not (made.root / "none.zip").exists()
     assert "run 1 " in made.recorder("remove", "--where", "number < 2", "--yes").stdout
     kinds = {one["kind"] for one in json.loads(made.recorder("gc", "--json").stdout)}

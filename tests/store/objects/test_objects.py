@@ -394,7 +394,7 @@ def test_what_is_no_file_is_left_out_of_a_folder(objects: Objects, tmp_path: Pat
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a").write_text("a")
     os.mkfifo(tmp_path / "folder" / "pipe")
-    with pytest.warns(RecorderWarning, match="pipe is no file"):
+    with pytest.warns(RecorderWarning, match="pipe is not a file"):
         tree = objects.put_tree(tmp_path / "folder")
     assert [entry.path for entry in tree.entries] == ["a"]
 
