@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from .. import codec
 from ..config.presets import call_presets
@@ -58,14 +57,15 @@ class CellJob(Part, frozen=True):
         """
         presets = call_presets(experiment.presets, self.presets, experiment=experiment.name)
         items = [
-            Assignment(one.key, codec.decode(one.form, _no_object), _kind(one.is_text), one.source)
+            Assignment(
+                one.key,
+                codec.decode(one.form, _no_object),
+                "text" if one.is_text else "data",
+                one.source,
+            )
             for one in self.items
         ]
         return Cell((*presets, *items), self.seed)
-
-
-def _kind(is_text: bool) -> Any:
-    return "text" if is_text else "data"
 
 
 def _no_object(digest: str) -> bytes:

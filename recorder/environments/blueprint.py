@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -102,7 +102,8 @@ def _judge(one: Requirement, record: Record) -> tuple[str, str, str]:
 
 def _judge_local(one: Requirement, record: Record) -> tuple[str, str, str]:
     path = Path(unquote(urlsplit(one.url).path))
-    if str(path) in _snapshotted(record):
+    code = record.code
+    if code is not None and str(path) in (code.root, *(project.root for project in code.projects)):
         return "", f"{one.name} is left out: its code comes from the snapshot", ""
     if one.origin == "editable":
         note = f"{one.name} is left out: it was an editable install that the run did not import"
@@ -112,11 +113,6 @@ def _judge_local(one: Requirement, record: Record) -> tuple[str, str, str]:
         return "", "", missing
     changed = f"{one.name} is installed from the current {path}" if path.is_dir() else ""
     return one.line, changed, ""
-
-
-def _snapshotted(record: Record) -> Sequence[str]:
-    code = record.code
-    return () if code is None else (code.root, *(project.root for project in code.projects))
 
 
 def _own_requirements(named: set[str]) -> Iterator[str]:

@@ -29,7 +29,8 @@ def find_python(version: str) -> Python | None:
     """
     near: Python | None = None
     for path in _candidates(_minor(version)):
-        found = _version_of(path)
+        # Isolated: this process's import path must not become that of another Python.
+        found = next(_first_line([path, "-I", "-S", "-c", _VERSION]), None)
         if found == version:
             return Python(path, found)
         if near is None and found is not None and _minor(found) == _minor(version):
@@ -77,9 +78,3 @@ def _first_line(command: list[str]) -> Iterator[str]:
     lines = done.stdout.split("\n")
     if done.returncode == 0 and lines[0]:
         yield lines[0].strip()
-
-
-def _version_of(path: str) -> str | None:
-    """Return the version of the interpreter at `path`, None where it does not start."""
-    # Isolated: this process's import path must not become that of another Python.
-    return next(_first_line([path, "-I", "-S", "-c", _VERSION]), None)

@@ -76,7 +76,7 @@ def rebuilt(
         ReplayError: A package is unavailable or the build fails; nothing is left of the environment then.
     """
     folder = FolderLock(_folder(store, blueprint))
-    while not (_share(folder) and (folder.path / "done").is_file()):
+    while not (folder.path.is_dir() and folder.share() and (folder.path / "done").is_file()):
         folder.release()
         folder.enter()
         try:
@@ -92,10 +92,6 @@ def rebuilt(
         yield Rebuilt(interpreter, folder.lock.fds)
     finally:
         folder.release()
-
-
-def _share(folder: FolderLock) -> bool:
-    return folder.path.is_dir() and folder.share()
 
 
 def _folder(store: RunStore, blueprint: Blueprint) -> Path:

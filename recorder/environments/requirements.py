@@ -47,13 +47,10 @@ class Requirement(Part, frozen=True):
             return f"{self.name}=={self.version}"
         url = f"{self.vcs}+{self.url}" if self.origin == "vcs" else self.url
         at = f"@{self.commit}" if self.commit else ""
-        return f"{self.name} @ {url}{at}{self._fragment}"
-
-    @property
-    def _fragment(self) -> str:
         fields = [("sha256", self.sha256), ("subdirectory", self.subdirectory)]
         parts = "&".join(f"{name}={value}" for name, value in fields if value)
-        return f"#{parts}" if parts and "#" not in self.url else ""
+        fragment = f"#{parts}" if parts and "#" not in self.url else ""
+        return f"{self.name} @ {url}{at}{fragment}"
 
 
 def find_requirements(environment: Mapping[str, Any]) -> tuple[Requirement, ...]:

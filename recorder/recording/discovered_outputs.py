@@ -89,7 +89,11 @@ class Finder:
             )
             self.unlisted = tuple(map(self._name, sorted(unseen)[:MAX_FOUND]))
             unseen = set()
-        kept = [path for path in sorted(found | unseen) if not _is_within_any(path, saved)]
+        kept = [
+            path
+            for path in sorted(found | unseen)
+            if not any(is_within(path, place) for place in saved)
+        ]
         if len(kept) > MAX_FOUND:
             self._report(
                 f"the run wrote {len(kept)} files; only the first {MAX_FOUND} are listed: save() the folder"
@@ -207,10 +211,6 @@ class Finder:
 
 def _is_of_another(run: Record) -> bool:
     return run.process is not None and run.process.pid != os.getpid()
-
-
-def _is_within_any(path: str, places: Collection[str]) -> bool:
-    return any(is_within(path, place) for place in places)
 
 
 def _shared_folders() -> tuple[str, ...]:

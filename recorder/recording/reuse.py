@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from ..capture.environment.runtime import numerics_of
 from ..capture.seeding.seed import program_states
 from ..digest import digest_file
 from ..errors import RecorderError
-from ..records import JSON, Input, Output, Record, prospect
+from ..records import Input, Output, Record, prospect
 from ..secrets.filenames import is_secret_file
 from ..secrets.register import Secrets, secret_digest
 from ..store.query.catalogue import RUNS
@@ -137,16 +137,12 @@ class _Finished:
                 if document.get("experiment") == experiment:
                     if document.get("status") == "running":
                         continue
-                    self._add(document, numbers)
+                    if document.get("status") == "finished" and document.get("replay_of") is None:
+                        record = Record.from_document(document)
+                        numbers.setdefault(prospect(record), []).append(record.number)
             except (RecorderError, msgspec.ValidationError):
                 pass  # damaged: `recorder check` reports it
             seen.add(number)
-
-    @staticmethod
-    def _add(document: Mapping[str, JSON], numbers: dict[str, list[int]]) -> None:
-        if document.get("status") == "finished" and document.get("replay_of") is None:
-            record = Record.from_document(document)
-            numbers.setdefault(prospect(record), []).append(record.number)
 
 
 _finished = _Finished()

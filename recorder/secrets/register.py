@@ -156,7 +156,7 @@ class Secrets:
 
     def is_named(self, path: str, keys: Sequence[str]) -> bool:
         """Return True if the user named that place of the config, or one that contains it."""
-        return any(_lies_in(path, name) for name in keys)
+        return any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in keys)
 
     def scrub_arguments(self, argv: Sequence[str]) -> tuple[str, ...]:
         """Return a command line without credentials: values of options with telling names, and known formats."""
@@ -168,7 +168,12 @@ class Secrets:
             if equals and promises_secret(_argument_kind(option), value):
                 self.note(place, value, f"the value of {option.lstrip('-')}")
                 found.append(f"{option}={REDACTED.decode()}")
-            elif before.startswith("-") and "=" not in before and _is_value(before, arg):
+            elif (
+                before.startswith("-")
+                and "=" not in before
+                and not arg.startswith("--")
+                and promises_secret(_argument_kind(before), arg)
+            ):
                 self.note(place, arg, f"the value of {before}")
                 found.append(REDACTED.decode())
             elif arg in self._known:
@@ -202,16 +207,8 @@ def _places(data: bytes, value: bytes) -> Iterator[tuple[int, int]]:
         at = data.find(value, at + len(value))
 
 
-def _is_value(option: str, arg: str) -> bool:
-    return not arg.startswith("--") and promises_secret(_argument_kind(option), arg)
-
-
 def _argument_kind(option: str) -> SecretKind | None:
     return kind_of(option.lstrip("-+").rpartition(".")[2])
-
-
-def _lies_in(path: str, name: str) -> bool:
-    return path == name or path.startswith((f"{name}.", f"{name}["))
 
 
 def _variants(text: str) -> Iterator[str]:

@@ -79,7 +79,7 @@ class RunStore(Catalogue):
     def begin(self, record: Record) -> Record:
         """Assign a number to the record and write it as running; its live folder must be reserved."""
         number = self._table.insert_with(
-            lambda number: _document(record, number=number), sync=False
+            lambda number: sign(_renumbered(record, number)), sync=False
         )
         return msgspec.structs.replace(record, number=number)
 
@@ -275,10 +275,6 @@ class RunStore(Catalogue):
 
 def _renumbered(record: Record, number: int) -> dict[str, JSON]:
     return msgspec.structs.replace(record, number=number).to_document()
-
-
-def _document(record: Record, *, number: int) -> dict[str, JSON]:
-    return sign(_renumbered(record, number))
 
 
 def _utf8(data: bytes) -> str | None:

@@ -166,7 +166,8 @@ class _CauseSearch:
         if factor.is_steadying and not is_steady_known:
             present = {i.name for i in first.verification.items if i.verdict != "missing"}
             steady = present & set(self._varying) & set(self._open)
-        for _ in range(self._repetitions(right | steady)):
+        repetitions = _AGREE - 1 if (right | steady) & set(self._varying) else 1
+        for _ in range(repetitions):
             other = self._trials.make(change) if right or steady else None
             if other is None:
                 return ()
@@ -183,19 +184,16 @@ class _CauseSearch:
     def _cause(
         self, factor: Factor, change: Adjustment, names: set[str], *, run: int, reproduces: bool
     ) -> Cause:
+        places = [phrase(one) for one in self._hazards() if one.kind in factor.kinds and one.place]
         return Cause(
             items=tuple(name for name in self._open if name in names),
             what=factor.what,
             said=change.said,
             reproduces=reproduces,
             run=run,
-            places=self._places(factor.kinds),
+            places=tuple(dict.fromkeys(places)),
             advice=factor.advice,
         )
-
-    def _repetitions(self, names: set[str]) -> int:
-        """Return the number of further tries: one for steady items, more for varying ones, which agree by chance."""
-        return _AGREE - 1 if names & set(self._varying) else 1
 
     def _right(self, done: ReplayResult) -> set[str]:
         """Return the open items that match the record; none where the replay ended differently."""
@@ -214,10 +212,6 @@ class _CauseSearch:
             self._causes.append(msgspec.structs.replace(cause, items=items))
             self._open = [name for name in self._open if name not in items]
             self._trials.kept.add(cause.run)
-
-    def _places(self, kinds: Sequence[str]) -> tuple[str, ...]:
-        found = [phrase(one) for one in self._hazards() if one.kind in kinds and one.place]
-        return tuple(dict.fromkeys(found))
 
     def _hazards(self) -> list[Hazard]:
         runs: tuple[Record, ...] = (self._base.original, self._base.record)

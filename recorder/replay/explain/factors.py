@@ -9,7 +9,6 @@ from pathlib import Path
 from ...capture.seeding.determinism import HASH_SEED, THREADS, fixed_variables
 from ...hazards import KINDS
 from ..deviations import describe_deviations, processors
-from ..workspace.inputs import InputSource
 from .factor import Adjustment, Evidence, Factor
 from .instruction_sets import find_instructions
 
@@ -66,17 +65,17 @@ def _inputs(evidence: Evidence, folder: Path) -> Iterator[Factor]:
             advice=advice,
             is_pointed_to=True,
         )
-    unused = [one for one in sources if _is_unused(one)]
+    unused = [
+        one
+        for one in sources
+        if one.changed_in_place and not one.in_root and Path(one.path).is_file()
+    ]
     if unused and not evidence.request.current_inputs:
         yield Factor(
             what=f"the present content of {', '.join(one.path for one in unused)}, which the store does not have",
             changes=(Adjustment(said="the present inputs", current_inputs=True),),
             advice="call recorder.track_input(path) before the program writes to these files",
         )
-
-
-def _is_unused(source: InputSource) -> bool:
-    return source.changed_in_place and not source.in_root and Path(source.path).is_file()
 
 
 def _packages(evidence: Evidence) -> Iterator[Factor]:

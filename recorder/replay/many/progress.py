@@ -100,7 +100,10 @@ class Batch:
         begun = self._read_begun()
         if begun is not None and not self._restart and self.begun - begun < _GOOD_FOR:
             self.begun = begun
-            self.taken_over = self._find_done()
+            done = (_read(path) for path in self.path.iterdir() if path.name not in _OWN)
+            self.taken_over = {
+                one.original: one for one in done if one is not None and self._is_there(one)
+            }
         else:
             self._clear()
             (self.path / "begun").write_text(self.begun.isoformat())
@@ -126,12 +129,8 @@ class Batch:
         except (FileNotFoundError, ValueError):  # killed before or while it was written
             return None
 
-    def _find_done(self) -> dict[str, Done]:
-        """Return the finished replays whose runs have not been removed."""
-        found = (_read(path) for path in self.path.iterdir() if path.name not in _OWN)
-        return {one.original: one for one in found if one is not None and self._is_there(one)}
-
     def _is_there(self, done: Done) -> bool:
+        """Return whether the run of the finished replay has not been removed."""
         try:
             return self._store.get(done.number).id == done.replay
         except RunNotFoundError:

@@ -69,7 +69,8 @@ class ArchiveWriter:
         """Write an object; yield its chunks as they are written, so that the caller can digest them."""
         hexes = digest.removeprefix(PREFIX)
         sample = stream.read(_SAMPLE_BYTES)
-        info = _info(f"objects/{hexes[:2]}/{hexes[2:]}", compress=_is_compressible(sample))
+        is_compressible = len(zlib.compress(sample, 1)) < 0.9 * len(sample)
+        info = _info(f"objects/{hexes[:2]}/{hexes[2:]}", compress=is_compressible)
         with self._zip.open(info, "w", force_zip64=True) as file:
             chunk = sample
             while chunk:
@@ -91,10 +92,6 @@ def _info(name: str, *, compress: bool = True) -> zipfile.ZipInfo:
     info.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     info.external_attr = (stat.S_IFREG | 0o644) << 16
     return info
-
-
-def _is_compressible(sample: bytes) -> bool:
-    return len(zlib.compress(sample, 1)) < 0.9 * len(sample)
 
 
 class ArchiveReader:

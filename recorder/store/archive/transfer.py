@@ -112,18 +112,14 @@ def _everything(store: RunStore, records: Iterable[Record]) -> tuple[list[str], 
                 objects.add(reference.name)
                 is_there = store.objects.has(reference.name)
             if not is_there:
-                raise _lacks(record, reference)
+                raise TransferError(
+                    f"{reference.what} of run {record.number} is missing ({reference.name}); try: recorder check"
+                )
             if reference.kind == "tree":
                 entries = store.objects.read_tree(reference.name).entries
                 objects.update(member.name for member in members(reference, entries))
         objects.update(r.name for r in kept_inputs(record) if store.objects.has(r.name))
     return sorted(objects), sorted(trees)
-
-
-def _lacks(record: Record, reference: Reference) -> TransferError:
-    return TransferError(
-        f"{reference.what} of run {record.number} is missing ({reference.name}); try: recorder check"
-    )
 
 
 def _write(
@@ -247,7 +243,8 @@ def check_record(record: Record) -> None:
     if record.process is not None:
         places += [*record.process.path_in_root, record.process.cwd_in_root or "."]
     for place in places:
-        if _leads_out(place):
+        path = PurePosixPath(place)
+        if path.is_absolute() or ".." in path.parts or "\0" in place:
             raise TransferError(
                 f"run {record.number} has a path that leads out of its folder: {place!r}"
             )
@@ -256,11 +253,6 @@ def check_record(record: Record) -> None:
             raise TransferError(f"run {record.number} has an invalid snapshot: {reference.name!r}")
         if reference.kind != "snapshot" and not is_digest(reference.name):
             raise TransferError(f"run {record.number} has an invalid digest: {reference.name!r}")
-
-
-def _leads_out(place: str) -> bool:
-    path = PurePosixPath(place)
-    return path.is_absolute() or ".." in path.parts or "\0" in place
 
 
 class _Import:

@@ -16,7 +16,7 @@ from ... import codec
 from ...digest import digest_json
 from ...formats.points import parse_series
 from ...formats.series import summarise
-from ...records import Metric, Output, Record, StoredBytes, fingerprint
+from ...records import Output, Record, StoredBytes, fingerprint
 from ..filesystem.disk import is_regular, read_regular
 from ..objects.objects import Objects
 from .live import Live
@@ -40,16 +40,18 @@ def recover(record: Record, live: Live, *, keep: Keep, warning: str = WARNING) -
     """
     warnings, metrics = [warning], {}
     try:
-        metrics = _metrics(live)
+        text = _read(live.series).decode("utf-8", "replace")
+        metrics = summarise(parse_series(text), encode=lambda value: codec.encode(value).form)
     except ValueError as error:
         warnings.append(DAMAGED.format(f"metrics ({error})"))
     outputs, damaged = _noted_outputs(live)
     if damaged:
         warnings.append(DAMAGED.format(f"{damaged} saved outputs"))
+    times = [path.lstat().st_mtime for path in live.path.rglob("*") if is_regular(path)]
     return msgspec.structs.replace(
         record,
         status="lost",
-        duration_s=_last_sign_s(record, live),
+        duration_s=max(max(times) - record.started.timestamp(), 0.0) if times else None,
         metrics=metrics,
         series=keep(live.series),
         stdout=keep(live.stdout),
@@ -112,11 +114,6 @@ def _read(path: Path) -> bytes:
     return read_regular(path) if is_regular(path) else b""
 
 
-def _metrics(live: Live) -> dict[str, Metric]:
-    text = _read(live.series).decode("utf-8", "replace")
-    return summarise(parse_series(text), encode=lambda value: codec.encode(value).form)
-
-
 def _own_files(live: Live, objects: Objects) -> Iterator[Output]:
     is_folder = live.files.is_dir() and not live.files.is_symlink()
     for entry in sorted(live.files.iterdir()) if is_folder else ():
@@ -128,8 +125,3 @@ def _own_files(live: Live, objects: Objects) -> Iterator[Output]:
         elif is_regular(entry):
             digest, size = objects.put_file(entry)
             yield Output(name=entry.name, kind="file", digest=digest, size_bytes=size)
-
-
-def _last_sign_s(record: Record, live: Live) -> float | None:
-    times = [path.lstat().st_mtime for path in live.path.rglob("*") if is_regular(path)]
-    return max(max(times) - record.started.timestamp(), 0.0) if times else None

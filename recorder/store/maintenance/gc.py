@@ -117,7 +117,7 @@ class _Collection:
                 path=error.path,
                 offset=error.offset,
             ) from error
-        foreign = self._store.snapshots.irregular()
+        foreign = self._store.snapshots.repository.irregular()
         if foreign:
             raise DamageError(
                 f"{foreign[0]} is neither a file nor a folder, so nothing was removed; try:"

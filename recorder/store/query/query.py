@@ -317,7 +317,8 @@ def _holds(compare: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
     if (a is None or b is None) and compare not in (operator.eq, operator.ne):
         return False
     if isinstance(a, str) != isinstance(b, str) and compare in (operator.eq, operator.ne):
-        a, b = _plain_text(a, b)
+        # A value displayed as a string (a path, an enum) equals that string.
+        a, b = (str(value) if isinstance(value, FormText) else value for value in (a, b))
     is_equality = compare in (operator.eq, operator.ne)
     if is_equality and (isinstance(a, Digest) or isinstance(b, Digest)):
         return _is_same_digest(a, b) == (compare is operator.eq)
@@ -333,11 +334,6 @@ def _is_same_digest(a: Any, b: Any) -> bool:
         return False
     short, long = sorted((a.removeprefix("blake3:"), b.removeprefix("blake3:")), key=len)
     return len(short) >= 6 and long.startswith(short)
-
-
-def _plain_text(a: Any, b: Any) -> tuple[Any, Any]:
-    """Return both as strings if one is a value displayed as a string (a path, an enum), else unchanged."""
-    return (str(a) if isinstance(a, FormText) else a, str(b) if isinstance(b, FormText) else b)
 
 
 def _parse_time(text: str, now: datetime) -> datetime | None:

@@ -42,7 +42,7 @@ def check(store: RunStore) -> Iterator[Finding]:
     and caches (``workspaces``, ``envs``) are not checked: they have no digests yet, or can be made again.
     """
     unplaced = Unplaced(store.path / "lost+found")
-    store.snapshots.restores_settings = False
+    store.snapshots.repository.restores_settings = False
     try:
         yield from check_format(store.path)
         yield from check_folder(store, unplaced)
@@ -56,7 +56,7 @@ def check(store: RunStore) -> Iterator[Finding]:
         yield from check_unmentioned(store)
         yield from CodeCheck(store, records, unplaced).run()
     finally:
-        store.snapshots.restores_settings = True
+        store.snapshots.repository.restores_settings = True
 
 
 def repair(findings: Iterable[Finding], *, discard: bool = False) -> Iterator[RepairResult]:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from ....errors import SnapshotError
 from ....git import run_git
 from ....records import Code, EditableProject, Record
+from ...code_repository import HARMLESS, ISOLATED, SETTINGS
 from ...filesystem.disk import is_regular, read_regular, write_durably
 from ...signature import is_trusted
-from ...snapshots import HARMLESS, ISOLATED, SETTINGS, Snapshots
+from ...snapshots import Snapshots
 from ...store import RunStore
 from .finding import Finding, StaleFindingError, Unplaced
 
@@ -73,7 +74,7 @@ class CodeCheck:
     # Settings, the same in every store
 
     def _settings(self) -> Iterator[Finding]:
-        for path in self._snapshots.irregular():
+        for path in self._snapshots.repository.irregular():
             yield self._irregular(path)
         for name, text in SETTINGS.items():
             path = self._git_dir / name
