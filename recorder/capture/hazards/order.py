@@ -6,7 +6,8 @@ import ast
 from functools import lru_cache
 from pathlib import Path
 
-from .static import MAX_SOURCE_BYTES, is_indifferent_loop, last_name, parse
+from .scopes import MAX_SOURCE_BYTES, last_name, parse
+from .static import is_indifferent_loop
 
 _LISTINGS = frozenset({"listdir", "scandir", "walk", "fwalk", "glob", "iglob", "rglob", "iterdir"})
 # Calls for which the order of their argument does not matter.
