@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import threading
@@ -15,6 +16,8 @@ from .moved import loads
 
 # register_pickle_by_value changes a setting of the entire process.
 _by_value = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a thread may hold it while another one forks
+    os.register_at_fork(after_in_child=lambda: globals().update(_by_value=threading.Lock()))
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 

@@ -87,19 +87,27 @@ class Experiment:
         """Return whether the function is an ``async def`` with a ``yield``."""
         return bool(self.function.__code__.co_flags & _ASYNC_GENERATOR)
 
-    @functools.cached_property
+    # Not functools.cached_property: before Python 3.12 that holds a lock while it computes, and a child that is forked
+    # meanwhile by another thread would wait for the lock forever.
+    @property
     def place(self) -> Place:
         """The module and file that define the function."""
-        from ..capture.code.function import locate
+        known: Place | None = self.__dict__.get("place")
+        if known is None:
+            from ..capture.code.function import locate
 
-        return locate(self.function, code_file=self.file)
+            known = self.__dict__["place"] = locate(self.function, code_file=self.file)
+        return known
 
-    @functools.cached_property
+    @property
     def signature(self) -> inspect.Signature:
         """The signature of the undecorated function."""
-        import inspect
+        known: inspect.Signature | None = self.__dict__.get("signature")
+        if known is None:
+            import inspect
 
-        return inspect.signature(self.function)
+            known = self.__dict__["signature"] = inspect.signature(self.function)
+        return known
 
     def __getstate__(self) -> dict[str, Any]:
         # The place is kept because another program is __main__ in a worker process.

@@ -193,9 +193,7 @@ def _prepare_for_ends() -> None:
         _prepared = True
         atexit.register(_stop_all)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(
-                before=_flusher.pause, after_in_parent=_flusher.resume, after_in_child=_forget
-            )
+            os.register_at_fork(before=_flusher.pause, after_in_parent=_flusher.resume)
 
 
 _prepared = False
@@ -215,3 +213,8 @@ def _forget() -> None:
     _consoles.clear()
     _tap, _lock = None, threading.RLock()
     _flusher.forget()
+
+
+# At once, not with the first console: another thread may be starting that one while this thread forks.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

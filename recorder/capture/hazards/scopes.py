@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
@@ -28,6 +29,8 @@ CLOCKS = frozenset(
 _CLOCK_NAMES = frozenset(name.rpartition(".")[2] for name in CLOCKS)
 # Before Python 3.12 two threads cannot parse at once: "AST constructor recursion depth mismatch" (CPython #106905).
 _parsing = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a thread may hold it while another one forks
+    os.register_at_fork(after_in_child=lambda: globals().update(_parsing=threading.Lock()))
 
 
 def parse(source: bytes, file: str) -> ast.Module | None:

@@ -7,7 +7,6 @@ cannot be read is skipped with a warning.
 from __future__ import annotations
 
 import contextlib
-import functools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -46,10 +45,15 @@ class Catalogue:
     def __reversed__(self) -> Iterator[Record]:
         return self._records(self._documents(reverse=True))
 
-    @functools.cached_property
+    # Not functools.cached_property: before Python 3.12 that holds a lock while it computes, and a child that is forked
+    # meanwhile by another thread would wait for the lock forever.
+    @property
     def journal(self) -> Journal:
         """The TinyDB database of the records; its table "runs" has them under their numbers."""
-        return Journal(self.path / "runs.jsonl")
+        known: Journal | None = self.__dict__.get("journal")
+        if known is None:
+            known = self.__dict__.setdefault("journal", Journal(self.path / "runs.jsonl"))
+        return known
 
     @property
     def _table(self) -> JournalTable:
