@@ -85,20 +85,16 @@ def choose_seed(
     assert value is not None
     if takes and argument is None:
         assert parameter is not None
-        _put(bound, parameter, value)
+        # BoundArguments.args reads the arguments in the order of the parameters.
+        bound.arguments[parameter] = value
+        order = {name: i for i, name in enumerate(bound.signature.parameters)}
+        bound.arguments = dict(sorted(bound.arguments.items(), key=lambda item: order[item[0]]))
     return Seed(
         value=value,
         origin="drawn" if given is None else "argument",
         parameter=parameter if takes and argument is None else None,
         deterministic=is_deterministic(),
     )
-
-
-def _put(bound: inspect.BoundArguments, name: str, value: object) -> None:
-    # BoundArguments.args reads the arguments in the order of the parameters.
-    bound.arguments[name] = value
-    order = {name: i for i, name in enumerate(bound.signature.parameters)}
-    bound.arguments = dict(sorted(bound.arguments.items(), key=lambda item: order[item[0]]))
 
 
 def as_integer(value: object) -> int | None:

@@ -52,7 +52,7 @@ def locate(function: Callable[..., Any], *, code_file: Path) -> Place:
         module = spec.name if spec is not None else code_file.stem
     if not code_file.is_file():
         return Place(module if not script else "__main__", None, False, False, importable)
-    if _is_installed(code_file):
+    if any(code_file.is_relative_to(folder) for folder in _installed_folders()):
         return Place(module, None, False, True, importable)
     module = module.removesuffix(".__main__") if script else module
     return Place(module, code_file, script, False, importable)
@@ -68,10 +68,6 @@ def locate_code(module: str | None, *, code_file: Path) -> Place:
         spec = getattr(sys.modules.get(module), "__spec__", None)
         module = (spec.name if spec is not None else code_file.stem).removesuffix(".__main__")
     return Place(module, code_file, script, False, False)
-
-
-def _is_installed(file: Path) -> bool:
-    return any(file.is_relative_to(folder) for folder in _installed_folders())
 
 
 @lru_cache(maxsize=1)

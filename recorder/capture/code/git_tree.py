@@ -99,7 +99,10 @@ def describe_repository(
         remote=None if url is None else without_credentials(url),
         redacted=() if url is None else redact_url(url, "code.remote"),
         dirty=bool(changed),
-        changed=tuple(_shown(path) for path in changed[:_LISTED_CHANGES]),
+        changed=tuple(
+            os.fsencode(path).decode("utf-8", "backslashreplace")
+            for path in changed[:_LISTED_CHANGES]
+        ),
         skipped=(*skipped, *listing.skipped),
         warnings=tuple(listing.warnings),
         submodules=tuple(listing.submodules),
@@ -120,10 +123,6 @@ def _remote_url(root: Path, known: Memory | None) -> str | None:
     except OSError:
         return None
     return remote_url(root) if "remote" in text or "include" in text else None
-
-
-def _shown(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _state(top: Path, branch: str | None) -> list[str]:

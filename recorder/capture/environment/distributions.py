@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -87,7 +87,7 @@ def read(distribution: Metadata) -> Distribution | None:
         version=version,
         source=source,
         modules=() if source.get("editable") else _modules(distribution),
-        requires=tuple(dict.fromkeys(_required(requires))),
+        requires=tuple(dict.fromkeys(filter(None, map(name_of, requires)))),
     )
 
 
@@ -100,10 +100,6 @@ def name_of(requirement: str) -> str | None:
     """Return the normalized name in a requirement (PEP 508), or None if it is invalid."""
     found = _REQUIREMENT.match(requirement)
     return normalize(found[0]) if found else None
-
-
-def _required(requirements: Iterable[str]) -> Iterator[str]:
-    yield from filter(None, map(name_of, requirements))
 
 
 def _text(distribution: Metadata, name: str) -> str:

@@ -48,15 +48,13 @@ def redacted_variables(environment: Mapping[str, Any]) -> tuple[Redacted, ...]:
     """Return the redacted variables of an environment object."""
     return tuple(
         Redacted(
-            place=f"variables.{name}", marker=value["$redacted"]["marker"], reason=_reason(name)
+            place=f"variables.{name}",
+            marker=value["$redacted"]["marker"],
+            reason=f"the name {name}" if kind_of(name) else "its value has a known format",
         )
         for name, value in (environment.get("variables") or {}).items()
         if isinstance(value, dict)
     )
-
-
-def _reason(name: str) -> str:
-    return f"the name {name}" if kind_of(name) else "its value has a known format"
 
 
 def _listed(environ: Mapping[str, str]) -> list[tuple[str, str]]:

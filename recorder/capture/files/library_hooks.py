@@ -121,7 +121,8 @@ def _wrap_after(spec: importlib.machinery.ModuleSpec) -> None:
 
 def _wrap_all(module: ModuleType) -> None:
     for opener in OPENERS[module.__name__]:
-        owner, name = _owner(module, opener.name)
+        holder, _, name = opener.name.rpartition(".")
+        owner: Any = getattr(module, holder, None) if holder else module
         original = getattr(owner, name, None)
         if original is None or hasattr(original, "__recorder__"):
             continue
@@ -131,11 +132,6 @@ def _wrap_all(module: ModuleType) -> None:
         for other in opener.also:
             if getattr(sys.modules.get(other), name, None) is original:
                 setattr(sys.modules[other], name, wrapped)
-
-
-def _owner(module: ModuleType, name: str) -> tuple[Any, str]:
-    holder, _, last = name.rpartition(".")
-    return (getattr(module, holder, None) if holder else module), last
 
 
 def _wrap(original: Callable[..., Any], opener: Opener) -> Callable[..., Any]:

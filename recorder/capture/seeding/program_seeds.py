@@ -102,12 +102,8 @@ def _unmix(word: int, before: int, factor: int, index: int) -> int:
 def _start() -> tuple[int, ...]:
     words = [19650218]
     for i in range(1, _WORDS):
-        words.append((_step_once(words[-1]) + i) & _MASK)
+        words.append((_step(words[-1], 1812433253) + i) & _MASK)
     return tuple(words)
-
-
-def _step_once(before: int) -> int:
-    return (1812433253 * (before ^ (before >> 30))) & _MASK
 
 
 def _comes_from_short_key(words: Sequence[int]) -> bool:
