@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ..capture.code.function import locate_code
@@ -121,7 +120,7 @@ def start_run(
     inside = place.file is not None and root is not None and place.file.is_relative_to(root)
     function = Function(
         module=place.module,
-        qualname=_name_of(frame),
+        qualname=str(getattr(frame.f_code, "co_qualname", frame.f_code.co_name)),
         file=place.file.relative_to(root).as_posix() if inside and place.file and root else None,
         script=place.script,
         kind="block",
@@ -143,10 +142,6 @@ def start_run(
         public=as_names(public),
     )
     return Block(call, recorded=is_recording())
-
-
-def _name_of(frame: FrameType) -> str:
-    return str(getattr(frame.f_code, "co_qualname", frame.f_code.co_name))
 
 
 def _choose_seed(arguments: Mapping[str, Any], given: int | None) -> Seed:

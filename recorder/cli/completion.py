@@ -18,7 +18,6 @@ from ..errors import RecorderError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from ..records import Record
     from ..store.store import RunStore
 
 # A choice and its description, which zsh and fish show.
@@ -134,12 +133,8 @@ def _restorable(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
     yield from ((output.name, output.kind) for output in _store(ctx).find(words[0]).outputs)
 
 
-def _record(ctx: click.Context) -> Record:
-    return _store(ctx).find(ctx.params["run"])
-
-
 def _files(ctx: click.Context, incomplete: str) -> Iterator[Choice]:
-    code = _record(ctx).code
+    code = _store(ctx).find(ctx.params["run"]).code
     if code is not None and code.snapshot is not None:
         yield from ((path, "") for path in _store(ctx).snapshots.files(code.snapshot))
 

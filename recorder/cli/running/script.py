@@ -72,13 +72,10 @@ def _launch(
     sys.argv[:] = sys.argv[:1]  # the arguments are in the config
     from .launch import launch
 
-    return launch(experiment, _target_of(experiment), settings, options)
-
-
-def _target_of(experiment: Experiment) -> str:
     place = experiment.place
     where = place.module if place.file is None else place.file
-    return f"{where}:{experiment.function.__qualname__}"
+    target = f"{where}:{experiment.function.__qualname__}"
+    return launch(experiment, target, settings, options)
 
 
 def _options(experiment: Experiment) -> Iterator[click.Option]:

@@ -88,10 +88,6 @@ def _fitted(columns: list[Column]) -> list[Column]:
     return columns
 
 
-def _dim(text: str) -> str:
-    return click.style(text, dim=True) if text else ""
-
-
 def _sign(entry: Entry) -> str:
     signs = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
     sign, color = signs[entry.change]
@@ -101,7 +97,8 @@ def _sign(entry: Entry) -> str:
 def _remark(entry: Entry) -> str:
     own = entry.key == "source" or entry.key.startswith("file ")
     ratio = "" if entry.ratio is None else f"x {entry.ratio:.4g}"
-    note = _dim(printable(("" if own else entry.note) or ratio))
+    text = printable(("" if own else entry.note) or ratio)
+    note = click.style(text, dim=True) if text else ""
     if entry.better is None:
         return note
     word, color = ("better", "green") if entry.better else ("worse", "red")

@@ -19,7 +19,12 @@ _LISTED = 5
 def describe_explanation(found: Explanation) -> str:
     """Return a table of the replays that were tried, the causes, and advice."""
     lines = ["", click.style(f"explained by {len(found.tries)} more replays", bold=True)]
-    lines.append(table_lines(_columns(found), keep=2))
+    columns = [
+        Column("  with", [f"  {printable(one.said)}" for one in found.tries]),
+        Column("verdict", [styled_verdict(one.verdict) for one in found.tries]),
+        Column("not as recorded", [printable(", ".join(one.wrong)) for one in found.tries]),
+    ]
+    lines.append(table_lines(columns, keep=2))
     for cause in found.causes:
         lines += _cause_lines(cause)
     lines += map(printable, found.sentences[len(found.causes) :])
@@ -37,14 +42,6 @@ def _cause_lines(cause: Cause) -> Iterator[str]:
         yield f"  in the code: {printable('; '.join(cause.places[:_LISTED]))}{more}"
     if cause.advice:
         yield f"  to change: {printable(cause.advice)}"
-
-
-def _columns(found: Explanation) -> list[Column]:
-    return [
-        Column("  with", [f"  {printable(one.said)}" for one in found.tries]),
-        Column("verdict", [styled_verdict(one.verdict) for one in found.tries]),
-        Column("not as recorded", [printable(", ".join(one.wrong)) for one in found.tries]),
-    ]
 
 
 def explanation_document(found: Explanation) -> dict[str, Any]:

@@ -100,13 +100,10 @@ def describe_sizes(sizes: Sizes, *, by_run: bool) -> str:
         Column("shared", [size(one.shared_bytes) for one in rows], right=True),
         Column("total", [size(one.total_bytes) for one in rows], right=True),
     ]
-    return f"{render(columns)}\n\n{_on_disk(sizes)}"
-
-
-def _on_disk(sizes: Sizes) -> str:
     parts = [f"{name} {size(taken)}" for name, taken in sizes.on_disk.items() if taken > 4096]
+    listed = f" ({', '.join(parts)})" if parts else ""
     total = sum(sizes.on_disk.values())
-    return f"on disk: {size(total)}" + (f" ({', '.join(parts)})" if parts else "")
+    return f"{render(columns)}\n\non disk: {size(total)}{listed}"
 
 
 def sizes_document(sizes: Sizes) -> dict[str, Any]:

@@ -70,15 +70,11 @@ def _lines(form: JSON, indent: str, end: str) -> Iterator[str]:
 
 def entries_text(entries: Sequence[TreeEntry]) -> str:
     """Return the entries of a folder, one per line with its size."""
-    rows = [(entry, _about(entry)) for entry in entries]
+    rows = [(one, size(one.size_bytes) if one.kind == "file" else one.kind) for one in entries]
     width = max([len(about) for _, about in rows] + [0])
     return "\n".join(
         f"{about:>{width}}  {printable(entry.path)}{_end(entry)}" for entry, about in rows
     )
-
-
-def _about(entry: TreeEntry) -> str:
-    return size(entry.size_bytes) if entry.kind == "file" else entry.kind
 
 
 def _end(entry: TreeEntry) -> str:
