@@ -20,7 +20,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _DAY = r"(?P<year>20\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)"
 _HOUR = r"(?P<hour>\d\d)[-_:.h]?(?P<minute>\d\d)(?:[-_:.m]?(?P<second>\d\d))?"
 _FRACTION = r"(?:[-_.,]\d{3,9})?"
-_TIMES = re.compile(
+_TIMES = (
     rf"(?<!\d)(?:{_DAY}(?:[-_T /]{{0,2}}{_HOUR}{_FRACTION})?Z?"
     # TensorBoard's SummaryWriter and the Trainer of transformers: Nov29_04-33-12_host.
     rf"|(?P<name>{'|'.join(_MONTHS)})(?P<date>\d\d)_(?P<h>\d\d)-(?P<m>\d\d)-(?P<s>\d\d)"
@@ -28,8 +28,8 @@ _TIMES = re.compile(
 )
 
 # Folders of MLflow and Weights & Biases, and the ids that these trackers draw at random.
-_TRACKERS = re.compile(r"(?:^|/)(?:mlruns|mlartifacts|wandb)/")
-_IDS = re.compile(
+_TRACKERS = r"(?:^|/)(?:mlruns|mlartifacts|wandb)/"
+_IDS = (
     r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])|(?<=/)\d{18}(?=/)"
     r"|(?<=run-\d{8}_\d{6}-)[0-9a-z]{8}(?=/)|(?<=run-)[0-9a-z]{8}(?=\.wandb$)"
 )
@@ -92,11 +92,13 @@ def mark(name: str, span: Span | None) -> Marked:
         parts.append(text)
         return replacement
 
-    if _TRACKERS.search(name):
-        name = _IDS.sub(lambda match: note(match[0], "<id>"), name)
+    if re.search(_TRACKERS, name):
+        name = re.sub(_IDS, lambda match: note(match[0], "<id>"), name)
     if span is not None:
-        name = _TIMES.sub(
-            lambda match: note(match[0], "<time>") if _is_within(match, span) else match[0], name
+        name = re.sub(
+            _TIMES,
+            lambda match: note(match[0], "<time>") if _is_within(match, span) else match[0],
+            name,
         )
     return Marked(name, tuple(parts))
 

@@ -18,14 +18,15 @@ from typing import NamedTuple
 DURATION = "a duration"
 RATE = "a rate"
 
-_DURATIONS = re.compile(
+# Strings, which re compiles and caches at their first use: that takes 5 ms, and few comparisons need them.
+_DURATIONS = (
     r"(?:.*_)?(?:runtime|walltime|wall_time|wall_clock|wallclock|wall_clock_time|elapsed|elapsed_time|time_elapsed)"
     r"(?:_(?P<unit>s|sec|secs|seconds|ms|us|ns))?"
     # scikit-learn's cross_validate and GridSearchCV; Ray Tune.
     r"|(?:mean_|std_)?(?:fit|score)_time|refit_time|time_(?:this_iter|total)_s"
 )
 # A speed of physics (meters_per_second) is a result, so the counted things are listed.
-_RATES = re.compile(
+_RATES = (
     r"(?:.*_)?(?:samples|steps|iterations|iters|its|it|tokens|examples|images|frames|batches|episodes|epochs|items|rows"
     r"|requests|words|records|sequences|flops)_per_(?:second|sec|s)"
 )
@@ -33,7 +34,7 @@ _PARAMETERS = frozenset(
     ("limit", "max", "min", "maximum", "minimum", "budget", "timeout", "target", "threshold", "deadline", "allowed",
      "requested", "expected", "predicted", "simulated", "sim")
 )  # fmt: skip
-_CLOCK = re.compile(r"(?:\d+ days?, )?(\d{1,3}):(\d\d)(?::(\d\d(?:\.\d+)?))?")
+_CLOCK = r"(?:\d+ days?, )?(\d{1,3}):(\d\d)(?::(\d\d(?:\.\d+)?))?"
 _SECONDS = {"ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 # Clocks of the program and of the recording need not agree to the last bit.
 _SLACK_S = 1.0
@@ -101,15 +102,15 @@ def _kind_of(name: str) -> tuple[str, float]:
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last).lower().replace("-", "_").strip("_")
     if _PARAMETERS & set(snake.split("_")):
         return "", 1.0
-    duration = _DURATIONS.fullmatch(snake)
+    duration = re.fullmatch(_DURATIONS, snake)
     if duration:
         return DURATION, _SECONDS.get(duration["unit"] or "", 1.0)
-    return (RATE if _RATES.fullmatch(snake) else ""), 1.0
+    return (RATE if re.fullmatch(_RATES, snake) else ""), 1.0
 
 
 def _seconds(value: float | int | str, scale_s: float) -> float:
     if isinstance(value, str):
-        clock = _CLOCK.fullmatch(value.strip())
+        clock = re.fullmatch(_CLOCK, value.strip())
         if clock is None:
             return -1.0
         first, second, third = clock.groups()

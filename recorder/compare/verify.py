@@ -15,7 +15,6 @@ from ..formats.points import SAMPLED, Columns, read_number, split_series, unpack
 from ..records import Record, StoredBytes, Tolerance
 from . import ObjectReader
 from .clock_names import Span, match_names
-from .console import compare_console
 from .content import compare_files
 from .departures import compare_series
 from .items import Departure, Item, ItemKind, NumberPair, Verification, conclude, make_item
@@ -242,6 +241,8 @@ class _Verifier:
                 continue
             left, right = self._steady(self._text(a)), self._steady(self._text(b))
             if decides and not self._is_cut:
+                from .console import compare_console  # its patterns take 10 ms to compile
+
                 numbers = self._numbers(name)
                 comparison = compare_console(name, left, right, numbers=numbers)
                 item = make_item("console", name, comparison, numbers=numbers)
