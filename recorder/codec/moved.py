@@ -7,7 +7,6 @@ recorded function. This is the only place that knows the old names.
 from __future__ import annotations
 
 import io
-import pickle
 from typing import Any
 
 _MODULES = {
@@ -49,14 +48,12 @@ def present_name(module: str, qualname: str) -> tuple[str, str]:
     return _NAMES.get((module, qualname)) or (_MODULES.get(module, module), qualname)
 
 
-class _RelocatingUnpickler(pickle.Unpickler):
-    """An unpickler that finds recorder's functions and classes under their former names too."""
-
-    def find_class(self, module_name: str, global_name: str, /) -> Any:
-        """Return what a pickle refers to by name."""
-        return super().find_class(*present_name(module_name, global_name))
-
-
 def loads(data: bytes) -> Any:
-    """Unpickle, as `pickle.loads` does. This runs code."""
-    return _RelocatingUnpickler(io.BytesIO(data)).load()
+    """Unpickle, as `pickle.loads` does, and find former names too. This runs code."""
+    import pickle  # takes 2 ms, and most runs have no pickles
+
+    class RelocatingUnpickler(pickle.Unpickler):
+        def find_class(self, module_name: str, global_name: str, /) -> Any:
+            return super().find_class(*present_name(module_name, global_name))
+
+    return RelocatingUnpickler(io.BytesIO(data)).load()

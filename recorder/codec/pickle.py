@@ -12,6 +12,7 @@ from typing import Any
 from ..digest import digest_bytes
 from ..errors import DecodeError
 from ..records import JSON
+from .moved import loads
 
 # register_pickle_by_value changes a setting of the entire process.
 _by_value = threading.Lock()
@@ -76,8 +77,6 @@ def decode(content: dict[str, Any], data: bytes) -> Any:
             f"a {content['type']} was pickled by Python {content['python']}; loading it with Python {python_version()}"
             " could crash the interpreter"
         )
-    from .moved import loads  # imports pickle, which takes 2 ms
-
     try:
         return loads(data)
     except Exception as error:  # any __setstate__ can run here
