@@ -287,7 +287,7 @@ def test_the_commands(made: Project) -> None:
         said = made.recorder(*command, "--where", "number > 2", status=3).stderr
         assert said == "recorder: no run matches --where 'number > 2'\n"
     assert not (made.root / "none.zip").exists()
-    assert "run 1 " in made.recorder("remove", "--where", "number < 2", "--yes").stdout
+    assert "removed: run 1;" in made.recorder("remove", "--where", "number < 2", "--yes").stdout
     kinds = {one["kind"] for one in json.loads(made.recorder("gc", "--json").stdout)}
     assert {"run in the trash", "object", "snapshot"} <= kinds
     made.recorder("remove", "--undo", "1", status=3)
