@@ -37,8 +37,9 @@ def programs(tmp_path: Path) -> Path:
 def test_mypy_accepts_the_programs(programs: Path) -> None:
     """`mypy --strict` finds no error in the README's programs and the examples."""
     pytest.importorskip("mypy")
-    # Packages without types are not what is checked here.
-    command = [sys.executable, "-m", "mypy", "--strict", "--ignore-missing-imports", "."]
+    # Packages without types are not what is checked here; PyTorch's Tensor.backward has none.
+    options = ["--strict", "--ignore-missing-imports", "--untyped-calls-exclude=torch"]
+    command = [sys.executable, "-m", "mypy", *options, "."]
     done = subprocess.run(command, cwd=programs, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -312,7 +312,7 @@ def test_torchrun(project: Project) -> None:
     assert run.process is not None and run.process.ranks is not None
     assert (run.process.ranks.launcher, run.process.ranks.count) == ("torchrun", 2)
     replay = project.recorder("replay", "1", status=None)
-    assert "run 1 was the first of 2 ranks; its replay is one process" in replay.stderr
+    assert "run 1 was the first of 2 ranks; its replay is a single process" in replay.stderr
     assert replay.returncode == 0, replay.stdout + replay.stderr
     again = RunStore(project.root / ".recorder").find(2)
     assert again.process is not None and again.process.ranks is None
