@@ -78,9 +78,10 @@ def _function(function: FunctionType) -> Iterator[Named]:
             yield name, cell.cell_contents
         except ValueError:
             continue  # not bound yet
+    # The function's own defaults: a function that it wraps may be a builtin without a signature.
     yield from (
         (p.name, p.default)
-        for p in inspect.signature(function).parameters.values()
+        for p in inspect.signature(function, follow_wrapped=False).parameters.values()
         if p.default is not p.empty
     )
     yield from (("", constant) for constant in code.co_consts if isinstance(constant, str | tuple))

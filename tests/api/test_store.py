@@ -395,7 +395,7 @@ BAD = "<script>alert(1)</script>&\"'"
 
 def test_tables_in_a_notebook(store: Store) -> None:
     """In a notebook a store, runs, a run, a diff and a series are HTML in which every string is escaped."""
-    import nbformat
+    nbformat = pytest.importorskip("nbformat")
     from nbclient import NotebookClient
 
     Path("bad.py").write_text(

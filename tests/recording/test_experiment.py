@@ -132,6 +132,7 @@ def check(folder: Path, program: str, *checker: str) -> tuple[list[str], list[st
 
 def test_mypy_checks_calls_of_a_recorded_function(tmp_path: Path) -> None:
     """mypy --strict knows the arguments, results and attributes of recorded functions and methods of every kind."""
+    pytest.importorskip("mypy")
     revealed, errors = check(tmp_path, TYPED, "mypy", "--strict")
     assert revealed == [line.replace("{}", "typed.") for line in REVEALED]
     assert len(errors) == 2, errors
@@ -161,6 +162,7 @@ def test_pyright_checks_calls_of_a_recorded_function(tmp_path: Path) -> None:
 
 def test_mypy_knows_what_a_store_returns(tmp_path: Path) -> None:
     """mypy --strict knows the types of a store's runs, series, outputs, differences and verdicts."""
+    pytest.importorskip("mypy")
     revealed, errors = check(tmp_path, READ, "mypy", "--strict")
     assert revealed == [
         "list[recorder.api.run.Run]",

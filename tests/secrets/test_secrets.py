@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from recorder.capture.code.function import Described, Place, describe
 from recorder.capture.config import encode_config
 from recorder.capture.environment.environment import allowed_variables
 from recorder.secrets import patterns
+from recorder.secrets.contents import texts_of
 from recorder.secrets.filenames import is_secret_file
 from recorder.secrets.names import kind_of, promises_secret
 from recorder.secrets.register import Secrets, marker_of, same_key
@@ -780,3 +783,13 @@ def test_a_password_that_is_a_word(project: Project) -> None:
     assert "training" not in str(shown["config"]["password"])
     assert (shown["config"]["note"], shown["result"]) == ("training of the model", "training done")
     assert project.recorder("replay", "1", "--secret", "password=training").stdout
+
+
+def test_a_wrapper_of_a_builtin_is_searched() -> None:
+    """A function that wraps a builtin without a signature is searched like any other, on every Python version."""
+
+    @functools.wraps(random.seed)
+    def wrapper(key: str = SECRET) -> str:
+        return key
+
+    assert ("key", SECRET) in list(texts_of(wrapper))
