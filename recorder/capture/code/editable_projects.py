@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...paths import PACKAGE
-from ..environment.packages import Packages, module_file
+from ..environment.packages import INSTALLED_FOLDERS, Packages, is_installed, module_file
 from .code import find_root
 
-_INSTALLED = ("site-packages", "dist-packages")
 # recorder is the instrument: a replay uses the version that is installed at the time.
 _OWN = Path(PACKAGE).resolve()
 
@@ -58,7 +57,7 @@ def _find(folders: Mapping[str, str], root: Path) -> Iterator[FoundProject]:
     seen = {root.resolve()}
     for folder, name in folders.items():
         beginning = folder + os.sep
-        used = (f for f in files if f.startswith(beginning) and not _is_installed(f))
+        used = (f for f in files if f.startswith(beginning) and not is_installed(f))
         file = next(used, None)
         if file is None:
             continue
@@ -66,10 +65,6 @@ def _find(folders: Mapping[str, str], root: Path) -> Iterator[FoundProject]:
         if top.resolve() not in seen:
             seen.add(top.resolve())
             yield FoundProject(name, top)
-
-
-def _is_installed(file: str) -> bool:
-    return any(f"{os.sep}{name}{os.sep}" in file for name in _INSTALLED)
 
 
 def _folders(packages: Packages) -> dict[str, str]:
@@ -90,7 +85,7 @@ def _from_path_files() -> Iterator[str]:
     """
     on_path = set(sys.path)
     for entry in on_path:
-        if not Path(entry).is_absolute() or Path(entry).name not in _INSTALLED:
+        if not Path(entry).is_absolute() or Path(entry).name not in INSTALLED_FOLDERS:
             continue
         for file in sorted(Path(entry).glob("*.pth")):
             try:
@@ -99,7 +94,7 @@ def _from_path_files() -> Iterator[str]:
                 continue
             for line in lines:
                 folder = os.path.normpath(os.path.join(entry, line.strip()))  # noqa: PTH118
-                if line.strip() and folder in on_path and not _is_installed(folder + os.sep):
+                if line.strip() and folder in on_path and not is_installed(folder + os.sep):
                     yield folder
 
 

@@ -21,6 +21,7 @@ from ...digest import digest_json
 from ...records import JSON
 from .distributions import Distribution, scan
 
+INSTALLED_FOLDERS = ("site-packages", "dist-packages")
 # To be increased with each change of the scan.
 _SCAN = 2
 # A folder that changed within this time before the scan may change again with the same modification time: timestamps
@@ -156,7 +157,7 @@ def imported(packages: Packages, modules: Mapping[str, Any]) -> list[str]:
         files = [module_file(module) for module in modules.values()]
         for folder, owner in packages.editable.items():
             beginnings = _beginnings(folder)
-            if any(file.startswith(beginnings) and not _is_installed(file) for file in files):
+            if any(file.startswith(beginnings) and not is_installed(file) for file in files):
                 found.add(owner)
     return sorted(found)
 
@@ -181,6 +182,6 @@ def module_file(module: object) -> str:
     return first if isinstance(first, str) else ""
 
 
-def _is_installed(file: str) -> bool:
-    # A virtual environment in the folder of an editable install does not belong to it.
-    return f"{os.sep}site-packages{os.sep}" in file or f"{os.sep}dist-packages{os.sep}" in file
+def is_installed(file: str) -> bool:
+    """Return whether a file is in a folder of installed packages, such as a virtual environment inside the project."""
+    return any(f"{os.sep}{name}{os.sep}" in file for name in INSTALLED_FOLDERS)
